@@ -1,0 +1,94 @@
+#include "common/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "common/format.h"
+
+namespace buildwarden {
+namespace {
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Result<void> write_all(int fd, std::string_view content) {
+  while (!content.empty()) {
+    const auto written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return Error::from_errno(errno, "write");
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::fsync(fd) != 0) return Error::from_errno(errno, "sync");
+  return {};
+}
+
+void sync_parent(const std::string& path) {
+  const auto slash = path.rfind('/');
+  const Fd folder(::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_RDONLY | O_CLOEXEC));
+  if (folder.get() >= 0) ::fsync(folder.get());
+}
+
+}  // namespace
+
+Result<void> write_file_atomically(const std::string& path, std::string_view content, mode_t mode) {
+  const std::string beside = format("{}.{}.tmp", path, ::getpid());
+  const Fd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
+  if (file.get() < 0) return Error::from_errno(errno, format("create {}", beside));
+  auto written = write_all(file.get(), content);
+  // The umask is not ours to obey: a socket's or a lease's mode is part of its contract.
+  if (written && ::fchmod(file.get(), mode) != 0) written = Error::from_errno(errno, "set the mode");
+  if (written && std::rename(beside.c_str(), path.c_str()) != 0) written = Error::from_errno(errno, "rename");
+  if (!written) {
+    ::unlink(beside.c_str());
+    return std::move(written).with_context(format("write {}", path));
+  }
+  sync_parent(path);
+  return {};
+}
+
+Result<std::string> read_file(const std::string& path, Bytes limit) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return Error::from_errno(errno, format("read {}", path));
+  std::string content;
+  char buffer[16 * 1024];
+  for (;;) {
+    const auto count = ::read(file.get(), buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Error::from_errno(errno, format("read {}", path));
+    if (count == 0) return content;
+    content.append(buffer, static_cast<std::size_t>(count));
+    if (static_cast<Bytes>(content.size()) > limit) {
+      return Error(Errc::kTooLarge, format("{} is larger than {}", path, format_bytes(limit)));
+    }
+  }
+}
+
+Result<void> make_folders(const std::string& path, mode_t mode) {
+  for (std::size_t at = 1; at <= path.size(); ++at) {
+    if (at != path.size() && path[at] != '/') continue;
+    const std::string part = path.substr(0, at);
+    struct stat info{};
+    if (::mkdir(part.c_str(), mode) == 0) continue;
+    const int error_number = errno;
+    if (::stat(part.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) continue;
+    return Error::from_errno(error_number, format("make the folder {}", part));
+  }
+  return {};
+}
+
+}  // namespace buildwarden

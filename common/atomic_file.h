@@ -1,0 +1,23 @@
+// Small files that are whole or absent, whenever the process or the machine stops.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "common/units.h"
+
+namespace buildwarden {
+
+// Replaces `path` by `content`: written beside it, synced, renamed over it. On any error the old file stays.
+Result<void> write_file_atomically(const std::string& path, std::string_view content, mode_t mode = 0644);
+
+// The whole file; kTooLarge beyond `limit` bytes, kNotFound when there is none.
+Result<std::string> read_file(const std::string& path, Bytes limit = 4 * kMiB);
+
+// Makes the folder and its missing parents (mode as given, less the umask); one that is there already is fine.
+Result<void> make_folders(const std::string& path, mode_t mode = 0755);
+
+}  // namespace buildwarden

@@ -1,0 +1,67 @@
+// HTTP/1.1 over a unix socket: what the engine's API and our own client speak.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/result.h"
+#include "common/units.h"
+
+namespace buildwarden {
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string target;
+  HttpHeaders headers;    // Host and Content-Length are added
+  std::string body;       // sent as it is, with Content-Length
+  std::string body_file;  // instead of `body`: the path of a file to stream (an image archive)
+};
+
+struct HttpResponse {
+  int status = 0;
+  HttpHeaders headers;
+  std::string body;
+
+  // The header's value, "" without it; names compare without case.
+  [[nodiscard]] std::string header(std::string_view name) const;
+};
+
+struct HttpLimits {
+  Duration deadline = std::chrono::seconds{10};  // for the whole exchange
+  Bytes max_body = 4 * kMiB;                     // of the answer
+};
+
+// An answer that does not end: newline-delimited JSON, server-sent events. Closed by destruction.
+class HttpStream {
+ public:
+  virtual ~HttpStream() = default;
+  [[nodiscard]] virtual const HttpResponse& head() const = 0;  // body empty
+  // The next line without its newline; waits at most `idle` for it (kTimeout). kUnavailable when the other side closed,
+  // kTooLarge for a line above 1 MiB.
+  virtual boost::asio::awaitable<Result<std::string>> next_line(Duration idle) = 0;
+};
+
+// One connection an exchange: a unix connect costs some 10 us and leaves no stale connection to recover from.
+class HttpClient {
+ public:
+  explicit HttpClient(std::string socket_path);
+
+  // Any status is a success of the exchange. kUnavailable: nobody listens or the connection broke; kTimeout:
+  // `deadline`; kTooLarge: the answer's body is above `max_body`; kProtocol: not HTTP. The host header is `localhost`.
+  boost::asio::awaitable<Result<HttpResponse>> send(HttpRequest request, HttpLimits limits) const;
+
+  // Sends, reads the head within `limits.deadline`, and leaves the body to be read line by line.
+  boost::asio::awaitable<Result<std::unique_ptr<HttpStream>>> open(HttpRequest request, HttpLimits limits) const;
+
+  [[nodiscard]] const std::string& socket_path() const { return socket_path_; }
+
+ private:
+  std::string socket_path_;
+};
+
+}  // namespace buildwarden

@@ -1,0 +1,44 @@
+// From files to one validated Settings, and for each value where it came from.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "config/settings.h"
+
+namespace buildwarden::config {
+
+// One effective value. `source` is spelled as in the README: default, daemon.json, docker-binfmt.env, cfn-env,
+// agent-env, yaml, command-line. `location` is "file:line" or "" for a default.
+struct EffectiveValue {
+  std::string key;
+  std::string value;
+  std::string source;
+  std::string location;
+};
+
+struct Loaded {
+  Settings settings;
+  std::vector<EffectiveValue> values;  // every key, in the order of the schema
+  std::vector<std::string> warnings;   // bad values in env files, which are never fatal
+};
+
+struct LoadRequest {
+  std::string yaml_path = "/etc/buildwarden/buildwarden.yaml";
+  bool yaml_required = false;                    // named on the command line: an absent file is then an error
+  std::map<std::string, std::string> overrides;  // command line: key → value, wins over everything
+};
+
+// Reads the YAML first (it says where the other files are), then merges by precedence. Absent env files are fine.
+// kInvalid carries all mistakes, one a line.
+Result<Loaded> load(const LoadRequest& request);
+
+// The answer of `config check` for people: key, value, source and location in columns.
+std::string describe(const Loaded& loaded);
+// The same as JSON: {"settings":[{key, value, source, location}],"warnings":[…]}.
+std::string describe_json(const Loaded& loaded);
+
+}  // namespace buildwarden::config

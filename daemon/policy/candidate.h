@@ -1,0 +1,93 @@
+// Something that could be deleted to make room, and which of several goes first. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/time.h"
+
+namespace buildwarden::policy {
+
+// The rungs of the ladder, cheapest to rebuild first; the numbers are those of the README.
+enum class RungId : std::uint8_t {
+  kLeftovers = 1,
+  kContainers = 2,
+  kDanglingImages = 3,
+  kBuildCache = 4,
+  kImages = 5,
+  kBuildCacheShare = 6,
+  kOrphans = 7,
+  kCheckouts = 8,
+  kLastResort = 9,
+};
+// "leftovers", "containers", "dangling_images", "build_cache", "images", "build_cache_share", "orphans", "checkouts",
+// "last_resort".
+std::string_view to_string(RungId rung);
+
+// When something was used last, by both clocks.
+struct LastUse {
+  WallTime at;           // pulled, built, tagged, used, or at the latest first seen
+  Duration observed{0};  // for how long we have watched it unused, on CLOCK_BOOTTIME; the clock may have stepped
+};
+
+struct Candidate {
+  std::string id;    // what the rung deletes by; never from a request
+  std::string name;  // for people
+  Bytes size = 0;    // as the engine reports it; freed bytes are measured, never this
+  LastUse last_use;
+  std::vector<std::string> references;  // what `keep` globs match: image references
+  std::string in_use_by;                // "container web", "" when nobody uses it
+  std::string protected_as;             // "builder image", "leased by job 12", "" when it is not
+};
+
+struct EvictionRules {
+  Duration age{0};                           // keep_used_within, or grace in the second pass
+  Duration grace{0};                         // younger is never deleted, whatever the age
+  std::vector<std::string> keep;             // globs: * and ? within one reference
+  std::optional<WallTime> oldest_job_start;  // used since then: it may be that job's
+};
+
+struct Skipped {
+  Candidate candidate;
+  std::string why;   // one sentence with its numbers
+  std::string rule;  // "in_use", "protected", "keep", "grace", "age", "running_job"
+};
+
+struct Ranking {
+  std::vector<Candidate> order;  // least recently used first
+  std::vector<Skipped> skipped;
+};
+
+// A plan, not a licence: each candidate is asked about again directly before it is deleted.
+Ranking rank(std::vector<Candidate> candidates, const EvictionRules& rules, Now now);
+
+// The age that counts: the lesser of the wall clock's and the observed one; a stamp from the future is age 0.
+Duration age_of(const LastUse& use, Now now);
+
+// Shell-like glob: `*` any run of characters, `?` one, everything else itself.
+bool glob_matches(std::string_view pattern, std::string_view text);
+
+// One record of a build cache, as the engine or a builder lists it.
+struct CacheRecord {
+  std::string id;
+  Bytes size = 0;
+  bool in_use = false;
+  WallTime last_used;  // creation when it was never used
+};
+
+// A prune of a cache by size: "keep the `keep` most recently used bytes".
+struct CacheStep {
+  Bytes keep = 0;
+  Bytes frees = 0;  // by the records' sizes
+  std::size_t records = 0;
+  WallTime newest;  // the last use of the youngest record that it deletes
+};
+
+// Prune steps of about `chunk` bytes each, least recently used first, over the records unused for `age`
+// and not in use; `until` of each prune is the same age, so that younger records are kept by both bounds.
+std::vector<CacheStep> cache_steps(std::vector<CacheRecord> records, Bytes chunk, const EvictionRules& rules, Now now);
+
+}  // namespace buildwarden::policy

@@ -1,0 +1,39 @@
+// Which rungs a filesystem in need climbs, in which order, with which age, and when to stop. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/policy/candidate.h"
+#include "daemon/policy/pressure.h"
+
+namespace buildwarden::policy {
+
+struct LadderRequest {
+  Level level = Level::kOk;
+  Duration keep_used_within{0};
+  Duration grace{0};
+  bool builder_prune = false;  // false: the engine's own build cache stays out until critical
+  bool purge_builds = false;
+  bool terminate_instance = false;
+  bool only_gentle = false;  // the operator's file is not there yet: rungs 1-3 only
+};
+
+struct RungTurn {
+  RungId rung;
+  int pass = 1;  // 2: at critical, down to grace
+  Duration age{0};
+  bool engine_cache = true;  // rung 4 and 6: whether the engine's own cache takes part
+};
+
+// The whole climb for this level, to be walked until the goal is met. Empty when there is nothing to do.
+std::vector<RungTurn> climb(const LadderRequest& request);
+
+// What a reclaim wants of the filesystem.
+struct Goal {
+  Bytes free = 0;
+  std::int64_t free_inodes = 0;  // 0: none wanted
+};
+bool reached(const Goal& goal, const Reading& reading);
+
+}  // namespace buildwarden::policy

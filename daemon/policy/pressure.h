@@ -1,0 +1,68 @@
+// How much space a filesystem has, what that means, and how fast it goes. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/time.h"
+#include "config/settings.h"
+
+namespace buildwarden::policy {
+
+enum class Level : std::uint8_t { kOk, kLow, kCritical, kExhausted, kUnknown };
+std::string_view to_string(Level level);
+
+// One statvfs of one filesystem.
+struct Reading {
+  Bytes total = 0;
+  Bytes free = 0;                 // f_bavail: what an unprivileged writer may still have
+  std::int64_t total_inodes = 0;  // 0: the filesystem has no inode limit
+  std::int64_t free_inodes = 0;   // f_favail
+  Now at;
+};
+
+// Strictly less than a mark is below it.
+struct Marks {
+  Bytes critical = 0;
+  Bytes low = 0;
+  Bytes target = 0;                  // reclaiming goes on up to here
+  std::int64_t critical_inodes = 0;  // all three 0 without an inode limit
+  std::int64_t low_inodes = 0;
+  std::int64_t target_inodes = 0;
+};
+
+// critical = min_free as written; low = max(reclaim_below, 1.25 x min_free); target = max(reclaim_to, 1.5 x min_free).
+// A filesystem that does not gate warns at 1 GiB or 5 % of it, whichever is less. Marks are never above the total.
+Marks marks_for(const DiskSettings& settings, const Reading& reading, bool gate);
+
+// What is remembered of a filesystem between two turns. A new one (or one that was replaced by a mount) starts empty.
+struct PressureMemory {
+  Level level = Level::kUnknown;
+  bool was_ok = false;          // at least once since the memory began
+  std::vector<Reading> recent;  // oldest first, at most kRecentReadings
+};
+inline constexpr std::size_t kRecentReadings = 32;
+
+struct Pressure {
+  Level level = Level::kUnknown;
+  bool reclaim = false;                    // space should be made now: below low, still below target, or forecast
+  double fill_bytes_per_second = 0;        // negative: it empties
+  std::optional<Duration> until_critical;  // at this rate; nothing when it does not fill
+  Duration next_sample{1000};              // 20 ms when critical is near, seconds when calm
+  std::string reason;                      // one sentence with the numbers
+  std::string rule;                        // which rule decided: "free_below_low", "until_target", "forecast", …
+};
+
+struct Assessment {
+  Pressure pressure;
+  PressureMemory memory;
+};
+
+// One turn. `reading` absent = it failed or is stale: the level is unknown and nothing is asked for.
+// Hysteresis: once below low, the level and the wish to reclaim stay until the target is reached.
+Assessment assess(const std::optional<Reading>& reading, const Marks& marks, PressureMemory memory);
+
+}  // namespace buildwarden::policy

@@ -1,0 +1,72 @@
+// Builders as jobs, the API and metrics see them.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/policy/builder.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::ports {
+
+struct GrantRequest {
+  std::string job;
+  std::vector<std::string> builders;  // empty: all
+  std::string use;                    // the one that plain `docker build` shall use, "" = none
+  std::string pipeline;
+  std::string checkout_path;
+  std::string cache_name;
+  bool reuse_context = false;
+};
+
+// A file of the job's buildx folder; `path` is relative to ${BUILDX_CONFIG:-$DOCKER_CONFIG/buildx}.
+struct GrantedFile {
+  std::string path;
+  unsigned mode = 0600;
+  std::string content;
+};
+
+struct Grant {
+  std::map<std::string, std::string> env;
+  std::vector<GrantedFile> files;
+};
+
+class Handout {
+ public:
+  virtual ~Handout() = default;
+  // Immediate. kInvalid names a builder that is not configured and lists those that are. A builder that is not warm yet
+  // is handed out all the same: buildx waits for its socket.
+  virtual Result<Grant> grant(const GrantRequest& request) = 0;
+  virtual void release(const std::string& job) = 0;
+};
+
+struct BuilderView {
+  std::string name;
+  policy::BuilderState state = policy::BuilderState::kDown;
+  std::string reason;
+  std::string container;  // "buildwarden_s3"
+  std::string image;
+  std::string endpoint;  // "unix:///run/buildwarden/builders/s3/buildkitd.sock"
+  std::vector<std::string> fronts;
+  std::vector<std::string> leases;  // job ids
+  std::uint64_t heals = 0;
+  std::map<std::string, std::uint64_t> heals_by_reason;
+  std::optional<WallTime> last_heal_at;
+  std::string last_heal_reason;
+  std::optional<Bytes> cache_bytes;
+};
+
+struct BuildersView {
+  std::vector<BuilderView> builders;
+};
+
+class BuilderViews {
+ public:
+  virtual ~BuilderViews() = default;
+  [[nodiscard]] virtual BuildersView builders_view() const = 0;
+};
+
+}  // namespace buildwarden::ports

@@ -1,0 +1,144 @@
+// What the disk room does for others, and what others do for it.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/policy/candidate.h"
+#include "daemon/policy/ladder.h"
+#include "daemon/policy/pressure.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::ports {
+
+// Told line by line how a long operation goes; called on the loop.
+using Progress = std::function<void(const std::string& line)>;
+
+struct SpaceRequest {
+  Bytes free = 0;            // wanted on every gating filesystem
+  Duration wait{0};          // at most
+  std::string on_behalf_of;  // "job 12", for the journal
+  bool dry_run = false;
+  bool on_request = true;  // of a person or a job, not of the background: DOCKER_BUILDER_PRUNE_ENABLED is honoured
+};
+
+struct SpaceStep {
+  std::string rung;
+  std::string what;    // the candidate's name
+  Bytes reported = 0;  // by the engine
+  Bytes freed = 0;     // by statvfs; 0 in a dry run
+  std::string reason;
+  std::string rule;
+};
+
+struct SpaceResult {
+  bool reached = false;
+  Bytes free_before = 0;
+  Bytes free_after = 0;
+  std::vector<SpaceStep> steps;  // done, or in a dry run: would be done
+  std::string reason;
+};
+
+class Space {
+ public:
+  virtual ~Space() = default;
+  // Climbs the ladder until `free` is there, all that is allowed was done, or `wait` is over. One climb at a time:
+  // further callers wait for it and are then served.
+  virtual Async<SpaceResult> ensure(SpaceRequest request, Progress progress) = 0;
+};
+
+// One way of making room.
+class Rung {
+ public:
+  virtual ~Rung() = default;
+  [[nodiscard]] virtual policy::RungId id() const = 0;
+  // What could go, in-use and protected ones marked; never deletes.
+  virtual Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) = 0;
+  // Deletes one candidate of the last list(), after asking once more whether it is in use and unchanged. A dropped
+  // candidate (used since, in use, gone, other engine) is a result with `dropped` set.
+  struct Taken {
+    std::string dropped;  // why it was left alone; "" = deleted
+    Bytes reported = 0;
+  };
+  virtual Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) = 0;
+};
+
+// What jobs and builders hold now; answers without waiting.
+struct Holdings {
+  std::set<std::string> image_references;  // builder and binfmt images: never deleted
+  std::set<std::string> container_names;   // builders and fronts
+  std::optional<WallTime> oldest_job_start;
+};
+
+class InUse {
+ public:
+  virtual ~InUse() = default;
+  [[nodiscard]] virtual Holdings now() const = 0;
+};
+
+// The ledger's inlet.
+class ImageUse {
+ public:
+  virtual ~ImageUse() = default;
+  // `id` was used `when`; `why` for people ("container started", "pulled").
+  virtual void used(const std::string& id, WallTime when, const std::string& why) = 0;
+};
+
+// Ledger rows as the store keeps them.
+struct LedgerRow {
+  std::string id;
+  WallTime last_used;
+  Duration observed{0};
+  std::string why;
+};
+
+class LedgerStore {
+ public:
+  virtual ~LedgerStore() = default;
+  // All rows of one engine (`scope` = id + root dir). An empty store is empty, not an error.
+  virtual Async<std::vector<LedgerRow>> load(std::string scope) = 0;
+  // Inserts or replaces; batched, never waited for by a decision.
+  virtual Async<void> save(std::string scope, std::vector<LedgerRow> rows) = 0;
+  virtual Async<void> forget(std::string scope, std::vector<std::string> ids) = 0;
+};
+
+struct DiskUser {
+  std::string kind;  // "images", "build_cache", "containers", "checkouts"
+  std::string name;
+  Bytes bytes = 0;
+};
+
+struct FilesystemView {
+  std::string device;  // "8:1"
+  std::string mount;
+  std::vector<std::string> paths;  // that are watched on it
+  std::vector<std::string> roles;  // "data_root", "builds", "configured", "root", …
+  bool gate = false;
+  std::optional<policy::Reading> reading;  // the last good one
+  policy::Marks marks;
+  policy::Pressure pressure;
+  Bytes ballast = 0;
+  std::vector<DiskUser> users;
+  std::string error;  // of the last reading, "" when it was good
+  std::uint64_t readings = 0;
+  std::uint64_t failures = 0;
+  Duration last_duration{0};
+};
+
+struct DiskView {
+  std::vector<FilesystemView> filesystems;
+  bool reclaiming = false;
+};
+
+class DiskViews {
+ public:
+  virtual ~DiskViews() = default;
+  [[nodiscard]] virtual DiskView disk_view() const = 0;
+};
+
+}  // namespace buildwarden::ports

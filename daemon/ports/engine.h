@@ -1,0 +1,163 @@
+// The Docker engine as the rooms need it: plain values, small interfaces, implemented by daemon/engine.
+// Every call has its own deadline; errors: kUnavailable (no engine), kTimeout, kNotFound (404), kConflict (409),
+// kProtocol (an answer that is not what the API promises), kInvalid (400).
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/result.h"
+#include "common/time.h"
+#include "daemon/policy/builder.h"
+#include "daemon/policy/candidate.h"
+
+namespace buildwarden::ports {
+
+template <class T>
+using Async = boost::asio::awaitable<Result<T>>;
+
+// Which engine this is. Facts about images and containers are valid for one `id` + `root_dir` only.
+struct EngineIdentity {
+  std::string id;
+  std::string root_dir;
+  std::string version;      // "26.1.5"
+  std::string api_version;  // negotiated: "1.45"
+  bool userns_remap = false;
+  friend bool operator==(const EngineIdentity&, const EngineIdentity&) = default;
+};
+
+struct EngineStatus {
+  bool up = false;
+  std::string reason;        // why not, one sentence
+  EngineIdentity identity;   // the last known; id empty before the first contact
+  std::optional<Now> since;  // up or down since
+};
+
+struct ImageRecord {
+  std::string id;                 // "sha256:…"
+  std::vector<std::string> tags;  // "name:tag"; empty = dangling
+  Bytes size = 0;
+  WallTime created;  // build date: says nothing of its use
+};
+
+struct ContainerRecord {
+  std::string id;
+  std::string name;   // without the leading slash
+  std::string image;  // as it was asked for
+  std::string image_id;
+  policy::ContainerState state = policy::ContainerState::kMissing;
+  WallTime created;
+  std::map<std::string, std::string> labels;
+};
+
+class EngineState {
+ public:
+  virtual ~EngineState() = default;
+  [[nodiscard]] virtual EngineStatus status() const = 0;
+};
+
+class Images {
+ public:
+  virtual ~Images() = default;
+  virtual Async<std::vector<ImageRecord>> list_images() = 0;
+  // Untags `reference` (a tag, or an id for a dangling image), without force; the engine deletes the image with its
+  // last reference. kConflict: in use; kNotFound: gone. Both are results, not failures.
+  virtual Async<void> remove_image(std::string reference) = 0;
+  // The image's id behind a reference, now.
+  virtual Async<std::string> image_id(std::string reference) = 0;
+};
+
+// How images come onto the host.
+class ImageSource {
+ public:
+  virtual ~ImageSource() = default;
+  // Loads a `docker save` archive of the host; minutes, so with a long deadline of its own.
+  virtual Async<void> load_archive(std::string path) = 0;
+  virtual Async<void> pull(std::string reference) = 0;
+};
+
+class BuildCache {
+ public:
+  virtual ~BuildCache() = default;
+  virtual Async<std::vector<policy::CacheRecord>> cache_records() = 0;
+  // Deletes records unused for `unused_for`, least recently used first, until at most `keep` bytes are left.
+  // Never what is in use. The engine's own figure of freed bytes; trust statvfs.
+  virtual Async<Bytes> prune_cache(Bytes keep, Duration unused_for) = 0;
+};
+
+class Containers {
+ public:
+  virtual ~Containers() = default;
+  virtual Async<std::vector<ContainerRecord>> list_containers() = 0;                 // all states
+  virtual Async<policy::ObservedContainer> inspect_container(std::string name) = 0;  // missing is a state, not an error
+};
+
+struct Mount {
+  bool is_volume = false;  // else a bind of a host path
+  std::string source;
+  std::string target;
+  bool read_only = false;
+};
+
+struct ContainerSpec {
+  std::string name;
+  std::string image;
+  std::vector<std::string> entrypoint;  // empty: the image's
+  std::vector<std::string> command;
+  std::map<std::string, std::string> labels;
+  std::vector<Mount> mounts;
+  bool privileged = false;
+  bool init = false;
+  bool read_only_root = false;
+  bool drop_all_capabilities = false;
+  bool host_userns = false;
+  bool restart_unless_stopped = false;
+  std::string network;  // "" = the engine's default; "none"
+  std::string stop_signal;
+  Bytes memory = 0;            // 0: no limit
+  std::int64_t nano_cpus = 0;  // 0: no limit
+};
+
+enum class ContainerVerb : std::uint8_t { kStart, kUnpause, kRestart, kRemove };  // kRemove: by force, volumes stay
+
+class ContainerControl {
+ public:
+  virtual ~ContainerControl() = default;
+  virtual Async<std::string> create_container(ContainerSpec spec) = 0;  // its id; not started
+  virtual Async<void> act_on_container(std::string id, ContainerVerb verb) = 0;
+  // Runs a command in a container and waits for it.
+  struct ExecResult {
+    int exit_code = -1;
+    std::string output;  // stdout and stderr, at most 1 MiB
+  };
+  virtual Async<ExecResult> exec_in_container(std::string id, std::vector<std::string> command) = 0;
+};
+
+// One message of GET /events.
+struct EngineEvent {
+  std::string type;                               // "container", "image", "builder", "volume", …
+  std::string action;                             // "die", "start", "exec_start: buildctl dial-stdio", "pull", …
+  std::string id;                                 // the actor's
+  std::map<std::string, std::string> attributes;  // "name", "image", …
+  WallTime at;
+};
+
+class EngineEvents {
+ public:
+  virtual ~EngineEvents() = default;
+  // Called on the loop for each event, in order. Listeners live as long as the daemon.
+  virtual void on_event(std::function<void(const EngineEvent&)> listener) = 0;
+  // Called after each (re)connect, when the stream is open but events may have been lost: relist. `gap` is how long the
+  // stream was closed; nothing on the first connect.
+  virtual void on_connected(std::function<void(const EngineIdentity&, std::optional<Duration> gap)> listener) = 0;
+  // Called when the engine stops answering.
+  virtual void on_lost(std::function<void(const std::string& reason)> listener) = 0;
+};
+
+}  // namespace buildwarden::ports

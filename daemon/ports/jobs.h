@@ -1,0 +1,101 @@
+// Jobs: admission, leases, and who may do what.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/ports/builders.h"
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::ports {
+
+// Who is on the other end of a connection (SO_PEERCRED, SO_PEERGROUPS); over TCP nobody is known.
+struct Peer {
+  bool local = false;  // over the unix socket
+  uid_t uid = static_cast<uid_t>(-1);
+  pid_t pid = 0;
+  std::vector<gid_t> groups;  // the primary one first
+};
+
+struct JobRequest {
+  std::string id;  // 1-128 bytes
+  std::string agent;
+  std::string pipeline;
+  std::string checkout_path;
+  pid_t pid = 0;  // 0: none given
+  Bytes need_bytes = 0;
+  std::vector<std::string> builders;
+  std::string use;
+  std::vector<std::string> platforms;
+  std::string cache_name;
+  std::optional<bool> reuse_context;
+  std::optional<Duration> ttl;
+};
+
+struct JobAnswer {
+  std::string id;
+  bool admitted = false;      // false: verdict `refuse`
+  bool known_before = false;  // renewed, not new
+  std::string reason;
+  std::string rule;
+  std::vector<FilesystemView> disk;
+  Grant grant;  // empty when refused
+  std::optional<WallTime> expires_at;
+  std::vector<DiskUser> users;  // of a refusal: the biggest users of the disk
+};
+
+struct Lease {
+  std::string id;
+  std::string agent;
+  std::string pipeline;
+  std::string checkout_path;
+  uid_t uid = 0;  // who started it
+  pid_t pid = 0;
+  std::uint64_t pid_started = 0;  // its start time in /proc/<pid>/stat (clock ticks since boot): a pid may come again
+  std::vector<std::string> builders;
+  Bytes need_bytes = 0;
+  Bytes free_at_start = 0;
+  WallTime started_wall;
+  BootTime started;  // leases run on the boot clock
+  BootTime expires;  // counts only while no live pid is known
+};
+
+class JobDesk {
+ public:
+  virtual ~JobDesk() = default;
+  // Admits or refuses. May take up to jobs.admission_wait while room is made; `progress` says how it goes.
+  // kInvalid: a bad field, by name; kDenied: a pid of another user, another uid's job id.
+  virtual Async<JobAnswer> start_job(JobRequest request, Peer peer, Progress progress) = 0;
+  virtual Result<JobAnswer> renew_job(const std::string& id, const Peer& peer) = 0;
+  // kNotFound: not known (it may have ended by itself).
+  virtual Result<void> end_job(const std::string& id, const Peer& peer) = 0;
+};
+
+struct JobsView {
+  std::vector<Lease> leases;
+  std::uint64_t admitted = 0;
+  std::uint64_t refused = 0;
+};
+
+class JobViews {
+ public:
+  virtual ~JobViews() = default;
+  [[nodiscard]] virtual JobsView jobs_view() const = 0;
+};
+
+// Leases outlive the daemon but not the boot: kept whole in paths.run (a tmpfs, so it works on a full disk).
+class LeaseStore {
+ public:
+  virtual ~LeaseStore() = default;
+  // Those of this boot; a file of another boot or a damaged one is set aside and reported as empty with a warning
+  // event.
+  virtual std::vector<Lease> load_leases() = 0;
+  virtual Result<void> save_leases(const std::vector<Lease>& leases) = 0;
+};
+
+}  // namespace buildwarden::ports
