@@ -2,8 +2,10 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,9 +43,12 @@ class HttpStream {
  public:
   virtual ~HttpStream() = default;
   [[nodiscard]] virtual const HttpResponse& head() const = 0;  // body empty
-  // The next line without its newline; waits at most `idle` for it (kTimeout). kUnavailable when the other side closed,
-  // kTooLarge for a line above 1 MiB.
+  // The next line without its newline (nor the carriage return before it); waits at most `idle` for it. kTimeout: none
+  // came, and the stream may be read on. Any other error ends it: kUnavailable when it ended or broke off; kTooLarge for
+  // a line above 1 MiB; kProtocol when it is no longer HTTP. The last line of a proper end may lack its newline.
   virtual boost::asio::awaitable<Result<std::string>> next_line(Duration idle) = 0;
+  // After kUnavailable: whether the answer came to its proper end, rather than broke off.
+  [[nodiscard]] virtual bool complete() const = 0;
 };
 
 // One connection an exchange: a unix connect costs some 10 us and leaves no stale connection to recover from.

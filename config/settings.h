@@ -102,7 +102,7 @@ struct InstanceSettings {
 struct AgentSettings {
   std::string user = "buildkite-agent";  // a name or a number
   std::string group = "auto";            // auto: the user's; or a name or a number
-  std::string unit = "buildkite-agent.service";
+  std::string unit = "buildkite-agent.service";  // "": no agent on this machine
 };
 
 struct PathSettings {

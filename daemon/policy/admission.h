@@ -35,6 +35,7 @@ struct Admission {
   std::string rule;       // "enough", "unknown", "not_enough"
   Bytes wanted_free = 0;  // what the filesystem must have for kRun
   std::string mount;      // the filesystem that decided
+  std::int64_t wanted_inodes = 0;
 };
 
 // free - reservations >= max(critical, need) on every gating filesystem → run, also at low. Unknown → run.

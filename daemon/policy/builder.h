@@ -14,6 +14,9 @@ namespace buildwarden::policy {
 
 enum class ContainerState : std::uint8_t { kMissing, kCreated, kRunning, kPaused, kRestarting, kExited, kDead };
 
+// The name of a builder's real container; jobs' tools never use it.
+std::string container_of(std::string_view builder);
+
 // A container as the engine shows it.
 struct ObservedContainer {
   ContainerState state = ContainerState::kMissing;
@@ -44,10 +47,12 @@ struct ObservedBuilder {
 };
 
 struct BuilderMemory {
-  bool was_warm = false;
+  bool was_warm = false;               // at least once
   int failures = 0;                    // in a row, of healing steps
   std::optional<BootTime> not_before;  // back-off after a failure
-  std::optional<BootTime> lost_at;     // when it was last seen warm before this outage
+  std::optional<BootTime> lost_at;     // when the loss was seen; nothing while it is warm
+  // Paces rounds of steps that succeed and do not last: 8 at once, then one in 15 s.
+  std::optional<BootTime> paid_until;
 };
 
 enum class BuilderAction : std::uint8_t {
@@ -74,6 +79,7 @@ struct BuilderPlan {
   std::vector<BuilderStep> steps;  // in order; carry out all, stop at the first failure
   BuilderState state = BuilderState::kDown;
   std::string reason;  // why it is in this state
+  std::string rule;    // "warm", "starting", "healing", "backing_off", "foreign", "engine_down"
   BuilderMemory memory;
   Duration again{30'000};  // when to look again at the latest, without an event
 };
@@ -81,7 +87,7 @@ struct BuilderPlan {
 BuilderPlan reconcile(const DesiredBuilder& desired, const ObservedBuilder& observed, BuilderMemory memory, Now now);
 
 // The memory after the steps were carried out (`failed` = one of them failed): counts failures and sets the back-off,
-// 1 s doubling to 60 s.
+// 1 s doubling to 60 s. Not to be called for a plan without steps.
 BuilderMemory after_steps(BuilderMemory memory, bool failed, Now now);
 
 }  // namespace buildwarden::policy

@@ -47,7 +47,7 @@ struct EvictionRules {
   Duration age{0};                           // keep_used_within, or grace in the second pass
   Duration grace{0};                         // younger is never deleted, whatever the age
   std::vector<std::string> keep;             // globs: * and ? within one reference
-  std::optional<WallTime> oldest_job_start;  // used since then: it may be that job's
+  std::optional<WallTime> oldest_job_start;  // used since then: it may be that job's. Now less its boot age
 };
 
 struct Skipped {
@@ -75,7 +75,8 @@ struct CacheRecord {
   std::string id;
   Bytes size = 0;
   bool in_use = false;
-  WallTime last_used;  // creation when it was never used
+  WallTime last_used;   // creation when it was never used
+  bool shared = false;  // also in an image: no part of the cache's own size, and a prune frees nothing of it
 };
 
 // A prune of a cache by size: "keep the `keep` most recently used bytes".
@@ -83,11 +84,13 @@ struct CacheStep {
   Bytes keep = 0;
   Bytes frees = 0;  // by the records' sizes
   std::size_t records = 0;
-  WallTime newest;  // the last use of the youngest record that it deletes
+  WallTime newest;         // the last use of the youngest record that it deletes
+  Duration unused_for{0};  // the age to give to the prune: spares what is too young or used since the oldest job start
 };
 
-// Prune steps of about `chunk` bytes each, least recently used first, over the records unused for `age`
-// and not in use; `until` of each prune is the same age, so that younger records are kept by both bounds.
+// Prune steps of about `chunk` bytes each, least recently used first, over the records unused for `age` and not in use.
+// Both bounds of a step must be given to the prune: an engine's order is not purely by last use, so `keep` alone may
+// cost a younger record. Empty also when the oldest job seems to start in the future: then nothing tells what it used.
 std::vector<CacheStep> cache_steps(std::vector<CacheRecord> records, Bytes chunk, const EvictionRules& rules, Now now);
 
 }  // namespace buildwarden::policy

@@ -24,9 +24,11 @@ struct RungTurn {
   int pass = 1;  // 2: at critical, down to grace
   Duration age{0};
   bool engine_cache = true;  // rung 4 and 6: whether the engine's own cache takes part
+  bool terminate = false;    // rung 9: drain and terminate as well; without it only new jobs are refused
 };
 
-// The whole climb for this level, to be walked until the goal is met. Empty when there is nothing to do.
+// The whole climb for this level, to be walked until the goal is met. At ok as at low: whoever asks has a reason (a
+// job, a person, a forecast). Empty at unknown.
 std::vector<RungTurn> climb(const LadderRequest& request);
 
 // What a reclaim wants of the filesystem.

@@ -35,7 +35,9 @@ struct Marks {
 };
 
 // critical = min_free as written; low = max(reclaim_below, 1.25 x min_free); target = max(reclaim_to, 1.5 x min_free).
-// A filesystem that does not gate warns at 1 GiB or 5 % of it, whichever is less. Marks are never above the total.
+// On a filesystem smaller than 2 x min_free the factors end a quarter and half of the way from critical to the total:
+// what can be reached. A filesystem that does not gate warns at 1 GiB or 5 % of it, whichever is less, and has no
+// critical mark. Marks are never above the total.
 Marks marks_for(const DiskSettings& settings, const Reading& reading, bool gate);
 
 // What is remembered of a filesystem between two turns. A new one (or one that was replaced by a mount) starts empty.
@@ -50,10 +52,12 @@ struct Pressure {
   Level level = Level::kUnknown;
   bool reclaim = false;                    // space should be made now: below low, still below target, or forecast
   double fill_bytes_per_second = 0;        // negative: it empties
-  std::optional<Duration> until_critical;  // at this rate; nothing when it does not fill
+  std::optional<Duration> until_critical;  // at this rate; nothing when it does not fill or lasts over 30 days
   Duration next_sample{1000};              // 20 ms when critical is near, seconds when calm
   std::string reason;                      // one sentence with the numbers
-  std::string rule;                        // which rule decided: "free_below_low", "until_target", "forecast", …
+  // Which rule decided: "enough", "forecast", "until_target", "no_reading", "bad_reading", or "free_" or "inodes_" with
+  // "below_low", "below_critical", "exhausted".
+  std::string rule;
 };
 
 struct Assessment {

@@ -1,8 +1,11 @@
 // What the disk room does for others, and what others do for it.
 #pragma once
 
+#include <array>
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,8 +23,8 @@ namespace buildwarden::ports {
 using Progress = std::function<void(const std::string& line)>;
 
 struct SpaceRequest {
-  Bytes free = 0;            // wanted on every gating filesystem
-  Duration wait{0};          // at most
+  Bytes free = 0;            // wanted on every gating filesystem; 0: the target mark of those that can be freed
+  Duration wait{0};          // at most; 0: only what is there already counts
   std::string on_behalf_of;  // "job 12", for the journal
   bool dry_run = false;
   bool on_request = true;  // of a person or a job, not of the background: DOCKER_BUILDER_PRUNE_ENABLED is honoured
@@ -130,9 +133,23 @@ struct FilesystemView {
   Duration last_duration{0};
 };
 
+// Upper bounds, in seconds, of the buckets in RungStats; one more bucket holds what took longer.
+inline constexpr std::array<double, 8> kRungSecondsBounds = {0.01, 0.05, 0.1, 0.5, 1, 5, 30, 120};
+
+// What one rung did since the start; a run is one turn of the ladder on it. Dry runs are not counted.
+struct RungStats {
+  std::string rung;
+  std::map<std::string, std::uint64_t> runs;  // by result: "freed", "nothing", "failed"
+  Bytes freed = 0;                            // by statvfs
+  std::array<std::uint64_t, kRungSecondsBounds.size() + 1> seconds_buckets{};  // of the runs, not cumulated
+  double seconds_sum = 0;
+};
+
 struct DiskView {
   std::vector<FilesystemView> filesystems;
+  std::vector<RungStats> rungs;
   bool reclaiming = false;
+  std::string ledger_error;  // why the last save of the ledger failed, "" when it did not
 };
 
 class DiskViews {

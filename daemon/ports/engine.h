@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -97,6 +98,11 @@ class Containers {
   virtual Async<std::vector<ContainerRecord>> list_containers() = 0;                 // all states
   virtual Async<policy::ObservedContainer> inspect_container(std::string name) = 0;  // missing is a state, not an error
 };
+
+// The labels of every container that is ours: whose it is, and what it was created from (policy's `spec_digest`).
+inline constexpr std::string_view kOwnerLabel = "com.buildwarden.owner";
+inline constexpr std::string_view kOwner = "buildwarden";
+inline constexpr std::string_view kSpecLabel = "com.buildwarden.spec";
 
 struct Mount {
   bool is_volume = false;  // else a bind of a host path

@@ -63,6 +63,7 @@ struct Lease {
   WallTime started_wall;
   BootTime started;  // leases run on the boot clock
   BootTime expires;  // counts only while no live pid is known
+  Duration ttl{0};   // what a renewal gives it again; 0: jobs.ttl
 };
 
 class JobDesk {

@@ -1,0 +1,112 @@
+#include "common/http_connection.h"
+
+#include <sys/un.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstdint>
+#include <utility>
+
+namespace buildwarden {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr auto kUse = asio::as_tuple(asio::use_awaitable);
+constexpr Duration kQueueFullPause{5};
+
+Error lost(const boost::system::error_code& ec, std::string_view doing) {
+  if (ec == asio::error::operation_aborted) return Error(Errc::kCancelled, std::string(doing) + ": cancelled");
+  auto error = Error::from_errno(ec.value(), doing);
+  if (error.code() == Errc::kDenied) return error;
+  return Error(Errc::kUnavailable, error.message());
+}
+
+}  // namespace
+
+struct HttpConnection::State {
+  explicit State(const asio::any_io_executor& executor) : socket(executor), timer(executor), pause(executor) {}
+
+  asio::local::stream_protocol::socket socket;
+  asio::steady_timer timer;
+  asio::steady_timer pause;
+  std::uint64_t deadlines = 0;  // a number for each expire_after(), so that a late handler knows it is outdated
+  bool expired = false;
+
+  void expire(std::uint64_t deadline) {
+    if (deadline != deadlines) return;
+    expired = true;
+    boost::system::error_code ignored;  // nothing to do about a socket that cannot be cancelled: it is closed soon
+    socket.cancel(ignored);
+    pause.cancel();
+  }
+
+  [[nodiscard]] Error failure(const boost::system::error_code& ec, std::string_view doing) const {
+    if (expired) return Error(Errc::kTimeout, std::string(doing) + ": no answer in time");
+    return lost(ec, doing);
+  }
+};
+
+HttpConnection::HttpConnection(asio::any_io_executor executor) : state_(std::make_shared<State>(executor)) {}
+
+HttpConnection::~HttpConnection() {
+  ++state_->deadlines;
+  state_->timer.cancel();
+  boost::system::error_code ignored;  // closing releases the descriptor whatever it says
+  state_->socket.close(ignored);
+}
+
+void HttpConnection::expire_after(Duration delay) {
+  state_->expired = false;
+  const auto deadline = ++state_->deadlines;
+  state_->timer.expires_after(delay);
+  state_->timer.async_wait([state = state_, deadline](const boost::system::error_code& ec) {
+    if (!ec) state->expire(deadline);
+  });
+}
+
+asio::awaitable<Result<void>> HttpConnection::connect(std::string path) {
+  const auto state = state_;
+  if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) {
+    co_return Error(Errc::kInvalid, "not a path of a unix socket: \"" + path + "\"");
+  }
+  const asio::local::stream_protocol::endpoint endpoint(path);
+  const auto doing = "connecting to " + path;
+  while (!state->expired) {
+    auto [ec] = co_await state->socket.async_connect(endpoint, kUse);
+    if (ec) co_return state->failure(ec, doing);
+    // A full queue of the listener looks like a success to Asio, but has no other end.
+    static_cast<void>(state->socket.remote_endpoint(ec));
+    if (!ec) co_return Result<void>{};
+    state->socket.close(ec);
+    state->pause.expires_after(kQueueFullPause);
+    co_await state->pause.async_wait(kUse);
+  }
+  co_return Error(Errc::kTimeout, doing + ": the listener's queue is full");
+}
+
+asio::awaitable<Result<void>> HttpConnection::write(std::string_view bytes) {
+  const auto state = state_;
+  while (!bytes.empty()) {
+    if (state->expired) co_return state->failure({}, "sending");
+    const auto chunk = asio::buffer(bytes.data(), bytes.size());
+    auto [ec, sent] = co_await state->socket.async_write_some(chunk, kUse);
+    if (ec) co_return state->failure(ec, "sending");
+    bytes.remove_prefix(sent);
+  }
+  co_return Result<void>{};
+}
+
+asio::awaitable<Result<std::size_t>> HttpConnection::read(asio::mutable_buffer into) {
+  const auto state = state_;
+  if (state->expired) co_return state->failure({}, "reading");
+  auto [ec, got] = co_await state->socket.async_read_some(into, kUse);
+  if (ec == asio::error::eof) co_return std::size_t{0};
+  if (ec) co_return state->failure(ec, "reading");
+  co_return got;
+}
+
+}  // namespace buildwarden

@@ -1,0 +1,29 @@
+// The two formats of variables that the host has: the stack's cfn-env and systemd's EnvironmentFile. Both are parsed,
+// never executed: what would be an expansion for a shell is text here.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace buildwarden::config {
+
+struct Variable {
+  std::string value;
+  int line = 0;  // from 1, where it was assigned
+};
+
+struct Variables {
+  std::map<std::string, Variable> by_name;  // the assignment that counts
+  std::vector<int> odd_lines;               // lines that look like an assignment and are none
+};
+
+// Lines `set_always "NAME" "value"` (the last one wins) and `set_unless_present "NAME" "value"` (only if not set
+// before); the value ends at the line's last quote. Everything else - the file's functions, comments - is passed over.
+Variables parse_cfn_env(std::string_view text);
+
+// KEY=value as systemd.exec(5) says of EnvironmentFile=: quotes, escapes, lines joined by \, comments with # and ;.
+Variables parse_environment_file(std::string_view text);
+
+}  // namespace buildwarden::config

@@ -1,0 +1,34 @@
+// The settings while the sources are laid over one another, and the weaker sources themselves. None of these ever
+// fails: what is wrong in them becomes a warning, and the value stays what it was.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/layer.h"
+#include "config/settings.h"
+
+namespace buildwarden::config {
+
+// How EffectiveValue::source spells them.
+inline constexpr const char* kDaemonJson = "daemon.json";
+inline constexpr const char* kBinfmtEnv = "docker-binfmt.env";
+inline constexpr const char* kCfnEnv = "cfn-env";
+inline constexpr const char* kAgentEnv = "agent-env";
+inline constexpr const char* kYaml = "yaml";
+inline constexpr const char* kCommandLine = "command-line";
+
+struct Merge {
+  Settings settings;
+  Origins origins;
+  std::vector<std::string> warnings;
+};
+
+// `data-root` and `userns-remap` of the engine's own configuration; an absent file changes nothing.
+void apply_daemon_json(const std::string& path, Merge& merge);
+// The image that docker-binfmt.service runs: the variable BINFMT_IMAGE, with any prefix, or IMAGE.
+void apply_binfmt_env(const std::string& path, Merge& merge);
+void apply_cfn_env(const std::string& path, Merge& merge);
+void apply_agent_env(const std::string& path, Merge& merge);
+
+}  // namespace buildwarden::config

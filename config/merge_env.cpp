@@ -1,0 +1,129 @@
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "common/atomic_file.h"
+#include "common/format.h"
+#include "config/env_files.h"
+#include "config/merge.h"
+#include "config/schema.h"
+
+namespace buildwarden::config {
+namespace {
+
+enum class Meaning : std::uint8_t { kTrueOrFalse, kAsWritten, kKibibytes };
+
+struct Mapping {
+  const char* variable;
+  const char* key;
+  Meaning meaning;
+  bool agent_only;  // cfn-env is not its place
+};
+
+constexpr std::array kMappings = {
+    Mapping{"DOCKER_PRUNE_UNTIL", "disk.keep_used_within", Meaning::kAsWritten, false},
+    Mapping{"BUILDKITE_PURGE_BUILDS_ON_DISK_FULL", "on_full.purge_builds", Meaning::kTrueOrFalse, false},
+    Mapping{"BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL", "on_full.terminate_instance", Meaning::kTrueOrFalse, false},
+    Mapping{"DOCKER_BUILDER_PRUNE_ENABLED", "on_full.builder_prune", Meaning::kTrueOrFalse, false},
+    Mapping{"ENABLE_PRE_EXIT_DISK_CLEANUP", "jobs.check_at_end", Meaning::kTrueOrFalse, false},
+    Mapping{"DOCKER_USERNS_REMAP", "engine.userns_remap", Meaning::kTrueOrFalse, false},
+    Mapping{"AWS_REGION", "instance.region", Meaning::kAsWritten, false},
+    Mapping{"DISK_MIN_AVAILABLE", "disk.min_free", Meaning::kKibibytes, true},
+    Mapping{"DISK_MIN_INODES", "disk.min_free_inodes", Meaning::kAsWritten, true},
+};
+
+constexpr std::size_t kMaxOddLines = 5;
+
+struct Source {
+  const char* name;
+  std::string path;
+};
+
+// One variable's value for one key of the schema, or a warning and the old value.
+void set_from(const Source& source, const char* key, const TreeNode& node, Merge& merge) {
+  const auto* field = find_field(settings_table(), key);
+  if (field == nullptr) return;
+  Layer layer(source.name, source.path, merge.origins);
+  field->read(merge.settings, node, key, layer);
+  if (layer.mistakes().empty()) return;
+  Rows old;
+  field->show(merge.settings, key, old);
+  merge.warnings.push_back(format("{}; {} stays", layer.mistakes().front().text, old.front().second));
+}
+
+void apply_boolean(const Source& source, const Mapping& mapping, const Variable& variable, Merge& merge) {
+  const bool yes = variable.value == "true";
+  if (!yes && variable.value != "false") {
+    merge.warnings.push_back(format("{}{}: {} counts as false; write true or false",
+                                    place(source.path, variable.line, 0), mapping.variable, shown(variable.value)));
+  }
+  set_from(source, mapping.key, scalar_node(yes ? "true" : "false", variable.line), merge);
+}
+
+void apply_kibibytes(const Source& source, const Mapping& mapping, const Variable& variable, Merge& merge) {
+  const auto count = integer(0, 1'000'000'000'000).parse(variable.value);
+  if (!count) {
+    Rows old;
+    find_field(settings_table(), mapping.key)->show(merge.settings, mapping.key, old);
+    merge.warnings.push_back(format("{}{}: {} {}; write a whole number of KiB; {} stays",
+                                    place(source.path, variable.line, 0), mapping.variable, shown(variable.value),
+                                    count.error().message(), old.front().second));
+    return;
+  }
+  set_from(source, mapping.key, scalar_node(format("{}KiB", *count), variable.line), merge);
+}
+
+void apply_variables(const Source& source, const Variables& variables, bool agent, Merge& merge) {
+  for (const auto& mapping : kMappings) {
+    const auto found = variables.by_name.find(mapping.variable);
+    if (found == variables.by_name.end() || (mapping.agent_only && !agent)) continue;
+    const Variable& variable = found->second;
+    switch (mapping.meaning) {
+      case Meaning::kTrueOrFalse: apply_boolean(source, mapping, variable, merge); break;
+      case Meaning::kAsWritten: set_from(source, mapping.key, scalar_node(variable.value, variable.line), merge); break;
+      case Meaning::kKibibytes: apply_kibibytes(source, mapping, variable, merge); break;
+    }
+  }
+}
+
+// The file's variables; nothing, with a warning if there is a file, when it cannot be read.
+Variables read_variables(const Source& source, Variables (*parse)(std::string_view), Merge& merge) {
+  auto text = read_file(source.path, kMaxFile);
+  if (!text) {
+    if (text.error().code() != Errc::kNotFound) merge.warnings.push_back(text.error().message());
+    return {};
+  }
+  Variables variables = parse(*text);
+  for (std::size_t i = 0; i < variables.odd_lines.size() && i < kMaxOddLines; ++i) {
+    merge.warnings.push_back(place(source.path, variables.odd_lines[i], 0) + "not an assignment; the line is ignored");
+  }
+  return variables;
+}
+
+bool names_binfmt_image(const std::string& name) { return name == "IMAGE" || name.ends_with("BINFMT_IMAGE"); }
+
+}  // namespace
+
+void apply_cfn_env(const std::string& path, Merge& merge) {
+  const Source source{kCfnEnv, path};
+  apply_variables(source, read_variables(source, parse_cfn_env, merge), false, merge);
+}
+
+void apply_agent_env(const std::string& path, Merge& merge) {
+  const Source source{kAgentEnv, path};
+  apply_variables(source, read_variables(source, parse_environment_file, merge), true, merge);
+}
+
+void apply_binfmt_env(const std::string& path, Merge& merge) {
+  const Source source{kBinfmtEnv, path};
+  const auto variables = read_variables(source, parse_environment_file, merge).by_name;
+  const auto image =
+      std::find_if(variables.begin(), variables.end(), [](const auto& v) { return names_binfmt_image(v.first); });
+  if (image != variables.end()) {
+    set_from(source, "emulation.image", scalar_node(image->second.value, image->second.line), merge);
+  } else if (!variables.empty()) {
+    merge.warnings.push_back(path + ": no variable BINFMT_IMAGE in it; emulation.image stays as it is");
+  }
+}
+
+}  // namespace buildwarden::config

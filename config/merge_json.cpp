@@ -1,0 +1,86 @@
+#include <algorithm>
+#include <boost/json/parser.hpp>
+#include <boost/json/value.hpp>
+
+#include "common/atomic_file.h"
+#include "common/format.h"
+#include "config/merge.h"
+#include "config/schema.h"
+
+namespace buildwarden::config {
+namespace {
+
+namespace json = boost::json;
+
+int line_at(const std::string& text, std::size_t at) {
+  const auto end = text.begin() + static_cast<std::ptrdiff_t>(std::min(at, text.size()));
+  return 1 + static_cast<int>(std::count(text.begin(), end, '\n'));
+}
+
+// Where the key stands, for provenance only.
+int line_of(const std::string& text, std::string_view key) {
+  const auto at = text.find(format("\"{}\"", key));
+  return at == std::string::npos ? 0 : line_at(text, at);
+}
+
+struct File {
+  std::string path;
+  std::string text;
+  json::object root;
+};
+
+// The root object; nothing, and a warning, when the file is no JSON object.
+bool parse(File& file, Merge& merge) {
+  json::parser parser;
+  json::error_code ec;
+  const std::size_t consumed = parser.write_some(file.text, ec);
+  if (!ec && file.text.find_first_not_of(" \t\r\n", consumed) != std::string::npos) ec = json::error::extra_data;
+  if (ec) {
+    merge.warnings.push_back(format("{}not JSON ({}); the file is ignored",
+                                    place(file.path, line_at(file.text, consumed), 0), ec.message()));
+    return false;
+  }
+  json::value value = parser.release();
+  if (!value.is_object()) {
+    merge.warnings.push_back(file.path + ": no JSON object; the file is ignored");
+    return false;
+  }
+  file.root = std::move(value.as_object());
+  return true;
+}
+
+void warn_not_text(const File& file, std::string_view key, Merge& merge) {
+  merge.warnings.push_back(
+      format("{}{}: not a text; the value is ignored", place(file.path, line_of(file.text, key), 0), key));
+}
+
+void set(const File& file, const char* key, const TreeNode& node, Merge& merge) {
+  Layer layer(kDaemonJson, file.path, merge.origins);
+  find_field(settings_table(), key)->read(merge.settings, node, key, layer);
+  for (const auto& mistake : layer.mistakes()) merge.warnings.push_back(mistake.text);
+}
+
+}  // namespace
+
+void apply_daemon_json(const std::string& path, Merge& merge) {
+  auto text = read_file(path, kMaxFile);
+  if (!text) {
+    if (text.error().code() != Errc::kNotFound) merge.warnings.push_back(text.error().message());
+    return;
+  }
+  File file{path, *std::move(text), {}};
+  if (file.text.find_first_not_of(" \t\r\n") == std::string::npos || !parse(file, merge)) return;
+  if (const auto* root = file.root.if_contains("data-root")) {
+    const auto* value = root->if_string();
+    if (value == nullptr) return warn_not_text(file, "data-root", merge);
+    set(file, "engine.data_root", scalar_node(std::string_view(*value), line_of(file.text, "data-root")), merge);
+  }
+  if (const auto* remap = file.root.if_contains("userns-remap")) {
+    const auto* value = remap->if_string();
+    if (value == nullptr) return warn_not_text(file, "userns-remap", merge);
+    const int line = line_of(file.text, "userns-remap");
+    set(file, "engine.userns_remap", scalar_node(value->empty() ? "false" : "true", line), merge);
+  }
+}
+
+}  // namespace buildwarden::config

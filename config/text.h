@@ -1,0 +1,21 @@
+// Foreign text made safe to show, and the guess behind "did you mean".
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace buildwarden::config {
+
+// For messages: in double quotes, every byte that is not printable ASCII as \xNN, cut after 60 bytes.
+std::string shown(std::string_view text);
+
+// As YAML would take it back: bare where that is unambiguous, else in double quotes.
+std::string yaml_spelling(std::string_view text);
+
+[[nodiscard]] bool is_utf8(std::string_view text);
+
+// The candidate that differs from `word` by the fewest edits; "" when none is close enough to be meant.
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+
+}  // namespace buildwarden::config

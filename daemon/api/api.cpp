@@ -1,0 +1,64 @@
+#include "daemon/api/api.h"
+
+#include <utility>
+
+#include "daemon/api/access.h"
+#include "daemon/api/routes.h"
+
+namespace buildwarden::api {
+namespace asio = boost::asio;
+
+namespace {
+
+SessionContext session_context(Api& api, const ApiContext& context, const SessionLimits& limits) {
+  return {[&api](Request request) { return api.handle(std::move(request)); }, context.clock, limits};
+}
+
+}  // namespace
+
+Api::Api(asio::any_io_executor executor, ApiContext context, const ApiLimits& limits)
+    : context_(std::move(context)),
+      limits_(limits),
+      operations_(executor, *context_.clock, limits.operations),
+      server_(executor, session_context(*this, context_, limits.session)) {
+  add_state_routes(router_, context_);
+  add_disk_routes(router_, context_, operations_);
+  add_job_routes(router_, context_, operations_);
+  add_event_routes(router_, context_, executor);
+  add_operation_routes(router_, operations_);
+}
+
+Api::~Api() {
+  for (const auto& file : files_) file.remove();
+}
+
+Result<void> Api::open_unix(const std::string& path, std::optional<gid_t> group) {
+  auto listener = listen_unix(path, group);
+  if (!listener) return std::move(listener).error();
+  files_.push_back(std::move(listener->file));
+  return server_.listen(std::move(listener->descriptor), true, limits_.unix_connections);
+}
+
+Result<std::uint16_t> Api::open_tcp(const std::string& address) {
+  auto listening = listen_tcp(address);
+  if (!listening) return std::move(listening).error();
+  auto port = port_of(listening->get());
+  if (!port) return port;
+  auto serving = server_.listen(*std::move(listening), false, limits_.tcp_connections);
+  if (!serving) return std::move(serving).error();
+  return port;
+}
+
+asio::awaitable<Response> Api::handle(Request request) {
+  auto refused = refuse_access(request, context_);
+  if (refused) co_return *std::move(refused);
+  co_return co_await router_.serve(std::move(request));
+}
+
+asio::awaitable<void> Api::stop(Duration patience) {
+  for (const auto& file : files_) file.remove();
+  co_await server_.stop(patience);
+  co_await operations_.stop(patience);
+}
+
+}  // namespace buildwarden::api

@@ -1,0 +1,56 @@
+// The HTTP API of the daemon: routes over the rooms' views, on a unix socket and on TCP.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/api/context.h"
+#include "daemon/api/operations.h"
+#include "daemon/api/router.h"
+#include "daemon/api/server.h"
+
+namespace buildwarden::api {
+
+struct ApiLimits {
+  SessionLimits session;
+  OperationLimits operations;
+  // Connections at once, by kind of listener: those of TCP never take the places of the unix socket's.
+  std::size_t unix_connections = 256;
+  std::size_t tcp_connections = 64;
+};
+
+// For the loop's thread alone. co_await stop() before destroying it, and while what the context points to still works.
+class Api {
+ public:
+  Api(boost::asio::any_io_executor executor, ApiContext context, const ApiLimits& limits = {});
+  ~Api();
+  Api(const Api&) = delete;
+  Api& operator=(const Api&) = delete;
+
+  // Answers on `path` from now on; see listen_unix() for the errors. The file is removed by stop().
+  Result<void> open_unix(const std::string& path, std::optional<gid_t> group);
+
+  // Answers on "127.0.0.1:9847" from now on and says at which port; see listen_tcp().
+  Result<std::uint16_t> open_tcp(const std::string& address);
+
+  // One request, as the server hands it in. Public for tests.
+  boost::asio::awaitable<Response> handle(Request request);
+
+  // Takes nothing new and removes the socket files; streams end, running requests and operations may finish for
+  // `patience`, then they are cancelled.
+  boost::asio::awaitable<void> stop(Duration patience);
+
+ private:
+  ApiContext context_;
+  ApiLimits limits_;
+  Operations operations_;
+  Router router_;
+  Server server_;
+  std::vector<SocketFile> files_;
+};
+
+}  // namespace buildwarden::api

@@ -1,0 +1,49 @@
+// All that the API needs of the rest, in one place; the wiring fills it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "daemon/ports/builders.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/health.h"
+#include "daemon/ports/jobs.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::api {
+
+// Calls `listener` on the loop after each recorded event until the handle is destroyed.
+using SubscribeEvents = std::function<std::shared_ptr<void>(std::function<void()> listener)>;
+
+// Pointers are never null and outlive the Api; every call is made on the loop.
+struct ApiContext {
+  const Clock* clock = nullptr;
+  ports::Readiness readiness;
+  std::function<std::string()> config_json;   // the whole answer of /v1/config: {"settings":[…]}
+  std::function<std::string()> metrics_text;  // Prometheus text format 0.0.4
+  const ports::EngineState* engine = nullptr;
+  const ports::DiskViews* disk = nullptr;
+  const ports::BuilderViews* builders = nullptr;
+  const ports::JobViews* jobs = nullptr;
+  ports::JobDesk* desk = nullptr;
+  ports::Space* space = nullptr;
+  const ports::EventSource* events = nullptr;
+  SubscribeEvents subscribe;
+  std::optional<gid_t> agent_group;        // may read, start jobs and ask for space; nobody but root without it
+  std::string host_name;                   // the machine's own name, good as a Host
+  std::vector<std::string> allowed_hosts;  // further ones
+  std::string version;
+  bool dry_run = false;
+  Duration reclaim_wait = std::chrono::minutes{10};     // at most, for one reclaim on request
+  Duration answer_within = std::chrono::seconds{1};     // then a POST answers 202
+  Duration event_heartbeat = std::chrono::seconds{15};  // of a follower of events
+};
+
+}  // namespace buildwarden::api

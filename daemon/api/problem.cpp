@@ -1,0 +1,91 @@
+#include "daemon/api/problem.h"
+
+#include <boost/json/serialize.hpp>
+#include <utility>
+
+#include "common/format.h"
+
+namespace buildwarden::api {
+namespace json = boost::json;
+
+namespace {
+
+struct Meaning {
+  int status;
+  std::string_view code;
+};
+
+Meaning meaning_of(Errc code) {
+  switch (code) {
+    case Errc::kInvalid: return {400, "invalid"};
+    case Errc::kNotFound: return {404, "not_found"};
+    case Errc::kConflict: return {409, "conflict"};
+    case Errc::kDenied: return {403, "denied"};
+    case Errc::kTimeout: return {504, "timeout"};
+    case Errc::kUnavailable: return {503, "unavailable"};
+    case Errc::kProtocol: return {502, "protocol"};
+    case Errc::kTooLarge: return {413, "too_large"};
+    case Errc::kCancelled: return {503, "stopping"};
+    case Errc::kIo: return {500, "io"};
+  }
+  return {500, "internal"};
+}
+
+// The length of the valid UTF-8 sequence at the start of `text`; 0 when there is none.
+std::size_t sequence_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xc2 && first < 0xe0   ? 2
+                             : first >= 0xe0 && first < 0xf0 ? 3
+                             : first < 0xf5                  ? 4
+                                                             : 0;
+  if (first < 0xc2 || length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0U) != 0x80) return 0;
+  }
+  const unsigned second = byte(1);
+  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+  const bool outside = (first == 0xed && second >= 0xa0) || (first == 0xf4 && second >= 0x90);
+  return overlong || outside ? 0 : length;
+}
+
+}  // namespace
+
+std::string as_utf8(std::string_view text) {
+  std::string clean;
+  clean.reserve(text.size());
+  while (!text.empty()) {
+    const auto length = sequence_length(text);
+    if (length == 0) {
+      clean += "\xef\xbf\xbd";
+      text.remove_prefix(1);
+    } else {
+      clean += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  return clean;
+}
+
+Response problem(int status, std::string_view code, std::string_view detail, json::object more) {
+  json::object document;
+  document["type"] = format("urn:buildwarden:problem:{}", code);
+  document["title"] = status_text(status);
+  document["status"] = status;
+  document["detail"] = as_utf8(detail);
+  document["code"] = code;
+  for (auto& [key, value] : more) document[key] = std::move(value);
+  Response response;
+  response.status = status;
+  response.content_type = "application/problem+json";
+  response.body = json::serialize(document);
+  return response;
+}
+
+Response problem(const Error& error, std::string_view code) {
+  const auto meaning = meaning_of(error.code());
+  return problem(meaning.status, code.empty() ? meaning.code : code, error.message());
+}
+
+}  // namespace buildwarden::api

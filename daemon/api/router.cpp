@@ -1,0 +1,59 @@
+#include "daemon/api/router.h"
+
+#include <set>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/api/problem.h"
+
+namespace buildwarden::api {
+namespace asio = boost::asio;
+
+namespace {
+
+asio::awaitable<Response> answer_directly(Router::Direct handler, Request request) { co_return handler(request); }
+
+Response not_allowed(const Request& request, const std::set<std::string>& methods) {
+  std::string allow;
+  for (const auto& method : methods) allow += (allow.empty() ? "" : ", ") + method;
+  auto response =
+      problem(405, "method_not_allowed", format("{} takes {}, not {}", request.path, allow, request.method));
+  response.headers.emplace_back("Allow", allow);
+  return response;
+}
+
+}  // namespace
+
+void Router::add(std::string method, std::string pattern, Handler handler) {
+  const auto brace = pattern.find('{');
+  const bool captures = brace != std::string::npos;
+  routes_.push_back({std::move(method), pattern.substr(0, brace), captures, std::move(handler)});
+}
+
+void Router::add_direct(std::string method, std::string pattern, Direct handler) {
+  add(std::move(method), std::move(pattern),
+      [handler = std::move(handler)](Request request) { return answer_directly(handler, std::move(request)); });
+}
+
+bool Router::Route::matches(std::string_view path) const {
+  if (!captures) return path == prefix;
+  return path.size() > prefix.size() && path.starts_with(prefix);
+}
+
+asio::awaitable<Response> Router::serve(Request request) const {
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  std::set<std::string> methods;
+  for (const auto& route : routes_) {
+    if (!route.matches(request.path)) continue;
+    if (route.method == method) {
+      request.captured = route.captures ? request.path.substr(route.prefix.size()) : "";
+      co_return co_await route.handler(std::move(request));
+    }
+    methods.insert(route.method);
+    if (route.method == "GET") methods.insert("HEAD");
+  }
+  if (methods.empty()) co_return problem(404, "no_such_route", format("there is nothing at {}", request.path));
+  co_return not_allowed(request, methods);
+}
+
+}  // namespace buildwarden::api

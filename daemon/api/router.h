@@ -1,0 +1,36 @@
+// From a request to its handler.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/api/message.h"
+
+namespace buildwarden::api {
+
+class Router {
+ public:
+  // `pattern` is a path; its last segment may be "{name}", which matches one segment and is what the handler finds in
+  // Request::captured. GET serves HEAD, too.
+  void add(std::string method, std::string pattern, Handler handler);
+
+  // A handler that has its answer at once.
+  using Direct = std::function<Response(const Request&)>;
+  void add_direct(std::string method, std::string pattern, Direct handler);
+
+  // 404 for a path that no pattern matches, 405 with Allow for another method.
+  boost::asio::awaitable<Response> serve(Request request) const;
+
+ private:
+  struct Route {
+    std::string method;
+    std::string prefix;  // the pattern, or what is before "{"
+    bool captures = false;
+    Handler handler;
+    [[nodiscard]] bool matches(std::string_view path) const;
+  };
+  std::vector<Route> routes_;
+};
+
+}  // namespace buildwarden::api

@@ -1,0 +1,37 @@
+// The routes, by room. What is given to them outlives the router.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/json/value.hpp>
+#include <optional>
+#include <string_view>
+
+#include "daemon/api/context.h"
+#include "daemon/api/fields.h"
+#include "daemon/api/operations.h"
+#include "daemon/api/router.h"
+
+namespace buildwarden::api {
+
+// /healthz /readyz /metrics /v1/status /v1/config /v1/builders
+void add_state_routes(Router& router, const ApiContext& context);
+// /v1/disk and its reclaim
+void add_disk_routes(Router& router, const ApiContext& context, Operations& operations);
+// /v1/jobs
+void add_job_routes(Router& router, const ApiContext& context, Operations& operations);
+// /v1/events, as a list and as a stream
+void add_event_routes(Router& router, const ApiContext& context, const boost::asio::any_io_executor& executor);
+// /v1/operations/{id}
+void add_operation_routes(Router& router, Operations& operations);
+
+// What the routes share.
+Response json_response(const boost::json::value& body, int status = 200);
+
+// 400 that names every field and what is wrong with it.
+Response bad_fields(const std::vector<FieldReader::Mistake>& mistakes);
+
+// A whole number from the query within [0, most]; `absent` without it; kInvalid by name.
+Result<std::int64_t> query_number(const Request& request, const std::string& name, std::int64_t absent,
+                                  std::int64_t most);
+
+}  // namespace buildwarden::api

@@ -1,0 +1,87 @@
+#include <limits>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/api/access.h"
+#include "daemon/api/problem.h"
+#include "daemon/api/routes.h"
+#include "daemon/api/shapes.h"
+
+namespace buildwarden::api {
+namespace json = boost::json;
+namespace asio = boost::asio;
+
+namespace {
+
+Response disk(const ApiContext& context) {
+  const auto view = context.disk->disk_view();
+  json::object object;
+  object["filesystems"] = filesystems_json(view.filesystems);
+  object["reclaiming"] = view.reclaiming;
+  return json_response(object);
+}
+
+struct ReclaimBody {
+  std::int64_t target = 0;  // 0: up to reclaim_to
+  bool dry_run = false;
+};
+
+std::optional<Response> read_body(const Request& request, ReclaimBody& into) {
+  const auto object = parse_object(request.body);
+  if (!object) return problem(object.error(), "bad_json");
+  FieldReader fields(*object);
+  fields.read("target_free_bytes", into.target, 1, std::numeric_limits<std::int64_t>::max());
+  fields.read("dry_run", into.dry_run);
+  const auto mistakes = fields.finish();
+  if (!mistakes.empty()) return bad_fields(mistakes);
+  return std::nullopt;
+}
+
+// Settles the target, or refuses one that this peer may not ask for.
+std::optional<Response> settle_target(const Request& request, const ports::DiskView& view, ReclaimBody& body) {
+  const auto limit = reclaim_limit(view);
+  if (body.target == 0) body.target = limit.value_or(0);
+  if (body.target == 0) {
+    return problem(503, "disk_unknown", "no filesystem that admits jobs could be measured, so there is no target");
+  }
+  if (is_root(request.peer)) return std::nullopt;
+  if (!limit) return problem(503, "disk_unknown", "no filesystem that admits jobs could be measured");
+  if (body.target <= *limit) return std::nullopt;
+  return problem(403, "above_reclaim_to",
+                 format("only root may ask for {} free; {} (reclaim_to) is the most for others",
+                        format_bytes(body.target), format_bytes(*limit)));
+}
+
+asio::awaitable<Response> make_room(ports::Space* space, ports::SpaceRequest request, ports::Progress progress) {
+  const bool dry_run = request.dry_run;
+  const auto result = co_await space->ensure(std::move(request), std::move(progress));
+  if (!result) co_return problem(result.error());
+  co_return json_response(space_json(*result, dry_run));
+}
+
+asio::awaitable<Response> reclaim(const ApiContext& context, Operations& operations, Request request) {
+  ReclaimBody body;
+  auto refused = read_body(request, body);
+  if (!refused) refused = settle_target(request, context.disk->disk_view(), body);
+  if (refused) co_return *std::move(refused);
+  ports::SpaceRequest wanted;
+  wanted.free = body.target;
+  wanted.wait = context.reclaim_wait;
+  wanted.on_behalf_of = format("uid {}", request.peer.uid);
+  wanted.dry_run = body.dry_run || context.dry_run;
+  Operations::Work work = [space = context.space, wanted](ports::Progress progress) {
+    return make_room(space, wanted, std::move(progress));
+  };
+  auto operation = operations.start("reclaim", request.peer.uid, std::move(work));
+  co_return co_await operations.answer(std::move(operation), context.answer_within);
+}
+
+}  // namespace
+
+void add_disk_routes(Router& router, const ApiContext& context, Operations& operations) {
+  router.add_direct("GET", "/v1/disk", [&context](const Request&) { return disk(context); });
+  router.add("POST", "/v1/disk/reclaim",
+             [&context, &operations](Request request) { return reclaim(context, operations, std::move(request)); });
+}
+
+}  // namespace buildwarden::api

@@ -1,0 +1,118 @@
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <limits>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/api/problem.h"
+#include "daemon/api/routes.h"
+#include "daemon/api/shapes.h"
+
+namespace buildwarden::api {
+namespace json = boost::json;
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t kMostEvents = 1000;  // in a list: the journal's whole memory
+constexpr std::size_t kBatch = 50;         // in a piece of the stream
+constexpr long kMostFollowers = 32;
+
+// What one client follows. Nothing is kept for it but the number of the last event it took: one that is so slow that
+// the journal forgets events before it has taken them is dropped.
+class EventFollower final : public BodyStream {
+ public:
+  EventFollower(const ApiContext& context, asio::any_io_executor executor, std::uint64_t after)
+      : context_(context), last_(after), bell_(std::move(executor)) {
+    following_ = context.subscribe([this] { bell_.ring(); });
+  }
+
+  asio::awaitable<std::optional<std::string>> next() override {
+    if (behind_) co_return std::nullopt;
+    auto events = context_.events->since(last_, kBatch);
+    if (events.empty()) {
+      const bool rang = co_await bell_.wait(context_.event_heartbeat);
+      if (!rang) co_return ": heartbeat\n\n";
+      events = context_.events->since(last_, kBatch);
+    }
+    co_return take(events);
+  }
+
+ private:
+  std::string take(const std::vector<ports::RecordedEvent>& events) {
+    behind_ = started_ && !events.empty() && events.front().id != last_ + 1;
+    if (behind_) return ": dropped: too slow, the journal has forgotten events in between\n\n";
+    started_ = true;
+    std::string text;
+    for (const auto& event : events) {
+      text += format("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.event.kind, json::serialize(event_json(event)));
+      last_ = event.id;
+    }
+    return text.empty() ? ": nothing\n\n" : text;
+  }
+
+  const ApiContext& context_;
+  std::uint64_t last_;
+  bool started_ = false;  // from then on the numbers have no gaps
+  bool behind_ = false;
+  Bell bell_;
+  std::shared_ptr<void> following_;  // before the bell goes
+};
+
+Response list(const ApiContext& context, std::int64_t since) {
+  json::array events;
+  for (const auto& event : context.events->since(static_cast<std::uint64_t>(since), kMostEvents)) {
+    events.push_back(event_json(event));
+  }
+  json::object object;
+  object["events"] = std::move(events);
+  object["last_id"] = context.events->last_id();
+  return json_response(object);
+}
+
+// Where a follower goes on: at its Last-Event-ID after a broken connection, else at ?since=, else at what comes now.
+Result<std::uint64_t> start_of(const Request& request, const ApiContext& context) {
+  Request asked;
+  asked.query = request.query;
+  const auto last = request.header("Last-Event-ID");
+  if (!last.empty()) asked.query["since"] = std::string(last);
+  const auto now = static_cast<std::int64_t>(context.events->last_id());
+  auto since = query_number(asked, "since", now, std::numeric_limits<std::int64_t>::max());
+  if (!since) return std::move(since).error();
+  return static_cast<std::uint64_t>(*since);
+}
+
+struct Followers {
+  asio::any_io_executor executor;
+  std::shared_ptr<int> token = std::make_shared<int>(0);  // each follower holds a copy
+};
+
+Response follow(const ApiContext& context, const Followers& followers, const Request& request) {
+  const auto after = start_of(request, context);
+  if (!after) return problem(after.error(), "bad_parameter");
+  if (followers.token.use_count() > kMostFollowers) {
+    return problem(503, "too_many_followers", format("{} clients follow the events already", kMostFollowers));
+  }
+  Response response;
+  response.content_type = "text/event-stream";
+  const auto follower = std::make_shared<EventFollower>(context, followers.executor, *after);
+  // Ends with the follower, and counts it until then.
+  response.stream = {follower.get(), [follower, counted = followers.token](BodyStream*) {}};
+  return response;
+}
+
+Response events(const ApiContext& context, const Followers& followers, const Request& request) {
+  if (request.accepts("text/event-stream") && request.method == "GET") return follow(context, followers, request);
+  const auto since = query_number(request, "since", 0, std::numeric_limits<std::int64_t>::max());
+  return since ? list(context, *since) : problem(since.error(), "bad_parameter");
+}
+
+}  // namespace
+
+void add_event_routes(Router& router, const ApiContext& context, const asio::any_io_executor& executor) {
+  const auto followers = std::make_shared<Followers>(Followers{executor});
+  router.add_direct("GET", "/v1/events",
+                    [&context, followers](const Request& request) { return events(context, *followers, request); });
+}
+
+}  // namespace buildwarden::api

@@ -1,0 +1,140 @@
+#include <boost/json/parse.hpp>
+#include <limits>
+#include <utility>
+
+#include "daemon/api/job_script.h"
+#include "daemon/api/problem.h"
+#include "daemon/api/routes.h"
+#include "daemon/api/shapes.h"
+
+namespace buildwarden::api {
+namespace json = boost::json;
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::int64_t kLargestPid = 4'194'304;            // of the kernel
+constexpr std::int64_t kLongestTtl = 30LL * 24 * 60 * 60;  // seconds
+
+// A script has no way to ask again, so it is waited for; admission itself is bounded by jobs.admission_wait.
+constexpr Duration kScriptPatience = std::chrono::hours{1};
+
+std::optional<Response> read_job(const std::string& body, ports::JobRequest& into) {
+  const auto object = parse_object(body);
+  if (!object) return problem(object.error(), "bad_json");
+  FieldReader fields(*object);
+  std::int64_t pid = 0;
+  std::int64_t ttl = 0;
+  fields.read("id", into.id, 128);
+  fields.read("agent", into.agent);
+  fields.read("pipeline", into.pipeline);
+  fields.read("checkout_path", into.checkout_path);
+  fields.read("pid", pid, 1, kLargestPid);
+  fields.read("need_bytes", into.need_bytes, 0, std::numeric_limits<std::int64_t>::max());
+  fields.read("builders", into.builders);
+  fields.read("use", into.use);
+  fields.read("platforms", into.platforms);
+  fields.read("cache_name", into.cache_name);
+  fields.read("reuse_context", into.reuse_context);
+  fields.read("ttl_seconds", ttl, 1, kLongestTtl);
+  auto mistakes = fields.finish();
+  if (mistakes.empty() && into.id.empty()) mistakes.push_back({"id", "is missing: 1 to 128 bytes"});
+  if (!mistakes.empty()) return bad_fields(mistakes);
+  into.pid = static_cast<pid_t>(pid);
+  if (ttl > 0) into.ttl = std::chrono::seconds{ttl};
+  return std::nullopt;
+}
+
+Response refusal(const ports::JobAnswer& answer) {
+  json::object more = job_answer_json(answer);
+  more.erase("env");
+  more.erase("files");
+  more.erase("expires_at");
+  more["users"] = users_json(answer.users);
+  return problem(507, "no_space", answer.reason, std::move(more));
+}
+
+Response script_response(std::string script, int status) {
+  Response response;
+  response.status = status;
+  response.content_type = kShellScript;
+  response.body = std::move(script);
+  return response;
+}
+
+// The problem as a script: what a daemon cannot do must not fail a job, what the hook asked wrongly does.
+Response as_script(const Response& problem) {
+  const auto document = json::parse(problem.body);  // our own
+  const auto& detail = document.at("detail").as_string();
+  return script_response(problem_script({detail.data(), detail.size()}, problem.status >= 500 ? 0 : 1), problem.status);
+}
+
+Response admission_response(const Result<ports::JobAnswer>& answer, bool script) {
+  if (!answer) return problem(answer.error());
+  const int good = answer->known_before ? 200 : 201;
+  const int status = answer->admitted ? good : 507;
+  if (script) return script_response(job_script(*answer), status);
+  return answer->admitted ? json_response(job_answer_json(*answer), status) : refusal(*answer);
+}
+
+struct Admission {
+  ports::JobDesk* desk;
+  ports::JobRequest job;
+  ports::Peer peer;
+  bool script;
+};
+
+asio::awaitable<Response> admit(Admission admission, ports::Progress progress) {
+  const auto answer = co_await admission.desk->start_job(admission.job, admission.peer, std::move(progress));
+  co_return admission_response(answer, admission.script);
+}
+
+asio::awaitable<Response> start_job(const ApiContext& context, Operations& operations, Request request) {
+  const bool script = request.accepts(kShellScript);
+  Admission admission{context.desk, {}, request.peer, script};
+  auto refused = read_job(request.body, admission.job);
+  if (refused && script) co_return as_script(*refused);
+  if (refused) co_return *std::move(refused);
+  Operations::Work work = [admission](ports::Progress progress) { return admit(admission, std::move(progress)); };
+  auto operation = operations.start("job", request.peer.uid, std::move(work));
+  auto response = co_await operations.answer(std::move(operation), script ? kScriptPatience : context.answer_within);
+  if (script && response.content_type == "application/problem+json") co_return as_script(response);
+  co_return response;
+}
+
+Response renew_job(const ApiContext& context, const Request& request) {
+  const auto object = parse_object(request.body);
+  if (!object) return problem(object.error(), "bad_json");
+  const auto mistakes = FieldReader(*object).finish();  // a renewal has no fields
+  if (!mistakes.empty()) return bad_fields(mistakes);
+  const auto answer = context.desk->renew_job(request.captured, request.peer);
+  if (answer) return json_response(job_answer_json(*answer));
+  return problem(answer.error(), answer.error().code() == Errc::kNotFound ? "job_unknown" : "");
+}
+
+Response end_job(const ApiContext& context, const Request& request) {
+  const auto ended = context.desk->end_job(request.captured, request.peer);
+  if (!ended) return problem(ended.error(), ended.error().code() == Errc::kNotFound ? "job_unknown" : "");
+  Response response;
+  response.status = 204;
+  return response;
+}
+
+Response jobs(const ApiContext& context) {
+  json::object object;
+  object["jobs"] = jobs_json(context.jobs->jobs_view(), context.clock->now());
+  return json_response(object);
+}
+
+}  // namespace
+
+void add_job_routes(Router& router, const ApiContext& context, Operations& operations) {
+  router.add_direct("GET", "/v1/jobs", [&context](const Request&) { return jobs(context); });
+  router.add("POST", "/v1/jobs",
+             [&context, &operations](Request request) { return start_job(context, operations, std::move(request)); });
+  router.add_direct("PUT", "/v1/jobs/{id}", [&context](const Request& request) { return renew_job(context, request); });
+  router.add_direct("DELETE", "/v1/jobs/{id}",
+                    [&context](const Request& request) { return end_job(context, request); });
+}
+
+}  // namespace buildwarden::api

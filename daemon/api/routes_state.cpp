@@ -1,0 +1,120 @@
+#include <boost/json/serialize.hpp>
+#include <charconv>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/api/problem.h"
+#include "daemon/api/routes.h"
+#include "daemon/api/shapes.h"
+
+namespace buildwarden::api {
+namespace json = boost::json;
+
+namespace {
+
+Response health() { return json_response(json::object{{"status", "ok"}}); }
+
+Response readiness(const ApiContext& context) {
+  const auto parts = context.readiness();
+  if (parts.empty()) return json_response(json::object{{"ready", true}, {"not_ready", json::array()}});
+  std::string detail = "not ready: ";
+  for (const auto& part : parts) {
+    detail += format("{}{} ({})", &part == &parts.front() ? "" : ", ", part.part, part.reason);
+  }
+  json::object more;
+  more["ready"] = false;
+  more["not_ready"] = not_ready_json(parts);
+  return problem(503, "not_ready", detail, std::move(more));
+}
+
+Response plain(std::string body, std::string content_type) {
+  Response response;
+  response.content_type = std::move(content_type);
+  response.body = std::move(body);
+  return response;
+}
+
+Response status(const ApiContext& context, const Now& started) {
+  const auto now = context.clock->now();
+  const auto not_ready = context.readiness();
+  const auto disk = context.disk->disk_view();
+  json::object object;
+  object["version"] = context.version;
+  object["dry_run"] = context.dry_run;
+  object["started_at"] = format_rfc3339(started.wall);
+  object["uptime_seconds"] = (now.boot - started.boot).count() / 1000;
+  object["ready"] = not_ready.empty();
+  object["not_ready"] = not_ready_json(not_ready);
+  object["engine"] = engine_json(context.engine->status());
+  object["reclaiming"] = disk.reclaiming;
+  object["filesystems"] = filesystems_json(disk.filesystems);
+  object["builders"] = builders_json(context.builders->builders_view());
+  object["jobs"] = jobs_json(context.jobs->jobs_view(), now);
+  object["last_event_id"] = context.events->last_id();
+  return json_response(object);
+}
+
+Response builders(const ApiContext& context) {
+  json::object object;
+  object["builders"] = builders_json(context.builders->builders_view());
+  return json_response(object);
+}
+
+Response builder(const ApiContext& context, const std::string& name) {
+  const auto view = context.builders->builders_view();
+  std::string known;
+  for (const auto& one : view.builders) {
+    if (one.name == name) return json_response(builder_json(one));
+    known += (known.empty() ? "" : ", ") + one.name;
+  }
+  return problem(404, "builder_unknown", format("there is no builder \"{}\"; there are: {}", name, known));
+}
+
+}  // namespace
+
+void add_state_routes(Router& router, const ApiContext& context) {
+  const Now started = context.clock->now();
+  router.add_direct("GET", "/healthz", [](const Request&) { return health(); });
+  router.add_direct("GET", "/readyz", [&context](const Request&) { return readiness(context); });
+  router.add_direct("GET", "/metrics", [&context](const Request&) {
+    return plain(context.metrics_text(), "text/plain; version=0.0.4; charset=utf-8");
+  });
+  router.add_direct("GET", "/v1/status", [&context, started](const Request&) { return status(context, started); });
+  router.add_direct("GET", "/v1/config",
+                    [&context](const Request&) { return plain(context.config_json(), "application/json"); });
+  router.add_direct("GET", "/v1/builders", [&context](const Request&) { return builders(context); });
+  router.add_direct("GET", "/v1/builders/{name}",
+                    [&context](const Request& request) { return builder(context, request.captured); });
+}
+
+Response json_response(const json::value& body, int status) {
+  Response response;
+  response.status = status;
+  response.body = json::serialize(body);
+  return response;
+}
+
+Response bad_fields(const std::vector<FieldReader::Mistake>& mistakes) {
+  std::string detail;
+  json::array errors;
+  for (const auto& mistake : mistakes) {
+    detail += format("{}\"{}\" {}", detail.empty() ? "" : "; ", mistake.field, mistake.why);
+    errors.push_back(json::object{{"field", mistake.field}, {"detail", mistake.why}});
+  }
+  json::object more;
+  more["errors"] = std::move(errors);
+  return problem(400, "bad_field", detail, std::move(more));
+}
+
+Result<std::int64_t> query_number(const Request& request, const std::string& name, std::int64_t absent,
+                                  std::int64_t most) {
+  const auto found = request.query.find(name);
+  if (found == request.query.end()) return absent;
+  const auto& text = found->second;
+  std::int64_t number = -1;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failed == std::errc() && end == text.data() + text.size() && number >= 0 && number <= most) return number;
+  return Error(Errc::kInvalid, format("the parameter \"{}\" must be a whole number from 0 to {}", name, most));
+}
+
+}  // namespace buildwarden::api

@@ -1,0 +1,264 @@
+#include "daemon/api/shapes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/api/problem.h"
+
+namespace buildwarden::api {
+namespace json = boost::json;
+
+namespace {
+
+json::string text(std::string_view value) { return json::string(as_utf8(value)); }
+
+json::array texts(const std::vector<std::string>& values) {
+  json::array list;
+  list.reserve(values.size());
+  for (const auto& value : values) list.push_back(text(value));
+  return list;
+}
+
+json::value time_json(const std::optional<WallTime>& time) {
+  return time ? json::value(text(format_rfc3339(*time))) : json::value(nullptr);
+}
+
+json::value rate_json(double per_second) {
+  return std::isfinite(per_second) && std::fabs(per_second) < 9e18 ? json::value(std::llround(per_second))
+                                                                   : json::value(nullptr);
+}
+
+json::object marks_json(const policy::Marks& marks) {
+  json::object object;
+  object["critical_bytes"] = marks.critical;
+  object["low_bytes"] = marks.low;
+  object["target_bytes"] = marks.target;
+  object["critical_inodes"] = marks.critical_inodes;
+  object["low_inodes"] = marks.low_inodes;
+  object["target_inodes"] = marks.target_inodes;
+  return object;
+}
+
+// Used space that no user of the disk accounts for; null while nothing was measured.
+json::value unattributed_json(const ports::FilesystemView& disk) {
+  if (!disk.reading) return nullptr;
+  Bytes rest = disk.reading->total - disk.reading->free - disk.ballast;
+  for (const auto& user : disk.users) rest -= user.bytes;
+  return std::max<Bytes>(rest, 0);
+}
+
+void add_reading(json::object& object, const ports::FilesystemView& disk) {
+  const auto& reading = disk.reading;
+  const auto number = [&](std::int64_t policy::Reading::* member) {
+    return reading ? json::value((*reading).*member) : json::value(nullptr);
+  };
+  object["total_bytes"] = number(&policy::Reading::total);
+  object["free_bytes"] = number(&policy::Reading::free);
+  object["total_inodes"] = number(&policy::Reading::total_inodes);
+  object["free_inodes"] = number(&policy::Reading::free_inodes);
+  object["measured_at"] = reading ? time_json(reading->at.wall) : json::value(nullptr);
+}
+
+json::object filesystem_json(const ports::FilesystemView& disk) {
+  json::object object;
+  object["device"] = text(disk.device);
+  object["mount"] = text(disk.mount);
+  object["paths"] = texts(disk.paths);
+  object["roles"] = texts(disk.roles);
+  object["gate"] = disk.gate;
+  add_reading(object, disk);
+  object["level"] = to_string(disk.pressure.level);
+  object["reason"] = text(disk.pressure.reason);
+  object["rule"] = text(disk.pressure.rule);
+  object["marks"] = marks_json(disk.marks);
+  object["fill_bytes_per_second"] = rate_json(disk.pressure.fill_bytes_per_second);
+  const auto& until = disk.pressure.until_critical;
+  object["seconds_to_critical"] = until ? seconds_json(*until) : json::value(nullptr);
+  object["ballast_bytes"] = disk.ballast;
+  object["users"] = users_json(disk.users);
+  object["unattributed_bytes"] = unattributed_json(disk);
+  object["error"] = disk.error.empty() ? json::value(nullptr) : json::value(text(disk.error));
+  return object;
+}
+
+json::object lease_json(const ports::Lease& lease, Now now) {
+  json::object object;
+  object["id"] = text(lease.id);
+  object["agent"] = text(lease.agent);
+  object["pipeline"] = text(lease.pipeline);
+  object["checkout_path"] = text(lease.checkout_path);
+  object["uid"] = static_cast<std::int64_t>(lease.uid);
+  object["pid"] = lease.pid == 0 ? json::value(nullptr) : json::value(static_cast<std::int64_t>(lease.pid));
+  object["builders"] = texts(lease.builders);
+  object["need_bytes"] = lease.need_bytes;
+  object["started_at"] = time_json(lease.started_wall);
+  object["expires_at"] = time_json(now.wall + (lease.expires - now.boot));
+  return object;
+}
+
+std::string_view name_of(ports::Severity severity) {
+  switch (severity) {
+    case ports::Severity::kInfo: return "info";
+    case ports::Severity::kWarning: return "warning";
+    case ports::Severity::kError: return "error";
+  }
+  return "unknown";
+}
+
+struct FieldJson {
+  json::value operator()(std::int64_t value) const { return value; }
+  json::value operator()(double value) const {
+    return std::isfinite(value) ? json::value(value) : json::value(nullptr);
+  }
+  json::value operator()(bool value) const { return value; }
+  json::value operator()(const std::string& value) const { return text(value); }
+};
+
+}  // namespace
+
+json::value seconds_json(Duration duration) {
+  const auto milliseconds = duration.count();
+  if (milliseconds % 1000 == 0) return milliseconds / 1000;
+  return static_cast<double>(milliseconds) / 1000.0;
+}
+
+json::array filesystems_json(const std::vector<ports::FilesystemView>& filesystems) {
+  json::array list;
+  for (const auto& disk : filesystems) list.push_back(filesystem_json(disk));
+  return list;
+}
+
+json::array users_json(const std::vector<ports::DiskUser>& users) {
+  json::array list;
+  for (const auto& user : users) {
+    json::object object;
+    object["kind"] = text(user.kind);
+    object["name"] = text(user.name);
+    object["bytes"] = user.bytes;
+    list.push_back(std::move(object));
+  }
+  return list;
+}
+
+json::object builder_json(const ports::BuilderView& builder) {
+  json::object object;
+  object["name"] = text(builder.name);
+  object["state"] = to_string(builder.state);
+  object["reason"] = text(builder.reason);
+  object["container"] = text(builder.container);
+  object["image"] = text(builder.image);
+  object["endpoint"] = text(builder.endpoint);
+  object["fronts"] = texts(builder.fronts);
+  object["leases"] = texts(builder.leases);
+  object["heals"] = builder.heals;
+  json::object reasons;
+  for (const auto& [reason, times] : builder.heals_by_reason) reasons[reason] = times;
+  object["heals_by_reason"] = std::move(reasons);
+  object["last_heal"] = nullptr;
+  if (builder.last_heal_at) {
+    json::object last;
+    last["at"] = time_json(builder.last_heal_at);
+    last["reason"] = text(builder.last_heal_reason);
+    object["last_heal"] = std::move(last);
+  }
+  object["cache_bytes"] = builder.cache_bytes ? json::value(*builder.cache_bytes) : json::value(nullptr);
+  return object;
+}
+
+json::array builders_json(const ports::BuildersView& view) {
+  json::array list;
+  for (const auto& builder : view.builders) list.push_back(builder_json(builder));
+  return list;
+}
+
+json::array jobs_json(const ports::JobsView& view, Now now) {
+  json::array list;
+  for (const auto& lease : view.leases) list.push_back(lease_json(lease, now));
+  return list;
+}
+
+json::object job_answer_json(const ports::JobAnswer& answer) {
+  json::object object;
+  object["id"] = text(answer.id);
+  object["verdict"] = answer.admitted ? "run" : "refuse";
+  object["reason"] = text(answer.reason);
+  object["rule"] = text(answer.rule);
+  object["disk"] = filesystems_json(answer.disk);
+  json::object env;
+  for (const auto& [name, value] : answer.grant.env) env[as_utf8(name)] = text(value);
+  object["env"] = std::move(env);
+  json::array files;
+  for (const auto& file : answer.grant.files) {
+    json::object entry;
+    entry["path"] = text(file.path);
+    entry["mode"] = text(format("{:04o}", file.mode));
+    entry["content"] = text(file.content);
+    files.push_back(std::move(entry));
+  }
+  object["files"] = std::move(files);
+  object["expires_at"] = time_json(answer.expires_at);
+  return object;
+}
+
+json::object engine_json(const ports::EngineStatus& status) {
+  json::object object;
+  object["up"] = status.up;
+  object["reason"] = text(status.reason);
+  object["id"] = text(status.identity.id);
+  object["version"] = text(status.identity.version);
+  object["api_version"] = text(status.identity.api_version);
+  object["root_dir"] = text(status.identity.root_dir);
+  object["since"] = status.since ? time_json(status.since->wall) : json::value(nullptr);
+  return object;
+}
+
+json::array not_ready_json(const std::vector<ports::NotReady>& parts) {
+  json::array list;
+  for (const auto& part : parts) {
+    json::object object;
+    object["part"] = text(part.part);
+    object["reason"] = text(part.reason);
+    list.push_back(std::move(object));
+  }
+  return list;
+}
+
+json::object space_json(const ports::SpaceResult& result, bool dry_run) {
+  json::object object;
+  object["dry_run"] = dry_run;
+  object["reached"] = result.reached;
+  object["reason"] = text(result.reason);
+  object["free_before_bytes"] = result.free_before;
+  object["free_after_bytes"] = result.free_after;
+  json::array steps;
+  for (const auto& step : result.steps) {
+    json::object entry;
+    entry["rung"] = text(step.rung);
+    entry["what"] = text(step.what);
+    entry["reported_bytes"] = step.reported;
+    entry["freed_bytes"] = step.freed;
+    entry["reason"] = text(step.reason);
+    entry["rule"] = text(step.rule);
+    steps.push_back(std::move(entry));
+  }
+  object["steps"] = std::move(steps);
+  return object;
+}
+
+json::object event_json(const ports::RecordedEvent& recorded) {
+  json::object object;
+  object["id"] = recorded.id;
+  object["at"] = time_json(recorded.at);
+  object["kind"] = text(recorded.event.kind);
+  object["severity"] = name_of(recorded.event.severity);
+  object["reason"] = text(recorded.event.reason);
+  object["rule"] = text(recorded.event.rule);
+  json::object fields;
+  for (const auto& [name, value] : recorded.event.fields) fields[name] = std::visit(FieldJson{}, value);
+  object["fields"] = std::move(fields);
+  return object;
+}
+
+}  // namespace buildwarden::api

@@ -1,0 +1,35 @@
+// The rooms' views as the API shows them. Times are RFC 3339 UTC, sizes bytes, durations seconds; what is not known is
+// null.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <optional>
+
+#include "daemon/ports/builders.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/health.h"
+#include "daemon/ports/jobs.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::api {
+
+boost::json::array filesystems_json(const std::vector<ports::FilesystemView>& filesystems);
+boost::json::array users_json(const std::vector<ports::DiskUser>& users);
+boost::json::object builder_json(const ports::BuilderView& builder);
+boost::json::array builders_json(const ports::BuildersView& view);
+// Expiry is on the boot clock; `now` turns it into a time of day.
+boost::json::array jobs_json(const ports::JobsView& view, Now now);
+// verdict `run`: the whole body of 200 and 201.
+boost::json::object job_answer_json(const ports::JobAnswer& answer);
+boost::json::object engine_json(const ports::EngineStatus& status);
+boost::json::array not_ready_json(const std::vector<ports::NotReady>& parts);
+boost::json::object space_json(const ports::SpaceResult& result, bool dry_run);
+boost::json::object event_json(const ports::RecordedEvent& recorded);
+
+// Whole seconds as a whole number.
+boost::json::value seconds_json(Duration duration);
+
+}  // namespace buildwarden::api

@@ -1,0 +1,67 @@
+// The sockets that the API listens on, and who is on the other end of one.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "common/result.h"
+#include "daemon/api/message.h"
+
+namespace buildwarden::api {
+
+// A descriptor, closed with its owner.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int descriptor) : descriptor_(descriptor) {}
+  UniqueFd(UniqueFd&& other) noexcept : descriptor_(other.release()) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept;
+  ~UniqueFd();
+
+  [[nodiscard]] int get() const { return descriptor_; }
+  [[nodiscard]] int release() { return std::exchange(descriptor_, -1); }
+
+ private:
+  int descriptor_ = -1;
+};
+
+// A file in the file system that a unix socket is bound to.
+struct SocketFile {
+  std::string path;
+  dev_t device = 0;
+  ino_t inode = 0;
+
+  // Removes it, unless another process has put its own there since.
+  void remove() const;
+};
+
+struct UnixListener {
+  UniqueFd descriptor;
+  SocketFile file;
+};
+
+// Listens on `path`, mode 0660, group `group` (ours without it); never open to others in between. The parent folder is
+// made. A socket that nobody listens on is replaced; kConflict: somebody does, or the path is no socket; kInvalid: the
+// path is too long.
+Result<UnixListener> listen_unix(const std::string& path, std::optional<gid_t> group);
+
+// Listens on "127.0.0.1:9847", "[::1]:9847" or "localhost:9847"; port 0 takes a free one. kInvalid: not that;
+// kConflict: the port is taken.
+Result<UniqueFd> listen_tcp(std::string_view address);
+
+// The port that a TCP socket is bound to.
+Result<std::uint16_t> port_of(int descriptor);
+
+// By SO_PEERCRED and SO_PEERGROUPS; kIo where the kernel does not say.
+Result<ports::Peer> peer_of(int descriptor);
+
+// Whether the other end of a TCP connection is on this machine.
+bool is_from_loopback(int descriptor);
+
+}  // namespace buildwarden::api

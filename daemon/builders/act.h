@@ -1,0 +1,57 @@
+// Carries out the steps that policy decided on, one builder's at a time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/worker.h"
+#include "daemon/builders/builder.h"
+#include "daemon/builders/images.h"
+#include "daemon/builders/observe.h"
+#include "daemon/builders/spec.h"
+#include "daemon/policy/builder.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::builders {
+
+// Makes the host's side: the socket folder (root:<agent group>, 0750), and the folder with buildkitd.toml and the
+// registries' CAs. Safe to repeat; needed again after each boot, since the former is of a tmpfs. Syncs to the disk, so
+// not for the loop.
+Result<void> prepare_host(const BuilderSettings& builder, const HostFacts& host);
+
+struct ActPorts {
+  WorkerPool& files;
+  ports::ContainerControl& control;
+  ports::Images& images;
+  ports::Journal& journal;
+};
+
+class Actor {
+ public:
+  Actor(ActPorts ports, ImageProvider& provider) : ports_(ports), provider_(provider) {}
+
+  // In order, until the first failure, which is recorded and returned. What `seen` shows is acted on by its id, so
+  // that a container that somebody put in its place meanwhile is not touched (kNotFound).
+  ports::Async<void> carry_out(const Builder* builder, std::vector<policy::BuilderStep> steps, Observation seen,
+                               HostFacts host);
+
+ private:
+  struct Job {
+    const Builder* builder;
+    Observation seen;
+    HostFacts host;
+  };
+  ports::Async<void> one(const Job* job, const policy::BuilderStep* step);
+  ports::Async<void> prepare(const Job* job);
+  ports::Async<void> create(const Job* job, std::string container, bool front);
+  ports::Async<void> start(const Job* job, std::string container);
+  ports::Async<void> act(const Job* job, std::string container, ports::ContainerVerb verb);
+  void record(const Builder& builder, const policy::BuilderStep& step, const Result<void>& result);
+
+  ActPorts ports_;
+  ImageProvider& provider_;
+};
+
+}  // namespace buildwarden::builders

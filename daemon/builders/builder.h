@@ -1,0 +1,72 @@
+// What is remembered of one builder between two turns. Plain; owned and changed by the reconciler alone.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "daemon/builders/names.h"
+#include "daemon/builders/probe.h"
+#include "daemon/policy/builder.h"
+
+namespace buildwarden::builders {
+
+// Whether the container that runs now has answered. A busy disk may silence a healthy buildkitd for seconds, so one
+// that answered counts as dead only after several questions in a row without an answer.
+struct Liveness {
+  std::string container_id;
+  bool answered = false;
+  int silent = 0;  // questions without an answer, in a row
+};
+
+// From the loss of a builder or a front that was there until it is whole again; only one that we do something about.
+struct Outage {
+  BootTime since;
+  std::string rule;  // of the first step that was taken
+  std::string reason;
+};
+
+struct Heals {
+  std::uint64_t count = 0;
+  std::map<std::string, std::uint64_t> by_rule;
+  std::optional<WallTime> last_at;
+  std::string last_reason;
+};
+
+struct Builder {
+  Builder(BuilderSettings from, const boost::asio::any_io_executor& executor)
+      : settings(std::move(from)),
+        container(real_container(settings.name)),
+        fronts(fronts_of(settings)),
+        probe(executor),
+        timer(executor) {}
+
+  BuilderSettings settings;
+  std::string container;
+  std::vector<std::string> fronts;
+
+  policy::BuilderMemory memory;
+  Liveness liveness;
+  std::optional<std::string> image_id;
+
+  policy::BuilderState state = policy::BuilderState::kDown;
+  std::string reason = "not looked at yet";
+  bool ever_warm = false;
+  std::optional<BootTime> lost_at;  // the event that ended its being warm
+  std::optional<Outage> outage;
+  std::string announced;  // in a dry run: the plan that was shown last
+  Heals heals;
+
+  Probe probe;
+  boost::asio::steady_timer timer;          // the loop's wait
+  bool woken = false;                       // something happened since the turn began
+  boost::asio::cancellation_signal ending;  // of its loop
+};
+
+}  // namespace buildwarden::builders

@@ -1,0 +1,93 @@
+#include "daemon/builders/chronicle.h"
+
+#include <algorithm>
+
+#include "common/format.h"
+
+namespace buildwarden::builders {
+namespace {
+
+using policy::BuilderState;
+
+void record_state(const Builder& builder, BuilderState before, const std::string& rule, ports::Journal& journal) {
+  const bool down = builder.state == BuilderState::kDown;
+  journal.record({.kind = "builder.state",
+                  .severity = down ? ports::Severity::kWarning : ports::Severity::kInfo,
+                  .reason = format("builder {} is {}: {}", builder.settings.name, policy::to_string(builder.state),
+                                   builder.reason),
+                  .rule = rule,
+                  .fields = {{"builder", builder.settings.name},
+                             {"from", std::string(policy::to_string(before))},
+                             {"to", std::string(policy::to_string(builder.state))}}});
+}
+
+void record_heal(Builder& builder, Now now, ports::Journal& journal) {
+  const auto outage = *std::exchange(builder.outage, std::nullopt);
+  const auto gone = std::max(now.boot - outage.since, Duration{0});
+  auto& heals = builder.heals;
+  ++heals.count;
+  ++heals.by_rule[outage.rule];
+  heals.last_at = now.wall;
+  heals.last_reason = outage.reason;
+  journal.record(
+      {.kind = "builder.healed",
+       .reason =
+           format("builder {} was healed after {}: {}", builder.settings.name, format_duration(gone), outage.reason),
+       .rule = outage.rule,
+       .fields = {{"builder", builder.settings.name}, {"gone_seconds", std::chrono::duration<double>(gone).count()}}});
+}
+
+}  // namespace
+
+void note_plan(Builder& builder, const policy::BuilderPlan& plan, Now now, ports::Journal& journal) {
+  const auto before = std::exchange(builder.state, plan.state);
+  builder.reason = plan.reason;
+  if (before != plan.state) record_state(builder, before, plan.rule, journal);
+  if (plan.state != BuilderState::kWarm || !plan.steps.empty()) return;
+  builder.ever_warm = true;
+  builder.lost_at.reset();
+  if (builder.outage) record_heal(builder, now, journal);
+}
+
+void note_outage(Builder& builder, const policy::BuilderStep& first, Now now) {
+  if (!builder.ever_warm || builder.outage) return;
+  const auto since = builder.lost_at.value_or(builder.memory.lost_at.value_or(now.boot));
+  builder.outage = Outage{.since = since, .rule = first.rule, .reason = first.reason};
+}
+
+void note_dry_run(Builder& builder, const std::vector<policy::BuilderStep>& steps, ports::Journal& journal) {
+  std::string plan;
+  for (const auto& step : steps) {
+    plan += format("{}{} {}", plan.empty() ? "" : ", ", policy::to_string(step.action), step.container);
+  }
+  if (plan == builder.announced) return;
+  builder.announced = plan;
+  journal.record({.kind = "builder.would",
+                  .reason = format("without dry run builder {} would get: {}, since {}", builder.settings.name, plan,
+                                   steps.front().reason),
+                  .rule = steps.front().rule,
+                  .fields = {{"builder", builder.settings.name}}});
+}
+
+void note_loss(Builder& builder, Now now) {
+  if (builder.ever_warm && !builder.lost_at) builder.lost_at = now.boot;
+}
+
+ports::BuilderView view_of(const Builder& builder, std::string endpoint, std::vector<std::string> leases) {
+  ports::BuilderView view;
+  view.name = builder.settings.name;
+  view.state = builder.state;
+  view.reason = builder.reason;
+  view.container = builder.container;
+  view.image = builder.settings.image;
+  view.endpoint = std::move(endpoint);
+  view.fronts = builder.fronts;
+  view.leases = std::move(leases);
+  view.heals = builder.heals.count;
+  view.heals_by_reason = builder.heals.by_rule;
+  view.last_heal_at = builder.heals.last_at;
+  view.last_heal_reason = builder.heals.last_reason;
+  return view;
+}
+
+}  // namespace buildwarden::builders

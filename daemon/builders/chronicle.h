@@ -1,0 +1,26 @@
+// What a builder's turns come to: its state as others see it, its outages, and the events about both.
+#pragma once
+
+#include "daemon/builders/builder.h"
+#include "daemon/policy/builder.h"
+#include "daemon/ports/builders.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::builders {
+
+// Takes over the plan's state and reason. Records "builder.state" when the state changes, and "builder.healed" with the
+// rule and how long it was gone when it ends an outage.
+void note_plan(Builder& builder, const policy::BuilderPlan& plan, Now now, ports::Journal& journal);
+
+// Before steps are carried out: begins an outage if it was warm before and none has begun.
+void note_outage(Builder& builder, const policy::BuilderStep& first, Now now);
+
+// In a dry run instead of carrying out: records "builder.would", once for each new plan.
+void note_dry_run(Builder& builder, const std::vector<policy::BuilderStep>& steps, ports::Journal& journal);
+
+// An engine event about one of its containers, by which it stops being warm or a front goes; the first one counts.
+void note_loss(Builder& builder, Now now);
+
+ports::BuilderView view_of(const Builder& builder, std::string endpoint, std::vector<std::string> leases);
+
+}  // namespace buildwarden::builders

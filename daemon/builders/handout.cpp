@@ -1,0 +1,115 @@
+#include "daemon/builders/handout.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "common/format.h"
+#include "daemon/builders/cache.h"
+#include "daemon/builders/names.h"
+
+namespace buildwarden::builders {
+namespace {
+
+namespace json = boost::json;
+
+// buildx's own store format, unchanged since 0.8. Driver `remote`: nothing that a job does to this instance (rm, stop,
+// bootstrap) reaches the builder, and no Docker socket is needed.
+std::string instance_file(const BuilderSettings& builder, const PathSettings& paths) {
+  const auto name = instance_name(builder.name);
+  json::object node;
+  node["Name"] = name + "0";
+  node["Endpoint"] = endpoint(paths, builder.name);
+  json::object instance;
+  instance["Name"] = name;
+  instance["Driver"] = "remote";
+  instance["Nodes"] = json::array{node};
+  instance["Dynamic"] = false;
+  return json::serialize(instance);
+}
+
+// The cache of the builder that plain builds use, else of the first one that has any.
+const CacheSettings* cache_of(const std::vector<const BuilderSettings*>& granted, const BuilderSettings* used) {
+  if (used != nullptr) return &used->cache;
+  const auto found = std::find_if(granted.begin(), granted.end(),
+                                  [](const BuilderSettings* one) { return one->cache.type != CacheType::kNone; });
+  return found == granted.end() ? nullptr : &(*found)->cache;
+}
+
+}  // namespace
+
+Handout::Handout(std::vector<BuilderSettings> builders, PathSettings paths)
+    : builders_(std::move(builders)), paths_(std::move(paths)) {}
+
+const BuilderSettings* Handout::find(const std::string& name_or_alias) const {
+  for (const auto& builder : builders_) {
+    const auto& aliases = builder.aliases;
+    const bool alias = std::find(aliases.begin(), aliases.end(), name_or_alias) != aliases.end();
+    if (builder.name == name_or_alias || alias) return &builder;
+  }
+  return nullptr;
+}
+
+Error Handout::unknown_builder(const std::string& field, const std::string& name) const {
+  std::string known;
+  for (const auto& builder : builders_) {
+    known += (known.empty() ? "" : ", ") + builder.name;
+    for (const auto& alias : builder.aliases) known += ", " + alias;
+  }
+  return {Errc::kInvalid, format("{}: no builder \"{}\" is configured; there {}", field, name,
+                                 known.empty() ? std::string("is none") : "are " + known)};
+}
+
+Result<std::vector<const BuilderSettings*>> Handout::chosen(const ports::GrantRequest& request) const {
+  std::vector<const BuilderSettings*> granted;
+  const auto add = [&](const BuilderSettings* one) {
+    if (std::find(granted.begin(), granted.end(), one) == granted.end()) granted.push_back(one);
+  };
+  for (const auto& name : request.builders) {
+    const auto* builder = find(name);
+    if (builder == nullptr) return unknown_builder("builders", name);
+    add(builder);
+  }
+  if (request.builders.empty()) {
+    for (const auto& builder : builders_) add(&builder);
+  }
+  if (!request.use.empty()) {
+    const auto* used = find(request.use);
+    if (used == nullptr) return unknown_builder("use", request.use);
+    add(used);
+  }
+  return granted;
+}
+
+Result<ports::Grant> Handout::grant(const ports::GrantRequest& request) {
+  if (request.reuse_context) return Error(Errc::kInvalid, "reuse_context: is not available yet");
+  if (!is_cache_name(request.cache_name)) {
+    return Error(Errc::kInvalid, "cache_name: at most 128 letters, digits, '_', '.' and '-', not led by '.' or '-'");
+  }
+  const auto granted = chosen(request);
+  if (!granted) return granted.error();
+  ports::Grant grant;
+  std::set<std::string> names;
+  for (const auto* builder : *granted) {
+    names.insert(builder->name);
+    grant.files.push_back({.path = "instances/" + instance_name(builder->name),
+                           .mode = 0600,
+                           .content = instance_file(*builder, paths_)});
+  }
+  const auto* used = request.use.empty() ? nullptr : find(request.use);
+  if (const auto* cache = cache_of(*granted, used)) grant.env = cache_env(*cache, request.cache_name);
+  if (used != nullptr) grant.env["BUILDX_BUILDER"] = instance_name(used->name);
+  leases_[request.job] = std::move(names);
+  return grant;
+}
+
+void Handout::release(const std::string& job) { leases_.erase(job); }
+
+std::vector<std::string> Handout::leases_on(const std::string& builder) const {
+  std::vector<std::string> jobs;
+  for (const auto& [job, names] : leases_) {
+    if (names.contains(builder)) jobs.push_back(job);
+  }
+  return jobs;
+}
+
+}  // namespace buildwarden::builders

@@ -1,0 +1,37 @@
+// What a job is given so that it can use builders, and which jobs were given which.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "daemon/ports/builders.h"
+
+namespace buildwarden::builders {
+
+class Handout final : public ports::Handout {
+ public:
+  Handout(std::vector<BuilderSettings> builders, PathSettings paths);
+
+  // An instance file for each builder; `use` names one of them, or an alias, and is granted too when `builders` leaves
+  // it out. Remembers the lease; a second grant of the same job replaces the first. Beside an unknown builder kInvalid
+  // also means: a `cache_name` that is none, and `reuse_context`, which is not available yet.
+  Result<ports::Grant> grant(const ports::GrantRequest& request) override;
+  void release(const std::string& job) override;
+
+  // Jobs that may be building on it now, sorted.
+  [[nodiscard]] std::vector<std::string> leases_on(const std::string& builder) const;
+
+ private:
+  [[nodiscard]] const BuilderSettings* find(const std::string& name_or_alias) const;
+  [[nodiscard]] Error unknown_builder(const std::string& field, const std::string& name) const;
+  Result<std::vector<const BuilderSettings*>> chosen(const ports::GrantRequest& request) const;
+
+  std::vector<BuilderSettings> builders_;
+  PathSettings paths_;
+  std::map<std::string, std::set<std::string>> leases_;  // job → builders
+};
+
+}  // namespace buildwarden::builders

@@ -1,0 +1,91 @@
+// Keeps the configured builders warm: looks at each, lets policy decide, does it, looks again.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "daemon/builders/act.h"
+#include "daemon/builders/builder.h"
+#include "daemon/builders/handout.h"
+#include "daemon/builders/images.h"
+#include "daemon/builders/observe.h"
+#include "daemon/ports/builders.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/health.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::builders {
+
+struct ReconcilerSettings {
+  std::vector<BuilderSettings> builders;
+  PathSettings paths;
+  gid_t agent_group = 0;      // may use the builders' sockets
+  bool userns_remap = false;  // configured; the engine's own word counts too
+  bool dry_run = false;       // shows what it would do and touches nothing
+  Jitter jitter = random_jitter();
+};
+
+// All of them outlive the reconciler.
+struct ReconcilerPorts {
+  ports::EngineState& engine;
+  ports::EngineEvents& events;
+  ports::Containers& containers;
+  ports::ContainerControl& control;
+  ports::Images& images;
+  ports::ImageSource& source;
+  ports::Journal& journal;
+  const Clock& clock;
+  const Handout& handout;
+  WorkerPool& files;
+};
+
+// On the loop's thread alone. It listens to the engine's events from its construction on and cannot stop listening, so
+// it lives until these have ended; its coroutines must have ended too (stop(), then run the loop until they have).
+class Reconciler final : public ports::BuilderViews, public ports::InUse {
+ public:
+  Reconciler(boost::asio::any_io_executor executor, ReconcilerSettings settings, ReconcilerPorts ports);
+
+  // One loop a builder, so that a slow pull for one does not keep another from being healed. Returns at once.
+  void start();
+  // Ends the loops promptly, also within a long request to the engine. Containers stay as they are.
+  void stop();
+
+  // One turn for one builder: observe, decide, act, record. How long until the next, at the latest. kNotFound: no such
+  // builder.
+  ports::Async<Duration> turn(std::string builder);
+  // An engine event, as the listener is told it; returns at once.
+  void on_engine_event(const ports::EngineEvent& event);
+
+  [[nodiscard]] ports::BuildersView builders_view() const override;
+  // Builder images and containers, of all configured builders, whether they are there or not.
+  [[nodiscard]] ports::Holdings now() const override;
+  // Each builder that is not warm, with the reason.
+  [[nodiscard]] std::vector<ports::NotReady> not_ready() const;
+
+ private:
+  boost::asio::awaitable<void> keep(Builder* builder);
+  boost::asio::awaitable<Duration> one_turn(Builder* builder);
+  boost::asio::awaitable<Duration> take_steps(Builder* builder, policy::BuilderPlan plan, Observation seen);
+  [[nodiscard]] policy::BuilderPlan decide(const Builder& builder, const Observation& seen, Now now) const;
+  [[nodiscard]] Result<policy::DesiredBuilder> desired(const Builder& builder, const Observation& seen) const;
+  [[nodiscard]] HostFacts host() const;
+  void wake(Builder& builder);
+  void on_connected();
+
+  boost::asio::any_io_executor executor_;
+  ReconcilerSettings settings_;
+  ReconcilerPorts ports_;
+  ImageProvider provider_;
+  Observer observer_;
+  Actor actor_;
+  std::vector<std::unique_ptr<Builder>> builders_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden::builders

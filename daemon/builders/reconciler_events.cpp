@@ -1,0 +1,82 @@
+// The reconciler's ears and its face: what wakes it, and what others may know.
+#include <algorithm>
+#include <array>
+
+#include "daemon/builders/chronicle.h"
+#include "daemon/builders/reconciler.h"
+
+namespace buildwarden::builders {
+namespace {
+
+std::string attribute(const ports::EngineEvent& event, const std::string& name) {
+  const auto found = event.attributes.find(name);
+  return found == event.attributes.end() ? std::string() : found->second;
+}
+
+bool is_loss(const std::string& action) {
+  static constexpr std::array<std::string_view, 4> kLosses = {"die", "pause", "destroy", "rename"};
+  return std::find(kLosses.begin(), kLosses.end(), action) != kLosses.end();
+}
+
+}  // namespace
+
+void Reconciler::wake(Builder& builder) {
+  builder.woken = true;
+  builder.probe.cancel();
+  builder.timer.cancel();
+}
+
+// Both ends of a connection change what is known of every builder.
+void Reconciler::on_connected() {
+  for (const auto& builder : builders_) wake(*builder);
+}
+
+void Reconciler::on_engine_event(const ports::EngineEvent& event) {
+  // An exec changes nothing of its container, and every build through a front is one.
+  if (event.type != "container" || event.action.starts_with("exec_")) return;
+  // After a rename the old name is the one that we know.
+  auto name = attribute(event, event.action == "rename" ? "oldName" : "name");
+  if (name.starts_with('/')) name.erase(0, 1);
+  for (const auto& builder : builders_) {
+    const auto& fronts = builder->fronts;
+    const bool real = name == builder->container;
+    const bool front = std::find(fronts.begin(), fronts.end(), name) != fronts.end();
+    if (!real && !front) continue;
+    if (is_loss(event.action)) {
+      note_loss(*builder, ports_.clock.now());
+      if (real) builder->liveness = {};
+    }
+    wake(*builder);
+  }
+}
+
+ports::BuildersView Reconciler::builders_view() const {
+  ports::BuildersView view;
+  for (const auto& builder : builders_) {
+    const auto& name = builder->settings.name;
+    view.builders.push_back(view_of(*builder, endpoint(settings_.paths, name), ports_.handout.leases_on(name)));
+  }
+  return view;
+}
+
+ports::Holdings Reconciler::now() const {
+  ports::Holdings held;
+  for (const auto& builder : builders_) {
+    held.image_references.insert(builder->settings.image);
+    if (builder->image_id) held.image_references.insert(*builder->image_id);
+    held.container_names.insert(builder->container);
+    held.container_names.insert(builder->fronts.begin(), builder->fronts.end());
+  }
+  return held;
+}
+
+std::vector<ports::NotReady> Reconciler::not_ready() const {
+  std::vector<ports::NotReady> missing;
+  for (const auto& builder : builders_) {
+    if (builder->state == policy::BuilderState::kWarm) continue;
+    missing.push_back({.part = "builder " + builder->settings.name, .reason = builder->reason});
+  }
+  return missing;
+}
+
+}  // namespace buildwarden::builders

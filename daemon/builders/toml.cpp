@@ -1,0 +1,82 @@
+#include "daemon/builders/toml.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/format.h"
+#include "daemon/builders/names.h"
+
+namespace buildwarden::builders {
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += format("\\u{:04X}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+// BuildKit takes whole percents only, of the filesystem that its volume is on.
+std::string cache_bound(const Amount& share) {
+  if (!share.is_share()) return std::to_string(share.absolute());
+  return format("\"{}%\"", std::max(1, static_cast<int>(std::floor(share.of_one() * 100 + 1e-9))));
+}
+
+// keepBytes is what BuildKit read up to 0.16; since 0.17 it is only a floor, and maxUsedSpace is the bound.
+std::string bounded_rule(const std::string& bound, bool all) {
+  return format("\n  [[worker.oci.gcpolicy]]\n{}    keepBytes = {}\n    reservedSpace = {}\n    maxUsedSpace = {}\n",
+                all ? "    all = true\n" : "", bound, bound, bound);
+}
+
+// Naming rules replaces BuildKit's own, so the last one must bound all there is.
+std::string worker_section(const BuilderSettings& builder) {
+  std::string out = "[worker.oci]\n  gc = true\n";
+  if (builder.max_parallelism > 0) out += format("  max-parallelism = {}\n", builder.max_parallelism);
+  const auto bound = cache_bound(builder.cache_share);
+  return out + bounded_rule(bound, false) + bounded_rule(bound, true);
+}
+
+std::string registry_section(const std::string& host, const RegistrySettings& registry) {
+  std::string out = format("\n[registry.{}]\n", quoted(host));
+  if (!registry.mirrors.empty()) {
+    std::string list;
+    for (const auto& mirror : registry.mirrors) list += (list.empty() ? "" : ", ") + quoted(mirror);
+    out += format("  mirrors = [{}]\n", list);
+  }
+  if (registry.insecure) out += "  insecure = true\n";
+  if (!registry.ca.empty()) {
+    out += format("  ca = [{}]\n", quoted(format("{}/{}", kConfigFolderInside, certificate_file(host))));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string certificate_file(std::string_view registry_host) {
+  std::string folder(registry_host);
+  const auto harmless = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+  };
+  std::replace_if(folder.begin(), folder.end(), [&](char c) { return !harmless(c); }, '_');
+  if (folder == "." || folder == "..") folder = "_";
+  return format("certs/{}/ca.pem", folder);
+}
+
+std::string buildkitd_toml(const BuilderSettings& builder) {
+  std::string out = format("# Written by buildwarden for builder {}; changes are lost.\n", builder.name);
+  out += worker_section(builder);
+  for (const auto& [host, registry] : builder.registries) out += registry_section(host, registry);
+  // BuildKit keeps a finished build's attributes, among them the S3 keys of its cache, where every client of the
+  // builder can read them. An age of one second empties the history at the next collection, two minutes at the latest.
+  return out + "\n[history]\n  maxAge = 1\n";
+}
+
+}  // namespace buildwarden::builders

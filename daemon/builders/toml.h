@@ -1,0 +1,18 @@
+// buildkitd.toml of a builder, from its settings. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "config/settings.h"
+
+namespace buildwarden::builders {
+
+// The whole file. The cache's bound stands in the keys of every BuildKit version (unknown ones are ignored by it).
+// Holds no secret: credentials come with each build from its client.
+std::string buildkitd_toml(const BuilderSettings& builder);
+
+// Where a registry's CA lies, relative to the folder of the file: "certs/registry.example_5000/ca.pem".
+std::string certificate_file(std::string_view registry_host);
+
+}  // namespace buildwarden::builders

@@ -1,0 +1,175 @@
+#include "daemon/cli/command_line.h"
+
+#include <algorithm>
+
+#include "common/format.h"
+
+namespace buildwarden::cli {
+namespace {
+
+constexpr std::size_t kLongestId = 128;
+constexpr int kLargestPid = 4'194'304;  // of the kernel
+
+// An option whose text `parse` understands; its error becomes a usage error.
+template <class Value, class Parse, class Keep>
+CLI::Option* add_parsed(CLI::App* command, const std::string& name, Parse parse, Keep keep) {
+  return command->add_option_function<std::string>(name, [name, parse, keep](const std::string& given) {
+    const Result<Value> value = parse(given);
+    if (!value) throw CLI::ValidationError(name, value.error().message());
+    keep(*value);
+  });
+}
+
+CLI::Option* add_size(CLI::App* command, const std::string& name, Bytes& target) {
+  return add_parsed<Bytes>(command, name, parse_bytes, [&target](Bytes value) { target = value; })->type_name("SIZE");
+}
+
+template <class Target>
+CLI::Option* add_duration(CLI::App* command, const std::string& name, Target& target) {
+  const auto keep = [&target](Duration value) { target = value; };
+  return add_parsed<Duration>(command, name, parse_duration, keep)->type_name("DURATION");
+}
+
+// Repeatable, one value each time.
+CLI::Option* add_many(CLI::App* command, const std::string& name, std::vector<std::string>& target) {
+  return command->add_option(name, target)->allow_extra_args(false)->type_name("NAME");
+}
+
+}  // namespace
+
+CommandLine::CommandLine(Context& context, const ServeFunction& serve)
+    : context_(context), serve_(serve), app_("Keeps Docker builders warm and the disk from filling.", "buildwarden") {
+  app_.set_version_flag("--version", std::string("buildwarden ") + BUILDWARDEN_VERSION);
+  app_.fallthrough();
+  const auto from_environment = context_.env("BUILDWARDEN_SOCKET");
+  if (!from_environment.empty()) context_.socket = from_environment;
+  socket_ = app_.add_option("--socket", context_.socket, "the daemon's socket (BUILDWARDEN_SOCKET)")->type_name("PATH");
+  app_.add_flag("--json", context_.json, "print the daemon's own answer");
+  add_serve();
+  add_config();
+  add_views();
+  add_disk();
+  add_events();
+  add_job();
+}
+
+void CommandLine::parse(std::vector<std::string> arguments) {
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+  app_.parse(std::move(arguments));
+  // CLI11's own check comes before its one for unknown words, and would not name those.
+  if (!command_) throw CLI::RequiredError("A subcommand");
+}
+
+CLI::App* CommandLine::add(CLI::App* parent, const std::string& name, const std::string& help,
+                           std::function<int()> command) {
+  auto* added = parent->add_subcommand(name, help);
+  // A parent's callback comes after those of its subcommands, and must not replace them.
+  added->callback([this, command = std::move(command)] {
+    if (!command_) command_ = command;
+  });
+  return added;
+}
+
+void CommandLine::add_config_file(CLI::App* command) {
+  command
+      ->add_option_function<std::string>("--config",
+                                         [this](const std::string& path) {
+                                           load_.yaml_path = path;
+                                           load_.yaml_required = true;
+                                         })
+      ->description(format("the configuration ({})", load_.yaml_path))
+      ->type_name("FILE");
+}
+
+void CommandLine::add_serve() {
+  auto* serve = add(&app_, "serve", "run the daemon", [this] {
+    if (dry_run_) load_.overrides["dry_run"] = "true";
+    if (socket_->count() > 0) load_.overrides["listen.socket"] = context_.socket;
+    return serve_({load_, dry_run_});
+  });
+  add_config_file(serve);
+  serve->add_flag("--dry-run", dry_run_, "decide and say, but delete nothing");
+}
+
+void CommandLine::add_config() {
+  auto* config = app_.add_subcommand("config", "the configuration");
+  add_config_file(add(config, "check", "validate it; print each value and where it came from",
+                      [this] { return check_config(context_, load_); }));
+}
+
+void CommandLine::add_views() {
+  add(&app_, "status", "everything in one view", [this] { return show_status(context_); });
+  add(&app_, "builders", "the warm builders", [this] { return show_builders(context_); });
+}
+
+void CommandLine::add_disk() {
+  auto* disk = add(&app_, "disk", "the watched filesystems", [this] { return show_disk(context_); });
+  auto* reclaim = add(disk, "reclaim", "make room now; exit 1 when the target is not reached",
+                      [this] { return reclaim_disk(context_, reclaim_); });
+  reclaim->add_flag("--dry-run", reclaim_.dry_run, "only the plan");
+  add_size(reclaim, "--target", reclaim_.target)->description("free space wanted, such as 20GiB (disk.reclaim_to)");
+  add_duration(reclaim, "--wait", reclaim_.wait)->description("how long to wait for it (5m)");
+  auto* check = add(disk, "check", "exit 1 when a job would not find enough room; works without the daemon",
+                    [this] { return check_disk(context_, load_); });
+  add_config_file(check);
+}
+
+void CommandLine::add_events() {
+  auto* events = add(&app_, "events", "what was decided, and why", [this] { return show_events(context_, events_); });
+  events->add_flag("--follow", events_.follow, "go on with those to come");
+  events->add_option("--since", events_.since, "only those with a larger number")->type_name("NUMBER");
+}
+
+void CommandLine::add_job() {
+  auto* job = app_.add_subcommand("job", "tell the daemon of a job (for hooks)");
+  add_job_start(job);
+  auto* end = add(job, "end", "the job is over; succeeds without the daemon",
+                  [this] { return complete_job() ? end_job(context_, job_.id) : kUsage; });
+  end->add_option("--id", job_.id, "the job (BUILDKITE_JOB_ID)")->type_name("ID");
+}
+
+void CommandLine::add_job_start(CLI::App* job) {
+  auto* start = add(job, "start", "ask for room and builders",
+                    [this] { return complete_job() ? start_job(context_, job_) : kUsage; });
+  start->footer(
+      "In a hook: granted=$(buildwarden job start) || exit 1; eval \"$granted\"\n"
+      "Writes the builders' files below ${BUILDX_CONFIG:-$DOCKER_CONFIG/buildx} and prints `export` lines for eval.\n"
+      "Exit 1 when there is no room. Without the daemon, or after 2 s of its silence, it succeeds and does nothing.\n"
+      "With --json it prints the daemon's answer and writes no files.");
+  add_job_options(start);
+}
+
+void CommandLine::add_job_options(CLI::App* start) {
+  start->add_option("--id", job_.id, "1-128 bytes (BUILDKITE_JOB_ID)")->type_name("ID");
+  start->add_option("--agent", job_.agent, "(BUILDKITE_AGENT_NAME)")->type_name("NAME");
+  start->add_option("--pipeline", job_.pipeline, "(BUILDKITE_PIPELINE_SLUG)")->type_name("NAME");
+  start->add_option("--checkout", job_.checkout, "(BUILDKITE_BUILD_CHECKOUT_PATH)")->type_name("PATH");
+  start
+      ->add_option("--pid", job_.pid,
+                   "a process that lives as long as the job; none by default, as a hook's shell ends")
+      ->check(CLI::Range(2, kLargestPid))
+      ->type_name("PID");
+  add_size(start, "--need", job_.need)->description("free space that the job needs, such as 10GiB");
+  add_many(start, "--builder", job_.builders)->description("only this one; may be repeated (all)");
+  start->add_option("--use", job_.use, "the builder of plain `docker build` (BUILDWARDEN_BUILDER)")->type_name("NAME");
+  add_many(start, "--platform", job_.platforms)->description("that the job builds for; may be repeated");
+  start->add_option("--cache-name", job_.cache_name, "its cache's name, where one is configured")->type_name("NAME");
+  add_duration(start, "--ttl", job_.ttl)->description("the lease's length without a live pid");
+  start->add_flag("--print-env", job_.print_env, "print the variables only; write no files");
+}
+
+bool CommandLine::complete_job() {
+  const auto fill = [this](std::string& value, const char* variable) {
+    if (value.empty()) value = context_.env(variable);
+  };
+  fill(job_.id, "BUILDKITE_JOB_ID");
+  fill(job_.agent, "BUILDKITE_AGENT_NAME");
+  fill(job_.pipeline, "BUILDKITE_PIPELINE_SLUG");
+  fill(job_.checkout, "BUILDKITE_BUILD_CHECKOUT_PATH");
+  fill(job_.use, "BUILDWARDEN_BUILDER");
+  if (!job_.id.empty() && job_.id.size() <= kLongestId) return true;
+  complain(context_, format("a job needs an id of 1 to {} bytes: --id or BUILDKITE_JOB_ID", kLongestId));
+  return false;
+}
+
+}  // namespace buildwarden::cli

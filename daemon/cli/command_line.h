@@ -1,0 +1,57 @@
+// The grammar of the command line: which options there are, and which subcommand they lead to.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "daemon/cli/cli.h"
+#include "daemon/cli/commands.h"
+
+namespace buildwarden::cli {
+
+// Parsed once; the command runs on what was parsed, so this object must outlive it.
+class CommandLine {
+ public:
+  // `context` gets the global options. Both are held by reference.
+  CommandLine(Context& context, const ServeFunction& serve);
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  // Throws CLI::ParseError: for a mistake, and for --help and --version.
+  void parse(std::vector<std::string> arguments);
+
+  [[nodiscard]] const CLI::App& app() const { return app_; }
+  // What was asked for; callable after parse().
+  [[nodiscard]] const std::function<int()>& command() const { return command_; }
+
+ private:
+  void add_serve();
+  void add_config();
+  void add_views();
+  void add_disk();
+  void add_events();
+  void add_job();
+  void add_job_start(CLI::App* job);
+  void add_job_options(CLI::App* start);
+  void add_config_file(CLI::App* command);
+  // A subcommand that leads to `command`, unless one of its own subcommands is given.
+  CLI::App* add(CLI::App* parent, const std::string& name, const std::string& help, std::function<int()> command);
+
+  // Fills what was not given from the environment; false (and says so) when there is no valid job id.
+  bool complete_job();
+
+  Context& context_;
+  const ServeFunction& serve_;
+  CLI::App app_;
+  std::function<int()> command_;
+  CLI::Option* socket_ = nullptr;
+  config::LoadRequest load_;
+  bool dry_run_ = false;
+  EventOptions events_;
+  ReclaimOptions reclaim_;
+  JobOptions job_;
+};
+
+}  // namespace buildwarden::cli

@@ -1,0 +1,57 @@
+// The subcommands: each asks, prints, and gives the exit code.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/units.h"
+#include "config/load.h"
+#include "daemon/cli/context.h"
+
+namespace buildwarden::cli {
+
+int show_status(const Context& context);
+int show_disk(const Context& context);
+int show_builders(const Context& context);
+
+struct EventOptions {
+  std::int64_t since = 0;  // print those with a larger number
+  bool follow = false;
+};
+int show_events(const Context& context, const EventOptions& options);
+
+struct ReclaimOptions {
+  bool dry_run = false;
+  Bytes target = 0;  // 0: the daemon's own
+  Duration wait = std::chrono::minutes{5};
+};
+// kNo when the target was not reached.
+int reclaim_disk(const Context& context, const ReclaimOptions& options);
+
+// kNo when a filesystem that gates jobs is below min_free or min_free_inodes. Measures by itself, with the marks of the
+// configuration, when the daemon does not say.
+int check_disk(const Context& context, const config::LoadRequest& config);
+
+// Prints the effective configuration; kNo and all mistakes at once when it is invalid.
+int check_config(const Context& context, const config::LoadRequest& config);
+
+struct JobOptions {
+  std::string id;  // 1-128 bytes
+  std::string agent;
+  std::string pipeline;
+  std::string checkout;
+  std::int64_t pid = 0;  // 0: none
+  Bytes need = 0;
+  std::vector<std::string> builders;  // empty: all
+  std::string use;
+  std::vector<std::string> platforms;
+  std::string cache_name;
+  std::optional<Duration> ttl;
+  bool print_env = false;  // only the variables; write no files
+};
+// Never kUnreachable: without a daemon both succeed doing nothing, and say so.
+int start_job(const Context& context, const JobOptions& options);
+int end_job(const Context& context, const std::string& id);
+
+}  // namespace buildwarden::cli

@@ -1,0 +1,44 @@
+#include "daemon/cli/context.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/format.h"
+
+namespace buildwarden::cli {
+namespace {
+
+// Flushed each time: what follows may take minutes, and the reader may be a pipe.
+void write_to(std::FILE* stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+  std::fflush(stream);
+}
+
+}  // namespace
+
+Context process_context() {
+  Context context;
+  context.out = [](std::string_view text) { write_to(stdout, text); };
+  context.err = [](std::string_view text) { write_to(stderr, text); };
+  context.env = [](const std::string& name) {
+    const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): one thread, nobody sets it
+    return std::string(value == nullptr ? "" : value);
+  };
+  context.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
+  return context;
+}
+
+std::string printable(std::string_view text) {
+  std::string shown(text);
+  std::replace_if(shown.begin(), shown.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return shown;
+}
+
+void complain(const Context& context, std::string_view text) {
+  context.err(format("buildwarden: {}\n", printable(text)));
+}
+
+}  // namespace buildwarden::cli

@@ -1,0 +1,44 @@
+// All that a subcommand knows of the process around it, so that tests can give it another one.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "common/units.h"
+
+namespace buildwarden::cli {
+
+// The meanings are part of the contract; scripts rely on them.
+enum ExitCode : int {
+  kYes = 0,
+  kNo = 1,  // low, refused, target not reached, invalid configuration
+  kUsage = 2,
+  kUnreachable = 3,
+  kDenied = 4,
+};
+
+inline constexpr std::string_view kDefaultSocket = "/run/buildwarden/api.sock";
+
+struct Context {
+  std::function<void(std::string_view)> out;           // stdout, as it is
+  std::function<void(std::string_view)> err;           // stderr, as it is
+  std::function<std::string(const std::string&)> env;  // a variable's value, "" when it is not set
+  bool out_is_terminal = false;
+  Duration silence = std::chrono::seconds{2};    // of a daemon that jobs do not wait longer for
+  Duration patience = std::chrono::seconds{10};  // of everyone else
+  std::string socket{kDefaultSocket};
+  bool json = false;  // print the daemon's own answer
+};
+
+// The process's own streams, environment and terminal.
+Context process_context();
+
+// One line on stderr, with the program's name in front. Control characters in `text` (which may hold what a job sent)
+// are shown as '?', so that they cannot drive a terminal.
+void complain(const Context& context, std::string_view text);
+
+// `text` with its control characters shown as '?'.
+std::string printable(std::string_view text);
+
+}  // namespace buildwarden::cli

@@ -1,0 +1,50 @@
+#include <boost/json/parse.hpp>
+
+#include "common/format.h"
+#include "daemon/cli/answer.h"
+#include "daemon/cli/client.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/show.h"
+
+namespace buildwarden::cli {
+namespace json = boost::json;
+
+namespace {
+
+// One line an event: when, how bad, what kind, why.
+std::string describe(const json::value& event) {
+  return printable(format("{} {:7} {} {}", text(event, "at"), text(event, "severity"), text(event, "kind"),
+                          text(event, "reason"))) +
+         "\n";
+}
+
+std::string describe_all(const json::value& answer) {
+  std::string lines;
+  for (const auto& event : list(answer, "events")) lines += describe(event);
+  return lines;
+}
+
+// One line of a stream of server-sent events; the data of ours is always one line.
+void show_line(const Context& context, std::string_view line) {
+  constexpr std::string_view kData = "data:";
+  if (!line.starts_with(kData)) return;
+  line.remove_prefix(kData.size());
+  if (line.starts_with(' ')) line.remove_prefix(1);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  boost::system::error_code not_json;
+  const auto event = json::parse({line.data(), line.size()}, not_json);
+  if (not_json) return;
+  context.out(context.json ? std::string(line) + "\n" : describe(event));
+}
+
+}  // namespace
+
+int show_events(const Context& context, const EventOptions& options) {
+  const auto target = format("/v1/events?since={}", options.since);
+  if (!options.follow) return show(context, target, describe_all);
+  const Client client(context, context.patience);
+  const auto end = client.follow(target, [&](std::string_view line) { show_line(context, line); });
+  return report_failure(context, end);
+}
+
+}  // namespace buildwarden::cli

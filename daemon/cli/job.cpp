@@ -1,0 +1,122 @@
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "common/format.h"
+#include "daemon/cli/answer.h"
+#include "daemon/cli/client.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/job_files.h"
+#include "daemon/cli/operation.h"
+
+namespace buildwarden::cli {
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t kShownUsers = 5;
+
+void put(json::object& body, std::string_view key, const std::string& value) {
+  if (!value.empty()) body[key] = value;
+}
+
+void put(json::object& body, std::string_view key, std::int64_t value) {
+  if (value != 0) body[key] = value;
+}
+
+void put(json::object& body, std::string_view key, const std::vector<std::string>& values) {
+  if (!values.empty()) body[key] = json::array(values.begin(), values.end());
+}
+
+json::value to_request(const JobOptions& options) {
+  json::object body;
+  put(body, "id", options.id);
+  put(body, "agent", options.agent);
+  put(body, "pipeline", options.pipeline);
+  put(body, "checkout_path", options.checkout);
+  put(body, "pid", options.pid);
+  put(body, "need_bytes", options.need);
+  put(body, "builders", options.builders);
+  put(body, "use", options.use);
+  put(body, "platforms", options.platforms);
+  put(body, "cache_name", options.cache_name);
+  if (options.ttl) body["ttl_seconds"] = options.ttl->count() / 1000;
+  return body;
+}
+
+// The job goes on as it would on a machine without the daemon.
+int without_daemon(const Context& context, std::string_view what, const Error& error) {
+  if (error.code() == Errc::kDenied) return report_failure(context, error);
+  complain(context, format("{}: the daemon is not there ({}); the job goes on without it", what, error.message()));
+  return kYes;
+}
+
+// A daemon that is there but cannot serve (starting, broken) must not break a job either.
+bool cannot_serve(const Answer& answer) { return answer.status >= 500 && answer.status != 507; }
+
+int refuse(const Context& context, const Answer& answer) {
+  const auto code = report_problem(context, answer);
+  std::size_t shown = 0;
+  for (const auto& user : list(answer.json, "users")) {
+    if (++shown > kShownUsers) break;
+    complain(context, format("  {} {}: {}", text(user, "kind"), text(user, "name"), size(user, "bytes")));
+  }
+  return code;
+}
+
+// The variables that make sense with the files that could be written.
+std::string hand_over(const Context& context, const json::value& grant) {
+  const auto& env = member(grant, "env");
+  const auto& files = list(grant, "files");
+  if (files.empty()) return export_lines(context, env, "");
+  const auto folder = buildx_folder(context);
+  auto written = folder.empty() ? Result<void>(Error(Errc::kInvalid, "neither BUILDX_CONFIG nor DOCKER_CONFIG is set"))
+                                : write_job_files(folder, files);
+  if (written) return export_lines(context, env, "");
+  // BUILDX_BUILDER without the instance's file would break each `docker build` of the job.
+  complain(context, format("the builders are not handed out: {}", written.error().message()));
+  return export_lines(context, env, "BUILDX_BUILDER");
+}
+
+int accept(const Context& context, const JobOptions& options, const Answer& answer) {
+  if (context.json) {
+    context.out(answer.body + "\n");
+    return kYes;
+  }
+  context.out(options.print_env ? export_lines(context, member(answer.json, "env"), "")
+                                : hand_over(context, answer.json));
+  return kYes;
+}
+
+}  // namespace
+
+int start_job(const Context& context, const JobOptions& options) {
+  const auto what = format("job {}", options.id);
+  const Client client(context, context.silence);
+  auto answer = client.post("/v1/jobs", to_request(options));
+  if (!answer) return without_daemon(context, what, answer.error());
+  Progress progress(context, Progress::Where::kErrorLines);
+  answer = follow_operation(client, std::move(*answer), progress, std::nullopt);
+  if (!answer) return without_daemon(context, what, answer.error());
+  if (cannot_serve(*answer)) return without_daemon(context, what, Error(Errc::kUnavailable, problem_text(*answer)));
+  const bool refused = text(answer->json, "verdict") == "refuse";
+  if (!answer->good() || refused) return refuse(context, *answer);
+  return accept(context, options, *answer);
+}
+
+int end_job(const Context& context, const std::string& id) {
+  const auto what = format("job {}", id);
+  const Client client(context, context.silence);
+  auto answer = client.remove("/v1/jobs/" + path_segment(id));
+  if (!answer) return without_daemon(context, what, answer.error());
+  if (cannot_serve(*answer)) return without_daemon(context, what, Error(Errc::kUnavailable, problem_text(*answer)));
+  if (answer->status == 404) {
+    // It ended by itself, or was started while the daemon was away: nothing is wrong with the job.
+    complain(context, format("{} is not known, so there is nothing to end", what));
+    return kYes;
+  }
+  if (!answer->good()) return report_problem(context, *answer);
+  if (context.json) context.out(answer->body.empty() ? "{}\n" : answer->body + "\n");
+  return kYes;
+}
+
+}  // namespace buildwarden::cli

@@ -1,0 +1,28 @@
+// What a job was handed out, put where its buildx finds it.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+#include "daemon/cli/context.h"
+
+namespace buildwarden::cli {
+
+// ${BUILDX_CONFIG:-$DOCKER_CONFIG/buildx}, "" when neither is set.
+std::string buildx_folder(const Context& context);
+
+// Writes each {path, content} below `folder`: folders 0700, files 0600, each whole or absent. kDenied for a path that
+// would leave the folder (absolute, with "..", or through a symbolic link): then nothing at all is written.
+Result<void> write_job_files(const std::string& folder, const boost::json::array& files);
+
+// `value` in single quotes for a POSIX shell: whatever is in it, it stays one word and nothing is expanded.
+std::string shell_quote(std::string_view value);
+
+// One `export NAME='value'` line for each entry of the object `env`, but for `without`. A name that a shell would not
+// take as a name, or a value with a NUL, is left out and reported.
+std::string export_lines(const Context& context, const boost::json::value& env, std::string_view without);
+
+}  // namespace buildwarden::cli

@@ -1,0 +1,55 @@
+#include <boost/json/object.hpp>
+
+#include "common/format.h"
+#include "daemon/cli/answer.h"
+#include "daemon/cli/client.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/operation.h"
+#include "daemon/cli/table.h"
+
+namespace buildwarden::cli {
+namespace json = boost::json;
+
+namespace {
+
+// One row a step; of a dry run what would go, by the engine's figures, since nothing was measured.
+std::string steps_table(const json::array& steps, bool dry_run) {
+  if (steps.empty()) return "";
+  std::vector<std::vector<std::string>> rows = {{"RUNG", dry_run ? "WOULD GO" : "GONE", dry_run ? "SIZE" : "FREED"}};
+  for (const auto& step : steps) {
+    rows.push_back({text(step, "rung"), text(step, "what"), size(step, dry_run ? "reported_bytes" : "freed_bytes")});
+  }
+  return table(std::move(rows)) + "\n";
+}
+
+std::string describe(const json::value& result) {
+  const bool dry_run = truth(result, "dry_run");  // asked for here, or all that the daemon does
+  return steps_table(list(result, "steps"), dry_run) +
+         format("{} -> {} free; target {}{}\n", size(result, "free_before_bytes"), size(result, "free_after_bytes"),
+                truth(result, "reached") ? "reached" : "not reached",
+                text(result, "reason").empty() ? "" : ": " + text(result, "reason"));
+}
+
+}  // namespace
+
+int reclaim_disk(const Context& context, const ReclaimOptions& options) {
+  json::object body;
+  body["dry_run"] = options.dry_run;
+  if (options.target != 0) body["target_free_bytes"] = options.target;
+  const Client client(context, context.patience);
+  auto answer = client.post("/v1/disk/reclaim", body);
+  if (!answer) return report_failure(context, answer.error());
+  Progress progress(context, Progress::Where::kTerminalLine);
+  answer = follow_operation(client, std::move(*answer), progress, options.wait);
+  progress.clear();
+  if (!answer && answer.error().code() == Errc::kTimeout && options.wait.count() > 0) {
+    complain(context, answer.error().message());
+    return kNo;
+  }
+  if (!answer) return report_failure(context, answer.error());
+  if (!answer->good()) return report_problem(context, *answer);
+  context.out(context.json ? answer->body + "\n" : describe(answer->json));
+  return options.dry_run || truth(answer->json, "reached") ? kYes : kNo;
+}
+
+}  // namespace buildwarden::cli

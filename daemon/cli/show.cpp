@@ -1,0 +1,63 @@
+#include "daemon/cli/show.h"
+
+#include "common/format.h"
+#include "daemon/cli/answer.h"
+#include "daemon/cli/table.h"
+
+namespace buildwarden::cli {
+namespace json = boost::json;
+
+namespace {
+
+std::string time_left(const json::value& filesystem) {
+  const auto seconds = number(filesystem, "seconds_to_critical");
+  return seconds ? format_duration(std::chrono::seconds{*seconds}) : "-";
+}
+
+std::string or_dash(std::string value) { return value.empty() ? "-" : value; }
+
+}  // namespace
+
+int show(const Context& context, const std::string& target,
+         const std::function<std::string(const json::value&)>& human) {
+  const auto answer = Client(context, context.patience).get(target);
+  if (!answer) return report_failure(context, answer.error());
+  if (!answer->good()) return report_problem(context, *answer);
+  context.out(context.json ? answer->body + "\n" : human(answer->json));
+  return kYes;
+}
+
+std::string joined(const json::array& texts) {
+  std::string all;
+  for (const auto& item : texts) {
+    const auto* string = item.if_string();
+    if (string == nullptr) continue;
+    if (!all.empty()) all += ", ";
+    all.append(string->data(), string->size());
+  }
+  return or_dash(all);
+}
+
+std::string filesystems_table(const json::array& filesystems) {
+  std::vector<std::vector<std::string>> rows = {
+      {"MOUNT", "LEVEL", "FREE", "OF", "CRITICAL", "LOW", "TARGET", "FULL IN", "GATE"}};
+  for (const auto& filesystem : filesystems) {
+    const auto& marks = member(filesystem, "marks");
+    rows.push_back({text(filesystem, "mount"), text(filesystem, "level"), size(filesystem, "free_bytes"),
+                    size(filesystem, "total_bytes"), size(marks, "critical_bytes"), size(marks, "low_bytes"),
+                    size(marks, "target_bytes"), time_left(filesystem), truth(filesystem, "gate") ? "yes" : "no"});
+  }
+  return table(std::move(rows));
+}
+
+std::string builders_table(const json::array& builders) {
+  std::vector<std::vector<std::string>> rows = {{"BUILDER", "STATE", "LEASES", "CACHE", "HEALS", "REASON"}};
+  for (const auto& builder : builders) {
+    rows.push_back({text(builder, "name"), text(builder, "state"), format("{}", list(builder, "leases").size()),
+                    size(builder, "cache_bytes"), format("{}", number(builder, "heals").value_or(0)),
+                    or_dash(text(builder, "reason"))});
+  }
+  return table(std::move(rows));
+}
+
+}  // namespace buildwarden::cli

@@ -1,0 +1,35 @@
+#include "common/format.h"
+#include "daemon/cli/answer.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/show.h"
+#include "daemon/cli/table.h"
+
+namespace buildwarden::cli {
+namespace json = boost::json;
+
+namespace {
+
+// What takes the room, for the filesystems of which that is known.
+std::string users_table(const json::array& filesystems) {
+  std::vector<std::vector<std::string>> rows = {{"MOUNT", "USER", "NAME", "SIZE"}};
+  for (const auto& filesystem : filesystems) {
+    for (const auto& user : list(filesystem, "users")) {
+      rows.push_back({text(filesystem, "mount"), text(user, "kind"), text(user, "name"), size(user, "bytes")});
+    }
+    if (number(filesystem, "unattributed_bytes")) {
+      rows.push_back({text(filesystem, "mount"), "unattributed", "", size(filesystem, "unattributed_bytes")});
+    }
+  }
+  return rows.size() == 1 ? "" : "\n" + table(std::move(rows));
+}
+
+}  // namespace
+
+int show_disk(const Context& context) {
+  return show(context, "/v1/disk", [](const json::value& answer) {
+    const auto& filesystems = list(answer, "filesystems");
+    return filesystems_table(filesystems) + users_table(filesystems);
+  });
+}
+
+}  // namespace buildwarden::cli

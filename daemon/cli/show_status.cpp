@@ -1,0 +1,57 @@
+#include "common/format.h"
+#include "daemon/cli/answer.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/show.h"
+#include "daemon/cli/table.h"
+
+namespace buildwarden::cli {
+namespace json = boost::json;
+
+namespace {
+
+std::string daemon_line(const json::value& status) {
+  const auto uptime = number(status, "uptime_seconds");
+  return format("buildwarden {}{}{}{}\n", printable(text(status, "version")),
+                uptime ? ", up " + format_duration(std::chrono::seconds{*uptime}) : "",
+                truth(status, "dry_run") ? ", dry run: nothing is deleted" : "",
+                truth(status, "ready") ? ", ready" : ", not ready");
+}
+
+std::string not_ready_lines(const json::value& status) {
+  std::string lines;
+  for (const auto& part : list(status, "not_ready")) {
+    lines += printable(format("  {}: {}", text(part, "part"), text(part, "reason"))) + "\n";
+  }
+  return lines;
+}
+
+std::string engine_line(const json::value& engine) {
+  if (truth(engine, "up")) {
+    return printable(format("engine {} (API {}), data in {}", text(engine, "version"), text(engine, "api_version"),
+                            text(engine, "root_dir"))) +
+           "\n";
+  }
+  return printable(format("engine down: {}", text(engine, "reason"))) + "\n";
+}
+
+std::string jobs_table(const json::array& jobs) {
+  if (jobs.empty()) return "no job is running\n";
+  std::vector<std::vector<std::string>> rows = {{"JOB", "PIPELINE", "AGENT", "STARTED", "EXPIRES"}};
+  for (const auto& job : jobs) {
+    rows.push_back(
+        {text(job, "id"), text(job, "pipeline"), text(job, "agent"), text(job, "started_at"), text(job, "expires_at")});
+  }
+  return table(std::move(rows));
+}
+
+std::string describe(const json::value& status) {
+  return daemon_line(status) + not_ready_lines(status) + engine_line(member(status, "engine")) + "\n" +
+         filesystems_table(list(status, "filesystems")) + "\n" + builders_table(list(status, "builders")) + "\n" +
+         jobs_table(list(status, "jobs"));
+}
+
+}  // namespace
+
+int show_status(const Context& context) { return show(context, "/v1/status", describe); }
+
+}  // namespace buildwarden::cli

@@ -1,0 +1,37 @@
+// The whole daemon: every room made, connected, started and stopped in order.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <string>
+
+#include "common/result.h"
+#include "config/load.h"
+
+namespace buildwarden {
+
+// On the loop's thread alone. `loop` outlives it, and has ended when it is destroyed: either start() failed, or stop()
+// was awaited and the loop ran out of work.
+class Daemon {
+ public:
+  Daemon(boost::asio::io_context& loop, config::Loaded loaded);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Makes its folders and opens the sockets; from then on the API answers, and everything else warms up behind it.
+  // On an error nothing was started.
+  Result<void> start();
+
+  // Takes no more requests, lets those that run finish for a moment, then ends everything. Containers and leases stay.
+  boost::asio::awaitable<void> stop();
+
+  [[nodiscard]] const std::string& socket_path() const;
+
+ private:
+  struct Rooms;
+  std::unique_ptr<Rooms> rooms_;
+};
+
+}  // namespace buildwarden

@@ -1,0 +1,82 @@
+#include "daemon/disk/gauge.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/format.h"
+
+namespace buildwarden::disk {
+namespace {
+
+policy::Reading reading_of(const Sample& sample) {
+  policy::Reading reading;
+  reading.total = sample.facts->total;
+  reading.free = sample.facts->free;
+  reading.total_inodes = sample.facts->total_inodes;
+  reading.free_inodes = sample.facts->free_inodes;
+  reading.at = sample.asked;
+  return reading;
+}
+
+void add_once(std::vector<std::string>& list, const std::string& item) {
+  if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
+}
+
+}  // namespace
+
+void Gauge::assign(const std::vector<WatchedFolder>& folders) {
+  view_.paths.clear();
+  view_.roles.clear();
+  view_.gate = false;
+  for (const auto& folder : folders) {
+    view_.paths.push_back(folder.path);
+    for (const auto& role : folder.roles) add_once(view_.roles, role);
+    view_.gate = view_.gate || folder.gate;
+  }
+}
+
+void Gauge::name_mount(const std::vector<MountEntry>& mounts) {
+  const auto* mount = mount_of(mounts, resolved_);
+  if (mount != nullptr) view_.mount = mount->mount_point;
+  if (view_.mount.empty() && !view_.paths.empty()) view_.mount = view_.paths.front();
+}
+
+void Gauge::refresh(const Sample& sample) {
+  view_.device = device_label(sample.facts->key.device);
+  view_.reading = reading_of(sample);
+  resolved_ = sample.facts->resolved;
+}
+
+void Gauge::take(const Sample& sample, const DiskSettings& settings, Now now) {
+  refresh(sample);
+  ++view_.readings;
+  view_.error.clear();
+  view_.last_duration = std::max(Duration{0}, now.boot - sample.asked.boot);
+  view_.marks = policy::marks_for(settings, *view_.reading, view_.gate);
+  assess(view_.reading, now);
+}
+
+void Gauge::fail(const std::string& error, Now now) {
+  ++view_.readings;
+  ++view_.failures;
+  view_.error = error;
+  assess(std::nullopt, now);
+}
+
+std::optional<LevelChange> Gauge::take_change() {
+  if (view_.readings == 0) return std::nullopt;
+  if (announced_once_ && view_.pressure.level == announced_) return std::nullopt;
+  LevelChange change{view_, announced_};
+  announced_ = view_.pressure.level;
+  announced_once_ = true;
+  return change;
+}
+
+void Gauge::assess(const std::optional<policy::Reading>& reading, Now now) {
+  auto assessment = policy::assess(reading, view_.marks, std::move(memory_));
+  memory_ = std::move(assessment.memory);
+  view_.pressure = std::move(assessment.pressure);
+  due_ = now.boot + view_.pressure.next_sample;
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,53 @@
+// One filesystem: what was measured last, and what that means.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/disk/path_facts.h"
+#include "daemon/disk/sampler.h"
+#include "daemon/disk/watched.h"
+#include "daemon/policy/pressure.h"
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::disk {
+
+struct LevelChange {
+  ports::FilesystemView filesystem;  // with the new level
+  policy::Level from = policy::Level::kUnknown;
+};
+
+// A gauge lives as long as one of its folders lies on its filesystem; another filesystem gets another gauge, so no
+// history outlives a mount.
+class Gauge {
+ public:
+  // Which folders lie on it now.
+  void assign(const std::vector<WatchedFolder>& folders);
+  // A good answer of any of its folders.
+  void take(const Sample& sample, const DiskSettings& settings, Now now);
+  // The mount point by the table; without one the first of its folders stands for it.
+  void name_mount(const std::vector<MountEntry>& mounts);
+  // None of its folders could be measured.
+  void fail(const std::string& error, Now now);
+  // A good answer, for the view only: neither level nor history change.
+  void refresh(const Sample& sample);
+
+  [[nodiscard]] const ports::FilesystemView& view() const { return view_; }
+  [[nodiscard]] BootTime due() const { return due_; }
+  void set_due(BootTime due) { due_ = due; }
+  // The level's change since the last call; the first level counts as one.
+  [[nodiscard]] std::optional<LevelChange> take_change();
+
+ private:
+  void assess(const std::optional<policy::Reading>& reading, Now now);
+
+  ports::FilesystemView view_;
+  policy::PressureMemory memory_;
+  policy::Level announced_ = policy::Level::kUnknown;
+  bool announced_once_ = false;
+  std::string resolved_;
+  BootTime due_{};
+};
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,158 @@
+#include "daemon/disk/gauges.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "common/format.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+std::string name_of(const FilesystemKey& key) { return format("{}/{:x}", device_label(key.device), key.fsid); }
+
+std::vector<std::string> paths_of(const std::vector<WatchedFolder>& folders) {
+  std::vector<std::string> paths;
+  for (const auto& folder : folders) paths.push_back(folder.path);
+  return paths;
+}
+
+Measured measured(const Gauge& gauge) {
+  const auto& view = gauge.view();
+  Measured one;
+  one.mount = view.mount;
+  one.gate = view.gate;
+  one.engine_owned = Gauges::engine_owned(view);
+  one.marks = view.marks;
+  one.level = view.pressure.level;
+  one.wants_reclaim = view.pressure.reclaim;
+  if (view.error.empty()) one.reading = view.reading;
+  return one;
+}
+
+}  // namespace
+
+Gauges::Gauges(Parts parts) : parts_(std::move(parts)) {}
+
+asio::awaitable<void> Gauges::observe(bool every) {
+  const auto folders = watched_folders(parts_.settings, parts_.data_root());
+  const Now began = parts_.clock.now();
+  auto paths = due_paths(folders, began, every);
+  const auto samples = co_await parts_.sampler.sample(std::move(paths), began);
+  place(folders, samples);
+  regroup(folders);
+  assess(samples, parts_.clock.now());
+}
+
+asio::awaitable<std::vector<Measured>> Gauges::measure() {
+  const auto folders = watched_folders(parts_.settings, parts_.data_root());
+  const Now began = parts_.clock.now();
+  auto paths = paths_of(folders);
+  const auto samples = co_await parts_.sampler.sample(std::move(paths), began);
+  std::set<std::string> fresh;
+  for (const auto& sample : samples) {
+    const auto name = sample.facts ? name_of(sample.facts->key) : std::string();
+    const auto gauge = gauges_.find(name);
+    if (gauge == gauges_.end()) continue;
+    gauge->second.refresh(sample);
+    fresh.insert(name);
+  }
+  std::vector<Measured> all;
+  for (const auto& [name, gauge] : gauges_) {
+    all.push_back(measured(gauge));
+    if (!fresh.contains(name)) all.back().reading.reset();
+  }
+  co_return all;
+}
+
+std::vector<LevelChange> Gauges::take_changes() {
+  std::vector<LevelChange> changes;
+  for (auto& [name, gauge] : gauges_) {
+    if (auto change = gauge.take_change()) changes.push_back(std::move(*change));
+  }
+  return changes;
+}
+
+BootTime Gauges::next_due() const {
+  auto next = BootTime::max();
+  for (const auto& [name, gauge] : gauges_) next = std::min(next, gauge.due());
+  return next;
+}
+
+std::vector<ports::FilesystemView> Gauges::views() const {
+  std::vector<ports::FilesystemView> views;
+  for (const auto& [name, gauge] : gauges_) views.push_back(gauge.view());
+  return views;
+}
+
+std::vector<Measured> Gauges::last() const {
+  std::vector<Measured> all;
+  for (const auto& [name, gauge] : gauges_) all.push_back(measured(gauge));
+  return all;
+}
+
+bool Gauges::engine_owned(const ports::FilesystemView& view) {
+  return std::find(view.roles.begin(), view.roles.end(), "data_root") != view.roles.end();
+}
+
+std::vector<std::string> Gauges::due_paths(const Folders& folders, Now now, bool every) const {
+  std::vector<std::string> paths;
+  for (const auto& folder : folders) {
+    const auto name = gauge_of_.find(folder.path);
+    const auto gauge = name == gauge_of_.end() ? gauges_.end() : gauges_.find(name->second);
+    if (every || gauge == gauges_.end() || gauge->second.due() <= now.boot) paths.push_back(folder.path);
+  }
+  return paths;
+}
+
+// A folder stays with its filesystem while it does not answer; one that is gone has none.
+void Gauges::place(const Folders& folders, const std::vector<Sample>& samples) {
+  for (const auto& sample : samples) {
+    const bool known = gauge_of_.contains(sample.path);
+    if (sample.facts) gauge_of_[sample.path] = name_of(sample.facts->key);
+    if (sample.absent || (!sample.facts && !known)) gauge_of_[sample.path] = "none " + sample.path;
+    const auto folder = std::find_if(folders.begin(), folders.end(),
+                                     [&sample](const auto& watched) { return watched.path == sample.path; });
+    if (sample.absent && folder != folders.end() && folder->optional) gauge_of_.erase(sample.path);
+  }
+}
+
+void Gauges::regroup(const Folders& folders) {
+  std::map<std::string, Folders> groups;
+  for (const auto& folder : folders) {
+    const auto name = gauge_of_.find(folder.path);
+    if (name != gauge_of_.end()) groups[name->second].push_back(folder);
+  }
+  std::erase_if(gauges_, [&groups](const auto& entry) { return !groups.contains(entry.first); });
+  for (const auto& [name, its_folders] : groups) gauges_[name].assign(its_folders);
+}
+
+// One good answer is enough for a filesystem; it has failed when all that were asked failed. Folders that are still
+// waited for say nothing yet.
+void Gauges::assess(const std::vector<Sample>& samples, Now now) {
+  constexpr Duration kAskAgain{250};
+  std::map<std::string, std::vector<const Sample*>> by_gauge;
+  for (const auto& sample : samples) {
+    const auto name = gauge_of_.find(sample.path);
+    if (name != gauge_of_.end()) by_gauge[name->second].push_back(&sample);
+  }
+  for (const auto& [name, its_samples] : by_gauge) {
+    auto& gauge = gauges_[name];
+    const auto good = std::find_if(its_samples.begin(), its_samples.end(),
+                                   [](const Sample* sample) { return sample->facts.has_value(); });
+    const auto bad = std::find_if(its_samples.begin(), its_samples.end(),
+                                  [](const Sample* sample) { return !sample->error.empty(); });
+    if (good != its_samples.end()) {
+      gauge.take(**good, parts_.settings.disk, now);
+    } else if (bad != its_samples.end()) {
+      gauge.fail((*bad)->error, now);
+    } else {
+      gauge.set_due(now.boot + kAskAgain);
+    }
+    gauge.name_mount(parts_.sampler.mounts());
+  }
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,35 @@
+// What a request for space means for each filesystem. Pure.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "daemon/disk/gauges.h"
+#include "daemon/policy/ladder.h"
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::disk {
+
+// What one filesystem shall have; nothing when the request does not concern it. With `free` in the request: that much
+// on every gating filesystem, and inodes above critical. Without: the target marks of those that a reclaim can free.
+std::optional<policy::Goal> goal_for(const Measured& filesystem, const ports::SpaceRequest& request);
+
+// Where a request stands.
+struct Standing {
+  bool reached = false;               // on every filesystem that it concerns
+  bool can_help = false;              // a readable engine-owned one is short: climbing makes sense
+  policy::Level level{};              // the worst of those, at least low: whoever asks has a need
+  Bytes free = 0;                     // of the shortest one, what it has
+  Bytes wanted = 0;                   // and what it should have
+  std::string mount;                  // and where it is
+  std::vector<std::string> unread;    // mounts that could not be read: never reached, never climbed for
+  std::vector<std::string> no_means;  // mounts that are short, and nothing of the engine lies on them
+};
+
+// `simulated` bytes count as free on the engine's filesystems (a dry run).
+Standing standing(const std::vector<Measured>& filesystems, const ports::SpaceRequest& request, Bytes simulated);
+
+// What is free on the engine's filesystems together: the measure of what a deletion gave back.
+Bytes engine_free(const std::vector<Measured>& filesystems);
+
+}  // namespace buildwarden::disk

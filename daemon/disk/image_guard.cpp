@@ -1,0 +1,103 @@
+#include "daemon/disk/image_guard.h"
+
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/disk/references.h"
+
+namespace buildwarden::disk {
+
+ImageGuard::ImageGuard(Parts parts) : parts_(parts) {}
+
+ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling) {
+  const auto status = parts_.engine.status();
+  if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
+  if (!parts_.ledger.knows(status.identity)) {
+    co_return Error(Errc::kUnavailable, "the ledger of last use does not know this engine yet");
+  }
+  planned_on_ = status.identity;
+  auto users = co_await this->users();
+  if (!users) co_return std::move(users).error();
+  auto images = co_await parts_.images.list_images();
+  if (!images) co_return std::move(images).error().with_context("list images");
+  std::vector<policy::Candidate> candidates;
+  const Now now = parts_.clock.now();
+  for (auto& image : *images) {
+    if (image.tags.empty() != dangling) continue;
+    policy::Candidate candidate;
+    candidate.id = image.id;
+    candidate.name = dangling ? image.id.substr(0, 7 + 12) : image.tags.front();
+    candidate.size = image.size;
+    candidate.last_use = parts_.ledger.last_use(image.id, now);
+    candidate.references = std::move(image.tags);
+    candidate.in_use_by = user_of(*users, candidate);
+    candidate.protected_as = protection_of(candidate);
+    candidates.push_back(std::move(candidate));
+  }
+  co_return candidates;
+}
+
+ports::Async<std::string> ImageGuard::ask_again(policy::Candidate candidate) {
+  auto users = co_await this->users();
+  if (!users) co_return std::move(users).error();
+  if (const auto user = user_of(*users, candidate); !user.empty()) co_return format("in use by {}", user);
+  if (const auto role = protection_of(candidate); !role.empty()) co_return format("protected: {}", role);
+  co_return changed(candidate);
+}
+
+std::string ImageGuard::changed(const policy::Candidate& candidate) const {
+  const auto status = parts_.engine.status();
+  if (!status.up) return format("the engine went down: {}", status.reason);
+  if (status.identity.id != planned_on_.id || status.identity.root_dir != planned_on_.root_dir) {
+    return format("another engine answers now: {} at {}", status.identity.id, status.identity.root_dir);
+  }
+  if (!parts_.ledger.knows(status.identity)) return "the ledger of last use has lost track of the engine";
+  const auto use = parts_.ledger.last_use(candidate.id, parts_.clock.now());
+  if (use.at != candidate.last_use.at) {
+    return format("used since the plan, at {}: {}", format_rfc3339(use.at), parts_.ledger.why(candidate.id));
+  }
+  return "";
+}
+
+ports::Async<ImageGuard::Users> ImageGuard::users() {
+  const auto containers = co_await parts_.containers.list_containers();
+  if (!containers) co_return Error(containers.error()).with_context("list containers");
+  Users users;
+  for (const auto& container : *containers) {
+    const auto user = format("container {}", container.name);
+    users.emplace(container.image_id, user);
+    users.emplace(normalised_reference(container.image), user);
+  }
+  co_return users;
+}
+
+std::string ImageGuard::user_of(const Users& users, const policy::Candidate& candidate) const {
+  const auto by_id = users.find(candidate.id);
+  if (by_id != users.end()) return by_id->second;
+  for (const auto& reference : candidate.references) {
+    const auto by_name = users.find(normalised_reference(reference));
+    if (by_name != users.end()) return by_name->second;
+  }
+  return "";
+}
+
+std::string ImageGuard::protection_of(const policy::Candidate& candidate) const {
+  for (const auto& held : parts_.in_use.now().image_references) {
+    const auto name = normalised_reference(held);
+    if (held == candidate.id) return format("held as {}", held);
+    for (const auto& reference : candidate.references) {
+      if (normalised_reference(reference) == name) return format("held as {}", held);
+    }
+  }
+  return "";
+}
+
+Result<std::string> dropped_by_engine(const Result<void>& removed) {
+  if (removed) return std::string();
+  const auto code = removed.error().code();
+  if (code == Errc::kConflict) return format("the engine says it is in use: {}", removed.error().message());
+  if (code == Errc::kNotFound) return format("already gone: {}", removed.error().message());
+  return removed.error();
+}
+
+}  // namespace buildwarden::disk

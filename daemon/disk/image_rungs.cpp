@@ -1,0 +1,91 @@
+#include "daemon/disk/image_rungs.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/format.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using Taken = ports::Rung::Taken;
+
+Taken dropped(std::string why) {
+  Taken taken;
+  taken.dropped = std::move(why);
+  return taken;
+}
+
+Taken deleted(Bytes reported) {
+  Taken taken;
+  taken.reported = reported;
+  return taken;
+}
+
+}  // namespace
+
+ports::Async<std::vector<policy::Candidate>> DanglingImages::list(const policy::RungTurn&) { return guard_.plan(true); }
+
+ports::Async<Taken> DanglingImages::take(const policy::Candidate& candidate, const policy::RungTurn&) {
+  return take_again_asked(candidate);
+}
+
+ports::Async<Taken> DanglingImages::take_again_asked(policy::Candidate candidate) {
+  const auto images = co_await images_.list_images();
+  if (!images) co_return images.error();
+  const auto now = std::find_if(images->begin(), images->end(),
+                                [&candidate](const auto& image) { return image.id == candidate.id; });
+  if (now == images->end()) co_return dropped("already gone");
+  if (!now->tags.empty()) co_return dropped(format("it has a name now: {}", now->tags.front()));
+  const auto speaks_for_it = co_await guard_.ask_again(candidate);
+  if (!speaks_for_it) co_return speaks_for_it.error();
+  if (!speaks_for_it->empty()) co_return dropped(*speaks_for_it);
+  const auto removed = co_await images_.remove_image(candidate.id);
+  const auto left = dropped_by_engine(removed);
+  if (!left) co_return left.error();
+  co_return left->empty() ? deleted(candidate.size) : dropped(*left);
+}
+
+ports::Async<std::vector<policy::Candidate>> UnusedImages::list(const policy::RungTurn&) { return guard_.plan(false); }
+
+ports::Async<Taken> UnusedImages::take(const policy::Candidate& candidate, const policy::RungTurn&) {
+  return take_again_asked(candidate);
+}
+
+// Which of the references names something else by now; "" when none does.
+ports::Async<std::string> UnusedImages::moved(policy::Candidate candidate) {
+  for (const auto& reference : candidate.references) {
+    const auto id = co_await images_.image_id(reference);
+    if (!id && id.error().code() != Errc::kNotFound) co_return id.error();
+    if (!id) co_return format("{} is gone", reference);
+    if (*id != candidate.id) co_return format("{} names {} now", reference, *id);
+  }
+  co_return std::string();
+}
+
+ports::Async<Taken> UnusedImages::take_again_asked(policy::Candidate candidate) {
+  const auto moved_name = co_await moved(candidate);
+  if (!moved_name) co_return moved_name.error();
+  if (!moved_name->empty()) co_return dropped(*moved_name);
+  const auto speaks_for_it = co_await guard_.ask_again(candidate);
+  if (!speaks_for_it) co_return speaks_for_it.error();
+  if (!speaks_for_it->empty()) co_return dropped(*speaks_for_it);
+  std::size_t gone = 0;
+  for (const auto& reference : candidate.references) {
+    if (gone > 0) {
+      const auto id = co_await images_.image_id(reference);
+      if (!id || *id != candidate.id)
+        co_return dropped(format("{} moved after {} names were removed", reference, gone));
+      const auto change = guard_.changed(candidate);
+      if (!change.empty()) co_return dropped(format("{}; {} of its names were removed before", change, gone));
+    }
+    const auto removed = co_await images_.remove_image(reference);
+    const auto left = dropped_by_engine(removed);
+    if (!left) co_return left.error();
+    if (!left->empty()) co_return dropped(*left);
+    ++gone;
+  }
+  co_return deleted(candidate.size);
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,39 @@
+// Rungs 3 and 5: images, least recently used first.
+#pragma once
+
+#include "daemon/disk/image_guard.h"
+
+namespace buildwarden::disk {
+
+// Rung 3: images without a tag. Lost: nothing that a name leads to.
+class DanglingImages final : public ports::Rung {
+ public:
+  explicit DanglingImages(ImageGuard::Parts parts) : images_(parts.images), guard_(parts) {}
+  [[nodiscard]] policy::RungId id() const override { return policy::RungId::kDanglingImages; }
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
+  // Dropped as well when it has been given a tag since.
+  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+
+ private:
+  ports::Async<Taken> take_again_asked(policy::Candidate candidate);
+  ports::Images& images_;
+  ImageGuard guard_;
+};
+
+// Rung 5: tagged images. Lost: a pull or a build. References go one by one, each only while it still names the image;
+// the engine deletes the image with its last one.
+class UnusedImages final : public ports::Rung {
+ public:
+  explicit UnusedImages(ImageGuard::Parts parts) : images_(parts.images), guard_(parts) {}
+  [[nodiscard]] policy::RungId id() const override { return policy::RungId::kImages; }
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
+  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+
+ private:
+  ports::Async<Taken> take_again_asked(policy::Candidate candidate);
+  ports::Async<std::string> moved(policy::Candidate candidate);
+  ports::Images& images_;
+  ImageGuard guard_;
+};
+
+}  // namespace buildwarden::disk

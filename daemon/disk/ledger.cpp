@@ -1,0 +1,126 @@
+#include "daemon/disk/ledger.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/format.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+// The engine replays an in-memory ring of some hundred events: what happened in a minute is in it.
+constexpr Duration kReplayable = std::chrono::seconds{60};
+
+}  // namespace
+
+std::string ledger_scope(const ports::EngineIdentity& identity) { return identity.id + " " + identity.root_dir; }
+
+Ledger::Ledger(const Clock& clock, ports::LedgerStore& store, ports::Journal& journal)
+    : clock_(clock), store_(store), journal_(journal) {}
+
+asio::awaitable<void> Ledger::connected(ports::EngineIdentity identity, std::optional<Duration> gap) {
+  const auto scope = ledger_scope(identity);
+  if (scope != scope_ || !loaded_) {
+    connected_ = false;
+    co_await flush(true);
+    entries_.clear();
+    gone_.clear();
+    alive_.reset();
+    scope_ = scope;
+    loaded_ = false;
+    gap.reset();
+    auto rows = co_await store_.load(scope);
+    if (scope_ != scope) co_return;
+    if (rows) merge(*rows, clock_.now());
+    error_ = rows ? "" : rows.error().message();
+    loaded_ = true;
+  }
+  close_gap(gap, clock_.now());
+  connected_ = true;
+}
+
+void Ledger::lost() { connected_ = false; }
+
+void Ledger::seen(const std::vector<ports::ImageRecord>& images) {
+  const Now now = clock_.now();
+  std::set<std::string> present;
+  for (const auto& image : images) {
+    present.insert(image.id);
+    if (!entries_.contains(image.id)) entries_[image.id] = Entry{now.wall, Duration{0}, now.boot, "first seen", true};
+  }
+  for (const auto& [id, entry] : entries_) {
+    if (!present.contains(id)) gone_.insert(id);
+  }
+  std::erase_if(entries_, [&present](const auto& entry) { return !present.contains(entry.first); });
+}
+
+void Ledger::used(const std::string& id, WallTime when, const std::string& why) {
+  const Now now = clock_.now();
+  auto& entry = entries_[id];
+  entry.last_used = std::max(entry.last_used, std::min(when, now.wall));
+  entry.observed = Duration{0};
+  entry.since = now.boot;
+  entry.why = why;
+  entry.dirty = true;
+  gone_.erase(id);
+}
+
+bool Ledger::knows(const ports::EngineIdentity& identity) const {
+  return loaded_ && connected_ && scope_ == ledger_scope(identity);
+}
+
+policy::LastUse Ledger::last_use(const std::string& id, Now now) const {
+  const auto entry = entries_.find(id);
+  if (entry == entries_.end()) return policy::LastUse{now.wall, Duration{0}};
+  return policy::LastUse{std::min(entry->second.last_used, now.wall), observed_at(entry->second, now)};
+}
+
+std::string Ledger::why(const std::string& id) const {
+  const auto entry = entries_.find(id);
+  return entry == entries_.end() ? "never seen" : entry->second.why;
+}
+
+Duration Ledger::observed_at(const Entry& entry, Now now) {
+  return entry.observed + std::max(Duration{0}, now.boot - entry.since);
+}
+
+// What was used while the rows were being loaded is newer than they are.
+void Ledger::merge(const std::vector<ports::LedgerRow>& rows, Now now) {
+  for (const auto& row : rows) {
+    if (row.id == kAliveRow) {
+      alive_ = row.last_used;
+      continue;
+    }
+    if (gone_.contains(row.id) || entries_.contains(row.id)) continue;
+    entries_[row.id] =
+        Entry{std::min(row.last_used, now.wall), std::max(Duration{0}, row.observed), now.boot, row.why, false};
+  }
+}
+
+void Ledger::close_gap(std::optional<Duration> gap, Now now) {
+  if (!gap && alive_ && *alive_ <= now.wall) gap = now.wall - *alive_;
+  if (gap && *gap <= kReplayable) return;
+  const auto length = gap ? format_duration(*gap) : std::string("an unknown time");
+  std::int64_t moved = 0;
+  for (auto& [id, entry] : entries_) {
+    if (entry.last_used >= now.wall) continue;
+    entry = Entry{now.wall, Duration{0}, now.boot, format("may have been used unseen within {}", length), true};
+    ++moved;
+  }
+  if (moved == 0) return;
+  ports::Event event;
+  event.kind = "ledger.gap";
+  event.severity = ports::Severity::kWarning;
+  event.reason = format(
+      "Engine events were not followed for {}, more than the engine can replay ({}): all {} images "
+      "count as used now.",
+      length, format_duration(kReplayable), moved);
+  event.rule = "gap";
+  event.fields.emplace_back("images", moved);
+  if (gap) event.fields.emplace_back("gap_seconds", static_cast<double>(gap->count()) / 1000.0);
+  journal_.record(std::move(event));
+}
+
+}  // namespace buildwarden::disk

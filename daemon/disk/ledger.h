@@ -1,0 +1,84 @@
+// When each image was used last, as far as we have watched: the engine does not know.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "daemon/disk/sleeper.h"
+#include "daemon/policy/candidate.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::disk {
+
+// The row that says until when events were followed; no image has such an id.
+inline constexpr const char* kAliveRow = "@alive";
+
+// Facts about images hold for one engine and one data root.
+std::string ledger_scope(const ports::EngineIdentity& identity);
+
+// Lives on the loop, from memory; the store is written behind, and a store that fails is shown by error() and costs
+// nothing but the memory of earlier starts. Must outlive its coroutines.
+class Ledger final : public ports::ImageUse {
+ public:
+  Ledger(const Clock& clock, ports::LedgerStore& store, ports::Journal& journal);
+
+  // The engine is reached and events flow. Another scope: its rows are loaded and the old ones stay in the store.
+  // `gap`: for how long events were lost; nothing: since the last time that the store remembers. After a gap longer
+  // than the engine can replay, every image counts as used at its end.
+  boost::asio::awaitable<void> connected(ports::EngineIdentity identity, std::optional<Duration> gap);
+  // Events are being lost from now on.
+  void lost();
+  // The engine's images, all of them: unknown ones were first seen now, those that are gone are forgotten.
+  void seen(const std::vector<ports::ImageRecord>& images);
+  // A stamp from the future counts as now.
+  void used(const std::string& id, WallTime when, const std::string& why) override;
+
+  // Whether last_use() speaks of this engine.
+  [[nodiscard]] bool knows(const ports::EngineIdentity& identity) const;
+  // An image that was never seen is used now.
+  [[nodiscard]] policy::LastUse last_use(const std::string& id, Now now) const;
+  [[nodiscard]] std::string why(const std::string& id) const;
+
+  // Writes what changed (with `all`: every row, since unused rows grow older too).
+  boost::asio::awaitable<void> flush(bool all);
+  // Flushes now and then, and everything once more after stop(), which it outlives by that one save.
+  boost::asio::awaitable<void> run();
+  void stop();
+  // Why the last load or save failed, "" when it did not.
+  [[nodiscard]] const std::string& error() const { return error_; }
+
+ private:
+  struct Entry {
+    WallTime last_used;
+    Duration observed{0};  // unused for this long until `since`
+    BootTime since{};
+    std::string why;
+    bool dirty = true;
+  };
+  void merge(const std::vector<ports::LedgerRow>& rows, Now now);
+  void close_gap(std::optional<Duration> gap, Now now);
+  [[nodiscard]] static Duration observed_at(const Entry& entry, Now now);
+  std::vector<ports::LedgerRow> rows_to_save(bool all, Now now);
+
+  const Clock& clock_;
+  ports::LedgerStore& store_;
+  ports::Journal& journal_;
+  std::string scope_;
+  bool loaded_ = false;
+  bool connected_ = false;
+  std::optional<WallTime> alive_;  // until when events were followed, at the last save
+  std::map<std::string, Entry> entries_;
+  std::set<std::string> gone_;
+  std::string error_;
+  bool stopping_ = false;
+  Sleeper sleeper_;
+};
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,141 @@
+#include "daemon/disk/ledger_feed.h"
+
+#include <set>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/disk/references.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kListEvery = std::chrono::seconds{60};
+constexpr Duration kListSoon{500};
+constexpr Duration kRetryAfter = std::chrono::seconds{5};
+
+bool image_was_used(const std::string& action) {
+  static const std::set<std::string> uses = {"pull", "push", "tag", "load", "import", "save", "create"};
+  return uses.contains(action);
+}
+
+// Everything that happens to a container but its removal; "exec_start: sh" and the like included.
+bool container_used_image(const std::string& action) { return action != "destroy" && action != "prune"; }
+
+bool runs(const ports::ContainerRecord& container) {
+  using policy::ContainerState;
+  return container.state == ContainerState::kRunning || container.state == ContainerState::kPaused ||
+         container.state == ContainerState::kRestarting;
+}
+
+}  // namespace
+
+LedgerFeed::LedgerFeed(Parts parts) : parts_(parts) {}
+
+void LedgerFeed::on_event(const ports::EngineEvent& event) {
+  if (event.type == "container" && container_used_image(event.action)) {
+    const auto image = event.attributes.find("image");
+    if (image == event.attributes.end()) return;
+    note(Use{image->second, event.at, format("container {}", event.action)});
+  } else if (event.type == "image") {
+    if (image_was_used(event.action)) note(Use{event.id, event.at, format("image {}", event.action)});
+    listing_wanted_ = true;
+    wake();
+  }
+}
+
+void LedgerFeed::on_connected(const ports::EngineIdentity& identity, std::optional<Duration> gap) {
+  connection_ = Connection{identity, gap};
+  connected_ = true;
+  listing_wanted_ = true;
+  wake();
+}
+
+void LedgerFeed::on_lost() {
+  parts_.ledger.lost();
+  connected_ = false;
+}
+
+asio::awaitable<Result<void>> LedgerFeed::turn() {
+  if (!connected_) co_return Result<void>{};
+  if (connection_) {
+    const auto connection = std::exchange(connection_, std::nullopt);
+    co_await parts_.ledger.connected(connection->identity, connection->gap);
+  }
+  listing_wanted_ = false;
+  // Containers first: an image that is pulled and started between the two lists must not look unused.
+  const auto containers = co_await parts_.containers.list_containers();
+  const auto images = co_await parts_.images.list_images();
+  if (!containers || !images) {
+    listing_wanted_ = true;
+    co_return containers ? images.error() : containers.error();
+  }
+  learn(*images);
+  use_containers(*containers);
+  co_return Result<void>{};
+}
+
+asio::awaitable<void> LedgerFeed::run() {
+  bool failed = false;
+  while (!stopping_) {
+    const bool soon = listing_wanted_ && connected_ && !failed;
+    co_await sleeper_.sleep(soon ? kListSoon : failed ? kRetryAfter : kListEvery);
+    if (stopping_) break;
+    // Cut short by an event: what it wants is done after the short wait that gathers its companions.
+    if (!soon && !failed && listing_wanted_) continue;
+    const auto done = co_await turn();
+    failed = !done;
+  }
+}
+
+void LedgerFeed::stop() {
+  stopping_ = true;
+  sleeper_.wake();
+}
+
+std::string LedgerFeed::id_of(const std::string& image) const {
+  const auto exact = ids_.find(normalised_reference(image));
+  if (exact != ids_.end()) return exact->second;
+  const auto whole = image.substr(0, 7) == "sha256:" ? image : "sha256:" + image;
+  const auto at_least = ids_.lower_bound(whole);
+  const bool is_prefix = at_least != ids_.end() && at_least->first.substr(0, whole.size()) == whole;
+  return is_prefix && whole.size() >= 7 + 12 ? at_least->second : "";
+}
+
+void LedgerFeed::note(Use use) {
+  const auto id = id_of(use.image);
+  if (!id.empty()) {
+    parts_.ledger.used(id, use.at, use.why);
+    return;
+  }
+  auto name = use.image;
+  waiting_uses_.insert_or_assign(std::move(name), std::move(use));
+  listing_wanted_ = true;
+  wake();
+}
+
+// Cuts a long sleep short; a short one goes on, so that a burst of events makes one list.
+void LedgerFeed::wake() { sleeper_.wake_if_longer_than(kListSoon); }
+
+void LedgerFeed::learn(const std::vector<ports::ImageRecord>& images) {
+  parts_.ledger.seen(images);
+  ids_.clear();
+  for (const auto& image : images) {
+    ids_[image.id] = image.id;
+    for (const auto& tag : image.tags) ids_[normalised_reference(tag)] = image.id;
+  }
+  for (const auto& [name, use] : std::exchange(waiting_uses_, {})) {
+    const auto id = id_of(use.image);
+    if (!id.empty()) parts_.ledger.used(id, use.at, use.why);
+  }
+}
+
+void LedgerFeed::use_containers(const std::vector<ports::ContainerRecord>& containers) {
+  for (const auto& container : containers) {
+    if (!runs(container) || container.image_id.empty()) continue;
+    parts_.ledger.used(container.image_id, parts_.clock.now().wall, format("container {} runs", container.name));
+  }
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,65 @@
+// Fills the ledger from the engine: its events, and lists where events may be missing.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "daemon/disk/ledger.h"
+#include "daemon/disk/sleeper.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::disk {
+
+// The wiring passes it what EngineEvents tells. Used on the loop only; must outlive run().
+class LedgerFeed {
+ public:
+  struct Parts {
+    Ledger& ledger;
+    ports::Images& images;
+    ports::Containers& containers;
+    const Clock& clock;
+  };
+  explicit LedgerFeed(Parts parts);
+
+  void on_event(const ports::EngineEvent& event);
+  void on_connected(const ports::EngineIdentity& identity, std::optional<Duration> gap);
+  void on_lost();
+
+  // One turn: tells the ledger of a reconnect, lists images and containers, and settles the uses that waited for a
+  // list. An error leaves everything as it was, to be tried again.
+  boost::asio::awaitable<Result<void>> turn();
+  // turn() soon after an event that needs it, and every minute: running containers use their images.
+  boost::asio::awaitable<void> run();
+  void stop();
+
+ private:
+  struct Use {
+    std::string image;  // as the event names it
+    WallTime at;
+    std::string why;
+  };
+  struct Connection {
+    ports::EngineIdentity identity;
+    std::optional<Duration> gap;
+  };
+  [[nodiscard]] std::string id_of(const std::string& image) const;
+  void note(Use use);
+  void wake();
+  void learn(const std::vector<ports::ImageRecord>& images);
+  void use_containers(const std::vector<ports::ContainerRecord>& containers);
+
+  Parts parts_;
+  std::map<std::string, std::string> ids_;   // normalised reference or id → id
+  std::map<std::string, Use> waiting_uses_;  // the last of each image that no list has named yet
+  std::optional<Connection> connection_;     // not yet told to the ledger
+  bool connected_ = false;
+  bool listing_wanted_ = false;
+  bool stopping_ = false;
+  Sleeper sleeper_;
+};
+
+}  // namespace buildwarden::disk

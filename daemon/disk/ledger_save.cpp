@@ -1,0 +1,71 @@
+// The ledger's way to its store: batched, behind, never waited for by a decision.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/disk/ledger.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kFlushEvery = std::chrono::seconds{5};
+// So that a restart within the replayable gap finds out that it was within it.
+constexpr Duration kAliveEvery = std::chrono::seconds{15};
+constexpr int kTurnsPerFullFlush = 60;
+
+}  // namespace
+
+// The row of the ledger itself. Marked clean at once: a failed save marks everything for the next one.
+std::vector<ports::LedgerRow> Ledger::rows_to_save(bool all, Now now) {
+  std::vector<ports::LedgerRow> rows;
+  for (auto& [id, entry] : entries_) {
+    if (!all && !entry.dirty) continue;
+    rows.push_back(ports::LedgerRow{id, entry.last_used, observed_at(entry, now), entry.why});
+    entry.dirty = false;
+  }
+  const bool alive_is_old = !alive_ || *alive_ > now.wall || now.wall - *alive_ >= kAliveEvery;
+  if (connected_ && (all || alive_is_old || !rows.empty())) {
+    alive_ = now.wall;
+    rows.push_back(ports::LedgerRow{kAliveRow, now.wall, Duration{0}, "events were followed until then"});
+  }
+  return rows;
+}
+
+asio::awaitable<void> Ledger::flush(bool all) {
+  if (scope_.empty() || !loaded_) co_return;
+  const auto scope = scope_;
+  auto rows = rows_to_save(all, clock_.now());
+  std::vector<std::string> gone(gone_.begin(), gone_.end());
+  gone_.clear();
+  std::string failure;
+  if (!rows.empty()) {
+    const auto saved = co_await store_.save(scope, std::move(rows));
+    if (!saved) failure = saved.error().message();
+  }
+  if (!gone.empty()) {
+    const auto forgotten = co_await store_.forget(scope, gone);
+    if (!forgotten) failure = forgotten.error().message();
+  }
+  error_ = failure;
+  if (failure.empty() || scope != scope_) co_return;
+  for (auto& [id, entry] : entries_) entry.dirty = true;
+  for (auto& id : gone) {
+    if (!entries_.contains(id)) gone_.insert(std::move(id));
+  }
+}
+
+asio::awaitable<void> Ledger::run() {
+  for (int turn = 1; !stopping_; ++turn) {
+    co_await sleeper_.sleep(kFlushEvery);
+    if (!stopping_) co_await flush(turn % kTurnsPerFullFlush == 0);
+  }
+  co_await flush(true);
+}
+
+void Ledger::stop() {
+  stopping_ = true;
+  sleeper_.wake();
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,24 @@
+// The mount table as values, from the text of /proc/<pid>/mountinfo (proc_pid_mountinfo(5)).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace buildwarden::disk {
+
+struct MountEntry {
+  std::string device;       // "8:1"
+  std::string mount_point;  // unescaped
+  std::string type;         // "ext4"
+  std::string source;       // "/dev/sda1"
+};
+
+// In the table's order. Lines that are not understood are left out: the table is asked for names, not for decisions.
+std::vector<MountEntry> parse_mountinfo(std::string_view text);
+
+// The mount that `path` (absolute, without symlinks) lies on: the deepest mount point, of several on the same point the
+// last. nullptr without one. The pointer is into `mounts`.
+const MountEntry* mount_of(const std::vector<MountEntry>& mounts, std::string_view path);
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,112 @@
+#include "daemon/disk/reclaim_record.h"
+
+#include "common/format.h"
+
+namespace buildwarden::disk {
+namespace {
+
+std::string rung_name(const policy::RungTurn& turn) { return std::string(policy::to_string(turn.rung)); }
+
+double seconds(Duration time) { return static_cast<double>(time.count()) / 1000.0; }
+
+std::string reason_of(const StepFacts& facts) {
+  const auto& candidate = facts.candidate;
+  const auto why =
+      format("last used {} ago, which is longer than {}", format_duration(facts.age), format_duration(facts.turn.age));
+  const auto where = format("{} free of {} wanted on {}", format_bytes(facts.after.free),
+                            format_bytes(facts.after.wanted), facts.after.mount);
+  if (facts.dry_run) {
+    return format("Would delete {} of {} ({}): {}.", candidate.name, format_bytes(candidate.size), why, where);
+  }
+  return format("Deleted {} ({}): freed {}, reported {}; {}.", candidate.name, why, format_bytes(facts.freed),
+                format_bytes(facts.reported), where);
+}
+
+// Why the age was what it was.
+std::string rule_of(const policy::RungTurn& turn) { return turn.pass == 1 ? "keep_used_within" : "critical_grace"; }
+
+}  // namespace
+
+ports::SpaceStep step_of(const StepFacts& facts) {
+  ports::SpaceStep step;
+  step.rung = rung_name(facts.turn);
+  step.what = facts.candidate.name;
+  step.reported = facts.reported;
+  step.freed = facts.freed;
+  step.reason = reason_of(facts);
+  step.rule = rule_of(facts.turn);
+  return step;
+}
+
+ports::Event step_event(const StepFacts& facts) {
+  ports::Event event;
+  event.kind = "reclaim.step";
+  event.reason = reason_of(facts);
+  event.rule = rule_of(facts.turn);
+  event.fields.emplace_back("rung", rung_name(facts.turn));
+  event.fields.emplace_back("pass", std::int64_t{facts.turn.pass});
+  event.fields.emplace_back("name", facts.candidate.name);
+  event.fields.emplace_back("id", facts.candidate.id);
+  event.fields.emplace_back("reported_bytes", facts.reported);
+  event.fields.emplace_back("freed_bytes", facts.freed);
+  event.fields.emplace_back("free_bytes", facts.after.free);
+  event.fields.emplace_back("wanted_bytes", facts.after.wanted);
+  event.fields.emplace_back("mount", facts.after.mount);
+  event.fields.emplace_back("age_seconds", seconds(facts.age));
+  event.fields.emplace_back("dry_run", facts.dry_run);
+  event.fields.emplace_back("on_behalf_of", facts.on_behalf_of);
+  return event;
+}
+
+ports::Event dropped_event(const policy::RungTurn& turn, const policy::Candidate& candidate, const std::string& why) {
+  ports::Event event;
+  event.kind = "reclaim.dropped";
+  event.reason = format("Left {} alone: {}.", candidate.name, why);
+  event.rule = "asked_again";
+  event.fields.emplace_back("rung", rung_name(turn));
+  event.fields.emplace_back("name", candidate.name);
+  event.fields.emplace_back("id", candidate.id);
+  return event;
+}
+
+ports::Event rung_failed_event(const policy::RungTurn& turn, const Error& error) {
+  ports::Event event;
+  event.kind = "reclaim.rung_failed";
+  event.severity = ports::Severity::kError;
+  event.reason = format("The rung {} failed, the next one goes on: {}.", rung_name(turn), error.message());
+  event.rule = std::string(to_string(error.code()));
+  event.fields.emplace_back("rung", rung_name(turn));
+  return event;
+}
+
+ports::Event nothing_freed_event(const policy::RungTurn& turn, std::size_t deletions, Bytes reported) {
+  ports::Event event;
+  event.kind = "reclaim.nothing_freed";
+  event.severity = ports::Severity::kError;
+  event.reason =
+      format("The rung {} deleted {} things of {} by their sizes, and the disk has no more free than before.",
+             rung_name(turn), deletions, format_bytes(reported));
+  event.rule = "measured";
+  event.fields.emplace_back("rung", rung_name(turn));
+  event.fields.emplace_back("deletions", static_cast<std::int64_t>(deletions));
+  event.fields.emplace_back("reported_bytes", reported);
+  return event;
+}
+
+ports::Event end_event(const ports::SpaceRequest& request, const ports::SpaceResult& result, const Standing& end) {
+  ports::Event event;
+  event.kind = result.reached ? "reclaim.done" : "reclaim.short";
+  event.severity = result.reached || request.dry_run ? ports::Severity::kInfo : ports::Severity::kWarning;
+  event.reason = result.reason;
+  event.rule = result.reached ? "reached" : "short";
+  event.fields.emplace_back("free_before_bytes", result.free_before);
+  event.fields.emplace_back("free_after_bytes", result.free_after);
+  event.fields.emplace_back("wanted_bytes", end.wanted);
+  event.fields.emplace_back("mount", end.mount);
+  event.fields.emplace_back("steps", static_cast<std::int64_t>(result.steps.size()));
+  event.fields.emplace_back("dry_run", request.dry_run);
+  event.fields.emplace_back("on_behalf_of", request.on_behalf_of);
+  return event;
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,35 @@
+// The journal's and the requester's words for what a reclaim does.
+#pragma once
+
+#include <string>
+
+#include "daemon/disk/goals.h"
+#include "daemon/policy/ladder.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::disk {
+
+// One deletion, or in a dry run what would be one.
+struct StepFacts {
+  policy::RungTurn turn;
+  policy::Candidate candidate;
+  Bytes reported = 0;
+  Bytes freed = 0;
+  Duration age{0};
+  Standing after;
+  bool dry_run = false;
+  std::string on_behalf_of;
+};
+
+ports::SpaceStep step_of(const StepFacts& facts);
+ports::Event step_event(const StepFacts& facts);
+// A candidate that was left alone after all.
+ports::Event dropped_event(const policy::RungTurn& turn, const policy::Candidate& candidate, const std::string& why);
+ports::Event rung_failed_event(const policy::RungTurn& turn, const Error& error);
+// A rung deleted `deletions` things of `reported` bytes, and the disk has no more free than before.
+ports::Event nothing_freed_event(const policy::RungTurn& turn, std::size_t deletions, Bytes reported);
+// "reclaim.done" or "reclaim.short".
+ports::Event end_event(const ports::SpaceRequest& request, const ports::SpaceResult& result, const Standing& end);
+
+}  // namespace buildwarden::disk

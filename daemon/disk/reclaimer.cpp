@@ -1,0 +1,146 @@
+#include "daemon/disk/reclaimer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/disk/climb.h"
+#include "daemon/disk/reclaim_record.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kPlanPatience = std::chrono::minutes{10};
+
+std::vector<policy::RungId> ids_of(const std::vector<ports::Rung*>& rungs) {
+  std::vector<policy::RungId> ids;
+  for (const auto* rung : rungs) ids.push_back(rung->id());
+  return ids;
+}
+
+}  // namespace
+
+Reclaimer::Reclaimer(Parts parts) : parts_(std::move(parts)), stats_(ids_of(parts_.rungs)) {}
+
+void Reclaimer::stop() {
+  stopping_ = true;
+  sleeper_.wake();
+}
+
+ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, ports::Progress progress) {
+  request.dry_run = request.dry_run || parts_.settings.dry_run;
+  Climb climb;
+  climb.until = request.dry_run ? BootTime::max() : parts_.clock.now().boot + request.wait;
+  climb.settle = parts_.pace.settle;
+  climb.progress = std::move(progress);
+  const auto patience = request.dry_run ? kPlanPatience : request.wait;
+  climb.request = std::move(request);
+  const auto pass = co_await turnstile_.enter(patience);
+  climb.seen = co_await parts_.meter.measure();
+  climb.at = standing(climb.seen, climb.request, 0);
+  climb.result.free_before = climb.at.free;
+  const bool needed = !climb.at.reached;
+  if (pass && needed && climb.at.can_help) co_await this->climb(climb);
+  climb.result.reached = climb.at.reached;
+  climb.result.free_after = climb.at.free;
+  climb.result.reason = reason_for(climb);
+  if (!pass && needed) climb.result.reason = "Another reclaim ran until the time was over. " + climb.result.reason;
+  if (needed) parts_.journal.record(end_event(climb.request, climb.result, climb.at));
+  co_return std::move(climb.result);
+}
+
+asio::awaitable<void> Reclaimer::climb(Climb& climb) {
+  for (const auto& turn : turns(climb)) {
+    if (over(climb)) co_return;
+    const auto rung = std::find_if(parts_.rungs.begin(), parts_.rungs.end(),
+                                   [&turn](const ports::Rung* one) { return one->id() == turn.rung; });
+    if (rung != parts_.rungs.end()) co_await run_rung(climb, **rung, turn);
+  }
+}
+
+asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, policy::RungTurn turn) {
+  const auto began = parts_.clock.now().boot;
+  RungRun run{rung, turn};
+  auto candidates = co_await rung.list(turn);
+  if (candidates) {
+    auto ranking = policy::rank(std::move(*candidates), rules(turn), parts_.clock.now());
+    co_await take_all(climb, run, std::move(ranking.order));
+  } else {
+    run.failed = true;
+    parts_.journal.record(rung_failed_event(turn, candidates.error()));
+  }
+  if (!climb.request.dry_run) finish_rung(run, parts_.clock.now().boot - began);
+}
+
+asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate> order) {
+  const auto taken_before = climb.simulated_by_rung[run.turn.rung];
+  Bytes listed = 0;
+  for (auto& candidate : order) {
+    if (over(climb)) co_return;
+    listed += candidate.size;
+    if (climb.request.dry_run && run.turn.pass > 1 && listed <= taken_before) continue;
+    if (climb.request.dry_run) {
+      pretend(climb, run, candidate);
+      continue;
+    }
+    if (climb.at.level == policy::Level::kLow) co_await sleeper_.sleep(parts_.pace.pause);
+    const bool goes_on = co_await take_one(climb, run, std::move(candidate));
+    if (!goes_on) co_return;
+  }
+}
+
+void Reclaimer::finish_rung(RungRun& run, Duration took) {
+  if (run.deletions > 0 && run.freed <= 0) {
+    parts_.journal.record(nothing_freed_event(run.turn, run.deletions, run.reported));
+  }
+  const std::string result = run.freed > 0 ? "freed" : run.failed ? "failed" : "nothing";
+  stats_.count(run.turn.rung, result, run.freed, took);
+}
+
+bool Reclaimer::over(const Climb& climb) const {
+  return stopping_ || climb.at.reached || !climb.at.can_help || parts_.clock.now().boot >= climb.until;
+}
+
+std::vector<policy::RungTurn> Reclaimer::turns(const Climb& climb) const {
+  policy::LadderRequest request;
+  request.level = climb.at.level;
+  request.keep_used_within = parts_.settings.disk.keep_used_within;
+  request.grace = parts_.settings.disk.grace;
+  request.builder_prune = parts_.settings.on_full.builder_prune;
+  request.purge_builds = parts_.settings.on_full.purge_builds;
+  request.terminate_instance = parts_.settings.on_full.terminate_instance;
+  request.only_gentle = parts_.only_gentle && parts_.only_gentle();
+  return policy::climb(request);
+}
+
+policy::EvictionRules Reclaimer::rules(const policy::RungTurn& turn) const {
+  policy::EvictionRules rules;
+  rules.age = turn.age;
+  rules.grace = parts_.settings.disk.grace;
+  rules.keep = parts_.settings.disk.keep;
+  rules.oldest_job_start = parts_.in_use.now().oldest_job_start;
+  return rules;
+}
+
+std::string Reclaimer::reason_for(const Climb& climb) const {
+  const auto& at = climb.at;
+  const auto where = format("{} free of {} wanted on {}", format_bytes(at.free), format_bytes(at.wanted), at.mount);
+  const auto steps = climb.result.steps.size();
+  const auto* would = climb.request.dry_run ? "would be " : "";
+  if (at.reached) return format("{} {}after {} steps.", where, would, steps);
+  if (!at.unread.empty()) return format("{} could not be measured, so nothing is deleted for it.", at.unread.front());
+  if (!at.no_means.empty()) {
+    return format("{}, and nothing of the engine lies on {}; {} steps were taken.", where, at.no_means.front(), steps);
+  }
+  if (!at.can_help) return format("{}, and its level is not known yet.", where);
+  if (stopping_) return format("{} after {} steps: the daemon stops.", where, steps);
+  if (parts_.clock.now().boot >= climb.until) {
+    return format("{} after {} steps, when the time of {} was over.", where, steps,
+                  format_duration(climb.request.wait));
+  }
+  return format("{} {}after {} steps: all that is allowed was done.", where, would, steps);
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,80 @@
+// Makes room: climbs the ladder, one deletion at a time, measuring after each, until there is enough.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "config/settings.h"
+#include "daemon/disk/gauges.h"
+#include "daemon/disk/goals.h"
+#include "daemon/disk/reclaim_stats.h"
+#include "daemon/disk/sleeper.h"
+#include "daemon/disk/turnstile.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::disk {
+
+struct ReclaimPace {
+  Duration settle{2'000};  // freed space may show late: how long it is waited for after one deletion
+  Duration poll{50};       // in between
+  Duration pause{20};      // between two deletions while it is not critical
+};
+
+// `free` 0 in a request stands for the target marks of the filesystems that a reclaim can free. `wait` 0 means no time:
+// only what is there already is looked at (a dry run takes no notice of `wait`). One climb at a time, whoever asks.
+// Must outlive its coroutines; used on the loop only.
+class Reclaimer final : public ports::Space {
+ public:
+  struct Parts {
+    const Settings& settings;
+    const Clock& clock;
+    ports::Journal& journal;
+    const ports::InUse& in_use;
+    Meter& meter;
+    std::vector<ports::Rung*> rungs;
+    ReclaimPace pace{};
+    // Whether only the gentle rungs may run, because the operator's wishes are not known yet; may be empty.
+    std::function<bool()> only_gentle{};
+  };
+  explicit Reclaimer(Parts parts);
+
+  ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override;
+  // A climb under way ends after the deletion that it is at; further ones do nothing.
+  void stop();
+  [[nodiscard]] bool busy() const { return turnstile_.busy(); }
+  [[nodiscard]] std::vector<ports::RungStats> stats() const { return stats_.all(); }
+
+ private:
+  struct Climb;
+  struct RungRun;
+  boost::asio::awaitable<void> climb(Climb& climb);
+  boost::asio::awaitable<void> run_rung(Climb& climb, ports::Rung& rung, policy::RungTurn turn);
+  boost::asio::awaitable<void> take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate> order);
+  // One turn of the loop: take, measure, record. false: the rung has failed.
+  boost::asio::awaitable<bool> take_one(Climb& climb, RungRun& run, policy::Candidate candidate);
+  boost::asio::awaitable<void> settle(Climb& climb, Bytes free_before, Bytes reported);
+  void pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate);
+  struct Effect {
+    Bytes reported = 0;
+    Bytes freed = 0;
+  };
+  void record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect);
+  void finish_rung(RungRun& run, Duration took);
+  [[nodiscard]] bool over(const Climb& climb) const;
+  [[nodiscard]] std::vector<policy::RungTurn> turns(const Climb& climb) const;
+  [[nodiscard]] policy::EvictionRules rules(const policy::RungTurn& turn) const;
+  [[nodiscard]] std::string reason_for(const Climb& climb) const;
+
+  Parts parts_;
+  ReclaimStats stats_;
+  Turnstile turnstile_;
+  Sleeper sleeper_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,85 @@
+// The reclaimer's hands: one deletion, its measurement, its record.
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <utility>
+
+#include "daemon/disk/climb.h"
+#include "daemon/disk/reclaim_record.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+// After nothing showed for the whole time once, it is not waited for so long again.
+constexpr int kImpatience = 10;
+
+}  // namespace
+
+asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Candidate candidate) {
+  // The last measurement may be as old as the pause and the questions since: others write all the while.
+  climb.seen = co_await parts_.meter.measure();
+  climb.at = standing(climb.seen, climb.request, 0);
+  if (over(climb)) co_return false;
+  const auto free_before = engine_free(climb.seen);
+  auto taken = co_await run.rung.take(candidate, run.turn);
+  if (!taken) {
+    run.failed = true;
+    parts_.journal.record(rung_failed_event(run.turn, taken.error()));
+    co_return false;
+  }
+  if (!taken->dropped.empty()) {
+    parts_.journal.record(dropped_event(run.turn, candidate, taken->dropped));
+    co_return true;
+  }
+  co_await settle(climb, free_before, taken->reported);
+  const Bytes freed = climb.at.unread.empty() ? engine_free(climb.seen) - free_before : 0;
+  ++run.deletions;
+  run.reported += taken->reported;
+  run.freed += freed;
+  const Effect effect{taken->reported, freed};
+  record(climb, run, candidate, effect);
+  co_return true;
+}
+
+// Until all that was reported is there, or some of it and no more comes.
+asio::awaitable<void> Reclaimer::settle(Climb& climb, Bytes free_before, Bytes reported) {
+  using WaitClock = asio::steady_timer::clock_type;
+  const auto until = WaitClock::now() + climb.settle;
+  Bytes last = 0;
+  for (;;) {
+    climb.seen = co_await parts_.meter.measure();
+    climb.at = standing(climb.seen, climb.request, 0);
+    const Bytes freed = engine_free(climb.seen) - free_before;
+    if (freed >= reported || (freed > 0 && freed <= last)) co_return;
+    if (stopping_ || WaitClock::now() >= until) break;
+    last = freed;
+    co_await sleeper_.sleep(parts_.pace.poll);
+  }
+  climb.settle = std::min(climb.settle, parts_.pace.settle / kImpatience);
+}
+
+void Reclaimer::pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate) {
+  climb.simulated += candidate.size;
+  climb.simulated_by_rung[run.turn.rung] += candidate.size;
+  climb.at = standing(climb.seen, climb.request, climb.simulated);
+  record(climb, run, candidate, Effect{candidate.size, 0});
+}
+
+void Reclaimer::record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect) {
+  StepFacts facts;
+  facts.turn = run.turn;
+  facts.candidate = candidate;
+  facts.reported = effect.reported;
+  facts.freed = effect.freed;
+  facts.age = policy::age_of(candidate.last_use, parts_.clock.now());
+  facts.after = climb.at;
+  facts.dry_run = climb.request.dry_run;
+  facts.on_behalf_of = climb.request.on_behalf_of;
+  auto step = step_of(facts);
+  if (climb.progress) climb.progress(step.reason);
+  climb.result.steps.push_back(std::move(step));
+  parts_.journal.record(step_event(facts));
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,64 @@
+// Asks the kernel about many paths at once and waits for none of them longer than a moment.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/time.h"
+#include "daemon/disk/lane.h"
+#include "daemon/disk/mounts.h"
+#include "daemon/disk/path_facts.h"
+#include "daemon/disk/turnstile.h"
+
+namespace buildwarden::disk {
+
+struct SamplerTiming {
+  Duration patience{100};  // how long one sample() waits for the slowest
+  Duration stale{5'000};  // an answer that took longer than this is worth nothing, and counts as failed before it comes
+};
+
+// What is known of a path after a sample(): exactly one of facts, error, or neither (asked, but still in time).
+struct Sample {
+  std::string path;
+  std::optional<PathFacts> facts;
+  std::string error;
+  bool absent = false;  // the error is that there is no such path
+  Now asked;            // when the request for this answer was begun
+};
+
+// Paths share a lane by the device that the mount table names for them, so a mount over one path leaves the others'
+// lane at once, and a hung device has one request pending at most. A path that never answered has a lane of its own.
+// Callers of sample() queue. Lives as long as its callers.
+class Sampler {
+ public:
+  Sampler(StatPath stat, std::string mountinfo_path, SamplerTiming timing);
+
+  // One Sample for each path, in the same order.
+  boost::asio::awaitable<std::vector<Sample>> sample(std::vector<std::string> paths, Now now);
+  // As read at the last sample().
+  [[nodiscard]] const std::vector<MountEntry>& mounts() const { return mounts_; }
+
+ private:
+  using Answers = std::map<std::string, Sample>;
+  [[nodiscard]] std::string lane_of(const std::string& path) const;
+  void collect(Lane& lane, Now now, Answers& into);
+  struct Round;
+  std::vector<Lane*> begin(const std::vector<std::string>& paths, const Round& round, Answers& late);
+  Sample answer_for(const std::string& path, Now now, const Answers& answers) const;
+  void drop_idle_lanes();
+
+  StatPath stat_;
+  std::string mountinfo_path_;
+  SamplerTiming timing_;
+  std::vector<MountEntry> mounts_;
+  std::map<std::string, std::string> resolved_;  // path → where it led when it last answered
+  std::map<std::string, std::unique_ptr<Lane>> lanes_;
+  std::map<std::string, std::string> asked_in_;  // path → the lane that it was last asked in
+  Turnstile turnstile_;
+};
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,28 @@
+// The disk room as others see it.
+#pragma once
+
+#include "daemon/disk/gauges.h"
+#include "daemon/disk/ledger.h"
+#include "daemon/disk/reclaimer.h"
+#include "daemon/disk/users.h"
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::disk {
+
+// From memory, without waiting: what the last turns left. Lives no longer than what it looks at.
+class Views final : public ports::DiskViews {
+ public:
+  struct Parts {
+    const Gauges& gauges;
+    const Reclaimer& reclaimer;
+    const DiskUsers& users;
+    const Ledger& ledger;
+  };
+  explicit Views(Parts parts) : parts_(parts) {}
+  [[nodiscard]] ports::DiskView disk_view() const override;
+
+ private:
+  Parts parts_;
+};
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,75 @@
+#include "daemon/disk/watch.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/disk/watch_events.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kLongestSleep = std::chrono::seconds{2};
+constexpr Duration kShortestSleep{10};
+// How long a background reclaim is not begun again: after one that fell short, and after one that was enough.
+constexpr Duration kAfterShort = std::chrono::seconds{60};
+constexpr Duration kAfterDone = std::chrono::seconds{2};
+constexpr Duration kBackgroundWait = std::chrono::hours{1};
+
+}  // namespace
+
+Watch::Watch(Parts parts) : parts_(parts) {}
+
+asio::awaitable<Duration> Watch::turn(bool every) {
+  record_clock_step(parts_.clock.now());
+  co_await parts_.gauges.observe(every);
+  for (const auto& change : parts_.gauges.take_changes()) parts_.journal.record(level_event(change));
+  note_need();
+  const auto next = parts_.gauges.next_due();
+  const auto now = parts_.clock.now().boot;
+  co_return next >= now + kLongestSleep ? kLongestSleep : std::max(kShortestSleep, next - now);
+}
+
+asio::awaitable<bool> Watch::reclaim_turn() {
+  const auto now = parts_.clock.now().boot;
+  const bool worse = worst_ > tried_at_;
+  if (!needed_ || (not_before_ && now < *not_before_ && !worse)) co_return false;
+  tried_at_ = worst_;
+  ports::SpaceRequest request;
+  request.wait = kBackgroundWait;
+  request.on_behalf_of = "the disk watch";
+  request.on_request = false;
+  ports::Progress quiet;
+  const auto result = co_await parts_.space.ensure(std::move(request), std::move(quiet));
+  const bool reached = result && result->reached;
+  const bool did_something = result && !result->steps.empty();
+  not_before_ = parts_.clock.now().boot + (reached ? kAfterDone : kAfterShort);
+  if (did_something) parts_.users.forget();
+  co_return true;
+}
+
+void Watch::note_need() {
+  needed_ = false;
+  worst_ = policy::Level::kOk;
+  for (const auto& filesystem : parts_.gauges.last()) {
+    if (!filesystem.engine_owned || !filesystem.wants_reclaim || !filesystem.reading) continue;
+    if (filesystem.level == policy::Level::kUnknown) continue;
+    needed_ = true;
+    worst_ = std::max(worst_, filesystem.level);
+  }
+  if (!needed_) tried_at_ = policy::Level::kOk;
+  if (needed_) reclaim_sleep_.wake();
+}
+
+void Watch::record_clock_step(Now now) {
+  const auto step = clock_steps_.note(now);
+  if (step) parts_.journal.record(clock_step_event(*step, parts_.settings.disk.keep_used_within));
+}
+
+bool Watch::clock_is_steady() const {
+  return clock_steps_.steady_for(parts_.settings.disk.keep_used_within, parts_.clock.now());
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,67 @@
+// The loop of the disk room: measures what is due, says what changed, has room made when it is needed.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <optional>
+
+#include "common/clock.h"
+#include "config/settings.h"
+#include "daemon/disk/clock_steps.h"
+#include "daemon/disk/gauges.h"
+#include "daemon/disk/sleeper.h"
+#include "daemon/disk/users.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::disk {
+
+// Must outlive run(), which its owner joins after stop().
+class Watch {
+ public:
+  struct Parts {
+    const Settings& settings;
+    const Clock& clock;
+    ports::Journal& journal;
+    Gauges& gauges;
+    ports::Space& space;
+    DiskUsers& users;
+  };
+  explicit Watch(Parts parts);
+
+  // One turn: measures what is due (everything with `every`), records the changes, and notes whether room is needed.
+  // The answer: how long until the next one.
+  boost::asio::awaitable<Duration> turn(bool every);
+  // One turn of the background reclaim: makes room when turn() noted that it is needed and the last try is not too
+  // short ago. Whether it tried.
+  boost::asio::awaitable<bool> reclaim_turn();
+
+  // Turns until stop(), which also breaks off a background reclaim where it waits. Only stop() ends it.
+  boost::asio::awaitable<void> run();
+  void stop();
+
+  // For the age rules of what has no ledger: the wall clock was not set within keep_used_within.
+  [[nodiscard]] bool clock_is_steady() const;
+
+ private:
+  boost::asio::awaitable<void> all_loops();
+  boost::asio::awaitable<void> watch_loop();
+  boost::asio::awaitable<void> reclaim_loop();
+  boost::asio::awaitable<void> users_loop();
+  void record_clock_step(Now now);
+  void note_need();
+
+  Parts parts_;
+  ClockSteps clock_steps_;
+  bool needed_ = false;
+  policy::Level worst_ = policy::Level::kOk;  // of the filesystems that need room
+  policy::Level tried_at_ = policy::Level::kOk;
+  std::optional<BootTime> not_before_;
+  Sleeper watch_sleep_;
+  Sleeper reclaim_sleep_;
+  Sleeper users_sleep_;
+  boost::asio::cancellation_signal cancel_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,64 @@
+// The loops around the watch's turns.
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "daemon/disk/watch.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kLookAtReclaim = std::chrono::seconds{1};
+constexpr Duration kLookAtUsers = std::chrono::seconds{5};
+
+}  // namespace
+
+asio::awaitable<void> Watch::run() {
+  const auto executor = co_await asio::this_coro::executor;
+  if (stopping_) co_return;
+  auto loops = all_loops();
+  auto token = asio::bind_cancellation_slot(cancel_.slot(), asio::use_awaitable);
+  try {
+    co_await asio::co_spawn(executor, std::move(loops), token);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != asio::error::operation_aborted) throw;
+  }
+}
+
+void Watch::stop() {
+  stopping_ = true;
+  cancel_.emit(asio::cancellation_type::terminal);
+}
+
+asio::awaitable<void> Watch::all_loops() {
+  using namespace asio::experimental::awaitable_operators;  // NOLINT(google-build-using-namespace)
+  co_await (watch_loop() && reclaim_loop() && users_loop());
+}
+
+asio::awaitable<void> Watch::watch_loop() {
+  while (!stopping_) {
+    const auto pause = co_await turn(false);
+    co_await watch_sleep_.sleep(pause);
+  }
+}
+
+asio::awaitable<void> Watch::reclaim_loop() {
+  while (!stopping_) {
+    const bool tried = co_await reclaim_turn();
+    if (!tried) co_await reclaim_sleep_.sleep(kLookAtReclaim);
+  }
+}
+
+asio::awaitable<void> Watch::users_loop() {
+  while (!stopping_) {
+    co_await parts_.users.refresh();
+    co_await users_sleep_.sleep(kLookAtUsers);
+  }
+}
+
+}  // namespace buildwarden::disk

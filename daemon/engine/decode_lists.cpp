@@ -1,0 +1,178 @@
+// The lists of decode.h: images, containers, build cache.
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/engine/decode.h"
+#include "daemon/engine/json.h"
+
+namespace buildwarden::engine {
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view kNoTag = "<none>:<none>";
+
+template <class T>
+Result<std::vector<T>> read_list(const json::value& root, Result<T> (*read)(const json::value&)) {
+  const auto* array = root.if_array();
+  if (array == nullptr) return Error(Errc::kProtocol, "not a list");
+  std::vector<T> records;
+  records.reserve(array->size());
+  for (const auto& item : *array) {
+    auto record = read(item);
+    if (!record) return std::move(record).error().with_context(format("record {}", records.size() + 1));
+    records.push_back(*std::move(record));
+  }
+  return records;
+}
+
+// A number of seconds that a WallTime can hold.
+WallTime read_seconds(FieldReader& fields, std::string_view name) {
+  const auto seconds = fields.number(name);
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max() / 1000;
+  if (seconds > kMost || seconds < -kMost) fields.fail(format("has a {} that is no time", name));
+  if (!fields.result()) return {};
+  return WallTime{std::chrono::seconds{seconds}};
+}
+
+Result<ports::ImageRecord> read_image(const json::value& value) {
+  FieldReader fields(value, "an image");
+  ports::ImageRecord image;
+  image.id = fields.text("Id");
+  image.size = fields.number("Size");
+  image.created = read_seconds(fields, "Created");
+  image.tags = fields.optional_list("RepoTags");
+  std::erase(image.tags, kNoTag);
+  if (auto read = fields.result(); !read) return std::move(read).error();
+  return image;
+}
+
+std::optional<policy::ContainerState> state_of(std::string_view text) {
+  using State = policy::ContainerState;
+  if (text == "created") return State::kCreated;
+  if (text == "running") return State::kRunning;
+  if (text == "paused") return State::kPaused;
+  if (text == "restarting") return State::kRestarting;
+  if (text == "exited") return State::kExited;
+  if (text == "dead" || text == "removing") return State::kDead;
+  return std::nullopt;
+}
+
+policy::ContainerState read_state(FieldReader& fields, std::string_view name) {
+  const auto text = fields.text(name);
+  const auto state = state_of(text);
+  if (!state) fields.fail(format("is in the unknown state \"{}\"", text));
+  return state.value_or(policy::ContainerState::kDead);
+}
+
+// The first of its names is its own; further ones are of links.
+std::string read_name(FieldReader& fields) {
+  for (const auto& name : fields.optional_list("Names")) {
+    if (name.find('/', 1) == std::string::npos) return name.starts_with('/') ? name.substr(1) : name;
+  }
+  return {};
+}
+
+Result<ports::ContainerRecord> read_container(const json::value& value) {
+  FieldReader fields(value, "a container");
+  ports::ContainerRecord container;
+  container.id = fields.text("Id");
+  container.name = read_name(fields);
+  container.image = fields.text("Image");
+  container.image_id = fields.text("ImageID");
+  container.state = read_state(fields, "State");
+  container.created = read_seconds(fields, "Created");
+  container.labels = fields.optional_texts("Labels");
+  if (auto read = fields.result(); !read) return std::move(read).error();
+  return container;
+}
+
+WallTime read_time(FieldReader& fields, std::string_view name) {
+  const auto time = parse_rfc3339(fields.text(name));
+  if (!time) fields.fail(format("has a {} that is no time", name));
+  return time ? *time : WallTime{};
+}
+
+Result<policy::CacheRecord> read_cache_record(const json::value& value) {
+  FieldReader fields(value, "a cache record");
+  policy::CacheRecord record;
+  record.id = fields.text("ID");
+  record.size = fields.number("Size");
+  record.in_use = fields.flag("InUse");
+  record.shared = fields.flag("Shared");
+  const auto created = read_time(fields, "CreatedAt");
+  const auto used = fields.find("LastUsedAt") == nullptr ? created : read_time(fields, "LastUsedAt");
+  record.last_used = std::max(created, used);  // Go's zero time, too, means never
+  if (auto read = fields.result(); !read) return std::move(read).error();
+  return record;
+}
+
+// Where the records are: below BuildCacheUsage.Items from 1.52 on, in BuildCache before. Null is none, but an engine
+// that tells of bytes without records was asked wrongly.
+Result<std::vector<policy::CacheRecord>> read_usage(const json::value& root) {
+  FieldReader fields(root, "the disk usage");
+  const auto* usage = fields.find("BuildCacheUsage");
+  if (usage != nullptr && usage->is_object() && usage->get_object().contains("Items")) {
+    FieldReader cache(*usage, "BuildCacheUsage");
+    if (const auto* items = cache.find("Items")) return read_list(*items, read_cache_record);
+  }
+  if (const auto* records = fields.find("BuildCache")) return read_list(*records, read_cache_record);
+  if (usage != nullptr) {
+    FieldReader cache(*usage, "BuildCacheUsage");
+    const auto bytes = cache.optional_number("TotalSize");
+    if (bytes > 0) cache.fail(format("tells of {} bytes but lists no records", bytes));
+    if (auto read = cache.result(); !read) return std::move(read).error();
+    return std::vector<policy::CacheRecord>{};
+  }
+  const auto* object = root.if_object();
+  if (object == nullptr || !object->contains("BuildCache")) fields.fail("has neither BuildCache nor BuildCacheUsage");
+  if (auto read = fields.result(); !read) return std::move(read).error();
+  return std::vector<policy::CacheRecord>{};
+}
+
+}  // namespace
+
+Result<std::vector<ports::ImageRecord>> decode_images(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("the list of images");
+  return read_list(*root, read_image).with_context("the list of images");
+}
+
+Result<std::vector<ports::ContainerRecord>> decode_containers(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("the list of containers");
+  return read_list(*root, read_container).with_context("the list of containers");
+}
+
+Result<policy::ObservedContainer> decode_container(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("a container's description");
+  FieldReader fields(*root, "the container");
+  policy::ObservedContainer container;
+  container.id = fields.text("Id");
+  container.image_id = fields.text("Image");
+  FieldReader state(fields.member("State"), "the container's state");
+  container.state = read_state(state, "Status");
+  FieldReader config(fields.member("Config"), "the container's configuration");
+  auto labels = config.optional_texts("Labels");
+  container.ours = labels[std::string(ports::kOwnerLabel)] == ports::kOwner;
+  container.spec_digest = labels[std::string(ports::kSpecLabel)];
+  for (const auto* reader : {&fields, &state, &config}) {
+    if (auto read = reader->result(); !read) return std::move(read).error().with_context("a container's description");
+  }
+  return container;
+}
+
+Result<std::vector<policy::CacheRecord>> decode_cache(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("the build cache");
+  return read_usage(*root).with_context("the build cache");
+}
+
+}  // namespace buildwarden::engine

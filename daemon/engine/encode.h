@@ -1,0 +1,55 @@
+// Requests to the engine as text. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/result.h"
+#include "common/units.h"
+#include "daemon/engine/api_version.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::engine {
+
+using Query = std::vector<std::pair<std::string_view, std::string>>;
+
+// "?all=1&filters=%7B…": names and values percent-encoded; "" of an empty query.
+std::string encode_query(const Query& query);
+
+// A name as one or several segments of a path: references keep their slashes and colons, everything odd is encoded.
+// kInvalid: empty, or with a "." or ".." segment, which the engine would resolve to another path.
+Result<std::string> encode_name(std::string_view name);
+
+// The body of POST /containers/create.
+std::string encode_container(const ports::ContainerSpec& spec);
+
+// The bodies of POST /containers/{id}/exec (no terminal, no input) and POST /exec/{id}/start.
+std::string encode_exec(const std::vector<std::string>& command);
+std::string encode_exec_start();
+
+// The query of POST /build/prune for "unused for `unused_for`, and only down to `keep` bytes", in the words of
+// `version`. `keep` 0 and below: no bound by size; `unused_for` is rounded up to seconds, 0: no bound by age.
+Query prune_query(ApiVersion version, Bytes keep, Duration unused_for);
+
+// The query of GET /system/df that lists the build cache and measures as little else as `version` allows.
+Query usage_query(ApiVersion version);
+
+// What a reference names: "alpine" is {docker.io, alpine, latest}, "r.example:5000/a@sha256:…" has the digest as tag.
+struct ImageName {
+  std::string registry;
+  std::string repository;  // as the engine wants it in `fromImage`: with the registry, if it was given
+  std::string tag;
+};
+Result<ImageName> parse_image_name(std::string_view reference);
+
+// Base64 (RFC 4648, with padding); `url_safe` with - and _.
+std::string encode_base64(std::string_view bytes, bool url_safe);
+Result<std::string> decode_base64(std::string_view text);
+
+// The value of X-Registry-Auth for `registry`, from the text of a docker config.json; "" when it has nothing for it
+// (also where a credential helper would know). kProtocol: not such a file.
+Result<std::string> registry_auth(std::string_view docker_config_json, std::string_view registry);
+
+}  // namespace buildwarden::engine

@@ -1,0 +1,83 @@
+// The Docker engine: everything daemon/ports/engine.h promises, over the engine's HTTP API on its unix socket.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "config/settings.h"
+#include "daemon/engine/gate.h"
+#include "daemon/engine/link.h"
+#include "daemon/engine/transport.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::engine {
+
+// What the engine room needs of the daemon; all live longer than the Engine.
+struct EngineParts {
+  WorkerPool& workers;  // large answers, credential files
+  const Clock& clock;
+  ports::Journal& journal;
+};
+
+// Used on one loop. Calls may be made at any time: while the engine is away they fail at once with kUnavailable and the
+// reason. A call that timed out may have happened all the same. The Engine must outlive its coroutines: run() and every
+// call that is under way.
+class Engine final : public ports::EngineState,
+                     public ports::Images,
+                     public ports::ImageSource,
+                     public ports::BuildCache,
+                     public ports::Containers,
+                     public ports::ContainerControl,
+                     public ports::EngineEvents {
+ public:
+  Engine(EngineSettings settings, EngineParts parts, LinkTimes times = LinkTimes{});
+
+  // Holds the connection until stop() or cancellation; see Link.
+  boost::asio::awaitable<void> run() { return link_.run(); }
+  void stop() { link_.stop(); }
+
+  [[nodiscard]] ports::EngineStatus status() const override { return link_.status(); }
+
+  ports::Async<std::vector<ports::ImageRecord>> list_images() override;
+  ports::Async<void> remove_image(std::string reference) override;
+  ports::Async<std::string> image_id(std::string reference) override;
+
+  ports::Async<void> load_archive(std::string path) override;
+  // With the credentials that docker_config's config.json has for the registry, if any.
+  ports::Async<void> pull(std::string reference) override;
+
+  // One at a time with prune_cache(): older engines refuse a second disk usage call.
+  ports::Async<std::vector<policy::CacheRecord>> cache_records() override;
+  ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override;
+
+  ports::Async<std::vector<ports::ContainerRecord>> list_containers() override;
+  ports::Async<policy::ObservedContainer> inspect_container(std::string name) override;
+
+  ports::Async<std::string> create_container(ports::ContainerSpec spec) override;
+  ports::Async<void> act_on_container(std::string id, ports::ContainerVerb verb) override;
+  // After kTimeout the command may still run: the engine cannot end it.
+  ports::Async<ExecResult> exec_in_container(std::string id, std::vector<std::string> command) override;
+
+  void on_event(std::function<void(const ports::EngineEvent&)> listener) override;
+  void on_connected(std::function<void(const ports::EngineIdentity&, std::optional<Duration>)> listener) override;
+  void on_lost(std::function<void(const std::string&)> listener) override;
+
+ private:
+  // "" without a configured folder or an entry for the registry.
+  ports::Async<std::string> credentials(std::string registry);
+  ports::Async<int> exit_code(std::string exec_id);
+
+  EngineSettings settings_;
+  WorkerPool& workers_;
+  Transport transport_;
+  Link link_;
+  Gate cache_gate_;
+};
+
+}  // namespace buildwarden::engine

@@ -1,0 +1,74 @@
+// Commands in containers.
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/engine/decode.h"
+#include "daemon/engine/encode.h"
+#include "daemon/engine/engine.h"
+#include "daemon/engine/output.h"
+
+namespace buildwarden::engine {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kCreateDeadline = std::chrono::seconds{10};
+constexpr Duration kRunDeadline = std::chrono::seconds{60};
+constexpr Bytes kMostOutput = kMiB;
+constexpr Bytes kMostFrames = 4 * kMiB;
+constexpr int kExitCodeTries = 50;
+constexpr Duration kExitCodePause{20};
+
+}  // namespace
+
+ports::Async<ports::ContainerControl::ExecResult> Engine::exec_in_container(std::string id,
+                                                                            std::vector<std::string> command) {
+  const auto doing = format("running a command in container {}", id);
+  const auto encoded = encode_name(id);
+  if (!encoded) co_return Error(encoded.error()).with_context(doing);
+  Call create;
+  create.method = "POST";
+  create.target = format("/containers/{}/exec", *encoded);
+  create.body = encode_exec(command);
+  create.limits.deadline = kCreateDeadline;
+  auto exec = co_await transport_.ask(std::move(create), &decode_id);
+  if (!exec) co_return std::move(exec).error().with_context(doing);
+  Call start;
+  start.method = "POST";
+  start.target = format("/exec/{}/start", *exec);
+  start.body = encode_exec_start();
+  start.limits.deadline = kRunDeadline;
+  start.limits.max_body = kMostFrames;
+  auto ran = co_await transport_.call(std::move(start));
+  if (!ran) co_return std::move(ran).error().with_context(doing);
+  auto output = decode_output(ran->body, static_cast<std::size_t>(kMostOutput));
+  if (!output) co_return std::move(output).error().with_context(doing);
+  const auto code = co_await exit_code(*exec);
+  if (!code) co_return Error(code.error()).with_context(doing);
+  ExecResult result;
+  result.exit_code = *code;
+  result.output = *std::move(output);
+  co_return result;
+}
+
+// The output may end a moment before the engine knows the exit code.
+ports::Async<int> Engine::exit_code(std::string exec_id) {
+  const auto executor = co_await asio::this_coro::executor;
+  asio::steady_timer pause(executor);
+  for (int tries = 0; tries < kExitCodeTries; ++tries) {
+    Call inspect;
+    inspect.target = format("/exec/{}/json", exec_id);
+    auto state = co_await transport_.ask(std::move(inspect), &decode_exec);
+    if (!state) co_return std::move(state).error();
+    if (!state->running) co_return state->exit_code;
+    pause.expires_after(kExitCodePause);
+    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+  co_return Error(Errc::kTimeout, "its output ended, but the engine says that it still runs");
+}
+
+}  // namespace buildwarden::engine

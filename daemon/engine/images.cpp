@@ -1,0 +1,128 @@
+// Images: the list, removal, and how they come onto the host.
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "common/atomic_file.h"
+#include "common/format.h"
+#include "daemon/engine/decode.h"
+#include "daemon/engine/encode.h"
+#include "daemon/engine/engine.h"
+
+namespace buildwarden::engine {
+namespace {
+
+constexpr Duration kListDeadline = std::chrono::seconds{10};
+constexpr Duration kRemoveDeadline = std::chrono::minutes{2};
+constexpr Duration kLoadDeadline = std::chrono::minutes{10};
+constexpr Duration kPullDeadline = std::chrono::minutes{30};
+constexpr Duration kPullSilence = std::chrono::minutes{2};
+constexpr Duration kCredentialsDeadline = std::chrono::seconds{5};
+constexpr Bytes kListLimit = 256 * kMiB;
+
+// The last line of progress may tell of an error although the status was 200.
+Result<void> check_progress(std::string_view lines) {
+  while (!lines.empty()) {
+    const auto end = lines.find('\n');
+    auto line = lines.substr(0, end);
+    lines = end == std::string_view::npos ? std::string_view() : lines.substr(end + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty()) continue;
+    if (auto fine = decode_progress(line); !fine) return fine;
+  }
+  return {};
+}
+
+// To the end of the stream; a pull that says nothing for long is stuck.
+ports::Async<void> follow_pull(std::shared_ptr<HttpStream> progress) {
+  const auto started = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - started < kPullDeadline) {
+    auto line = co_await progress->next_line(kPullSilence);
+    if (!line && progress->complete()) co_return Result<void>{};
+    if (!line) co_return std::move(line).error();
+    if (line->empty()) continue;
+    auto fine = decode_progress(*line);
+    if (!fine) co_return fine;
+  }
+  co_return Error(Errc::kTimeout, format("not done after {}", format_duration(kPullDeadline)));
+}
+
+}  // namespace
+
+ports::Async<std::vector<ports::ImageRecord>> Engine::list_images() {
+  Call list;
+  list.target = "/images/json";
+  list.limits.deadline = kListDeadline;
+  list.limits.max_body = kListLimit;
+  auto images = co_await transport_.ask(std::move(list), &decode_images);
+  co_return std::move(images).with_context("listing images");
+}
+
+ports::Async<void> Engine::remove_image(std::string reference) {
+  const auto doing = format("removing image {}", reference);
+  const auto name = encode_name(reference);
+  if (!name) co_return Error(name.error()).with_context(doing);
+  Call remove;
+  remove.method = "DELETE";
+  remove.target = format("/images/{}", *name);
+  remove.limits.deadline = kRemoveDeadline;
+  auto removed = co_await transport_.call(std::move(remove));
+  if (!removed) co_return std::move(removed).error().with_context(doing);
+  co_return Result<void>{};
+}
+
+ports::Async<std::string> Engine::image_id(std::string reference) {
+  const auto doing = format("inspecting image {}", reference);
+  const auto name = encode_name(reference);
+  if (!name) co_return Error(name.error()).with_context(doing);
+  Call inspect;
+  inspect.target = format("/images/{}/json", *name);
+  inspect.limits.deadline = kListDeadline;
+  auto id = co_await transport_.ask(std::move(inspect), &decode_id);
+  co_return std::move(id).with_context(doing);
+}
+
+ports::Async<void> Engine::load_archive(std::string path) {
+  const auto doing = format("loading {}", path);
+  Call load;
+  load.method = "POST";
+  load.target = "/images/load?quiet=1";
+  load.body_file = path;
+  load.limits.deadline = kLoadDeadline;
+  auto loaded = co_await transport_.call(std::move(load));
+  if (!loaded) co_return std::move(loaded).error().with_context(doing);
+  co_return check_progress(loaded->body).with_context(doing);
+}
+
+ports::Async<void> Engine::pull(std::string reference) {
+  const auto doing = format("pulling {}", reference);
+  const auto name = parse_image_name(reference);
+  if (!name) co_return Error(name.error()).with_context(doing);
+  const auto auth = co_await credentials(name->registry);
+  if (!auth) co_return Error(auth.error()).with_context(doing);
+  const Query query = {{"fromImage", name->repository}, {"tag", name->tag}};
+  Call create;
+  create.method = "POST";
+  create.target = "/images/create" + encode_query(query);
+  create.limits.deadline = kPullSilence;
+  if (!auth->empty()) create.headers.emplace_back("X-Registry-Auth", *auth);
+  auto progress = co_await transport_.stream(std::move(create));
+  if (!progress) co_return std::move(progress).error().with_context(doing);
+  auto pulled = co_await follow_pull(*std::move(progress));
+  co_return std::move(pulled).with_context(doing);
+}
+
+ports::Async<std::string> Engine::credentials(std::string registry) {
+  if (settings_.docker_config.empty()) co_return std::string();
+  const auto path = settings_.docker_config + "/config.json";
+  std::function<Result<std::string>()> work = [path, registry]() -> Result<std::string> {
+    auto text = read_file(path);
+    if (!text && text.error().code() == Errc::kNotFound) return std::string();
+    if (!text) return std::move(text).error();
+    return registry_auth(*text, registry).with_context(path);
+  };
+  co_return co_await workers_.compute<std::string>(work, kCredentialsDeadline);
+}
+
+}  // namespace buildwarden::engine

@@ -1,0 +1,170 @@
+#include "daemon/engine/link.h"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/engine/decode.h"
+#include "daemon/engine/encode.h"
+
+namespace buildwarden::engine {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
+
+std::int64_t nanos_of(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+std::string since_text(std::int64_t nanos) {
+  return format("{}.{:09}", nanos / kNanosPerSecond, nanos % kNanosPerSecond);
+}
+
+asio::awaitable<void> wait_on(std::shared_ptr<asio::steady_timer> timer) {
+  co_await timer->async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+}  // namespace
+
+Link::Link(Transport& transport, const Clock& clock, ports::Journal& journal, LinkTimes times)
+    : transport_(transport), clock_(clock), journal_(journal), times_(times) {
+  status_.reason = "the engine was not asked yet";
+}
+
+asio::awaitable<void> Link::run() {
+  using asio::experimental::awaitable_operators::operator||;
+  const auto executor = co_await asio::this_coro::executor;
+  const auto stopped = std::make_shared<asio::steady_timer>(executor, asio::steady_timer::time_point::max());
+  wake_ = [stopped] { stopped->cancel(); };
+  if (!stopping_) co_await (loop() || wait_on(stopped));
+  wake_ = nullptr;
+}
+
+void Link::stop() {
+  stopping_ = true;
+  if (wake_) wake_();
+}
+
+asio::awaitable<void> Link::loop() {
+  auto delay = times_.first_retry;
+  while (!stopping_) {
+    auto events = co_await connect();
+    if (events) {
+      const auto began = clock_.now().boot;
+      connected();
+      const auto why = co_await follow(*std::move(events));
+      if (clock_.now().boot - began > times_.last_retry) delay = times_.first_retry;
+      lost(why);
+    } else {
+      lost(events.error());
+    }
+    co_await wait(delay);
+    delay = std::min(delay * 2, times_.last_retry);
+  }
+}
+
+asio::awaitable<void> Link::wait(Duration delay) {
+  const auto executor = co_await asio::this_coro::executor;
+  asio::steady_timer timer(executor, delay);
+  co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+ports::Async<std::unique_ptr<HttpStream>> Link::connect() {
+  auto version = co_await transport_.ping(times_.ping_deadline);
+  if (!version) co_return std::move(version).error();
+  transport_.open(*version);
+  Call info;
+  info.target = "/info";
+  auto identity = co_await transport_.ask(std::move(info), &decode_identity);
+  if (!identity) co_return std::move(identity).error();
+  status_.identity = *std::move(identity);
+  status_.identity.api_version = version->text();
+  Call events;
+  Query query;
+  if (since_nanos_ != 0) query.emplace_back("since", since_text(since_nanos_));
+  events.target = "/events" + encode_query(query);
+  events.limits.deadline = times_.ping_deadline;
+  co_return co_await transport_.stream(std::move(events));
+}
+
+asio::awaitable<Error> Link::follow(std::shared_ptr<HttpStream> events) {
+  while (true) {
+    auto line = co_await events->next_line(times_.heartbeat);
+    if (line) {
+      auto streamed = decode_event(*line);
+      if (!streamed) co_return std::move(streamed).error();
+      heard_ = clock_.now().boot;
+      since_nanos_ = std::max(since_nanos_, streamed->nanos + 1);
+      deliver(streamed->event);
+      continue;
+    }
+    if (line.error().code() != Errc::kTimeout) co_return std::move(line).error().with_context("the event stream");
+    auto alive = co_await transport_.ping(times_.ping_deadline);
+    if (!alive) co_return std::move(alive).error();
+    heard_ = clock_.now().boot;
+  }
+}
+
+void Link::connected() {
+  const auto now = clock_.now();
+  std::optional<Duration> gap;
+  if (heard_) gap = now.boot - *heard_;
+  heard_ = now.boot;
+  if (since_nanos_ == 0) since_nanos_ = nanos_of(now.wall);
+  status_.up = true;
+  status_.since = now;
+  status_.reason.clear();
+  ports::Event event;
+  event.kind = "engine.connected";
+  event.rule = "answers";
+  event.reason = format("the engine {} answers, API {}", status_.identity.version, status_.identity.api_version);
+  if (gap) event.reason += format(", after {} without its events", format_duration(*gap));
+  event.fields.emplace_back("engine_id", status_.identity.id);
+  event.fields.emplace_back("data_root", status_.identity.root_dir);
+  if (gap) event.fields.emplace_back("gap_seconds", static_cast<double>(gap->count()) / 1000.0);
+  journal_.record(std::move(event));
+  const auto identity = status_.identity;
+  for (const auto& listener : connect_listeners_) listener(identity, gap);
+}
+
+// Told once an outage: while it lasts only the reason may change.
+void Link::lost(const Error& why) {
+  const bool first = status_.up || !status_.since;
+  const bool was_up = status_.up;
+  transport_.close(format("the engine is away: {}", why.message()));
+  status_.up = false;
+  status_.reason = why.message();
+  if (!first) return;
+  status_.since = clock_.now();
+  ports::Event event;
+  event.kind = "engine.lost";
+  event.severity = ports::Severity::kWarning;
+  event.rule = std::string(to_string(why.code()));
+  event.reason = format("the engine does not answer: {}", why.message());
+  journal_.record(std::move(event));
+  const auto reason = status_.reason;
+  if (!was_up) return;
+  for (const auto& listener : loss_listeners_) listener(reason);
+}
+
+void Link::deliver(const ports::EngineEvent& event) {
+  for (const auto& listener : event_listeners_) listener(event);
+}
+
+void Link::on_event(std::function<void(const ports::EngineEvent&)> listener) {
+  event_listeners_.push_back(std::move(listener));
+}
+
+void Link::on_connected(std::function<void(const ports::EngineIdentity&, std::optional<Duration>)> listener) {
+  connect_listeners_.push_back(std::move(listener));
+}
+
+void Link::on_lost(std::function<void(const std::string&)> listener) { loss_listeners_.push_back(std::move(listener)); }
+
+}  // namespace buildwarden::engine

@@ -1,0 +1,70 @@
+#include "daemon/jobs/admission.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace buildwarden::jobs {
+namespace {
+
+constexpr std::size_t kMostUsers = 10;
+
+}  // namespace
+
+std::vector<ports::FilesystemView> gating(const ports::DiskView& disk) {
+  std::vector<ports::FilesystemView> gates;
+  for (const auto& filesystem : disk.filesystems) {
+    if (filesystem.gate) gates.push_back(filesystem);
+  }
+  return gates;
+}
+
+std::vector<policy::GateFilesystem> gates_of(const std::vector<ports::FilesystemView>& filesystems) {
+  std::vector<policy::GateFilesystem> gates;
+  for (const auto& filesystem : filesystems) {
+    policy::GateFilesystem gate;
+    gate.mount = filesystem.mount;
+    if (filesystem.reading) {
+      gate.level = filesystem.pressure.level;
+      gate.free = filesystem.reading->free;
+      gate.free_inodes = filesystem.reading->free_inodes;
+    }
+    gate.critical = filesystem.marks.critical;
+    gate.critical_inodes = filesystem.marks.critical_inodes;
+    gates.push_back(std::move(gate));
+  }
+  return gates;
+}
+
+Bytes least_free(const std::vector<ports::FilesystemView>& filesystems) {
+  std::optional<Bytes> least;
+  for (const auto& filesystem : filesystems) {
+    if (!filesystem.reading) continue;
+    least = std::min(least.value_or(filesystem.reading->free), filesystem.reading->free);
+  }
+  return least.value_or(0);
+}
+
+Bytes reserved_by(const std::vector<ports::Lease>& leases, Bytes free_now, BootTime now) {
+  std::vector<policy::Reservation> reserved;
+  for (const auto& lease : leases) {
+    if (lease.need_bytes <= 0) continue;
+    reserved.push_back(
+        {.job = lease.id, .bytes = lease.need_bytes, .since = lease.started, .free_at_start = lease.free_at_start});
+  }
+  return policy::outstanding(reserved, free_now, now);
+}
+
+std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemView>& filesystems,
+                                           const std::string& mount) {
+  std::vector<ports::DiskUser> users;
+  for (const auto& filesystem : filesystems) {
+    if (filesystem.mount == mount) users = filesystem.users;
+  }
+  std::sort(users.begin(), users.end(), [](const ports::DiskUser& one, const ports::DiskUser& other) {
+    return std::tie(other.bytes, one.name) < std::tie(one.bytes, other.name);
+  });
+  if (users.size() > kMostUsers) users.resize(kMostUsers);
+  return users;
+}
+
+}  // namespace buildwarden::jobs

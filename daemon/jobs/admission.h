@@ -1,0 +1,27 @@
+// The disk and the leases in the words of the admission policy. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/policy/admission.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/jobs.h"
+
+namespace buildwarden::jobs {
+
+// The filesystems that gate jobs; one that was not measured is of level unknown.
+std::vector<ports::FilesystemView> gating(const ports::DiskView& disk);
+std::vector<policy::GateFilesystem> gates_of(const std::vector<ports::FilesystemView>& filesystems);
+
+// The least free bytes of those that were measured; 0 when none was.
+Bytes least_free(const std::vector<ports::FilesystemView>& filesystems);
+
+// What running jobs were promised and have not written yet.
+Bytes reserved_by(const std::vector<ports::Lease>& leases, Bytes free_now, BootTime now);
+
+// The biggest users of the filesystem mounted at `mount`, biggest first.
+std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemView>& filesystems,
+                                           const std::string& mount);
+
+}  // namespace buildwarden::jobs

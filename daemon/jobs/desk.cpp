@@ -1,0 +1,91 @@
+#include "daemon/jobs/desk.h"
+
+#include "common/format.h"
+#include "daemon/jobs/admission.h"
+#include "daemon/jobs/desk_turn.h"
+#include "daemon/jobs/fields.h"
+#include "daemon/jobs/lease.h"
+
+namespace buildwarden::jobs {
+
+// An id that is being admitted: told apart from a second request of the same id, and forgotten however the turn ends.
+class Desk::Entered {
+ public:
+  Entered(std::shared_ptr<PendingJobs> jobs, std::string id, uid_t uid) : jobs_(std::move(jobs)), id_(std::move(id)) {
+    (*jobs_)[id_] = {.uid = uid};
+  }
+  ~Entered() { jobs_->erase(id_); }
+  Entered(const Entered&) = delete;
+  Entered& operator=(const Entered&) = delete;
+
+ private:
+  std::shared_ptr<PendingJobs> jobs_;  // outlives the desk, should the loop be torn down before the turn is over
+  std::string id_;
+};
+
+Desk::Desk(JobSettings settings, Registry& registry, DeskPorts ports)
+    : settings_(settings), registry_(registry), ports_(ports) {}
+
+Result<void> Desk::check(const ports::JobRequest& request, const ports::Peer& peer) const {
+  if (!peer.local) return Error(Errc::kDenied, "jobs are started over the unix socket only");
+  return check_fields(request);
+}
+
+ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports::Peer peer, ports::Progress progress) {
+  auto checked = check(request, peer);
+  if (!checked) co_return std::move(checked).error();
+  registry_.end_if_over(request.id);
+  if (const auto* known = registry_.find(request.id)) co_return renew(request, *known, peer);
+  if (pending_->contains(request.id)) {
+    co_return Error(Errc::kConflict, format("job {} is being admitted at this moment", request.id));
+  }
+  if (registry_.is_full()) co_return Error(Errc::kTooLarge, "too many jobs are known already");
+  auto lease = lease_of(request, peer, registry_.processes());
+  if (!lease) co_return std::move(lease).error();
+  // Asked for once in vain, so that room is never made for a request that is wrong.
+  auto possible = ports_.handout.grant(grant_of(request, settings_));
+  ports_.handout.release(request.id);
+  if (!possible) co_return std::move(possible).error();
+  const Entered entered(pending_, request.id, peer.uid);
+  Turn turn;
+  turn.request = std::move(request);
+  turn.peer = std::move(peer);
+  turn.progress = std::move(progress);
+  turn.lease = *std::move(lease);
+  co_return co_await admit(&turn);
+}
+
+ports::Async<ports::JobAnswer> Desk::admit(Turn* turn) {
+  auto admission = co_await find_room(turn);
+  if (!admission) co_return std::move(admission).error();
+  if (pending_->at(turn->request.id).ended) {
+    co_return Error(Errc::kCancelled, format("job {} was ended before there was room", turn->request.id));
+  }
+  if (admission->verdict != policy::Verdict::kRun) co_return refuse(*turn, *admission);
+  co_return take_on(turn, *admission);
+}
+
+ports::Async<policy::Admission> Desk::find_room(Turn* turn) {
+  auto admission = judge(turn->request.need_bytes, false);
+  if (admission.verdict != policy::Verdict::kMakeRoom) co_return admission;
+  ports::SpaceRequest wanted;
+  wanted.free = admission.wanted_free;
+  wanted.wait = settings_.admission_wait;
+  wanted.on_behalf_of = "job " + turn->request.id;
+  auto progress = turn->progress ? turn->progress : [](const std::string&) {};
+  progress(format("making room: {}", admission.reason));
+  auto made = co_await ports_.space.ensure(std::move(wanted), std::move(progress));
+  admission = judge(turn->request.need_bytes, true);
+  if (!made && admission.verdict == policy::Verdict::kRefuse) {
+    admission.reason += format(" (making room failed: {})", made.error().message());
+  }
+  co_return admission;
+}
+
+policy::Admission Desk::judge(Bytes need, bool room_was_made) const {
+  const auto filesystems = gating(ports_.disk.disk_view());
+  const auto reserved = reserved_by(registry_.leases(), least_free(filesystems), ports_.clock.now().boot);
+  return policy::admit(gates_of(filesystems), reserved, need, room_was_made);
+}
+
+}  // namespace buildwarden::jobs

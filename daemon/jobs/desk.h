@@ -1,0 +1,68 @@
+// Where jobs come and go: who may, whether there is room, what they are given.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "config/settings.h"
+#include "daemon/jobs/registry.h"
+#include "daemon/policy/admission.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/jobs.h"
+
+namespace buildwarden::jobs {
+
+// All of them outlive the desk.
+struct DeskPorts {
+  const Clock& clock;
+  ports::Journal& journal;
+  ports::Handout& handout;
+  ports::DiskViews& disk;
+  ports::Space& space;
+};
+
+// On the loop's thread alone. Lives until its coroutines have ended: who awaits start_job() sees to that.
+class Desk final : public ports::JobDesk {
+ public:
+  Desk(JobSettings settings, Registry& registry, DeskPorts ports);
+
+  // Beside what the port says: a known id renews (root, or the uid that started it); kConflict: the same id is being
+  // admitted at this moment; kTooLarge: too many jobs are known; kDenied: the peer is not on this host's socket;
+  // kCancelled: the job was ended, or its process died, while room was made for it.
+  ports::Async<ports::JobAnswer> start_job(ports::JobRequest request, ports::Peer peer,
+                                           ports::Progress progress) override;
+  // A lease with a live process only answers: its time is that process's.
+  Result<ports::JobAnswer> renew_job(const std::string& id, const ports::Peer& peer) override;
+  Result<void> end_job(const std::string& id, const ports::Peer& peer) override;
+
+ private:
+  struct Pending {
+    uid_t uid = 0;
+    bool ended = false;  // by end_job, while room is made
+  };
+  using PendingJobs = std::map<std::string, Pending>;
+  struct Turn;  // one start_job on its way
+  class Entered;
+
+  [[nodiscard]] Result<void> check(const ports::JobRequest& request, const ports::Peer& peer) const;
+  ports::Async<ports::JobAnswer> admit(Turn* turn);
+  ports::Async<policy::Admission> find_room(Turn* turn);
+  Result<ports::JobAnswer> renew(const ports::JobRequest& request, ports::Lease lease, const ports::Peer& peer);
+  ports::JobAnswer renewed(ports::Lease lease);
+  Result<ports::JobAnswer> take_on(Turn* turn, const policy::Admission& admission);
+  ports::JobAnswer refuse(const Turn& turn, const policy::Admission& admission);
+  [[nodiscard]] policy::Admission judge(Bytes need, bool room_was_made) const;
+  [[nodiscard]] std::optional<WallTime> expiry_of(const ports::Lease& lease) const;
+  void prolong(ports::Lease& lease) const;
+
+  JobSettings settings_;
+  Registry& registry_;
+  DeskPorts ports_;
+  std::shared_ptr<PendingJobs> pending_ = std::make_shared<PendingJobs>();
+};
+
+}  // namespace buildwarden::jobs

@@ -1,0 +1,139 @@
+// The desk's answers: taken on, renewed, refused, ended.
+#include "common/format.h"
+#include "daemon/jobs/admission.h"
+#include "daemon/jobs/desk.h"
+#include "daemon/jobs/desk_turn.h"
+#include "daemon/jobs/fields.h"
+#include "daemon/jobs/lease.h"
+
+namespace buildwarden::jobs {
+namespace {
+
+std::vector<std::pair<std::string, ports::Field>> fields_of(const ports::Lease& lease,
+                                                            const policy::Admission& admission) {
+  return {{"job", lease.id},
+          {"pipeline", lease.pipeline},
+          {"need_bytes", lease.need_bytes},
+          {"wanted_free_bytes", admission.wanted_free},
+          {"mount", admission.mount}};
+}
+
+void record(ports::Journal& journal, const ports::Lease& lease, const policy::Admission& admission) {
+  const bool refused = admission.verdict != policy::Verdict::kRun;
+  const bool blind = admission.rule == "unknown";
+  journal.record({.kind = refused ? "job.refused" : "job.started",
+                  .severity = refused || blind ? ports::Severity::kWarning : ports::Severity::kInfo,
+                  .reason = format("job {} {}: {}", lease.id, refused ? "is refused" : "runs", admission.reason),
+                  .rule = admission.rule,
+                  .fields = fields_of(lease, admission)});
+}
+
+}  // namespace
+
+void Desk::prolong(ports::Lease& lease) const {
+  const auto ttl = lease.ttl > Duration{0} ? lease.ttl : settings_.ttl;
+  lease.expires = ports_.clock.now().boot + ttl;
+}
+
+// A lease with a process lasts as long as that.
+std::optional<WallTime> Desk::expiry_of(const ports::Lease& lease) const {
+  if (lease.pid > 0) return std::nullopt;
+  const auto now = ports_.clock.now();
+  return now.wall + (lease.expires - now.boot);
+}
+
+Result<ports::JobAnswer> Desk::take_on(Turn* turn, const policy::Admission& admission) {
+  auto& lease = turn->lease;
+  const auto started = lease.pid_started;
+  auto alive = take_pid(lease, turn->request, turn->peer, registry_.processes());
+  if (!alive || lease.pid_started != started) {
+    return Error(Errc::kCancelled, format("the process {} of job {} ended before there was room", lease.pid, lease.id));
+  }
+  auto grant = ports_.handout.grant(grant_of(turn->request, settings_));
+  if (!grant) return std::move(grant).error();
+  ports::JobAnswer answer;
+  answer.disk = gating(ports_.disk.disk_view());
+  const auto now = ports_.clock.now();
+  lease.free_at_start = least_free(answer.disk);
+  lease.started_wall = now.wall;
+  lease.started = now.boot;
+  prolong(lease);
+  answer.id = lease.id;
+  answer.admitted = true;
+  answer.reason = admission.reason;
+  answer.rule = admission.rule;
+  answer.grant = *std::move(grant);
+  answer.expires_at = expiry_of(lease);
+  record(ports_.journal, lease, admission);
+  registry_.count_admitted();
+  registry_.put(lease);
+  return answer;
+}
+
+ports::JobAnswer Desk::refuse(const Turn& turn, const policy::Admission& admission) {
+  ports::JobAnswer answer;
+  answer.id = turn.request.id;
+  answer.reason = admission.reason;
+  answer.rule = admission.rule;
+  answer.disk = gating(ports_.disk.disk_view());
+  answer.users = biggest_users(answer.disk, admission.mount);
+  record(ports_.journal, turn.lease, admission);
+  registry_.count_refused();
+  return answer;
+}
+
+Result<ports::JobAnswer> Desk::renew(const ports::JobRequest& request, ports::Lease lease, const ports::Peer& peer) {
+  if (!may_change(peer, lease.uid)) {
+    return Error(Errc::kDenied, format("job {} was started by user {}", lease.id, lease.uid));
+  }
+  auto taken = take_pid(lease, request, peer, registry_.processes());
+  if (!taken) return std::move(taken).error();
+  auto grant = ports_.handout.grant(grant_of(request, settings_));
+  if (!grant) return std::move(grant).error();
+  if (request.ttl) lease.ttl = *request.ttl;
+  lease.builders = held_builders(request);
+  auto answer = renewed(std::move(lease));
+  answer.grant = *std::move(grant);
+  return answer;
+}
+
+Result<ports::JobAnswer> Desk::renew_job(const std::string& id, const ports::Peer& peer) {
+  const auto* known = registry_.find(id);
+  if (known == nullptr) return Error(Errc::kNotFound, format("no job \"{}\" is known", id));
+  if (!may_change(peer, known->uid)) {
+    return Error(Errc::kDenied, format("job {} was started by user {}", id, known->uid));
+  }
+  return renewed(*known);
+}
+
+ports::JobAnswer Desk::renewed(ports::Lease lease) {
+  prolong(lease);
+  ports::JobAnswer answer;
+  answer.id = lease.id;
+  answer.admitted = true;
+  answer.known_before = true;
+  answer.reason = format("job {} runs already and is renewed", lease.id);
+  answer.rule = "renewed";
+  answer.disk = gating(ports_.disk.disk_view());
+  answer.expires_at = expiry_of(lease);
+  registry_.put(std::move(lease));
+  return answer;
+}
+
+Result<void> Desk::end_job(const std::string& id, const ports::Peer& peer) {
+  const auto pending = pending_->find(id);
+  const auto* known = registry_.find(id);
+  if (known == nullptr && pending == pending_->end()) {
+    return Error(Errc::kNotFound, format("no job \"{}\" is known", id));
+  }
+  const auto owner = known != nullptr ? known->uid : pending->second.uid;
+  if (!may_change(peer, owner)) return Error(Errc::kDenied, format("job {} was started by user {}", id, owner));
+  if (known != nullptr) {
+    registry_.end(id, "ended", "it was ended by its own request");
+  } else {
+    pending->second.ended = true;
+  }
+  return {};
+}
+
+}  // namespace buildwarden::jobs

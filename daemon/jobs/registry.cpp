@@ -1,0 +1,171 @@
+#include "daemon/jobs/registry.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "common/format.h"
+#include "common/log.h"
+#include "daemon/jobs/watch.h"
+
+namespace buildwarden::jobs {
+namespace asio = boost::asio;
+namespace {
+
+// Only what no pidfd tells waits for it: times that are over, and processes on kernels without pidfd.
+constexpr Duration kSweepEvery = std::chrono::seconds{5};
+constexpr std::size_t kMostLeases = 256;
+
+void ended(const std::exception_ptr& failure) {
+  if (failure) log_error("the sweep of the jobs ended by an exception");
+}
+
+}  // namespace
+
+Registry::Registry(asio::any_io_executor executor, RegistryPorts ports, Processes processes)
+    : executor_(std::move(executor)), ports_(ports), processes_(std::move(processes)), timer_(executor_) {}
+
+Registry::~Registry() = default;
+
+void Registry::restore() {
+  for (auto& lease : ports_.store.load_leases()) {
+    ports::GrantRequest request;
+    request.job = lease.id;
+    request.builders = lease.builders;
+    // A builder that is not configured any more cannot be held any more.
+    const auto granted = ports_.handout.grant(request);
+    if (!granted)
+      log_warning(format("job {} is taken over without its builders: {}", lease.id, granted.error().message()));
+    auto& entry = entries_[lease.id];
+    entry.watch = watch(lease);
+    entry.lease = std::move(lease);
+  }
+  sweep();
+}
+
+void Registry::start() {
+  asio::co_spawn(executor_, keep_sweeping(), asio::bind_cancellation_slot(ending_.slot(), ended));
+}
+
+void Registry::stop() {
+  stopping_ = true;
+  ending_.emit(asio::cancellation_type::terminal);
+  for (auto& [id, entry] : entries_) entry.watch.reset();
+}
+
+asio::awaitable<void> Registry::keep_sweeping() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  while (!stopping_) {
+    timer_.expires_after(kSweepEvery);
+    boost::system::error_code cancelled;
+    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    if (!cancelled && !stopping_) sweep();
+  }
+}
+
+std::optional<std::string> Registry::why_over(const ports::Lease& lease, std::string& rule) const {
+  if (lease.pid > 0) {
+    const auto facts = processes_.look(lease.pid);
+    if (!facts && facts.error().code() != Errc::kNotFound) return std::nullopt;
+    if (facts && facts->started == lease.pid_started) return std::nullopt;
+    rule = "pid_ended";
+    return format("its process {} has ended", lease.pid);
+  }
+  if (ports_.clock.now().boot < lease.expires) return std::nullopt;
+  rule = "expired";
+  return format("it was not renewed for {} and names no process", format_duration(lease.expires - lease.started));
+}
+
+void Registry::sweep() {
+  std::vector<std::string> ids;
+  for (const auto& [id, entry] : entries_) ids.push_back(id);
+  for (const auto& id : ids) end_if_over(id);
+}
+
+void Registry::end_if_over(const std::string& id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  std::string rule;
+  const auto why = why_over(found->second.lease, rule);
+  if (why) end(id, rule, *why);
+}
+
+const ports::Lease* Registry::find(const std::string& id) const {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : &found->second.lease;
+}
+
+bool Registry::is_full() const { return entries_.size() >= kMostLeases; }
+
+void Registry::put(ports::Lease lease) {
+  auto& entry = entries_[lease.id];
+  entry.watch = watch(lease);
+  entry.lease = std::move(lease);
+  save();
+}
+
+std::unique_ptr<Registry::Watch> Registry::watch(const ports::Lease& lease) {
+  if (lease.pid <= 0 || stopping_) return nullptr;
+  auto fd = open_pidfd(lease.pid);
+  if (!fd) return nullptr;  // gone already, or a kernel without pidfd: the sweep looks
+  // The number may be another process's by now; asked after the descriptor was opened, the answer holds for it.
+  const auto facts = processes_.look(lease.pid);
+  if (!facts || facts->started != lease.pid_started) {
+    ::close(*fd);
+    return nullptr;
+  }
+  return std::make_unique<Watch>(executor_, *fd, [this, id = lease.id, pid = lease.pid] {
+    end(id, "pid_ended", format("its process {} has ended", pid));
+  });
+}
+
+void Registry::end(const std::string& id, std::string_view rule, const std::string& reason) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  const auto node = entries_.extract(found);  // kept to the end of this scope: its watch may be what calls us
+  const auto& lease = node.mapped().lease;
+  const auto lasted = ports_.clock.now().boot - lease.started;
+  save();
+  ports_.handout.release(node.key());
+  ports_.journal.record({.kind = "job.ended",
+                         .reason = format("job {} ended after {}: {}", node.key(), format_duration(lasted), reason),
+                         .rule = std::string(rule),
+                         .fields = {{"job", node.key()},
+                                    {"pipeline", lease.pipeline},
+                                    {"seconds", std::chrono::duration<double>(lasted).count()}}});
+}
+
+void Registry::save() {
+  const auto saved = ports_.store.save_leases(leases());
+  if (saved) return;
+  ports_.journal.record({.kind = "job.lease_not_saved",
+                         .severity = ports::Severity::kWarning,
+                         .reason = format("the leases could not be saved, a restart would forget their changes: {}",
+                                          saved.error().message()),
+                         .rule = "save_failed",
+                         .fields = {}});
+}
+
+std::vector<ports::Lease> Registry::leases() const {
+  std::vector<ports::Lease> all;
+  for (const auto& [id, entry] : entries_) all.push_back(entry.lease);
+  return all;
+}
+
+ports::JobsView Registry::jobs_view() const { return {.leases = leases(), .admitted = admitted_, .refused = refused_}; }
+
+ports::Holdings Registry::now() const {
+  ports::Holdings held;
+  for (const auto& [id, entry] : entries_) {
+    const auto started = entry.lease.started_wall;
+    if (!held.oldest_job_start || started < *held.oldest_job_start) held.oldest_job_start = started;
+  }
+  return held;
+}
+
+}  // namespace buildwarden::jobs

@@ -1,0 +1,92 @@
+// The leases: which jobs run, since when, and until when. A fact that other rooms rely on, so it knows none of them.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "daemon/jobs/processes.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/jobs.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::jobs {
+
+// All of them outlive the registry.
+struct RegistryPorts {
+  const Clock& clock;
+  ports::Journal& journal;
+  ports::LeaseStore& store;
+  ports::Handout& handout;
+};
+
+// On the loop's thread alone. Every change is saved before the call returns; a save that fails is an event, and the
+// lease counts all the same.
+class Registry final : public ports::JobViews, public ports::InUse {
+ public:
+  Registry(boost::asio::any_io_executor executor, RegistryPorts ports, Processes processes = Processes{});
+  ~Registry() override;
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+
+  // Takes over the leases of this boot; those whose process has ended are ended. Once, before anything else.
+  void restore();
+
+  // Begins a sweep every few seconds, until stop(). Both return at once.
+  void start();
+  void stop();
+  // One turn: ends the leases whose process is gone (or is another one by now), and those without a process whose time
+  // is over. A process that cannot be looked at counts as alive.
+  void sweep();
+  // The same for one of them; nothing when it is not known.
+  void end_if_over(const std::string& id);
+
+  [[nodiscard]] const ports::Lease* find(const std::string& id) const;
+  [[nodiscard]] bool is_full() const;
+  // Adds or replaces by id, and watches its process.
+  void put(ports::Lease lease);
+  // `rule`: "ended", "pid_ended", "expired". Nothing when it is not known.
+  void end(const std::string& id, std::string_view rule, const std::string& reason);
+  [[nodiscard]] const Processes& processes() const { return processes_; }
+  [[nodiscard]] std::vector<ports::Lease> leases() const;
+
+  void count_admitted() { ++admitted_; }
+  void count_refused() { ++refused_; }
+
+  [[nodiscard]] ports::JobsView jobs_view() const override;
+  // The start of the oldest job.
+  [[nodiscard]] ports::Holdings now() const override;
+
+ private:
+  class Watch;
+  struct Entry {
+    ports::Lease lease;
+    std::unique_ptr<Watch> watch;  // none without a pid, or where the kernel has no pidfd: then the sweep finds it
+  };
+
+  boost::asio::awaitable<void> keep_sweeping();
+  [[nodiscard]] std::unique_ptr<Watch> watch(const ports::Lease& lease);
+  [[nodiscard]] std::optional<std::string> why_over(const ports::Lease& lease, std::string& rule) const;
+  void save();
+
+  boost::asio::any_io_executor executor_;
+  RegistryPorts ports_;
+  Processes processes_;
+  std::map<std::string, Entry> entries_;
+  std::uint64_t admitted_ = 0;
+  std::uint64_t refused_ = 0;
+  boost::asio::steady_timer timer_;
+  boost::asio::cancellation_signal ending_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden::jobs

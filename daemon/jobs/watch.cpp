@@ -1,0 +1,21 @@
+#include "daemon/jobs/watch.h"
+
+#include <memory>
+#include <utility>
+
+namespace buildwarden::jobs {
+namespace asio = boost::asio;
+
+Registry::Watch::Watch(const asio::any_io_executor& executor, int pidfd, std::function<void()> ended)
+    : descriptor_(executor, pidfd), ended_(std::make_shared<std::function<void()>>(std::move(ended))) {
+  descriptor_.async_wait(asio::posix::descriptor_base::wait_read,
+                         [weak = std::weak_ptr(ended_)](const boost::system::error_code& error) {
+                           const auto listener = weak.lock();
+                           if (!error && listener) (*listener)();
+                         });
+}
+
+// The closing of the descriptor cancels the wait; its handler then finds nobody to tell.
+Registry::Watch::~Watch() = default;
+
+}  // namespace buildwarden::jobs

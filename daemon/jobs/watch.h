@@ -1,0 +1,26 @@
+// Tells when a process ends.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+
+#include "daemon/jobs/registry.h"
+
+namespace buildwarden::jobs {
+
+// Owns the pidfd. Destroyed: it tells nothing any more, even if the process has just ended.
+class Registry::Watch {
+ public:
+  // `ended` is called on the executor, once at most.
+  Watch(const boost::asio::any_io_executor& executor, int pidfd, std::function<void()> ended);
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  boost::asio::posix::stream_descriptor descriptor_;
+  std::shared_ptr<std::function<void()>> ended_;
+};
+
+}  // namespace buildwarden::jobs

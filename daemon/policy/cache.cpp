@@ -1,0 +1,50 @@
+#include <algorithm>
+#include <tuple>
+
+#include "daemon/policy/candidate.h"
+
+namespace buildwarden::policy {
+namespace {
+
+// A prune can only be told an age: the one that spares what is too young, in grace, or used since the oldest job start.
+Duration age_for(const EvictionRules& rules, Now now) {
+  auto age = std::max({rules.age, rules.grace, Duration{0}});
+  // One more than the job's age: what was used in the very millisecond of its start stays.
+  if (rules.oldest_job_start) age = std::max(age, now.wall - *rules.oldest_job_start + Duration{1});
+  return age;
+}
+
+bool may_go(const CacheRecord& record, Duration age, Now now) {
+  return !record.in_use && !record.shared && std::max(now.wall - record.last_used, Duration{0}) >= age;
+}
+
+}  // namespace
+
+std::vector<CacheStep> cache_steps(std::vector<CacheRecord> records, Bytes chunk, const EvictionRules& rules, Now now) {
+  if (rules.oldest_job_start && *rules.oldest_job_start > now.wall) return {};
+  const auto age = age_for(rules, now);
+  Bytes left = 0;
+  for (const auto& record : records) left += record.shared ? 0 : record.size;
+  std::erase_if(records, [&](const CacheRecord& record) { return !may_go(record, age, now); });
+  std::sort(records.begin(), records.end(), [](const CacheRecord& one, const CacheRecord& other) {
+    return std::tie(one.last_used, one.id) < std::tie(other.last_used, other.id);
+  });
+
+  std::vector<CacheStep> steps;
+  CacheStep step;
+  for (const auto& record : records) {
+    left -= record.size;
+    step.unused_for = age;
+    step.keep = left;
+    step.frees += record.size;
+    step.records += 1;
+    step.newest = record.last_used;
+    if (step.frees < std::max<Bytes>(chunk, 1)) continue;
+    steps.push_back(step);
+    step = CacheStep{};
+  }
+  if (step.frees > 0) steps.push_back(step);
+  return steps;
+}
+
+}  // namespace buildwarden::policy

@@ -1,0 +1,50 @@
+#include "daemon/policy/ladder.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace buildwarden::policy {
+namespace {
+
+// A builder that a job made may be idle for hours before its next build.
+constexpr Duration kOrphanAge = std::chrono::hours{4};
+
+bool is_critical(Level level) { return level == Level::kCritical || level == Level::kExhausted; }
+
+RungTurn turn(const LadderRequest& request, RungId rung, int pass) {
+  const auto age = pass == 1 ? std::max(request.keep_used_within, request.grace) : request.grace;
+  RungTurn result{.rung = rung, .pass = pass, .age = age};
+  // Bounded by its share and not by the age: what is older has already gone with rung 4.
+  if (rung == RungId::kBuildCacheShare) result.age = request.grace;
+  if (rung == RungId::kOrphans) result.age = std::max(kOrphanAge, age);
+  result.engine_cache = request.builder_prune || is_critical(request.level);
+  return result;
+}
+
+}  // namespace
+
+std::vector<RungTurn> climb(const LadderRequest& request) {
+  using enum RungId;
+  if (request.level == Level::kUnknown) return {};
+  std::vector<RungTurn> turns;
+  const auto last = request.only_gentle ? kDanglingImages : kOrphans;
+  for (const auto rung : {kLeftovers, kContainers, kDanglingImages, kBuildCache, kImages, kBuildCacheShare, kOrphans}) {
+    if (rung <= last) turns.push_back(turn(request, rung, 1));
+  }
+  if (!is_critical(request.level)) return turns;
+  for (const auto rung : {kContainers, kDanglingImages, kBuildCache, kImages, kBuildCacheShare, kOrphans}) {
+    if (rung <= last) turns.push_back(turn(request, rung, 2));
+  }
+  if (request.only_gentle) return turns;
+  if (request.purge_builds) turns.push_back(turn(request, kCheckouts, 2));
+  turns.push_back(turn(request, kLastResort, 2));
+  turns.back().terminate = request.terminate_instance;
+  return turns;
+}
+
+bool reached(const Goal& goal, const Reading& reading) {
+  if (reading.free < goal.free) return false;
+  return reading.total_inodes == 0 || reading.free_inodes >= goal.free_inodes;
+}
+
+}  // namespace buildwarden::policy

@@ -1,0 +1,144 @@
+#include "daemon/rooms.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+#include "common/atomic_file.h"
+#include "common/format.h"
+#include "common/log.h"
+#include "daemon/identity.h"
+
+namespace buildwarden {
+namespace {
+
+// Two: an image list that is being parsed does not keep a small file waiting.
+constexpr std::size_t kWorkers = 2;
+
+std::optional<gid_t> group_or_root(Result<gid_t> group, std::string_view what) {
+  if (group) return *group;
+  log_warning(format("{}: {}; only root may use it until then", what, group.error().message()));
+  return std::nullopt;
+}
+
+// A machine whose agent is installed but whose parameters are not written yet must not act on defaults.
+bool are_wishes_unknown(const Settings& settings) {
+  return is_unit_installed(settings.agent.unit) && ::access(settings.paths.cfn_env.c_str(), F_OK) != 0;
+}
+
+builders::ReconcilerSettings reconciler_settings(const Settings& settings, std::optional<gid_t> agent) {
+  builders::ReconcilerSettings result;
+  result.builders = settings.builders;
+  result.paths = settings.paths;
+  result.agent_group = agent.value_or(0);
+  result.userns_remap = settings.engine.userns_remap;
+  result.dry_run = settings.dry_run;
+  return result;
+}
+
+std::string data_root_of(const ports::EngineState& engine, const Settings& settings) {
+  const auto status = engine.status();
+  return status.identity.root_dir.empty() ? settings.engine.data_root : status.identity.root_dir;
+}
+
+}  // namespace
+
+ports::Holdings AllInUse::now() const {
+  auto all = jobs_.now();
+  auto more = builders_.now();
+  all.image_references.merge(more.image_references);
+  all.container_names.merge(more.container_names);
+  if (more.oldest_job_start && (!all.oldest_job_start || *more.oldest_job_start < *all.oldest_job_start)) {
+    all.oldest_job_start = more.oldest_job_start;
+  }
+  return all;
+}
+
+Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
+    : loop(on),
+      loaded(std::move(from)),
+      agent(group_or_root(agent_group(settings.agent), "the builders' sockets")),
+      api_group(group_or_root(socket_group(settings.listen, settings.agent), "the API's socket")),
+      journal(clock),
+      workers(kWorkers),
+      engine(settings.engine, {workers, clock, journal}),
+      ledger_store(settings.paths.state, clock, journal),
+      lease_store({settings.paths.run}, clock, journal),
+      handout(settings.builders, settings.paths),
+      registry(loop.get_executor(), {clock, journal, lease_store, handout}),
+      ledger(clock, ledger_store, journal),
+      feed({ledger, engine, engine, clock}),
+      reconciler(loop.get_executor(), reconciler_settings(settings, agent),
+                 {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers}),
+      in_use(registry, reconciler),
+      sampler(disk::stat_path, "/proc/self/mountinfo", {}),
+      gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),
+      dangling_images({engine, engine, engine, in_use, ledger, clock}),
+      build_cache({engine, engine, in_use, settings, clock, [this] { return watch.clock_is_steady(); }}),
+      unused_images({engine, engine, engine, in_use, ledger, clock}),
+      reclaimer({settings,
+                 clock,
+                 journal,
+                 in_use,
+                 gauges,
+                 {&dangling_images, &build_cache, &unused_images},
+                 {},
+                 [this] { return are_wishes_unknown(settings); }}),
+      users({engine, engine, clock}),
+      views({gauges, reclaimer, users, ledger}),
+      watch({settings, clock, journal, gauges, reclaimer, users}),
+      desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer}),
+      metrics({&views, &reconciler, &registry, &engine, &journal}, BUILDWARDEN_VERSION),
+      probe(loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); }),
+      api(loop.get_executor(), api_context()),
+      active_timer_(loop) {
+  listen_to_engine();
+}
+
+void Daemon::Rooms::listen_to_engine() {
+  engine.on_event([this](const ports::EngineEvent& event) { feed.on_event(event); });
+  engine.on_connected(
+      [this](const ports::EngineIdentity& identity, std::optional<Duration> gap) { feed.on_connected(identity, gap); });
+  engine.on_lost([this](const std::string&) { feed.on_lost(); });
+}
+
+std::vector<ports::NotReady> Daemon::Rooms::not_ready() const {
+  std::vector<ports::NotReady> missing;
+  const auto status = engine.status();
+  if (!status.up) missing.push_back({"engine", status.reason});
+  for (const auto& filesystem : views.disk_view().filesystems) {
+    if (!filesystem.error.empty()) missing.push_back({"disk " + filesystem.mount, filesystem.error});
+  }
+  for (auto& part : reconciler.not_ready()) missing.push_back(std::move(part));
+  return missing;
+}
+
+api::ApiContext Daemon::Rooms::api_context() {
+  api::ApiContext context;
+  context.clock = &clock;
+  context.readiness = [this] { return not_ready(); };
+  context.config_json = [this] { return config::describe_json(loaded); };
+  context.metrics_text = [this] { return metrics.text(); };
+  context.engine = &engine;
+  context.disk = &views;
+  context.builders = &reconciler;
+  context.jobs = &registry;
+  context.desk = &desk;
+  context.space = &reclaimer;
+  context.events = &journal;
+  context.subscribe = [this](std::function<void()> listener) {
+    return journal.subscribe([listener = std::move(listener)](const ports::RecordedEvent&) { listener(); });
+  };
+  context.agent_group = api_group;
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) == 0) context.host_name = name.data();
+  context.allowed_hosts = settings.listen.allowed_hosts;
+  context.version = BUILDWARDEN_VERSION;
+  context.dry_run = settings.dry_run;
+  return context;
+}
+
+}  // namespace buildwarden

@@ -1,0 +1,102 @@
+// All rooms and what connects them, in the order in which they are made: facts, then the reclaimer, then those who act.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <optional>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "daemon/api/api.h"
+#include "daemon/builders/handout.h"
+#include "daemon/builders/reconciler.h"
+#include "daemon/daemon.h"
+#include "daemon/disk/engine_build_cache.h"
+#include "daemon/disk/gauges.h"
+#include "daemon/disk/image_rungs.h"
+#include "daemon/disk/ledger.h"
+#include "daemon/disk/ledger_feed.h"
+#include "daemon/disk/reclaimer.h"
+#include "daemon/disk/sampler.h"
+#include "daemon/disk/users.h"
+#include "daemon/disk/views.h"
+#include "daemon/disk/watch.h"
+#include "daemon/engine/engine.h"
+#include "daemon/jobs/desk.h"
+#include "daemon/jobs/registry.h"
+#include "daemon/state/lease_file.h"
+#include "daemon/state/ledger_store.h"
+#include "daemon/telemetry/event_log.h"
+#include "daemon/telemetry/loop_probe.h"
+#include "daemon/telemetry/metrics.h"
+
+namespace buildwarden {
+
+// What jobs and builders hold, as one: whoever deletes asks this.
+class AllInUse final : public ports::InUse {
+ public:
+  AllInUse(const ports::InUse& jobs, const ports::InUse& builders) : jobs_(jobs), builders_(builders) {}
+  [[nodiscard]] ports::Holdings now() const override;
+
+ private:
+  const ports::InUse& jobs_;
+  const ports::InUse& builders_;
+};
+
+struct Daemon::Rooms {
+  Rooms(boost::asio::io_context& on, config::Loaded from);
+
+  boost::asio::io_context& loop;
+  config::Loaded loaded;
+  const Settings& settings = loaded.settings;
+  std::optional<gid_t> agent;  // the group of the builders' sockets; root's alone without it
+  std::optional<gid_t> api_group;
+
+  SystemClock clock;
+  telemetry::EventLog journal;
+  WorkerPool workers;
+  engine::Engine engine;
+  state::SqliteLedgerStore ledger_store;
+  state::LeaseFile lease_store;
+
+  builders::Handout handout;
+  jobs::Registry registry;
+  disk::Ledger ledger;
+  disk::LedgerFeed feed;
+  builders::Reconciler reconciler;
+  AllInUse in_use;
+
+  disk::Sampler sampler;
+  disk::Gauges gauges;
+  disk::DanglingImages dangling_images;
+  disk::EngineBuildCache build_cache;
+  disk::UnusedImages unused_images;
+  disk::Reclaimer reclaimer;
+  disk::DiskUsers users;
+  disk::Views views;
+  disk::Watch watch;
+
+  jobs::Desk desk;
+  telemetry::Metrics metrics;
+  telemetry::LoopProbe probe;
+  api::Api api;
+
+  Result<void> open();
+  void run();
+  boost::asio::awaitable<void> end();
+  [[nodiscard]] std::vector<ports::NotReady> not_ready() const;
+  // `active` exists while the daemon is ready and not in dry run; units of the stack stand down by it.
+  boost::asio::awaitable<void> keep_active_file();
+
+ private:
+  void listen_to_engine();
+  void update_active_file();
+  [[nodiscard]] api::ApiContext api_context();
+
+  boost::asio::steady_timer active_timer_;
+  std::optional<bool> active_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden

@@ -1,0 +1,93 @@
+#include "daemon/serve.h"
+
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <cstdlib>
+
+#include "common/format.h"
+#include "common/log.h"
+#include "common/sd_notify.h"
+#include "daemon/daemon.h"
+
+namespace buildwarden {
+namespace asio = boost::asio;
+
+namespace {
+
+// systemd's TimeoutStopSec is longer. Coroutines that still run then cannot be taken apart safely, so the process ends
+// without it: all state on disk is whole at any instant.
+constexpr Duration kStopDeadline = std::chrono::milliseconds{4500};
+
+LogLevel level_of(const std::string& name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "warning") return LogLevel::kWarning;
+  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
+
+LogFormat format_of(const std::string& name) {
+  if (name == "text") return LogFormat::kText;
+  return name == "journald" ? LogFormat::kJournald : LogFormat::kAuto;
+}
+
+void notify(const std::string& state) {
+  const auto sent = sd_notify(state);
+  if (!sent) log_warning(sent.error().message());
+}
+
+void end_hard_when_late(asio::steady_timer& timer) {
+  timer.expires_after(kStopDeadline);
+  timer.async_wait([](const boost::system::error_code& error) {
+    if (error) return;
+    log_error("the stop took too long; ending now");
+    std::_Exit(EXIT_FAILURE);
+  });
+}
+
+asio::awaitable<void> stop_on_signal(Daemon* daemon, asio::steady_timer* deadline) {
+  const auto executor = co_await asio::this_coro::executor;
+  asio::signal_set signals(executor, SIGTERM, SIGINT);
+  auto token = asio::as_tuple(asio::use_awaitable);
+  const auto [error, number] = co_await signals.async_wait(token);
+  if (error) co_return;
+  log_info(format("stopping on {}", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+  notify("STOPPING=1");
+  end_hard_when_late(*deadline);
+  co_await daemon->stop();
+  deadline->cancel();
+}
+
+}  // namespace
+
+int serve(const config::LoadRequest& request) {
+  auto loaded = config::load(request);
+  if (!loaded) {
+    log_error(format("the configuration is refused:\n{}", loaded.error().message()));
+    return EXIT_FAILURE;
+  }
+  configure_log(level_of(loaded->settings.log.level), format_of(loaded->settings.log.format));
+  for (const auto& warning : loaded->warnings) log_warning(warning);
+  std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for these arguments
+
+  asio::io_context loop(1);
+  asio::steady_timer deadline(loop);
+  Daemon daemon(loop, *std::move(loaded));
+  if (const auto started = daemon.start(); !started) {
+    log_error(started.error().message());
+    return EXIT_FAILURE;
+  }
+  notify(format("READY=1\nSTATUS=answering on {}", daemon.socket_path()));
+  asio::co_spawn(loop, stop_on_signal(&daemon, &deadline), asio::detached);
+  loop.run();
+  log_info("stopped");
+  return EXIT_SUCCESS;
+}
+
+}  // namespace buildwarden

@@ -1,0 +1,12 @@
+// The process around the Daemon: configuration, log, signals, exit code.
+#pragma once
+
+#include "config/load.h"
+
+namespace buildwarden {
+
+// Runs until SIGTERM or SIGINT. 0: stopped as asked; 1: the configuration is refused (all mistakes on stderr), a socket
+// cannot be opened, or the stop took longer than it may.
+int serve(const config::LoadRequest& request);
+
+}  // namespace buildwarden

@@ -1,0 +1,64 @@
+#include "daemon/state/lease_file.h"
+
+#include <utility>
+
+#include "common/atomic_file.h"
+#include "common/format.h"
+#include "daemon/state/lease_json.h"
+#include "daemon/state/set_aside.h"
+
+namespace buildwarden::state {
+namespace {
+
+constexpr mode_t kMode = 0600;
+
+Result<std::string> read_boot_id(const std::string& path) {
+  auto text = read_file(path, kKiB);
+  if (!text) return text;
+  while (!text->empty() && (text->back() == '\n' || text->back() == ' ')) text->pop_back();
+  if (text->empty()) return Error(Errc::kInvalid, format("{} is empty", path));
+  return text;
+}
+
+ports::Event unreadable_event(const Error& error) {
+  ports::Event event;
+  event.kind = "state.unreadable";
+  event.severity = ports::Severity::kError;
+  event.rule = "unreadable";
+  event.reason = format("The leases of earlier jobs are not known: {}.", error.message());
+  return event;
+}
+
+}  // namespace
+
+LeaseFile::LeaseFile(Places places, const Clock& clock, ports::Journal& journal)
+    : places_(std::move(places)), clock_(clock), journal_(journal) {}
+
+std::vector<ports::Lease> LeaseFile::load_leases() {
+  const auto text = read_file(path());
+  if (!text && text.error().code() == Errc::kNotFound) return {};
+  if (!text) {
+    journal_.record(unreadable_event(text.error()));
+    return {};
+  }
+  auto document = read_leases(*text);
+  if (!document) return give_up(document.error().message());
+  const auto boot_id = read_boot_id(places_.boot_id);
+  if (!boot_id) return give_up(format("this boot is not known: {}", boot_id.error().message()));
+  if (document->boot_id != *boot_id) return give_up(format("it is of another boot, {}", document->boot_id));
+  return std::move(document->leases);
+}
+
+Result<void> LeaseFile::save_leases(const std::vector<ports::Lease>& leases) {
+  auto boot_id = read_boot_id(places_.boot_id);
+  if (!boot_id) return std::move(boot_id).error();
+  if (auto made = make_folders(places_.folder); !made) return made;
+  return write_file_atomically(path(), write_leases(LeaseDocument{*std::move(boot_id), leases}), kMode);
+}
+
+std::vector<ports::Lease> LeaseFile::give_up(const std::string& why) {
+  journal_.record(set_aside_event(path(), why, set_aside(path(), clock_.now().wall)));
+  return {};
+}
+
+}  // namespace buildwarden::state

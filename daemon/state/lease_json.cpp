@@ -1,0 +1,94 @@
+#include "daemon/state/lease_json.h"
+
+#include <boost/json.hpp>
+#include <exception>
+#include <utility>
+
+#include "common/format.h"
+
+namespace buildwarden::state {
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::int64_t kVersion = 1;
+
+json::object object_of(const ports::Lease& lease) {
+  json::array builders;
+  for (const auto& builder : lease.builders) builders.emplace_back(builder);
+  json::object object;
+  object["id"] = lease.id;
+  object["agent"] = lease.agent;
+  object["pipeline"] = lease.pipeline;
+  object["checkout_path"] = lease.checkout_path;
+  object["uid"] = std::int64_t{lease.uid};
+  object["pid"] = std::int64_t{lease.pid};
+  object["pid_started"] = lease.pid_started;
+  object["builders"] = std::move(builders);
+  object["need_bytes"] = lease.need_bytes;
+  object["free_at_start"] = lease.free_at_start;
+  object["started_wall_ms"] = std::int64_t{lease.started_wall.time_since_epoch().count()};
+  object["started_boot_ms"] = std::int64_t{lease.started.time_since_epoch().count()};
+  object["expires_boot_ms"] = std::int64_t{lease.expires.time_since_epoch().count()};
+  return object;
+}
+
+std::string text_at(const json::object& object, const char* key) { return json::value_to<std::string>(object.at(key)); }
+
+template <class Number>
+Number number_at(const json::object& object, const char* key) {
+  return object.at(key).to_number<Number>();
+}
+
+ports::Lease lease_of(const json::object& object) {
+  ports::Lease lease;
+  lease.id = text_at(object, "id");
+  lease.agent = text_at(object, "agent");
+  lease.pipeline = text_at(object, "pipeline");
+  lease.checkout_path = text_at(object, "checkout_path");
+  lease.uid = number_at<uid_t>(object, "uid");
+  lease.pid = number_at<pid_t>(object, "pid");
+  lease.pid_started = number_at<std::uint64_t>(object, "pid_started");
+  lease.builders = json::value_to<std::vector<std::string>>(object.at("builders"));
+  lease.need_bytes = number_at<Bytes>(object, "need_bytes");
+  lease.free_at_start = number_at<Bytes>(object, "free_at_start");
+  lease.started_wall = WallTime{Duration{number_at<std::int64_t>(object, "started_wall_ms")}};
+  lease.started = BootTime{Duration{number_at<std::int64_t>(object, "started_boot_ms")}};
+  lease.expires = BootTime{Duration{number_at<std::int64_t>(object, "expires_boot_ms")}};
+  return lease;
+}
+
+// Throws what Boost.JSON throws for a missing key or a wrong type.
+Result<LeaseDocument> document_of(const json::object& object) {
+  const auto version = number_at<std::int64_t>(object, "version");
+  if (version != kVersion) return Error(Errc::kInvalid, format("version {} is not {}", version, kVersion));
+  LeaseDocument document;
+  document.boot_id = text_at(object, "boot_id");
+  for (const auto& lease : object.at("leases").as_array()) document.leases.push_back(lease_of(lease.as_object()));
+  return document;
+}
+
+}  // namespace
+
+std::string write_leases(const LeaseDocument& document) {
+  json::array leases;
+  for (const auto& lease : document.leases) leases.push_back(object_of(lease));
+  json::object object;
+  object["version"] = kVersion;
+  object["boot_id"] = document.boot_id;
+  object["leases"] = std::move(leases);
+  return json::serialize(object);
+}
+
+Result<LeaseDocument> read_leases(std::string_view text) {
+  try {
+    json::error_code failure;
+    const auto value = json::parse(json::string_view(text.data(), text.size()), failure);
+    if (failure) return Error(Errc::kInvalid, format("not JSON: {}", failure.message()));
+    return document_of(value.as_object());
+  } catch (const std::exception& error) {
+    return Error(Errc::kInvalid, format("not a lease document: {}", error.what()));
+  }
+}
+
+}  // namespace buildwarden::state

@@ -1,0 +1,28 @@
+#include "daemon/state/set_aside.h"
+
+#include <cerrno>
+#include <cstdio>
+
+#include "common/format.h"
+
+namespace buildwarden::state {
+
+Result<std::string> set_aside(const std::string& path, WallTime now) {
+  auto beside = format("{}.damaged-{}", path, format_rfc3339(now));
+  if (std::rename(path.c_str(), beside.c_str()) != 0) return Error::from_errno(errno, format("set {} aside", path));
+  return beside;
+}
+
+ports::Event set_aside_event(const std::string& path, const std::string& why, const Result<std::string>& moved) {
+  ports::Event event;
+  event.kind = "state.set_aside";
+  event.severity = ports::Severity::kWarning;
+  event.rule = "unusable";
+  event.reason = format("{} cannot be used ({}) and is begun anew; {}.", path, why,
+                        moved ? format("it is kept as {}", *moved) : moved.error().message());
+  event.fields.emplace_back("path", path);
+  if (moved) event.fields.emplace_back("kept_as", *moved);
+  return event;
+}
+
+}  // namespace buildwarden::state

@@ -1,0 +1,18 @@
+// Files that cannot be used are kept for whoever wants to know why, beside where they were.
+#pragma once
+
+#include <string>
+
+#include "common/result.h"
+#include "common/time.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::state {
+
+// Renames `path` to "<path>.damaged-<time>" and returns the new name.
+Result<std::string> set_aside(const std::string& path, WallTime now);
+
+// "state.set_aside": what was wrong with the file, and where it is now.
+ports::Event set_aside_event(const std::string& path, const std::string& why, const Result<std::string>& moved);
+
+}  // namespace buildwarden::state

@@ -1,0 +1,61 @@
+// The journal: the last events in memory, each also a line of the log, counted by kind, and offered to followers.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::telemetry {
+
+inline constexpr std::size_t kJournalCapacity = 1000;
+
+// Kinds beyond these many count as "other": a label of a metric must stay bounded whatever a room writes.
+inline constexpr std::size_t kMostKinds = 64;
+
+// For the loop's thread alone; `clock` outlives it.
+class EventLog final : public ports::Journal, public ports::EventSource {
+ public:
+  // Told of each event right after it was kept, on the loop, in order. It may record events itself.
+  using Listener = std::function<void(const ports::RecordedEvent&)>;
+
+  explicit EventLog(const Clock& clock, std::size_t capacity = kJournalCapacity);
+
+  void record(ports::Event event) override;
+  [[nodiscard]] std::vector<ports::RecordedEvent> since(std::uint64_t after, std::size_t most) const override;
+  [[nodiscard]] std::uint64_t last_id() const override { return last_id_; }
+
+  // Follows until the returned handle is destroyed; the handle may outlive the log.
+  [[nodiscard]] std::shared_ptr<void> subscribe(Listener listener);
+
+  // Events since the start, by kind.
+  [[nodiscard]] const std::map<std::string, std::uint64_t>& counts() const { return counts_; }
+
+ private:
+  struct Follower {
+    Listener listener;
+    bool gone = false;
+  };
+  void count(const std::string& kind);
+  void tell(const ports::RecordedEvent& recorded);
+
+  const Clock& clock_;
+  std::size_t capacity_;
+  std::deque<ports::RecordedEvent> ring_;  // ids without gaps
+  std::uint64_t last_id_ = 0;
+  std::map<std::string, std::uint64_t> counts_;
+  std::list<std::shared_ptr<Follower>> followers_;
+};
+
+// "kind rule: reason {k=v k2="v w"}" on one line: control characters are written as \xNN, since reasons quote what
+// others sent.
+std::string journal_line(const ports::Event& event);
+
+}  // namespace buildwarden::telemetry

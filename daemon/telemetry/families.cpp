@@ -1,0 +1,161 @@
+#include "daemon/telemetry/families.h"
+
+#include <array>
+#include <chrono>
+#include <initializer_list>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "daemon/telemetry/event_kinds.h"
+
+namespace buildwarden::telemetry {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+MetricFamily family(std::string name, std::string help, MetricType type) {
+  MetricFamily made;
+  made.name = "buildwarden_" + std::move(name);
+  made.help = std::move(help);
+  made.type = type;
+  return made;
+}
+
+MetricFamily gauges(std::string name, std::string help) {
+  return family(std::move(name), std::move(help), MetricType::Gauge);
+}
+
+MetricFamily counters(std::string name, std::string help) {
+  return family(std::move(name), std::move(help), MetricType::Counter);
+}
+
+template <class Number>
+void add(MetricFamily& to, Labels labels, Number value) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  if (to.type == MetricType::Counter) {
+    metric.counter.value = static_cast<double>(value);
+  } else {
+    metric.gauge.value = static_cast<double>(value);
+  }
+  to.metric.push_back(std::move(metric));
+}
+
+// A family without series is left out: the text format has no use for its header.
+void keep(Families& families, std::initializer_list<MetricFamily*> made) {
+  for (auto* one : made) {
+    if (!one->metric.empty()) families.push_back(std::move(*one));
+  }
+}
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+constexpr std::array kLevels = {policy::Level::kOk, policy::Level::kLow, policy::Level::kCritical,
+                                policy::Level::kExhausted, policy::Level::kUnknown};
+
+// Free space and what is derived from it, only of a reading that is good now: a stale number looks like a good one.
+void add_space(Families& families, const ports::DiskView& view) {
+  auto size = gauges("disk_size_bytes", "Size of the filesystem in bytes.");
+  auto free = gauges("disk_free_bytes", "Bytes that an unprivileged writer may still have on the filesystem.");
+  auto inodes = gauges("disk_free_inodes", "Inodes that are free; absent on a filesystem without a limit of them.");
+  auto rate =
+      gauges("disk_fill_bytes_per_second", "How fast the filesystem fills, in bytes a second; below 0: empties.");
+  auto until = gauges("disk_seconds_to_critical", "Seconds until free space is critical at this rate; +Inf: never.");
+  for (const auto& disk : view.filesystems) {
+    if (!disk.reading || !disk.error.empty()) continue;
+    const Labels labels = {{"mount", disk.mount}};
+    add(size, labels, disk.reading->total);
+    add(free, labels, disk.reading->free);
+    if (disk.reading->total_inodes > 0) add(inodes, labels, disk.reading->free_inodes);
+    add(rate, labels, disk.pressure.fill_bytes_per_second);
+    const auto& left = disk.pressure.until_critical;
+    add(until, labels, left ? seconds(*left) : std::numeric_limits<double>::infinity());
+  }
+  keep(families, {&size, &free, &inodes, &rate, &until});
+}
+
+void add_levels(Families& families, const ports::DiskView& view) {
+  auto level = gauges("disk_level", "1 for the level that the filesystem is at, 0 for the others.");
+  auto ballast = gauges("disk_ballast_bytes", "Bytes held in reserve on the filesystem, given back when it is full.");
+  for (const auto& disk : view.filesystems) {
+    for (const auto one : kLevels) {
+      add(level, {{"mount", disk.mount}, {"level", std::string(to_string(one))}}, disk.pressure.level == one ? 1 : 0);
+    }
+    add(ballast, {{"mount", disk.mount}}, disk.ballast);
+  }
+  keep(families, {&level, &ballast});
+}
+
+void add_sensors(Families& families, const ports::DiskView& view) {
+  auto good = gauges("sensor_success", "Whether the sensor's last reading was good.");
+  auto took = gauges("sensor_duration_seconds", "How long the sensor's last reading took, in seconds.");
+  auto last = gauges("sensor_last_success_timestamp_seconds", "When the sensor last read well, in seconds since 1970.");
+  auto readings = counters("sensor_readings_total", "Readings of the sensor, failed ones included.");
+  auto failures = counters("sensor_failures_total", "Readings of the sensor that failed.");
+  for (const auto& disk : view.filesystems) {
+    const Labels labels = {{"sensor", "disk"}, {"target", disk.mount}};
+    add(good, labels, disk.reading && disk.error.empty() ? 1 : 0);
+    add(took, labels, seconds(disk.last_duration));
+    if (disk.reading) add(last, labels, seconds(disk.reading->at.wall.time_since_epoch()));
+    add(readings, labels, disk.readings);
+    add(failures, labels, disk.failures);
+  }
+  keep(families, {&good, &took, &last, &readings, &failures});
+}
+
+}  // namespace
+
+void add_disk(Families& families, const ports::DiskView& view) {
+  add_space(families, view);
+  add_levels(families, view);
+  add_sensors(families, view);
+  auto reclaiming = gauges("reclaim_running", "Whether space is being made now.");
+  add(reclaiming, {}, view.reclaiming ? 1 : 0);
+  keep(families, {&reclaiming});
+}
+
+void add_builders(Families& families, const ports::BuildersView& view) {
+  auto up = gauges("builder_up", "Whether the builder is warm.");
+  auto heals = counters("builder_heals_total", "Times that the builder was healed, by what was wrong with it.");
+  auto cache = gauges("builder_cache_bytes", "Bytes of the builder's cache; absent until it was asked.");
+  auto leases = gauges("builder_leases", "Jobs that hold the builder.");
+  for (const auto& builder : view.builders) {
+    const Labels labels = {{"builder", builder.name}};
+    add(up, labels, builder.state == policy::BuilderState::kWarm ? 1 : 0);
+    add(leases, labels, builder.leases.size());
+    if (builder.cache_bytes) add(cache, labels, *builder.cache_bytes);
+    auto reasons = builder.heals_by_reason;
+    for (const auto& reason : kHealReasons) reasons.try_emplace(std::string(reason), 0);
+    for (const auto& [reason, times] : reasons) add(heals, {{"builder", builder.name}, {"reason", reason}}, times);
+  }
+  keep(families, {&up, &heals, &cache, &leases});
+}
+
+void add_jobs(Families& families, const ports::JobsView& view) {
+  auto running = gauges("jobs_running", "Jobs that hold a lease.");
+  auto admissions = counters("job_admissions_total", "Jobs that asked to start, by the verdict.");
+  add(running, {}, view.leases.size());
+  add(admissions, {{"verdict", "run"}}, view.admitted);
+  add(admissions, {{"verdict", "refuse"}}, view.refused);
+  keep(families, {&running, &admissions});
+}
+
+void add_engine(Families& families, const ports::EngineStatus& status) {
+  auto up = gauges("engine_up", "Whether the Docker engine answers.");
+  add(up, {}, status.up ? 1 : 0);
+  keep(families, {&up});
+}
+
+void add_events(Families& families, const EventLog& events) {
+  auto total = counters("events_total", "Events in the journal since the start, by kind.");
+  auto kinds = events.counts();
+  for (const auto& kind : kEventKinds) kinds.try_emplace(std::string(kind), 0);
+  for (const auto& [kind, count] : kinds) add(total, {{"kind", kind}}, count);
+  keep(families, {&total});
+}
+
+}  // namespace buildwarden::telemetry

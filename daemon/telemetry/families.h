@@ -1,0 +1,25 @@
+// Views of the rooms as metric families. Values that are not known are left out rather than shown as something else;
+// counters are there from the start, at zero.
+#pragma once
+
+#include <prometheus/metric_family.h>
+
+#include <vector>
+
+#include "daemon/ports/builders.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/jobs.h"
+#include "daemon/telemetry/event_log.h"
+
+namespace buildwarden::telemetry {
+
+using Families = std::vector<prometheus::MetricFamily>;
+
+void add_disk(Families& families, const ports::DiskView& view);
+void add_builders(Families& families, const ports::BuildersView& view);
+void add_jobs(Families& families, const ports::JobsView& view);
+void add_engine(Families& families, const ports::EngineStatus& status);
+void add_events(Families& families, const EventLog& events);
+
+}  // namespace buildwarden::telemetry

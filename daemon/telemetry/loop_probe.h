@@ -1,0 +1,36 @@
+// How late the loop runs its timers: what everything else on it waits for, too.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <functional>
+
+namespace buildwarden::telemetry {
+
+class LoopProbe {
+ public:
+  using Instant = std::chrono::steady_clock::time_point;
+  using Report = std::function<void(std::chrono::duration<double> lateness)>;
+
+  // A stall is seen when it covers an expiry, so stalls much shorter than `period` are sampled, not counted.
+  LoopProbe(boost::asio::any_io_executor executor, Report report,
+            std::chrono::milliseconds period = std::chrono::milliseconds{250});
+
+  // Until stop(). The probe outlives it.
+  boost::asio::awaitable<void> run();
+  void stop();
+
+  // One turn: reports how late `now` is and returns when the next one is due. After a stall of more than a period the
+  // missed ones are not made up for.
+  Instant turn(Instant due, Instant now);
+
+ private:
+  boost::asio::steady_timer timer_;
+  Report report_;
+  std::chrono::milliseconds period_;
+  bool stopped_ = false;
+};
+
+}  // namespace buildwarden::telemetry

@@ -1,0 +1,140 @@
+# shellcheck shell=bash disable=SC2154 # names of common.sh
+# engine.sh - a private Docker engine on a disk of its own, below one folder. Sourced after common.sh and processes.sh.
+#
+# Every name is derived from the folder's (bridge, control group) or lies below it (disk, sockets), so that `down` needs to remember
+# nothing and can clean up after an `up` that died anywhere. The machine's own engine, its docker0 and its packet filter stay
+# untouched: own bridge, own configuration file, no iptables, no forwarding.
+
+folder_hash() { printf '%s' "$1" | sha256sum | cut -c1-8; }
+bridge_of() { printf 'bw%s' "$(folder_hash "$1")"; }
+group_of() { printf '/buildwarden-%s' "$(folder_hash "$1")"; }
+
+# ---- disk
+
+make_disk() {
+  local dir=$1 size=$2
+  mkdir -p "$dir/disk"
+  truncate -s "$size" "$dir/disk.img"
+  mkfs.ext4 -qF "$dir/disk.img"
+  mount -o loop "$dir/disk.img" "$dir/disk"
+}
+
+# Mount points below DIR, the last mounted first.
+mounts_below() {
+  local dir=$1
+  awk -v below="$dir/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | tac | while read -r point; do
+    printf '%b\n' "$point"  # mountinfo writes a blank as \040
+  done
+}
+
+unmount_below() {
+  local dir=$1 point
+  while read -r point; do
+    umount "$point" 2>/dev/null || true
+  done < <(mounts_below "$dir")
+  [[ -z $(mounts_below "$dir") ]]
+}
+
+loop_devices_of() { losetup -n -O NAME -j "$1/disk.img" 2>/dev/null || true; }
+no_loop_device() { [[ -z $(loop_devices_of "$1") ]]; }
+
+detach_loop_devices() {
+  local dir=$1 device
+  while read -r device; do
+    losetup -d "$device" 2>/dev/null || true
+  done < <(loop_devices_of "$dir")
+  wait_for 5 no_loop_device "$dir"
+}
+
+# ---- bridge
+
+# A /24 that no address or route of this machine touches; several sandboxes may stand at once.
+free_network() {
+  local n
+  for n in $(seq 0 255); do
+    if ! { ip -o -4 address show; ip -4 route show table all; } | grep -q "10\.213\.$n\."; then
+      printf '10.213.%s.1/24' "$n"
+      return
+    fi
+  done
+  die "no free network among 10.213.0.0/16"
+}
+
+# With an address: without one, or without a bridge, containers would have no network at all. Under a lock, since two sandboxes that
+# start at once would find the same network free.
+make_bridge() {
+  local bridge=$1 lock
+  exec {lock}<"${BASH_SOURCE[0]}"
+  flock "$lock"
+  ip link add "$bridge" type bridge
+  ip address add "$(free_network)" dev "$bridge"
+  ip link set "$bridge" up
+  exec {lock}<&-
+}
+
+delete_bridge() {
+  local bridge=$1 link
+  [[ -e /sys/class/net/$bridge ]] || return 0
+  for link in /sys/class/net/"$bridge"/brif/*; do    # ends of containers whose network is not quite gone yet
+    if [[ -e $link ]]; then ip link delete "${link##*/}" 2>/dev/null || true; fi
+  done
+  ip link delete "$bridge" 2>/dev/null || true
+  [[ ! -e /sys/class/net/$bridge ]]
+}
+
+# ---- engine
+
+engine_answers() { [[ $(curl -s --max-time 2 --unix-socket "$1/docker.sock" http://engine/_ping 2>/dev/null) == OK ]]; }
+answers_or_died() { engine_answers "$1" || is_gone "$2"; }
+
+# The pid of DIR's engine, if it lives: the pid file alone may name a process that came later.
+engine_pid() {
+  local dir=$1 pid
+  pid=$(cat "$dir/docker.pid" 2>/dev/null) || return 0
+  if has_argument "$pid" "--data-root=$dir/disk/docker"; then printf '%s' "$pid"; fi
+}
+
+# What the caller holds open (a lock, a test runner's pipe) must not stay open for as long as the engine lives.
+close_inherited() {
+  local fd
+  for fd in /proc/"$BASHPID"/fd/*; do
+    fd=${fd##*/}
+    if ((fd > 2)); then eval "exec $fd>&-"; fi
+  done
+}
+
+# The engine leaves this shell's process group, terminal and descriptors. cgroupfs, not systemd: no units of the machine are made.
+start_engine() {
+  local dir=$1 lab=$2
+  [[ -z $(engine_pid "$dir") ]] || return 0
+  rm -f "$dir/docker.pid"  # of a killed engine: its number may be another process's by now
+  printf '{}\n' > "$dir/daemon.json.engine"
+  (
+    cd /
+    close_inherited
+    PATH=$lab/engine:$PATH exec setsid dockerd \
+      --config-file="$dir/daemon.json.engine" --data-root="$dir/disk/docker" --exec-root="$dir/exec" \
+      --host="unix://$dir/docker.sock" --pidfile="$dir/docker.pid" \
+      --bridge="$(bridge_of "$dir")" --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
+      --userland-proxy=false --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent="$(group_of "$dir")"
+  ) </dev/null >>"$dir/engine.log" 2>&1 &
+  local pid=$!
+  disown "$pid"
+  wait_for 30 answers_or_died "$dir" "$pid" || true
+  engine_answers "$dir" || engine_failed "$dir"
+}
+
+engine_failed() {
+  say "the engine does not answer; the end of its log:"
+  tail -n 20 "$1/engine.log" >&2
+  return 1
+}
+
+# stop_engine DIR SIGNAL: and waits for its end. What it leaves running is the caller's business.
+stop_engine() {
+  local dir=$1 signal=$2 pid
+  pid=$(engine_pid "$dir")
+  [[ -n $pid ]] || return 0
+  kill -s "$signal" "$pid" 2>/dev/null || true
+  wait_for 60 is_gone "$pid" || die "the engine (process $pid) did not end on $signal"
+}

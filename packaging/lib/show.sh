@@ -1,0 +1,179 @@
+# shellcheck shell=bash disable=SC2154 # names of packaging/try
+# show.sh - the main job as a show: one function a step, each tells what happens in numbers and fails with the reason if a claim does
+# not hold. Sourced by packaging/try, which gives $dir, $api_socket and a running daemon.
+
+demo_image_mib=150
+
+# ---- asking
+
+api() { curl -sS --max-time 30 --unix-socket "$api_socket" "http://localhost$1"; }
+ask() { api "$1" | jq -r "$2"; }
+builder_state() { ask /v1/builders '.builders[] | select(.name == "s3") | .state'; }
+builder_is_warm() { [[ $(builder_state 2>/dev/null) == warm ]]; }
+events_of() { ask '/v1/events?since=0' ".events[] | select(.kind == \"$1\") | $2"; }
+free_bytes() { df --output=avail -B1 "$dir/disk" | tail -n 1 | tr -d ' '; }
+engine() { DOCKER_HOST=unix://$dir/docker.sock DOCKER_CONFIG=$dir/root-docker docker "$@"; }
+container_start() { engine inspect -f '{{.Id}} {{.State.StartedAt}}' "$1"; }
+is_running() { [[ $(engine inspect -f '{{.State.Running}}' "$1" 2>/dev/null) == true ]]; }
+
+fail() {
+  printf '\nIt does not hold: %s\n' "$*" >&2
+  exit 1
+}
+
+# ---- jobs: another user, an environment of its own, an empty DOCKER_CONFIG
+
+# job_as GROUPS DOCKER_HOST SCRIPT: SCRIPT as uid 2000 in GROUPS (setpriv's words); output in $dir/job.log.
+job_as() {
+  local groups=$1 host=$2 script=$3 config result=0
+  config=$(mktemp -d "$dir/job.XXXX")
+  chown 2000:2000 "$config"
+  # shellcheck disable=SC2086
+  setpriv --reuid 2000 --regid 2000 $groups env -i PATH="$dir/bin:/usr/local/bin:/usr/bin:/bin" HOME=/nonexistent \
+    DOCKER_CONFIG="$config" DOCKER_HOST="$host" BUILDWARDEN_SOCKET="$api_socket" \
+    bash -euc "$script" > "$dir/job.log" 2>&1 </dev/null || result=$?
+  rm -rf "$config"
+  return "$result"
+}
+
+# A job that is in no group and sees no Docker socket.
+isolated_job() { job_as --clear-groups unix:///nonexistent "$1" || job_failed; }
+
+# A job as the documented recipe needs it: with the engine's socket.
+engine_job() { job_as "--groups $(stat -c %g "$dir/docker.sock")" "unix://$dir/docker.sock" "$1" || job_failed; }
+
+job_failed() {
+  tail -n 20 "$dir/job.log" >&2
+  fail "a job's script failed (above)"
+}
+
+handed_out_build() {
+  isolated_job "eval \"\$(buildwarden job start --id $1 --use s3)\"
+    docker buildx build --progress plain $dir/context
+    buildwarden job end --id $1"
+}
+
+count_cached() { grep -cE '^#[0-9]+ CACHED' "$dir/job.log" || true; }
+
+# ---- what the show needs on the stage
+
+make_context() {
+  mkdir "$dir/context"
+  cp "$(command -v busybox)" "$dir/context/busybox"
+  printf '%s\n' 'FROM scratch' 'COPY busybox /bin/sh' 'RUN echo built > /built' > "$dir/context/Dockerfile"
+  chmod -R a+rX "$dir/context"
+}
+
+# Random bytes, so that no filesystem can make the image smaller than it says.
+make_image() {
+  local work=$dir/image
+  mkdir "$work"
+  cp "$(command -v busybox)" "$work/busybox"
+  head -c "${demo_image_mib}M" /dev/urandom > "$work/data"
+  tar -C "$work" -c . | engine import --change 'CMD ["/busybox","sleep","3600"]' - "$1" > /dev/null
+  rm -rf "$work"
+}
+
+# ---- the steps, in order
+
+show_warm() {
+  heading "1. The builder is warm"
+  timed wait_for 60 builder_is_warm || fail "the builder is not warm after 60 s, but $(builder_state)"
+  good "builder s3" "warm, $took ms after the daemon's first answer"
+  fact "container" "buildwarden_s3, its front buildx_buildkit_s30"
+  is_running buildwarden_s3 || fail "buildwarden_s3 does not run"
+  is_running buildx_buildkit_s30 || fail "the front does not run"
+}
+
+show_handout() {
+  heading "2. A job without Docker: uid 2000, in no group, empty DOCKER_CONFIG, no Docker socket"
+  timed handed_out_build first
+  fact "first build, by the hand-out" "$took ms"
+  timed handed_out_build second
+  [[ $(count_cached) -ge 2 ]] || fail "the second build was not cached"
+  good "the same in another job" "$took ms, $(count_cached) steps cached"
+  timed isolated_job 'buildwarden job start --id third > /dev/null && buildwarden job end --id third'
+  fact "start and end of a job alone" "$took ms, two programs included"
+}
+
+show_recipe() {
+  local before after
+  heading "3. The documented recipe in another job: create, build, rm"
+  before=$(container_start buildwarden_s3)
+  timed engine_job 'docker buildx create --name s3 --driver=docker-container --use --bootstrap'
+  fact "create --bootstrap" "$took ms: attached to the warm builder"
+  timed engine_job "docker buildx create --name s3 --driver=docker-container --use --bootstrap
+    docker buildx build --progress plain $dir/context
+    docker buildx rm s3"
+  [[ $(count_cached) -ge 2 ]] || fail "the recipe's build was not cached"
+  good "create, build and rm" "$took ms, $(count_cached) steps cached"
+  after=$(container_start buildwarden_s3)
+  [[ $before == "$after" ]] || fail "the recipe's rm stopped or removed the builder"
+  good "the builder after its rm" "the same container, never stopped"
+  timed wait_for 15 is_running buildx_buildkit_s30 || fail "the front that rm removed did not come back"
+  fact "the front that rm removed" "back after $took ms"
+}
+
+# Four images: one in use, the others last used in an order that is not the order of their making.
+show_images() {
+  local keep
+  heading "4. Images of earlier jobs, $demo_image_mib MiB each"
+  for image in second:1 third:1 first:1 busy:1; do
+    make_image "$image"
+  done
+  for image in first:1 second:1 third:1; do
+    engine run --rm --network none "$image" /busybox true
+    sleep 1
+  done
+  engine run -d --network none --name holds busy:1 > /dev/null
+  fact "last used, the longest ago first" "first:1, second:1, third:1"
+  fact "in use by a container" "busy:1"
+  keep=$(ask /v1/config '.settings[] | select(.key == "disk.keep_used_within") | "\(.value) (\(.source))"')
+  fact "kept if used within" "$keep"
+  sleep "$keep_used_within"
+  handed_out_build fresh  # the builder's cache is in use by somebody, too
+}
+
+show_reclaim() {
+  local full target freed measured
+  heading "5. A writer fills the disk to below min_free ($min_free_mib MiB)"
+  target=$(ask /v1/disk '.filesystems[0].marks.target_bytes')
+  fact "free before" "$(mib "$(free_bytes)")"
+  fallocate -l $(($(free_bytes) - (min_free_mib - 20) * 1048576)) "$dir/disk/writer"
+  full=$(free_bytes)
+  fact "free when the writer is done" "$(mib "$full"), target $(mib "$target")"
+  timed wait_for 60 reached "$target" || fail "60 s later only $(mib "$(free_bytes)") are free"
+  measured=$(($(free_bytes) - full))
+  good "free again" "$(mib "$(free_bytes)") after $took ms: $(mib $measured) came back, as df shows it"
+  freed=$(events_of reclaim.step .freed_bytes | awk '{ sum += $1 } END { printf "%d", sum }')
+  fact "the journal says" "$(mib "$freed") freed"
+  ((freed > measured * 9 / 10 && freed < measured * 11 / 10)) || fail "the journal's sum is not what df shows"
+  check_images
+}
+
+reached() { (($(free_bytes) >= $1)) && [[ -n $(events_of reclaim.done .kind) ]]; }
+
+has_image() { engine image inspect "$1" > /dev/null 2>&1; }
+
+check_images() {
+  if has_image first:1 || has_image second:1; then fail "what was unused for longest is still there"; fi
+  good "removed, unused for longest" "first:1, second:1"
+  has_image third:1 || fail "third:1 was removed although the target was reached without it"
+  good "kept: the target was reached" "third:1"
+  has_image busy:1 || fail "busy:1 was removed although a container uses it"
+  is_running holds || fail "the container of busy:1 does not run any more"
+  good "kept: in use" "busy:1"
+  has_image moby/buildkit:buildx-stable-1 || fail "the builder's image was removed"
+  good "kept: the builder's" "moby/buildkit:buildx-stable-1"
+}
+
+show_still_warm() {
+  heading "6. The first job's builder is still warm"
+  builder_is_warm || fail "the builder is $(builder_state)"
+  timed handed_out_build last
+  [[ $(count_cached) -ge 2 ]] || fail "the build was not cached"
+  good "the first job's build again" "$took ms, $(count_cached) steps cached"
+  fact "memory of the daemon" "$(awk '/^Pss:/ { printf "%.1f MiB", $2 / 1024 }' "/proc/$daemon_pid/smaps_rollup")"
+  rm -f "$dir/disk/writer"
+  engine rm -f holds > /dev/null
+}

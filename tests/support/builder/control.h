@@ -1,0 +1,42 @@
+// control.h - the calls of BuildKit's Control service that buildctl's commands stand on, and their answers as JSON.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace test_builder {
+
+/// One record of the build cache (moby.buildkit.v1.UsageRecord).
+struct CacheRecord {
+  std::string id;
+  bool in_use = false;
+  bool is_mutable = false;
+  bool shared = false;
+  std::int64_t size = 0;
+  std::int64_t usage_count = 0;
+  std::string created_at;    // RFC 3339
+  std::string last_used_at;  // empty: never
+  std::string description;
+  std::string record_type;
+  std::vector<std::string> parents;
+};
+
+struct PruneRequest {
+  bool all = false;
+  std::int64_t keep_bytes = 0;
+  std::chrono::nanoseconds keep_duration{0};
+  std::vector<std::string> filters;
+};
+
+std::vector<CacheRecord> disk_usage(const std::string& socket_path, const std::vector<std::string>& filters);
+std::vector<CacheRecord> prune(const std::string& socket_path, const PruneRequest& request);
+
+std::string to_json(const CacheRecord& record);
+
+/// The workers with their platforms, as `buildctl debug workers --format '{{json .}}'` prints them.
+std::string workers_json(const std::string& socket_path);
+
+}  // namespace test_builder

@@ -1,0 +1,63 @@
+// Child processes of tests: run to the end with a deadline, or kept and stopped. Each has a process group of its own.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace buildwarden::testing {
+
+struct CommandResult {
+  int exit_code = -1;  // -1: killed by a signal or the deadline
+  std::string out;     // stdout and stderr as they came
+  double seconds = 0;
+};
+
+struct CommandOptions {
+  std::map<std::string, std::string> env;  // on top of ours
+  std::chrono::seconds deadline{120};
+};
+
+// Runs a bash script text. Past the deadline its process group is killed.
+CommandResult run_shell(const std::string& script, const CommandOptions& options = {});
+
+// A process that goes on; its output goes to a file.
+class BackgroundProcess {
+ public:
+  BackgroundProcess(std::vector<std::string> argv, const std::string& log_path,
+                    const std::map<std::string, std::string>& env = {});
+  ~BackgroundProcess();  // SIGKILL to its group, and waits
+  BackgroundProcess(const BackgroundProcess&) = delete;
+  BackgroundProcess& operator=(const BackgroundProcess&) = delete;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  void send(int signal) const;
+  // Its exit code, or -1 when a signal ended it or `deadline` passed first (it is killed then).
+  int wait(std::chrono::milliseconds deadline);
+  [[nodiscard]] bool running();
+
+ private:
+  pid_t pid_ = -1;
+  int status_ = -1;
+  bool reaped_ = false;
+};
+
+// Polls until `condition` holds; false when `deadline` passes first. For states of other processes, which no event
+// tells.
+template <class Condition>
+bool eventually(Condition condition, std::chrono::milliseconds deadline) {
+  const auto end = std::chrono::steady_clock::now() + deadline;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  }
+  return true;
+}
+
+std::string read_text(const std::string& path);
+
+}  // namespace buildwarden::testing

@@ -1,0 +1,70 @@
+// A private engine on a bounded disk with the daemon on it, for one test; everything is taken down with it.
+// From the environment: BUILDWARDEN_SANDBOX (packaging/sandbox), BUILDWARDEN_LAB, BUILDWARDEN_BIN. Without them:
+// skipped.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "tests/support/command.h"
+
+namespace buildwarden::testing {
+
+class DaemonFixture : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // The YAML of the sandbox; `disk` and `more` are appended to the defaults (later keys of `disk` win).
+  struct DaemonOptions {
+    std::string disk =
+        "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 3s, grace: 1s, ballast: 0B";
+    std::string more;  // top-level YAML lines
+    bool dry_run = false;
+  };
+  void start_daemon(const DaemonOptions& options);
+  void start_daemon() { start_daemon(DaemonOptions{}); }
+  // SIGTERM and wait: its exit code.
+  int stop_daemon();
+  [[nodiscard]] BackgroundProcess& daemon() { return *daemon_; }
+
+  // curl on the unix socket; the answer's body. `arguments` are curl's.
+  [[nodiscard]] std::string api(const std::string& path, const std::string& arguments = "") const;
+  [[nodiscard]] int api_status(const std::string& path, const std::string& arguments = "") const;
+  // jq -r on an answer.
+  [[nodiscard]] std::string query(const std::string& path, const std::string& filter) const;
+  [[nodiscard]] bool builder_is_warm() const;
+  void wait_until_warm() const;
+  // Every event of one kind, one JSON object a line.
+  [[nodiscard]] std::string events(const std::string& kind) const;
+
+  // As root with the private engine's DOCKER_HOST.
+  [[nodiscard]] CommandResult engine_shell(const std::string& script) const;
+  // As uid 2000, in no other group, with an empty DOCKER_CONFIG of its own and no Docker socket; $CONTEXT is a build
+  // context that it may read, `buildwarden` is on its PATH. The script's DOCKER_CONFIG is removed afterwards.
+  [[nodiscard]] CommandResult job_shell(const std::string& script) const;
+  // The same with the engine's socket (a job in group docker), for the documented recipe.
+  [[nodiscard]] CommandResult recipe_shell(const std::string& script) const;
+
+  // An image FROM scratch of about `mib` MiB that cannot be compressed.
+  void make_image(const std::string& tag, int mib) const;
+  [[nodiscard]] std::int64_t free_bytes() const;
+  // Writes until only `left` bytes are free.
+  void fill_disk_until(std::int64_t left) const;
+
+  [[nodiscard]] const std::string& dir() const { return dir_; }
+  [[nodiscard]] std::string log() const { return read_text(dir_ + "/daemon.log"); }
+
+ private:
+  [[nodiscard]] std::string yaml(const DaemonOptions& options) const;
+  void make_context() const;
+
+  std::string dir_;
+  std::string sandbox_;
+  std::string lab_;
+  std::unique_ptr<BackgroundProcess> daemon_;
+};
+
+}  // namespace buildwarden::testing

@@ -1,0 +1,43 @@
+// A disk that shows what the test says, and a reclaimer that frees what the test says.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::testing {
+
+class FakeDisk final : public ports::DiskViews, public ports::Space {
+ public:
+  FakeDisk() {
+    ports::FilesystemView gate;
+    gate.mount = "/data";
+    gate.gate = true;
+    gate.reading.emplace();
+    gate.marks.critical = 5 * kGiB;
+    gate.pressure.level = policy::Level::kOk;
+    view.filesystems.push_back(gate);
+    set_free(100 * kGiB);
+  }
+
+  void set_free(Bytes free) { view.filesystems.front().reading->free = free; }
+
+  [[nodiscard]] ports::DiskView disk_view() const override { return view; }
+  ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override {
+    requests.push_back(request);
+    progress("freeing");
+    if (while_making) while_making();
+    if (failure) co_return *failure;
+    co_return ports::SpaceResult{};
+  }
+
+  ports::DiskView view;
+  std::vector<ports::SpaceRequest> requests;
+  std::function<void()> while_making;
+  std::optional<Error> failure;
+};
+
+}  // namespace buildwarden::testing

@@ -1,0 +1,135 @@
+// An engine's images, containers and build cache in memory, as the disk room sees them. Deleting gives bytes back.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::testing {
+
+class FakeImageEngine final : public ports::EngineState,
+                              public ports::Images,
+                              public ports::Containers,
+                              public ports::BuildCache,
+                              public ports::InUse {
+ public:
+  FakeImageEngine() {
+    engine.up = true;
+    engine.identity.id = "engine-1";
+    engine.identity.root_dir = "/var/lib/docker";
+  }
+
+  // ---- what the test sets and sees
+  ports::EngineStatus engine;
+  std::vector<ports::ImageRecord> images;
+  std::vector<ports::ContainerRecord> containers;
+  std::vector<policy::CacheRecord> records;
+  ports::Holdings holdings;
+  std::map<std::string, Error> fail;    // by call: "list", "remove", "prune", "containers"
+  std::vector<std::string> removed;     // what remove_image() was asked for
+  std::vector<Duration> pruned_unused;  // what prune_cache() was asked for
+  std::function<void()> before_remove;  // the world moves on
+  std::function<void(Bytes)> freed = [](Bytes) {};
+
+  void add_image(const std::string& id, const std::vector<std::string>& tags, Bytes size) {
+    images.push_back(ports::ImageRecord{id, tags, size, WallTime{}});
+  }
+  void add_container(const std::string& name, const std::string& image_id,
+                     policy::ContainerState state = policy::ContainerState::kRunning) {
+    ports::ContainerRecord container;
+    container.name = name;
+    container.image_id = image_id;
+    container.state = state;
+    containers.push_back(container);
+  }
+
+  // ---- ports
+  [[nodiscard]] ports::EngineStatus status() const override { return engine; }
+  [[nodiscard]] ports::Holdings now() const override { return holdings; }
+  ports::Async<std::vector<ports::ImageRecord>> list_images() override {
+    if (const auto at = fail.find("list"); at != fail.end()) co_return at->second;
+    co_return images;
+  }
+  ports::Async<std::string> image_id(std::string reference) override {
+    const auto* image = find(reference);
+    if (image == nullptr) co_return Error(Errc::kNotFound, "no such image: " + reference);
+    co_return image->id;
+  }
+  ports::Async<void> remove_image(std::string reference) override {
+    if (before_remove) before_remove();
+    removed.push_back(reference);
+    if (const auto at = fail.find("remove"); at != fail.end()) co_return at->second;
+    auto* image = find(reference);
+    if (image == nullptr) co_return Error(Errc::kNotFound, "no such image: " + reference);
+    for (const auto& container : containers) {
+      if (container.image_id == image->id) co_return Error(Errc::kConflict, "used by " + container.name);
+    }
+    std::erase(image->tags, reference);
+    if (image->tags.empty()) {
+      freed(image->size);
+      std::erase_if(images, [id = image->id](const auto& one) { return one.id == id; });
+    }
+    co_return Result<void>{};
+  }
+  ports::Async<std::vector<ports::ContainerRecord>> list_containers() override {
+    if (const auto at = fail.find("containers"); at != fail.end()) co_return at->second;
+    co_return containers;
+  }
+  ports::Async<policy::ObservedContainer> inspect_container(std::string) override {
+    co_return policy::ObservedContainer{};
+  }
+  ports::Async<std::vector<policy::CacheRecord>> cache_records() override { co_return records; }
+  ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override {
+    pruned_unused.push_back(unused_for);
+    if (const auto at = fail.find("prune"); at != fail.end()) co_return at->second;
+    std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.last_used < b.last_used; });
+    Bytes total = 0;
+    Bytes gone = 0;
+    for (const auto& record : records) total += record.size;
+    while (!records.empty() && total - gone > keep) {
+      gone += records.front().size;
+      records.erase(records.begin());
+    }
+    freed(gone);
+    co_return gone;
+  }
+
+ private:
+  ports::ImageRecord* find(const std::string& reference) {
+    for (auto& image : images) {
+      if (image.id == reference) return &image;
+      if (std::find(image.tags.begin(), image.tags.end(), reference) != image.tags.end()) return &image;
+    }
+    return nullptr;
+  }
+};
+
+// A ledger's store in memory.
+class FakeLedgerStore final : public ports::LedgerStore {
+ public:
+  std::map<std::string, std::map<std::string, ports::LedgerRow>> rows;  // scope → id → row
+  std::string failure;
+  ports::Async<std::vector<ports::LedgerRow>> load(std::string scope) override {
+    if (!failure.empty()) co_return Error(Errc::kIo, failure);
+    std::vector<ports::LedgerRow> all;
+    for (const auto& [id, row] : rows[scope]) all.push_back(row);
+    co_return all;
+  }
+  ports::Async<void> save(std::string scope, std::vector<ports::LedgerRow> changed) override {
+    if (!failure.empty()) co_return Error(Errc::kIo, failure);
+    for (const auto& row : changed) rows[scope][row.id] = row;
+    co_return Result<void>{};
+  }
+  ports::Async<void> forget(std::string scope, std::vector<std::string> ids) override {
+    if (!failure.empty()) co_return Error(Errc::kIo, failure);
+    for (const auto& id : ids) rows[scope].erase(id);
+    co_return Result<void>{};
+  }
+};
+
+}  // namespace buildwarden::testing

@@ -1,0 +1,206 @@
+// A real API on a real unix socket and a real TCP port, over rooms that a test sets by hand.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+#include <deque>
+#include <filesystem>
+#include <future>
+#include <string>
+#include <thread>
+
+#include "daemon/api/api.h"
+#include "tests/support/fake_clock.h"
+#include "tests/unit/api/raw_client.h"
+
+namespace buildwarden::api {
+
+struct FakeViews : ports::DiskViews, ports::BuilderViews, ports::JobViews, ports::EngineState {
+  ports::DiskView disk;
+  ports::BuildersView builders;
+  ports::JobsView jobs;
+  ports::EngineStatus engine;
+  [[nodiscard]] ports::DiskView disk_view() const override { return disk; }
+  [[nodiscard]] ports::BuildersView builders_view() const override { return builders; }
+  [[nodiscard]] ports::JobsView jobs_view() const override { return jobs; }
+  [[nodiscard]] ports::EngineStatus status() const override { return engine; }
+};
+
+// Answers what the test put there, after the gate was opened if it was closed.
+struct FakeDesk : ports::JobDesk {
+  explicit FakeDesk(const boost::asio::any_io_executor& executor) : gate(executor) {}
+  Result<ports::JobAnswer> answer = Error(Errc::kInvalid, "no answer was set");
+  Result<void> ended;
+  bool closed = false;
+  Bell gate;
+  std::optional<ports::JobRequest> asked;
+  std::optional<ports::Peer> peer;
+  std::string touched;
+  int cancelled = 0;
+  std::size_t starts = 0;
+
+  ports::Async<ports::JobAnswer> start_job(ports::JobRequest request, ports::Peer who,
+                                           ports::Progress progress) override {
+    ++starts;
+    asked = request;
+    peer = who;
+    progress("making room for " + request.id);
+    if (closed) {
+      const bool opened = co_await gate.wait(std::chrono::minutes{1});
+      if (!opened) ++cancelled;
+    }
+    co_return answer;
+  }
+  Result<ports::JobAnswer> renew_job(const std::string& id, const ports::Peer& who) override {
+    touched = id;
+    peer = who;
+    return answer;
+  }
+  Result<void> end_job(const std::string& id, const ports::Peer& who) override {
+    touched = id;
+    peer = who;
+    return ended;
+  }
+};
+
+struct FakeSpace : ports::Space {
+  Result<ports::SpaceResult> result = ports::SpaceResult{};
+  std::optional<ports::SpaceRequest> asked;
+  ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override {
+    asked = request;
+    progress("1 image would go");
+    co_return result;
+  }
+};
+
+struct FakeEvents : ports::EventSource {
+  std::deque<ports::RecordedEvent> ring;
+  std::size_t capacity = 100;
+  std::function<void()> listener;
+  std::weak_ptr<void> following;
+
+  void record(const std::string& kind, const WallTime& at) {
+    ports::RecordedEvent made;
+    made.id = last_id() + 1;
+    made.at = at;
+    made.event.kind = kind;
+    made.event.reason = "because of 1";
+    made.event.rule = "always";
+    made.event.fields = {{"free_bytes", std::int64_t{17}}};
+    ring.push_back(made);
+    if (ring.size() > capacity) ring.pop_front();
+    if (!following.expired()) listener();
+  }
+  [[nodiscard]] std::vector<ports::RecordedEvent> since(std::uint64_t after, std::size_t most) const override {
+    std::vector<ports::RecordedEvent> found;
+    for (const auto& one : ring) {
+      if (one.id > after && found.size() < most) found.push_back(one);
+    }
+    return found;
+  }
+  [[nodiscard]] std::uint64_t last_id() const override { return ring.empty() ? 0 : ring.back().id; }
+  std::shared_ptr<void> subscribe(std::function<void()> told) {
+    listener = std::move(told);
+    auto handle = std::make_shared<int>(0);
+    following = handle;
+    return handle;
+  }
+};
+
+class ApiTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = std::filesystem::temp_directory_path() / "bw-api-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder = pattern;
+    context.clock = &clock;
+    context.readiness = [this] { return not_ready; };
+    context.config_json = [] { return std::string("{\"settings\":[]}"); };
+    context.metrics_text = [] { return std::string("buildwarden_up 1\n"); };
+    context.engine = &views;
+    context.disk = &views;
+    context.builders = &views;
+    context.jobs = &views;
+    context.desk = &desk;
+    context.space = &space;
+    context.events = &events;
+    context.subscribe = [this](std::function<void()> told) { return events.subscribe(std::move(told)); };
+    context.agent_group = ::getegid();
+    context.host_name = "build-7";
+    context.allowed_hosts = {"warden.example"};
+    context.version = "1.2.3";
+  }
+
+  // From here on everything of the daemon belongs to the loop's thread; use on_loop().
+  void start() {
+    api.emplace(loop.get_executor(), context, limits);
+    const auto opened = api->open_unix(socket(), std::nullopt);
+    ASSERT_TRUE(opened.ok()) << opened.error().message();
+    const auto got = api->open_tcp("127.0.0.1:0");
+    ASSERT_TRUE(got.ok()) << got.error().message();
+    port = *got;
+    thread = std::thread([this] { loop.run(); });
+  }
+
+  void TearDown() override {
+    stop();
+    std::filesystem::remove_all(folder);
+  }
+
+  void stop(Duration patience = std::chrono::seconds{2}) {
+    if (!thread.joinable()) return;
+    boost::asio::co_spawn(loop, api->stop(patience), boost::asio::use_future).get();
+    work.reset();
+    thread.join();
+    api.reset();
+  }
+
+  template <class Work>
+  auto on_loop(Work work_to_do) {
+    std::packaged_task<decltype(work_to_do())()> task(std::move(work_to_do));
+    auto done = task.get_future();
+    boost::asio::post(loop, [&task] { task(); });
+    return done.get();
+  }
+
+  [[nodiscard]] std::string socket() const { return folder + "/run/api.sock"; }
+  [[nodiscard]] RawClient unix_client() const { return RawClient::unix_socket(socket()); }
+  [[nodiscard]] RawClient tcp_client() const { return RawClient::tcp(port); }
+
+  // One request on a connection of its own.
+  [[nodiscard]] Answer get(const std::string& target, const std::string& headers = "") const {
+    return ask("GET", target, "", headers);
+  }
+  Answer ask(const std::string& method, const std::string& target, const std::string& body,
+             const std::string& headers = "") const {
+    auto client = unix_client();
+    client.send(method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + headers +
+                "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    return client.read_answer(method == "HEAD");
+  }
+
+  boost::asio::io_context loop;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{loop.get_executor()};
+  testing::FakeClock clock;
+  FakeViews views;
+  FakeDesk desk{loop.get_executor()};
+  FakeSpace space;
+  FakeEvents events;
+  std::vector<ports::NotReady> not_ready;
+  ApiContext context;
+  ApiLimits limits;
+  std::optional<Api> api;
+  std::string folder;
+  std::uint16_t port = 0;
+  std::thread thread;
+};
+
+}  // namespace buildwarden::api

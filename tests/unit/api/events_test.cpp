@@ -1,0 +1,149 @@
+// The journal over the wire: as a list, and followed.
+#include <gmock/gmock.h>
+
+#include "tests/unit/api/api_fixture.h"
+
+namespace buildwarden::api {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class EventsTest : public ApiTest {
+ protected:
+  void record(const std::string& kind) {
+    on_loop([&] { events.record(kind, clock.now().wall); });
+  }
+  [[nodiscard]] RawClient follow(const std::string& target = "/v1/events", const std::string& headers = "") const {
+    auto client = unix_client();
+    client.send("GET " + target + " HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n" + headers + "\r\n");
+    return client;
+  }
+  [[nodiscard]] bool is_followed() {
+    return on_loop([&] { return !events.following.expired(); });
+  }
+};
+
+TEST_F(EventsTest, TheListHasTheShapeOfTheContract) {
+  events.record("disk.level", clock.now().wall);
+  start();
+  EXPECT_EQ(get("/v1/events").body,
+            R"({"events":[{"id":1,"at":"2026-01-01T00:00:00.000Z","kind":"disk.level","severity":"info",)"
+            R"("reason":"because of 1","rule":"always","fields":{"free_bytes":17}}],"last_id":1})");
+}
+
+TEST_F(EventsTest, TheListBeginsAfterSince) {
+  for (int i = 0; i < 5; ++i) events.record("a", clock.now().wall);
+  start();
+  const auto answer = get("/v1/events?since=3").json();
+  EXPECT_EQ(answer.at("events").as_array().size(), 2U);
+  EXPECT_EQ(answer.at("events").at(0).at("id").as_int64(), 4);
+  EXPECT_EQ(get("/v1/events?since=9").json().at("events").as_array().size(), 0U);
+  for (const auto* bad : {"x", "-1", "", "1x", "99999999999999999999"}) {
+    EXPECT_EQ(get(std::string("/v1/events?since=") + bad).text("code"), "bad_parameter") << bad;
+  }
+}
+
+TEST_F(EventsTest, AFollowerGetsEachEventAsItComes) {
+  start();
+  record("old");
+  auto client = follow();
+  const auto head = client.read_until("\r\n\r\n");
+  EXPECT_THAT(head, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(head, HasSubstr("Content-Type: text/event-stream\r\n"));
+  EXPECT_THAT(head, HasSubstr("Transfer-Encoding: chunked\r\n"));
+  record("disk.level");
+  EXPECT_THAT(client.read_until("\n\n\r\n"),
+              HasSubstr("\r\nid: 2\nevent: disk.level\ndata: {\"id\":2,\"at\":\"2026-01-01T00:00:00.000Z\","
+                        "\"kind\":\"disk.level\",\"severity\":\"info\",\"reason\":\"because of 1\",\"rule\":\"always\","
+                        "\"fields\":{\"free_bytes\":17}}\n\n"));
+  record("job.started");
+  EXPECT_THAT(client.read_until("\n\n\r\n"), HasSubstr("id: 3\nevent: job.started\n"));
+}
+
+TEST_F(EventsTest, AFollowerGoesOnWhereItWas) {
+  for (int i = 0; i < 4; ++i) events.record("a", clock.now().wall);
+  start();
+  auto since = follow("/v1/events?since=2");
+  EXPECT_THAT(since.read_until("\n\n\r\n"), HasSubstr("id: 3\n"));
+  auto again = follow("/v1/events?since=0", "Last-Event-ID: 3\r\n");
+  EXPECT_THAT(again.read_until("\n\n\r\n"), HasSubstr("\r\nid: 4\n"));
+  EXPECT_EQ(follow("/v1/events", "Last-Event-ID: x\r\n").read_answer().text("code"), "bad_parameter");
+}
+
+TEST_F(EventsTest, ASilentJournalStillBeats) {
+  context.event_heartbeat = 5ms;
+  start();
+  auto client = follow();
+  client.read_until("\r\n\r\n");
+  EXPECT_EQ(client.read_until("\n\n\r\n"), "d\r\n: heartbeat\n\n\r\n");
+  EXPECT_EQ(client.read_until("\n\n\r\n"), "d\r\n: heartbeat\n\n\r\n");
+}
+
+TEST_F(EventsTest, OldHttpGetsThePlainBytes) {
+  start();
+  record("a");
+  auto client = unix_client();
+  client.send("GET /v1/events?since=0 HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n");
+  client.read_until("\r\n\r\n");
+  EXPECT_THAT(client.read_until("\n\n"), StartsWith("id: 1\n"));
+}
+
+TEST_F(EventsTest, AFollowerThatLeavesIsForgotten) {
+  start();
+  auto client = follow();
+  client.read_until("\r\n\r\n");
+  EXPECT_TRUE(is_followed());
+  client.close();
+  while (is_followed()) std::this_thread::yield();
+}
+
+TEST_F(EventsTest, ASlowFollowerIsDroppedNotBuffered) {
+  events.capacity = 10;
+  start();
+  auto client = follow();
+  client.read_until("\r\n\r\n");
+  record("first");
+  client.read_until("\n\n\r\n");
+  // Within one turn of the loop more than the journal holds: the follower could not have taken them.
+  on_loop([&] {
+    for (int i = 0; i < 30; ++i) events.record("a", clock.now().wall);
+  });
+  EXPECT_THAT(client.read_until("0\r\n\r\n"), HasSubstr(": dropped: too slow"));
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST_F(EventsTest, AFollowerThatDoesNotReadIsCutOff) {
+  limits.session.written_within = 50ms;
+  start();
+  auto client = follow();
+  client.read_until("\r\n\r\n");
+  // More than any socket buffer takes; the journal's ring is what bounds it on our side.
+  while (is_followed()) record(std::string(20'000, 'k'));
+  SUCCEED();
+}
+
+TEST_F(EventsTest, FollowersAreFew) {
+  start();
+  std::vector<RawClient> followers;
+  for (int i = 0; i < 32; ++i) {
+    followers.push_back(follow());
+    EXPECT_THAT(followers.back().read_until("\r\n\r\n"), HasSubstr("200 OK"));
+  }
+  EXPECT_EQ(follow().read_answer().text("code"), "too_many_followers");
+  EXPECT_EQ(get("/v1/events").status, 200);
+}
+
+TEST_F(EventsTest, AStopEndsFollowersAtOnce) {
+  start();
+  auto client = follow();
+  client.read_until("\r\n\r\n");
+  const auto begun = std::chrono::steady_clock::now();
+  stop(1min);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 10s);
+  EXPECT_TRUE(client.is_closed());
+}
+
+}  // namespace
+}  // namespace buildwarden::api

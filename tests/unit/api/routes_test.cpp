@@ -1,0 +1,221 @@
+// What each route answers, over the unix socket.
+#include <gmock/gmock.h>
+
+#include "tests/unit/api/api_fixture.h"
+
+namespace buildwarden::api {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+using RoutesTest = ApiTest;
+
+ports::FilesystemView filesystem(const Now& now) {
+  ports::FilesystemView disk;
+  disk.device = "8:1";
+  disk.mount = "/";
+  disk.paths = {"/var/lib/docker"};
+  disk.roles = {"data_root", "root"};
+  disk.gate = true;
+  policy::Reading reading;
+  reading.total = 1000;
+  reading.free = 400;
+  reading.total_inodes = 50;
+  reading.free_inodes = 40;
+  reading.at = now;
+  disk.reading = reading;
+  disk.marks = {100, 150, 250, 5, 6, 7};
+  disk.pressure.level = policy::Level::kOk;
+  disk.pressure.reason = "400 B free";
+  disk.pressure.rule = "free_above_low";
+  disk.pressure.fill_bytes_per_second = 2.4;
+  disk.pressure.until_critical = Duration{125'500};
+  disk.ballast = 10;
+  disk.users = {{"images", "app:1", 90}};
+  return disk;
+}
+
+TEST_F(RoutesTest, DiskHasTheShapeOfTheContract) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  start();
+  EXPECT_EQ(get("/v1/disk").body,
+            R"({"filesystems":[{"device":"8:1","mount":"/","paths":["/var/lib/docker"],"roles":["data_root","root"],)"
+            R"("gate":true,"total_bytes":1000,"free_bytes":400,"total_inodes":50,"free_inodes":40,)"
+            R"("measured_at":"2026-01-01T00:00:00.000Z","level":"ok","reason":"400 B free","rule":"free_above_low",)"
+            R"("marks":{"critical_bytes":100,"low_bytes":150,"target_bytes":250,"critical_inodes":5,"low_inodes":6,)"
+            R"("target_inodes":7},"fill_bytes_per_second":2,"seconds_to_critical":1.255E2,"ballast_bytes":10,)"
+            R"("users":[{"kind":"images","name":"app:1","bytes":90}],"unattributed_bytes":500,"error":null}],)"
+            R"("reclaiming":false})");
+}
+
+TEST_F(RoutesTest, AnUnknownDiskIsNullNotZero) {
+  auto unknown = filesystem(clock.now());
+  unknown.reading.reset();
+  unknown.error = "statvfs: no answer";
+  unknown.pressure = {};
+  views.disk.filesystems = {unknown};
+  start();
+  const auto disk = get("/v1/disk").json().at("filesystems").at(0);
+  EXPECT_TRUE(disk.at("free_bytes").is_null());
+  EXPECT_TRUE(disk.at("unattributed_bytes").is_null());
+  EXPECT_TRUE(disk.at("seconds_to_critical").is_null());
+  EXPECT_EQ(disk.at("level").as_string(), "unknown");
+  EXPECT_EQ(disk.at("error").as_string(), "statvfs: no answer");
+}
+
+TEST_F(RoutesTest, ReadinessListsWhatIsMissing) {
+  start();
+  EXPECT_EQ(get("/readyz").body, R"({"ready":true,"not_ready":[]})");
+  on_loop([&] { not_ready = {{"engine", "no answer on /run/d.sock"}, {"builder s3", "starting"}}; });
+  const auto answer = get("/readyz");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.text("code"), "not_ready");
+  EXPECT_EQ(answer.text("detail"), "not ready: engine (no answer on /run/d.sock), builder s3 (starting)");
+  EXPECT_EQ(answer.json().at("not_ready").at(1).at("part").as_string(), "builder s3");
+}
+
+TEST_F(RoutesTest, MetricsAndConfigAreGivenAsTheyAre) {
+  start();
+  const auto metrics = get("/metrics");
+  EXPECT_EQ(metrics.body, "buildwarden_up 1\n");
+  EXPECT_TRUE(metrics.has("Content-Type: text/plain; version=0.0.4; charset=utf-8"));
+  EXPECT_EQ(get("/v1/config").body, "{\"settings\":[]}");
+}
+
+TEST_F(RoutesTest, StatusIsOneViewOfEverything) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  views.engine.up = true;
+  views.engine.identity.version = "26.1.5";
+  views.engine.since = clock.now();
+  views.builders.builders.resize(1);
+  views.jobs.leases.resize(2);
+  events.record("a", clock.now().wall);
+  start();
+  on_loop([&] { clock.advance(90s); });
+  const auto status = get("/v1/status").json();
+  EXPECT_EQ(status.at("version").as_string(), "1.2.3");
+  EXPECT_EQ(status.at("uptime_seconds").as_int64(), 90);
+  EXPECT_EQ(status.at("started_at").as_string(), "2026-01-01T00:00:00.000Z");
+  EXPECT_TRUE(status.at("ready").as_bool());
+  EXPECT_FALSE(status.at("dry_run").as_bool());
+  EXPECT_TRUE(status.at("engine").at("up").as_bool());
+  EXPECT_EQ(status.at("engine").at("version").as_string(), "26.1.5");
+  EXPECT_EQ(status.at("filesystems").as_array().size(), 1U);
+  EXPECT_EQ(status.at("builders").as_array().size(), 1U);
+  EXPECT_EQ(status.at("jobs").as_array().size(), 2U);
+  EXPECT_EQ(status.at("last_event_id").as_int64(), 1);
+}
+
+TEST_F(RoutesTest, BuildersAsListAndByName) {
+  ports::BuilderView builder;
+  builder.name = "s3";
+  builder.state = policy::BuilderState::kWarm;
+  builder.reason = "it answers";
+  builder.leases = {"job-1"};
+  builder.heals = 2;
+  builder.heals_by_reason = {{"exited", 2}};
+  builder.last_heal_at = clock.now().wall;
+  builder.last_heal_reason = "it exited with 137";
+  builder.cache_bytes = 5;
+  views.builders.builders = {builder};
+  start();
+  const std::string expected =
+      R"({"name":"s3","state":"warm","reason":"it answers","container":"","image":"","endpoint":"","fronts":[],)"
+      R"("leases":["job-1"],"heals":2,"heals_by_reason":{"exited":2},)"
+      R"("last_heal":{"at":"2026-01-01T00:00:00.000Z","reason":"it exited with 137"},"cache_bytes":5})";
+  EXPECT_EQ(get("/v1/builders/s3").body, expected);
+  EXPECT_EQ(get("/v1/builders").body, R"({"builders":[)" + expected + "]}");
+  const auto missing = get("/v1/builders/gha");
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_EQ(missing.text("code"), "builder_unknown");
+  EXPECT_EQ(missing.text("detail"), "there is no builder \"gha\"; there are: s3");
+}
+
+TEST_F(RoutesTest, WrongMethodsAreToldWhatIsAllowed) {
+  start();
+  const auto jobs = ask("PUT", "/v1/jobs", "");
+  EXPECT_EQ(jobs.status, 405);
+  EXPECT_TRUE(jobs.has("Allow: GET, HEAD, POST"));
+  EXPECT_TRUE(ask("GET", "/v1/jobs/1", "").has("Allow: DELETE, PUT"));
+  EXPECT_EQ(get("/v1/jobs/").status, 404);
+}
+
+TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  ports::SpaceResult result;
+  result.reached = true;
+  result.free_before = 100;
+  result.free_after = 260;
+  result.reason = "260 B free";
+  result.steps = {{"images", "app:1", 90, 80, "unused for 5h", "age"}};
+  space.result = result;
+  start();
+  const auto answer = ask("POST", "/v1/disk/reclaim", "");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body,
+            R"({"dry_run":false,"reached":true,"reason":"260 B free","free_before_bytes":100,"free_after_bytes":260,)"
+            R"("steps":[{"rung":"images","what":"app:1","reported_bytes":90,"freed_bytes":80,"reason":"unused for 5h",)"
+            R"("rule":"age"}]})");
+  const auto asked = on_loop([&] { return *space.asked; });
+  EXPECT_EQ(asked.free, 250);
+  EXPECT_FALSE(asked.dry_run);
+  EXPECT_TRUE(asked.on_request);
+  EXPECT_EQ(asked.on_behalf_of, "uid " + std::to_string(::getuid()));
+}
+
+TEST_F(RoutesTest, ReclaimIsDryWhenAskedOrWhenTheDaemonIs) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  start();
+  EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"target_free_bytes":200,"dry_run":true})").body,
+              HasSubstr("\"dry_run\":true"));
+  EXPECT_TRUE(on_loop([&] { return space.asked->dry_run && space.asked->free == 200; }));
+  stop();
+}
+
+TEST_F(RoutesTest, ADryDaemonNeverAsksForMore) {
+  context.dry_run = true;
+  views.disk.filesystems = {filesystem(clock.now())};
+  start();
+  ask("POST", "/v1/disk/reclaim", R"({"dry_run":false})");
+  EXPECT_TRUE(on_loop([&] { return space.asked->dry_run; }));
+}
+
+TEST_F(RoutesTest, OnlyRootMayAskForMoreThanReclaimTo) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  start();
+  Request request;
+  request.method = "POST";
+  request.path = "/v1/disk/reclaim";
+  request.body = R"({"target_free_bytes":251})";
+  request.peer.local = true;
+  request.peer.uid = 2000;
+  request.peer.groups = {*context.agent_group};
+  const auto refused = boost::asio::co_spawn(loop, api->handle(request), boost::asio::use_future).get();
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_THAT(refused.body, HasSubstr("\"code\":\"above_reclaim_to\""));
+  EXPECT_FALSE(on_loop([&] { return space.asked.has_value(); }));
+  request.body = R"({"target_free_bytes":250})";
+  EXPECT_EQ(boost::asio::co_spawn(loop, api->handle(request), boost::asio::use_future).get().status, 200);
+  request.peer.uid = 0;
+  request.body = R"({"target_free_bytes":900})";
+  EXPECT_EQ(boost::asio::co_spawn(loop, api->handle(request), boost::asio::use_future).get().status, 200);
+  EXPECT_EQ(on_loop([&] { return space.asked->free; }), 900);
+}
+
+TEST_F(RoutesTest, ReclaimTellsMistakesAndFailures) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  space.result = Error(Errc::kUnavailable, "the engine does not answer");
+  start();
+  const auto wrong = ask("POST", "/v1/disk/reclaim", R"({"target":"20GiB","dry_run":1})");
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_EQ(wrong.text("code"), "bad_field");
+  EXPECT_EQ(wrong.text("detail"), R"("dry_run" must be true or false, not a number; "target" is not known)");
+  EXPECT_EQ(wrong.json().at("errors").at(1).at("field").as_string(), "target");
+  const auto failed = ask("POST", "/v1/disk/reclaim", "{}");
+  EXPECT_EQ(failed.status, 503);
+  EXPECT_EQ(failed.text("detail"), "the engine does not answer");
+}
+
+}  // namespace
+}  // namespace buildwarden::api

@@ -1,0 +1,149 @@
+#include "daemon/builders/handout.h"
+
+#include <gmock/gmock.h>
+
+#include "daemon/builders/cache.h"
+
+namespace buildwarden::builders {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::UnorderedElementsAre;
+
+Handout two_builders() {
+  BuilderSettings s3;
+  s3.aliases = {"shared"};
+  BuilderSettings arm;
+  arm.name = "arm";
+  return Handout({s3, arm}, PathSettings{});
+}
+
+ports::GrantRequest request(std::string job) {
+  ports::GrantRequest wanted;
+  wanted.job = std::move(job);
+  return wanted;
+}
+
+TEST(Handout, GivesAnInstanceFileThatBuildxReads) {
+  auto handout = two_builders();
+  const auto grant = handout.grant(request("1"));
+  ASSERT_TRUE(grant);
+  ASSERT_EQ(grant->files.size(), 2U);
+  EXPECT_EQ(grant->files[0].path, "instances/buildwarden-s3");
+  EXPECT_EQ(grant->files[0].mode, 0600U);
+  EXPECT_EQ(
+      grant->files[0].content,
+      R"({"Name":"buildwarden-s3","Driver":"remote","Nodes":[{"Name":"buildwarden-s30","Endpoint":"unix:///run/buildwarden/builders/s3/buildkitd.sock"}],"Dynamic":false})");
+  EXPECT_EQ(grant->files[1].path, "instances/buildwarden-arm");
+  EXPECT_THAT(grant->env, IsEmpty()) << "BUILDX_BUILDER for everyone would break docker build && docker run";
+}
+
+TEST(Handout, UsesABuilderOnlyWhenAsked) {
+  auto handout = two_builders();
+  auto wanted = request("1");
+  wanted.builders = {"arm"};
+  wanted.use = "shared";
+  const auto grant = handout.grant(wanted);
+  ASSERT_TRUE(grant);
+  EXPECT_THAT(grant->env, ElementsAre(Pair("BUILDX_BUILDER", "buildwarden-s3")));
+  EXPECT_EQ(grant->files.size(), 2U) << "the one in use is granted too";
+}
+
+TEST(Handout, NamesWhatIsConfigured) {
+  auto handout = two_builders();
+  auto wanted = request("1");
+  wanted.builders = {"s3", "nope"};
+  const auto grant = handout.grant(wanted);
+  ASSERT_FALSE(grant);
+  EXPECT_EQ(grant.error().code(), Errc::kInvalid);
+  EXPECT_EQ(grant.error().message(), "builders: no builder \"nope\" is configured; there are s3, shared, arm");
+  EXPECT_THAT(handout.leases_on("s3"), IsEmpty()) << "a refused request holds nothing";
+  wanted = request("1");
+  wanted.use = "nope";
+  EXPECT_THAT(handout.grant(wanted).error().message(), HasSubstr("use: no builder"));
+}
+
+TEST(Handout, RefusesWhatItCannotDoYet) {
+  auto handout = two_builders();
+  auto wanted = request("1");
+  wanted.reuse_context = true;
+  EXPECT_EQ(handout.grant(wanted).error().code(), Errc::kInvalid);
+}
+
+TEST(Handout, KnowsWhoHoldsWhich) {
+  auto handout = two_builders();
+  ASSERT_TRUE(handout.grant(request("2")));
+  auto one = request("1");
+  one.builders = {"shared"};
+  ASSERT_TRUE(handout.grant(one));
+  EXPECT_THAT(handout.leases_on("s3"), ElementsAre("1", "2"));
+  EXPECT_THAT(handout.leases_on("arm"), ElementsAre("2"));
+  one.builders = {"arm"};
+  ASSERT_TRUE(handout.grant(one));
+  EXPECT_THAT(handout.leases_on("s3"), ElementsAre("2")) << "a second grant replaces the first";
+  handout.release("2");
+  handout.release("unknown");
+  EXPECT_THAT(handout.leases_on("s3"), IsEmpty());
+  EXPECT_THAT(handout.leases_on("arm"), ElementsAre("1"));
+}
+
+CacheSettings s3_cache() {
+  CacheSettings cache;
+  cache.type = CacheType::kS3;
+  cache.bucket = "b";
+  cache.region = "us-east-1";
+  cache.prefix = "p/";
+  return cache;
+}
+
+TEST(CacheEnv, SpellsS3) {
+  EXPECT_THAT(
+      cache_env(s3_cache(), "app"),
+      UnorderedElementsAre(Pair("BUILDWARDEN_CACHE_FROM", "type=s3,region=us-east-1,bucket=b,prefix=p/,name=app"),
+                           Pair("BUILDWARDEN_CACHE_TO",
+                                "type=s3,region=us-east-1,bucket=b,prefix=p/,name=app,mode=max,ignore-error=true")));
+  auto cache = s3_cache();
+  cache.endpoint_url = "http://127.0.0.1:5000/a,b\"c";
+  cache.use_path_style = true;
+  cache.ignore_error = false;
+  EXPECT_EQ(cache_env(cache, "").at("BUILDWARDEN_CACHE_TO"),
+            "type=s3,region=us-east-1,bucket=b,prefix=p/,\"endpoint_url=http://127.0.0.1:5000/a,b\"\"c\","
+            "use_path_style=true,mode=max");
+}
+
+TEST(CacheEnv, SpellsARegistry) {
+  CacheSettings cache;
+  cache.type = CacheType::kRegistry;
+  cache.ref = "registry.example:5000/cache";
+  EXPECT_THAT(
+      cache_env(cache, "app"),
+      UnorderedElementsAre(Pair("BUILDWARDEN_CACHE_FROM", "type=registry,ref=registry.example:5000/cache:app"),
+                           Pair("BUILDWARDEN_CACHE_TO",
+                                "type=registry,ref=registry.example:5000/cache:app,mode=max,image-manifest=true,"
+                                "oci-mediatypes=true,ignore-error=true")));
+  cache.ref = "cache:main";
+  EXPECT_EQ(cache_env(cache, "").at("BUILDWARDEN_CACHE_FROM"), "type=registry,ref=cache:main");
+  EXPECT_EQ(cache_env(cache, "app").at("BUILDWARDEN_CACHE_FROM"), "type=registry,ref=cache:app");
+  EXPECT_THAT(cache_env(CacheSettings{}, "app"), IsEmpty());
+}
+
+TEST(CacheEnv, IsOfTheBuilderInUse) {
+  BuilderSettings plain;
+  BuilderSettings cached;
+  cached.name = "cached";
+  cached.cache = s3_cache();
+  Handout handout({plain, cached}, PathSettings{});
+  auto wanted = request("1");
+  wanted.cache_name = "app";
+  EXPECT_TRUE(handout.grant(wanted)->env.contains("BUILDWARDEN_CACHE_FROM"));
+  wanted.use = "s3";
+  EXPECT_FALSE(handout.grant(wanted)->env.contains("BUILDWARDEN_CACHE_FROM"));
+  wanted.cache_name = "app,endpoint_url=http://elsewhere";
+  EXPECT_THAT(handout.grant(wanted).error().message(), HasSubstr("cache_name"));
+}
+
+}  // namespace
+}  // namespace buildwarden::builders

@@ -1,0 +1,330 @@
+#include "daemon/builders/reconciler.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/atomic_file.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_containers.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/loop.h"
+#include "tests/support/temp_folder.h"
+#include "tests/unit/builders/fake_buildkitd.h"
+
+namespace buildwarden::builders {
+namespace {
+
+using buildwarden::testing::FakeBuildkitd;
+using buildwarden::testing::run_on;
+using policy::BuilderState;
+using policy::ContainerState;
+using std::chrono::seconds;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::UnorderedElementsAre;
+
+class ReconcilerTest : public ::testing::Test {
+ protected:
+  ReconcilerTest() {
+    settings_.paths.run = folder_.path() + "/run";
+    settings_.paths.state = folder_.path() + "/state";
+    settings_.paths.images = folder_.path() + "/images";
+    settings_.agent_group = ::getegid();
+    settings_.jitter = [](Duration) { return Duration{0}; };
+    settings_.builders = {BuilderSettings{}};
+    settings_.builders[0].aliases = {"shared"};
+    engine_.images[settings_.builders[0].image] = "sha256:kit";
+    engine_.started = [this](const std::string& name) {
+      if (name == "buildwarden_s3" && !buildkitd_) serve(FakeBuildkitd::Manner::kAnswers);
+    };
+  }
+  ~ReconcilerTest() override {
+    if (reconciler_) reconciler_->stop();
+    if (buildkitd_) buildkitd_->stop();
+    loop_.restart();
+    loop_.run();
+  }
+
+  Reconciler& reconciler() {
+    if (!reconciler_) {
+      handout_ = std::make_unique<Handout>(settings_.builders, settings_.paths);
+      reconciler_ = std::make_unique<Reconciler>(
+          loop_.get_executor(), settings_,
+          ReconcilerPorts{engine_, engine_, engine_, engine_, engine_, engine_, journal_, clock_, *handout_, files_});
+    }
+    return *reconciler_;
+  }
+  void serve(FakeBuildkitd::Manner manner) {
+    ASSERT_TRUE(make_folders(settings_.paths.run + "/builders/s3"));
+    buildkitd_ = std::make_unique<FakeBuildkitd>(loop_, socket_path(settings_.paths, "s3"), manner);
+  }
+  // What was done in one turn.
+  std::vector<std::string> turn() {
+    engine_.calls.clear();
+    again_ = *run_on(loop_, reconciler().turn("s3"));
+    return engine_.calls;
+  }
+  void warm() {
+    turn();
+    turn();
+    ASSERT_EQ(view().state, BuilderState::kWarm) << view().reason;
+  }
+  ports::BuilderView view() { return reconciler().builders_view().builders.at(0); }
+  // A new program over the same containers.
+  void restart_with(const std::function<void(BuilderSettings&)>& change) {
+    reconciler_.reset();
+    change(settings_.builders[0]);
+  }
+
+  buildwarden::testing::TempFolder folder_;
+  boost::asio::io_context loop_;
+  buildwarden::testing::FakeContainers engine_;
+  buildwarden::testing::FakeJournal journal_;
+  buildwarden::testing::FakeClock clock_;
+  WorkerPool files_{1};
+  ReconcilerSettings settings_;
+  std::unique_ptr<Handout> handout_;
+  std::unique_ptr<Reconciler> reconciler_;
+  std::unique_ptr<FakeBuildkitd> buildkitd_;
+  Duration again_{0};
+};
+
+TEST_F(ReconcilerTest, WarmsWhatIsNotThere) {
+  EXPECT_THAT(turn(), ElementsAre("create buildwarden_s3", "start buildwarden_s3", "create buildx_buildkit_s30",
+                                  "start buildx_buildkit_s30", "create buildx_buildkit_shared0",
+                                  "start buildx_buildkit_shared0"));
+  EXPECT_EQ(view().state, BuilderState::kStarting);
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(view().state, BuilderState::kWarm);
+  EXPECT_THAT(reconciler().not_ready(), IsEmpty());
+  EXPECT_EQ(journal_.count("builder.healed"), 0U) << "a first start is no healing";
+  EXPECT_EQ(journal_.last("builder.state").fields.back(),
+            (std::pair<std::string, ports::Field>{"to", std::string("warm")}));
+}
+
+TEST_F(ReconcilerTest, PreparesTheHostForTheAgentAlone) {
+  settings_.builders[0].registries["r.example"].ca = folder_.path() + "/ca.pem";
+  ASSERT_TRUE(write_file_atomically(folder_.path() + "/ca.pem", "certificate"));
+  turn();
+  struct stat info{};
+  ASSERT_EQ(::stat((settings_.paths.run + "/builders/s3").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777U, 0750U);
+  EXPECT_EQ(info.st_gid, ::getegid());
+  const auto toml = read_file(settings_.paths.state + "/builders/s3/buildkitd.toml");
+  ASSERT_TRUE(toml);
+  EXPECT_THAT(*toml, HasSubstr("[worker.oci]"));
+  EXPECT_EQ(*read_file(settings_.paths.state + "/builders/s3/certs/r.example/ca.pem"), "certificate");
+}
+
+TEST_F(ReconcilerTest, BringsTheImageFirst) {
+  engine_.images.clear();
+  const auto calls = turn();
+  ASSERT_FALSE(calls.empty());
+  EXPECT_EQ(calls[0], "pull moby/buildkit:buildx-stable-1");
+  EXPECT_EQ(calls[1], "create buildwarden_s3");
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(view().state, BuilderState::kWarm) << "the label holds the id of the image that was brought";
+}
+
+struct Loss {
+  const char* name;
+  const char* container;
+  ContainerState state;
+  const char* event;
+  const char* rule;
+  std::vector<std::string> healing;
+};
+class ReconcilerHeals : public ReconcilerTest, public ::testing::WithParamInterface<Loss> {};
+
+TEST_P(ReconcilerHeals, AndSaysSo) {
+  warm();
+  const auto& loss = GetParam();
+  if (loss.state == ContainerState::kMissing) {
+    engine_.remove(loss.container);
+  } else {
+    engine_.set_state(loss.container, loss.state, loss.event);
+  }
+  clock_.advance(Duration{40});
+  EXPECT_EQ(turn(), loss.healing);
+  clock_.advance(Duration{500});
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(view().state, BuilderState::kWarm);
+  ASSERT_EQ(journal_.count("builder.healed"), 1U);
+  const auto healed = journal_.last("builder.healed");
+  EXPECT_EQ(healed.rule, loss.rule);
+  EXPECT_EQ(healed.fields.back(), (std::pair<std::string, ports::Field>{"gone_seconds", 0.54}));
+  EXPECT_EQ(view().heals, 1U);
+  EXPECT_EQ(view().heals_by_reason.at(loss.rule), 1U);
+  EXPECT_EQ(view().last_heal_at, clock_.now().wall);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Losses, ReconcilerHeals,
+    ::testing::Values(
+        Loss{"exited", "buildwarden_s3", ContainerState::kExited, "die", "exited", {"start buildwarden_s3"}},
+        Loss{"paused", "buildwarden_s3", ContainerState::kPaused, "pause", "paused", {"unpause buildwarden_s3"}},
+        Loss{"removed",
+             "buildwarden_s3",
+             ContainerState::kMissing,
+             "destroy",
+             "removed",
+             {"create buildwarden_s3", "start buildwarden_s3"}},
+        Loss{"front_gone",
+             "buildx_buildkit_shared0",
+             ContainerState::kMissing,
+             "destroy",
+             "front_gone",
+             {"create buildx_buildkit_shared0", "start buildx_buildkit_shared0"}},
+        Loss{"front_exited",
+             "buildx_buildkit_s30",
+             ContainerState::kExited,
+             "die",
+             "front_exited",
+             {"start buildx_buildkit_s30"}}),
+    [](const auto& param) { return std::string(param.param.name); });
+
+TEST_F(ReconcilerTest, ActsFromTheEventWithoutWaitingForItsTime) {
+  reconciler().start();
+  buildwarden::testing::run_until(loop_, [&] { return view().state == BuilderState::kWarm; });
+  engine_.calls.clear();
+  const auto before = std::chrono::steady_clock::now();
+  engine_.set_state("buildwarden_s3", ContainerState::kPaused, "pause");
+  buildwarden::testing::run_until(loop_, [&] { return !engine_.calls.empty(); });
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds{100});
+  EXPECT_THAT(engine_.calls, ElementsAre("unpause buildwarden_s3"));
+}
+
+TEST_F(ReconcilerTest, ActsFromTheEventAlsoWhileAFrozenOneIsAsked) {
+  reconciler().start();
+  buildwarden::testing::run_until(loop_, [&] { return view().state == BuilderState::kWarm; });
+  buildkitd_->manner = FakeBuildkitd::Manner::kFrozen;
+  const auto asked = buildkitd_->asked;
+  engine_.emit("buildwarden_s3", "start");
+  buildwarden::testing::run_until(loop_, [&] { return buildkitd_->asked > asked; });
+  engine_.calls.clear();
+  const auto before = std::chrono::steady_clock::now();
+  engine_.remove("buildx_buildkit_s30");
+  buildwarden::testing::run_until(loop_, [&] { return !engine_.calls.empty(); });
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds{100});
+  EXPECT_THAT(engine_.calls, Contains("create buildx_buildkit_s30"));
+}
+
+TEST_F(ReconcilerTest, StopsAtOnce) {
+  reconciler().start();
+  buildwarden::testing::run_until(loop_, [&] { return view().state == BuilderState::kWarm; });
+  reconciler().stop();
+  buildkitd_->stop();
+  loop_.restart();
+  EXPECT_LT(loop_.run_for(seconds{5}), 1000U);
+  EXPECT_TRUE(loop_.stopped()) << "nothing waits any more";
+}
+
+TEST_F(ReconcilerTest, LeavesForeignContainersAlone) {
+  warm();
+  engine_.containers.at("buildwarden_s3").seen.ours = false;
+  engine_.containers.at("buildwarden_s3").seen.state = ContainerState::kExited;
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(view().state, BuilderState::kDown);
+  EXPECT_THAT(reconciler().not_ready().at(0).reason, HasSubstr("not ours"));
+}
+
+TEST_F(ReconcilerTest, ShowsALostEngineAndDoesNothing) {
+  warm();
+  engine_.lose("connection refused");
+  engine_.containers.clear();
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(view().state, BuilderState::kDown);
+  EXPECT_EQ(view().reason, "connection refused");
+}
+
+TEST_F(ReconcilerTest, TakesAFailedInspectionForUnknownNotForMissing) {
+  warm();
+  engine_.fail.emplace("inspect", Error(Errc::kTimeout, "no answer in 10 s"));
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(view().state, BuilderState::kDown);
+  EXPECT_THAT(view().reason, HasSubstr("no answer in 10 s"));
+  engine_.fail.clear();
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(view().state, BuilderState::kWarm);
+}
+
+TEST_F(ReconcilerTest, WaitsForAnEngineThatIsKnown) {
+  engine_.engine.identity.id.clear();
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(view().state, BuilderState::kDown);
+}
+
+TEST_F(ReconcilerTest, BacksOffAfterAFailure) {
+  engine_.fail.emplace("create buildwarden_s3", Error(Errc::kInvalid, "no space left on device"));
+  EXPECT_THAT(turn(), ElementsAre("create buildwarden_s3"));
+  EXPECT_THAT(journal_.last("builder.step_failed").reason, HasSubstr("no space left on device"));
+  EXPECT_THAT(view().reason, HasSubstr("no space left on device"));
+  EXPECT_EQ(again_, seconds{1});
+  EXPECT_THAT(turn(), IsEmpty());
+  clock_.advance(seconds{1});
+  EXPECT_THAT(turn(), ElementsAre("create buildwarden_s3"));
+  EXPECT_EQ(again_, seconds{2});
+}
+
+TEST_F(ReconcilerTest, BelievesASilentOneForAWhile) {
+  warm();
+  buildkitd_->manner = FakeBuildkitd::Manner::kHangsUp;
+  for (int silent = 1; silent <= 2; ++silent) {
+    EXPECT_THAT(turn(), IsEmpty());
+    EXPECT_EQ(view().state, BuilderState::kWarm) << silent;
+    EXPECT_LE(again_, kAskAgain);
+  }
+  turn();
+  EXPECT_EQ(view().state, BuilderState::kHealing);
+  buildkitd_->manner = FakeBuildkitd::Manner::kAnswers;
+  turn();
+  EXPECT_EQ(view().state, BuilderState::kWarm);
+}
+
+TEST_F(ReconcilerTest, MakesAChangedOneAnewOnceItIsIdle) {
+  warm();
+  restart_with([](BuilderSettings& builder) { builder.max_parallelism = 2; });
+  buildkitd_->manner = FakeBuildkitd::Manner::kHangsUp;
+  EXPECT_THAT(turn(), IsEmpty()) << "who may be building is not known";
+  buildkitd_->manner = FakeBuildkitd::Manner::kAnswers;
+  EXPECT_THAT(turn(), ElementsAre("remove buildwarden_s3", "create buildwarden_s3", "start buildwarden_s3"));
+  EXPECT_THAT(turn(), IsEmpty());
+}
+
+TEST_F(ReconcilerTest, SeesAMovedImageButNotAMissingOne) {
+  warm();
+  engine_.images.clear();
+  EXPECT_THAT(turn(), IsEmpty()) << "it runs; that its image was untagged is no change";
+  engine_.images[settings_.builders[0].image] = "sha256:newer";
+  EXPECT_THAT(turn(), Contains("remove buildwarden_s3"));
+}
+
+TEST_F(ReconcilerTest, OnlySpeaksInADryRun) {
+  settings_.dry_run = true;
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(journal_.count("builder.would"), 1U);
+  EXPECT_THAT(journal_.last("builder.would").reason, HasSubstr("create buildwarden_s3"));
+  EXPECT_FALSE(read_file(settings_.paths.state + "/builders/s3/buildkitd.toml"));
+}
+
+TEST_F(ReconcilerTest, ProtectsWhatBuildersLiveOn) {
+  warm();
+  const auto held = reconciler().now();
+  EXPECT_THAT(held.image_references, UnorderedElementsAre("moby/buildkit:buildx-stable-1", "sha256:kit"));
+  EXPECT_THAT(held.container_names,
+              UnorderedElementsAre("buildwarden_s3", "buildx_buildkit_s30", "buildx_buildkit_shared0"));
+}
+
+TEST_F(ReconcilerTest, TakesTheHostsUsersUnderRemap) {
+  engine_.engine.identity.userns_remap = true;
+  warm();
+  for (const auto& [name, container] : engine_.containers) EXPECT_TRUE(container.spec.host_userns) << name;
+}
+
+}  // namespace
+}  // namespace buildwarden::builders

@@ -1,0 +1,191 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sys/statvfs.h>
+
+#include <boost/json/parse.hpp>
+
+#include "common/atomic_file.h"
+#include "tests/unit/cli/scripted_daemon.h"
+
+namespace buildwarden::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string filesystem(const std::string& level, const std::string& gate, Bytes free) {
+  return R"({"mount":"/data","level":")" + level + R"(","gate":)" + gate + R"(,"free_bytes":)" + format("{}", free) +
+         R"(,"total_bytes":107374182400,"marks":{"critical_bytes":5368709120,"low_bytes":16106127360,)"
+         R"("target_bytes":26843545600},"seconds_to_critical":90,"users":[{"kind":"images","name":"app:1","bytes":1048576}]})";
+}
+
+std::string disk(const std::string& filesystems) { return R"({"filesystems":[)" + filesystems + "]}"; }
+
+ClientRun with_answer(ClientWorld& world, const std::string& answer, std::vector<std::string> arguments) {
+  const ScriptedDaemon daemon(world.socket(), [&answer](const SeenRequest&) { return answer; });
+  return world.run(std::move(arguments));
+}
+
+// A configuration whose data root is in the test's folder, with the given mark.
+std::string configuration(const ClientWorld& world, const std::string& min_free) {
+  const auto daemon_json = world.folder() + "/daemon.json";
+  EXPECT_TRUE(write_file_atomically(daemon_json, R"({"data-root":")" + world.folder() + R"("})"));
+  const auto path = world.folder() + "/buildwarden.yaml";
+  EXPECT_TRUE(write_file_atomically(
+      path, "disk: { min_free: " + min_free +
+                ", min_free_inodes: 1, reclaim_below: 98%, reclaim_to: 99% }\npaths: { daemon_json: " + daemon_json +
+                ", cfn_env: " + world.folder() + "/none, agent_env: " + world.folder() +
+                "/none, docker_binfmt_env: " + world.folder() + "/none }\n"));
+  return path;
+}
+
+TEST(DiskCheck, TheDaemonSaysOk) {
+  ClientWorld world;
+  const auto run = with_answer(world, http_answer(200, disk(filesystem("low", "true", 6 * kGiB))), {"disk", "check"});
+  EXPECT_EQ(run.code, cli::kYes) << "low is where reclaiming begins, not where jobs are refused";
+  EXPECT_EQ(run.out, "ok: /data has 6.00 GiB free, at least 5.00 GiB wanted (level low)\n");
+  EXPECT_EQ(run.err, "");
+}
+
+TEST(DiskCheck, TheDaemonSaysLow) {
+  ClientWorld world;
+  const auto answer = http_answer(200, disk(filesystem("critical", "true", 3 * kGiB)));
+  const auto run = with_answer(world, answer, {"disk", "check"});
+  EXPECT_EQ(run.code, cli::kNo);
+  EXPECT_THAT(run.out, HasSubstr("low: /data has 3.00 GiB free"));
+  EXPECT_EQ(with_answer(world, answer, {"--json", "disk", "check"}).code, cli::kNo);
+}
+
+TEST(DiskCheck, AFilesystemThatDoesNotGateDoesNotCount) {
+  ClientWorld world;
+  const auto both = disk(filesystem("critical", "false", 0) + "," + filesystem("ok", "true", 50 * kGiB));
+  EXPECT_EQ(with_answer(world, http_answer(200, both), {"disk", "check"}).code, cli::kYes);
+}
+
+struct Evasive {
+  std::string name;
+  std::string answer;
+};
+class DiskCheckByItself : public ::testing::TestWithParam<Evasive> {};
+
+// Absent, silent, broken or unknowing: the same marks decide, measured here.
+TEST_P(DiskCheckByItself, MeasuresWithTheSameMarks) {
+  ClientWorld world;
+  const auto answer = GetParam().answer;
+  std::optional<ScriptedDaemon> daemon;
+  if (answer != "absent") daemon.emplace(world.socket(), [answer](const SeenRequest&) { return answer; });
+  const auto enough = world.run({"disk", "check", "--config", configuration(world, "1B")});
+  EXPECT_EQ(enough.code, cli::kYes) << enough.err;
+  EXPECT_THAT(enough.out, HasSubstr("ok: " + world.folder()));
+  EXPECT_THAT(enough.err, HasSubstr("measured here"));
+  struct statvfs info{};
+  ASSERT_EQ(::statvfs(world.folder().c_str(), &info), 0);
+  const auto more_than_free = format("{}B", info.f_frsize * (info.f_bavail + info.f_blocks / 2) + 1);
+  const auto low = world.run({"disk", "check", "--config", configuration(world, more_than_free)});
+  EXPECT_EQ(low.code, cli::kNo) << low.err;
+  EXPECT_THAT(low.out, HasSubstr("low: " + world.folder()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    DiskCheck, DiskCheckByItself,
+    ::testing::Values(Evasive{"absent", "absent"}, Evasive{"silent", ""}, Evasive{"broken", http_answer(500, "{}")},
+                      Evasive{"unknowing", http_answer(200, disk(filesystem("unknown", "true", 0)))},
+                      Evasive{"watches_nothing", http_answer(200, disk(""))}),
+    [](const auto& evasive) { return evasive.param.name; });
+
+TEST(DiskCheck, WhatCannotBeMeasuredIsNotFine) {
+  ClientWorld world;
+  auto path = configuration(world, "1B");
+  ASSERT_TRUE(write_file_atomically(world.folder() + "/daemon.json", R"({"data-root":"/nonexistent/root"})"));
+  const auto run = world.run({"disk", "check", "--config", path});
+  EXPECT_EQ(run.code, cli::kNo);
+  EXPECT_THAT(run.err, HasSubstr("/nonexistent/root"));
+}
+
+TEST(Disk, ShowsFilesystemsAndUsers) {
+  ClientWorld world;
+  const auto run = with_answer(world, http_answer(200, disk(filesystem("ok", "true", 50 * kGiB))), {"disk"});
+  EXPECT_EQ(run.code, cli::kYes);
+  EXPECT_EQ(run.out,
+            "MOUNT  LEVEL  FREE       OF          CRITICAL  LOW        TARGET     FULL IN  GATE\n"
+            "/data  ok     50.00 GiB  100.00 GiB  5.00 GiB  15.00 GiB  25.00 GiB  1m30s    yes\n"
+            "\n"
+            "MOUNT  USER    NAME   SIZE\n"
+            "/data  images  app:1  1.0 MiB\n");
+}
+
+TEST(Disk, JsonIsTheDaemonsAnswer) {
+  ClientWorld world;
+  EXPECT_EQ(with_answer(world, http_answer(200, disk("")), {"disk", "--json"}).out, disk("") + "\n");
+}
+
+// What `disk reclaim` shows when the operation is done.
+class Reclaim : public ::testing::Test {
+ protected:
+  ClientRun run(const std::string& reached, std::vector<std::string> arguments) {
+    const ScriptedDaemon daemon(world_.socket(), [&](const SeenRequest& request) {
+      if (request.line().starts_with("POST")) {
+        body_ = request.body;
+        return http_answer(202, R"({"operation":"7"})");
+      }
+      return http_answer(200,
+                         R"({"state":"succeeded","status":200,"progress":["rung 5"],"result":{"dry_run":)" + dry_run_ +
+                             R"(,"reached":)" + reached +
+                             R"(,"free_before_bytes":1073741824,"free_after_bytes":2147483648,"reason":"all done",)"
+                             R"("steps":[{"rung":"images","what":"app:1","reported_bytes":7,"freed_bytes":1024}]}})");
+    });
+    return world_.run(std::move(arguments));
+  }
+  ClientWorld world_;
+  std::string body_;
+  std::string dry_run_ = "false";
+};
+
+TEST_F(Reclaim, ReachedIsYes) {
+  const auto done = run("true", {"disk", "reclaim", "--target", "2GiB"});
+  EXPECT_EQ(done.code, cli::kYes);
+  EXPECT_EQ(boost::json::parse(body_), boost::json::parse(R"({"dry_run":false,"target_free_bytes":2147483648})"));
+  EXPECT_EQ(done.out,
+            "RUNG    GONE   FREED\nimages  app:1  1 KiB\n\n1.00 GiB -> 2.00 GiB free; target reached: all done\n");
+}
+
+TEST_F(Reclaim, NotReachedIsNo) { EXPECT_EQ(run("false", {"disk", "reclaim"}).code, cli::kNo); }
+
+TEST_F(Reclaim, ADryRunIsAPlan) {
+  dry_run_ = "true";
+  const auto plan = run("false", {"disk", "reclaim", "--dry-run"});
+  EXPECT_EQ(plan.code, cli::kYes);
+  EXPECT_EQ(body_, R"({"dry_run":true})");
+  EXPECT_THAT(plan.out, HasSubstr("WOULD GO"));
+}
+
+TEST_F(Reclaim, ShowsProgressOnATerminalOnly) {
+  EXPECT_THAT(run("true", {"disk", "reclaim"}).out, Not(HasSubstr("rung 5")));
+  world_.terminal = true;
+  EXPECT_THAT(run("true", {"disk", "reclaim"}).out, HasSubstr("rung 5"));
+  EXPECT_THAT(run("true", {"disk", "reclaim", "--json"}).out, Not(HasSubstr("rung 5")));
+}
+
+TEST(ReclaimWait, GivesUpAfterTheGivenTime) {
+  ClientWorld world;
+  const ScriptedDaemon daemon(world.socket(), [](const SeenRequest& request) {
+    return request.line().starts_with("POST") ? http_answer(202, R"({"operation":"7"})")
+                                              : http_answer(200, R"({"state":"running"})");
+  });
+  const auto run = world.run({"disk", "reclaim", "--wait", "1ms"});
+  EXPECT_EQ(run.code, cli::kNo);
+  EXPECT_THAT(run.err, HasSubstr("still running"));
+}
+
+TEST(ReclaimDenied, IsFour) {
+  ClientWorld world;
+  const auto run = with_answer(world, http_answer(403, R"({"detail":"only root"})", "application/problem+json"),
+                               {"disk", "reclaim", "--target", "1TB"});
+  EXPECT_EQ(run.code, cli::kDenied);
+  EXPECT_THAT(run.err, HasSubstr("only root"));
+}
+
+}  // namespace
+}  // namespace buildwarden::testing

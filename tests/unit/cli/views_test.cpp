@@ -1,0 +1,102 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/atomic_file.h"
+#include "daemon/cli/table.h"
+#include "tests/unit/cli/scripted_daemon.h"
+
+namespace buildwarden::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+ClientRun with_answer(ClientWorld& world, const std::string& answer, std::vector<std::string> arguments) {
+  const ScriptedDaemon daemon(world.socket(), [&answer](const SeenRequest&) { return answer; });
+  return world.run(std::move(arguments));
+}
+
+TEST(Table, AlignsByCharactersAndHidesControls) {
+  EXPECT_EQ(cli::table({{"A", "B"}, {"\xc3\xa4\xc3\xb6", "x"}, {"a\x1b", ""}}), "A   B\n\xc3\xa4\xc3\xb6  x\na?\n");
+}
+
+TEST(Builders, AreShownWithTheirReason) {
+  ClientWorld world;
+  const auto run = with_answer(world, http_answer(200, R"({"builders":[{"name":"s3","state":"warm","leases":["1","2"],
+    "cache_bytes":1048576,"heals":3,"reason":""},{"name":"b","state":"down","reason":"no engine","cache_bytes":null}]})"),
+                               {"builders"});
+  EXPECT_EQ(run.code, cli::kYes);
+  EXPECT_EQ(run.out,
+            "BUILDER  STATE  LEASES  CACHE    HEALS  REASON\n"
+            "s3       warm   2       1.0 MiB  3      -\n"
+            "b        down   0       -        0      no engine\n");
+}
+
+TEST(Views, AnswersOfAnotherShapeDoNotCrash) {
+  for (const std::string answer : {"[]", "null", "\"x\"", "nonsense", R"({"builders":[1,null,{"name":5}]})", ""}) {
+    for (const std::string command : {"status", "disk", "builders", "events"}) {
+      ClientWorld world;
+      EXPECT_EQ(with_answer(world, http_answer(200, answer), {command}).code, cli::kYes) << command << answer;
+    }
+  }
+}
+
+TEST(Views, AProblemIsNo) {
+  ClientWorld world;
+  const auto run = with_answer(world, http_answer(500, R"({"title":"Broken","detail":"of a reason"})"), {"status"});
+  EXPECT_EQ(run.code, cli::kNo);
+  EXPECT_EQ(run.err, "buildwarden: of a reason\n");
+}
+
+TEST(Events, OneLineEach) {
+  ClientWorld world;
+  ScriptedDaemon daemon(world.socket(), [](const SeenRequest&) {
+    return http_answer(200, R"({"events":[{"id":8,"at":"2026-01-01T00:00:00.000Z","severity":"info","kind":"disk.level",
+      "reason":"ok\nnow"}]})");
+  });
+  const auto run = world.run({"events", "--since", "7"});
+  EXPECT_EQ(run.out, "2026-01-01T00:00:00.000Z info    disk.level ok?now\n");
+  EXPECT_EQ(daemon.seen()[0].line(), "GET /v1/events?since=7 HTTP/1.1");
+}
+
+TEST(Events, FollowsUntilTheDaemonEnds) {
+  ClientWorld world;
+  ScriptedDaemon daemon(world.socket(), [](const SeenRequest&) {
+    return std::string(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        ": hello\n\nid: 1\nevent: a\ndata: {\"kind\":\"a\",\"reason\":\"one\"}\n\n"
+        "data: {\"kind\":\"b\",\"reason\":\"two\"}\n\n");
+  });
+  const auto run = world.run({"events", "--follow", "--json"});
+  EXPECT_EQ(run.out, "{\"kind\":\"a\",\"reason\":\"one\"}\n{\"kind\":\"b\",\"reason\":\"two\"}\n");
+  EXPECT_EQ(run.code, cli::kUnreachable) << "the stream ended because the daemon did";
+  EXPECT_THAT(daemon.seen()[0].head, HasSubstr("text/event-stream"));
+}
+
+TEST(ConfigCheck, PrintsEachValueAndItsSource) {
+  ClientWorld world;
+  const auto path = world.folder() + "/c.yaml";
+  ASSERT_TRUE(write_file_atomically(path, "disk: { min_free: 7GiB }\n"));
+  const auto run = world.run({"config", "check", "--config", path});
+  EXPECT_EQ(run.code, cli::kYes) << run.err;
+  EXPECT_THAT(run.out, AllOf(HasSubstr("disk.min_free"), HasSubstr("7GiB"), HasSubstr("yaml")));
+  EXPECT_THAT(world.run({"config", "check", "--config", path, "--json"}).out, HasSubstr("\"settings\""));
+}
+
+TEST(ConfigCheck, SaysAllMistakesAtOnce) {
+  ClientWorld world;
+  const auto path = world.folder() + "/c.yaml";
+  ASSERT_TRUE(write_file_atomically(path, "disk: { min_free: lots }\nnonsense: 1\n"));
+  const auto run = world.run({"config", "check", "--config", path});
+  EXPECT_EQ(run.code, cli::kNo);
+  EXPECT_EQ(run.out, "");
+  EXPECT_THAT(run.err, AllOf(HasSubstr("min_free"), HasSubstr("nonsense"), HasSubstr(path)));
+}
+
+TEST(ConfigCheck, AFileThatWasNamedMustBeThere) {
+  ClientWorld world;
+  EXPECT_EQ(world.run({"config", "check", "--config", world.folder() + "/none.yaml"}).code, cli::kNo);
+}
+
+}  // namespace
+}  // namespace buildwarden::testing

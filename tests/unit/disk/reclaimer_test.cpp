@@ -1,0 +1,294 @@
+#include "daemon/disk/reclaimer.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "common/format.h"
+#include "daemon/disk/image_rungs.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_image_engine.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/run_void.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using std::chrono::hours;
+using testing::run_on;
+using testing::run_void;
+
+// A disk of 100 GiB; what is deleted shows after `late` further measurements.
+class FakeMeter final : public Meter {
+ public:
+  FakeMeter() {
+    docker.mount = "/docker";
+    docker.gate = true;
+    docker.engine_owned = true;
+    docker.marks.target = 25 * kGiB;
+    docker.level = policy::Level::kLow;
+    docker.reading.emplace();
+    docker.reading->total = 100 * kGiB;
+    docker.reading->free = 10 * kGiB;
+  }
+  boost::asio::awaitable<std::vector<Measured>> measure() override {
+    if (pending != 0 && --wait_for <= 0) {
+      docker.reading->free += pending;
+      pending = 0;
+    }
+    auto all = others;
+    all.push_back(docker);
+    co_return all;
+  }
+  void freed(Bytes bytes) {
+    if (swallow) return;
+    pending += bytes;
+    wait_for = late + 1;
+  }
+  Measured docker;
+  std::vector<Measured> others;
+  int late = 0;
+  bool swallow = false;
+
+ private:
+  Bytes pending = 0;
+  int wait_for = 0;
+};
+
+class FailingRung final : public ports::Rung {
+ public:
+  [[nodiscard]] policy::RungId id() const override { return policy::RungId::kDanglingImages; }
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn&) override {
+    ++asked;
+    co_return Error(Errc::kTimeout, "the engine is slow");
+  }
+  ports::Async<Taken> take(const policy::Candidate&, const policy::RungTurn&) override {
+    co_return Error(Errc::kInvalid, "never listed anything");
+  }
+  int asked = 0;
+};
+
+boost::asio::awaitable<void> keep_result(ports::Async<ports::SpaceResult> work,
+                                         std::vector<ports::SpaceResult>* results) {
+  auto result = co_await std::move(work);
+  if (result) results->push_back(*std::move(result));
+}
+
+class ReclaimerTest : public ::testing::Test {
+ protected:
+  ReclaimerTest() {
+    engine_.freed = [this](Bytes bytes) { meter_.freed(bytes); };
+    run_void(loop_, ledger_.connected(engine_.engine.identity, std::nullopt));
+    // image 0 is the oldest: 15, 14, … 10 hours unused, 5 GiB each; the last two are in use and young.
+    for (int at = 0; at < 6; ++at) {
+      engine_.add_image(format("sha256:{}", at), {format("image:{}", at)}, 5 * kGiB);
+      ledger_.seen(engine_.images);
+      clock_.advance(hours{1});
+    }
+    clock_.advance(hours{9});
+    engine_.add_container("web", "sha256:4");
+    ledger_.used("sha256:5", clock_.now().wall, "pull");
+  }
+  static ReclaimPace pace() {
+    ReclaimPace pace;
+    pace.settle = Duration{40};
+    pace.poll = Duration{1};
+    pace.pause = Duration{0};
+    return pace;
+  }
+  Reclaimer::Parts parts(std::vector<ports::Rung*> rungs) {
+    return Reclaimer::Parts{settings_, clock_, journal_, engine_, meter_, std::move(rungs), pace(), {}};
+  }
+  ports::SpaceResult ensure(Bytes free, bool dry_run = false) {
+    ports::SpaceRequest request;
+    request.free = free;
+    request.wait = std::chrono::minutes{5};
+    request.dry_run = dry_run;
+    const auto result =
+        run_on(loop_, reclaimer_.ensure(request, [this](const std::string& line) { progress_.push_back(line); }));
+    EXPECT_TRUE(result);
+    return result ? *result : ports::SpaceResult{};
+  }
+  static std::vector<std::string> names(const ports::SpaceResult& result) {
+    std::vector<std::string> names;
+    for (const auto& step : result.steps) names.push_back(step.what);
+    return names;
+  }
+  using Names = std::vector<std::string>;
+
+  Settings settings_;
+  testing::FakeClock clock_;
+  testing::FakeLedgerStore store_;
+  testing::FakeJournal journal_;
+  testing::FakeImageEngine engine_;
+  boost::asio::io_context loop_;
+  Ledger ledger_{clock_, store_, journal_};
+  FakeMeter meter_;
+  FailingRung failing_;
+  UnusedImages unused_{ImageGuard::Parts{engine_, engine_, engine_, engine_, ledger_, clock_}};
+  Reclaimer reclaimer_{parts({&failing_, &unused_})};
+  Names progress_;
+};
+
+TEST_F(ReclaimerTest, TheLeastRecentlyUsedGoFirstAndItStopsAtTheGoal) {
+  const auto result = ensure(19 * kGiB);
+  EXPECT_TRUE(result.reached);
+  EXPECT_EQ(names(result), (Names{"image:0", "image:1"}));
+  EXPECT_EQ(result.free_before, 10 * kGiB);
+  EXPECT_EQ(result.free_after, 20 * kGiB);
+  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+  EXPECT_EQ(result.steps[0].rule, "keep_used_within");
+  EXPECT_EQ(progress_.size(), 2U);
+  EXPECT_EQ(journal_.count("reclaim.step"), 2U);
+  EXPECT_EQ(journal_.count("reclaim.done"), 1U);
+  EXPECT_NE(journal_.last("reclaim.step").reason.find("freed 5.00 GiB"), std::string::npos)
+      << journal_.last("reclaim.step").reason;
+}
+
+TEST_F(ReclaimerTest, WithoutAnAmountItGoesOnToTheTargetMark) {
+  const auto result = ensure(0);
+  EXPECT_TRUE(result.reached);
+  EXPECT_EQ(result.free_after, 25 * kGiB);
+}
+
+TEST_F(ReclaimerTest, WhatIsInUseOrYoungStaysAndThatIsSaid) {
+  const auto result = ensure(90 * kGiB);
+  EXPECT_FALSE(result.reached);
+  EXPECT_EQ(names(result), (Names{"image:0", "image:1", "image:2", "image:3"}));
+  EXPECT_EQ(journal_.count("reclaim.short"), 1U);
+  EXPECT_EQ(engine_.images.size(), 2U);
+  EXPECT_NE(result.reason.find("all that is allowed was done"), std::string::npos) << result.reason;
+}
+
+TEST_F(ReclaimerTest, ARungThatFailsIsRecordedAndTheNextGoesOn) {
+  EXPECT_TRUE(ensure(15 * kGiB).reached);
+  EXPECT_EQ(failing_.asked, 1);
+  EXPECT_EQ(journal_.count("reclaim.rung_failed"), 1U);
+  const auto stats = reclaimer_.stats();
+  ASSERT_EQ(stats.size(), 2U);
+  EXPECT_EQ(stats[0].rung, "dangling_images");
+  EXPECT_EQ(stats[0].runs.at("failed"), 1U);
+  EXPECT_EQ(stats[1].runs.at("freed"), 1U);
+  EXPECT_EQ(stats[1].freed, 5 * kGiB);
+}
+
+TEST_F(ReclaimerTest, DeletingWithoutFreeingIsAnError) {
+  meter_.swallow = true;
+  EXPECT_FALSE(ensure(15 * kGiB).reached);
+  ASSERT_EQ(journal_.count("reclaim.nothing_freed"), 1U);
+  EXPECT_EQ(journal_.last("reclaim.nothing_freed").severity, ports::Severity::kError);
+  EXPECT_EQ(reclaimer_.stats()[1].runs.at("nothing"), 1U);
+}
+
+TEST_F(ReclaimerTest, SpaceThatShowsLateIsWaitedFor) {
+  meter_.late = 3;
+  const auto result = ensure(15 * kGiB);
+  EXPECT_TRUE(result.reached);
+  EXPECT_EQ(names(result), (Names{"image:0"}));
+  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+}
+
+TEST_F(ReclaimerTest, ADryRunHasTheSamePlanAndChangesNothing) {
+  const auto planned = ensure(25 * kGiB, true);
+  EXPECT_TRUE(engine_.removed.empty());
+  EXPECT_EQ(engine_.images.size(), 6U);
+  EXPECT_EQ(planned.steps[0].freed, 0);
+  EXPECT_NE(planned.steps[0].reason.find("Would delete image:0"), std::string::npos);
+  EXPECT_EQ(reclaimer_.stats()[1].freed, 0);
+  const auto done = ensure(25 * kGiB, false);
+  EXPECT_EQ(names(planned), names(done));
+  EXPECT_EQ(names(done).size(), 3U);
+  EXPECT_TRUE(planned.reached);
+}
+
+TEST_F(ReclaimerTest, ADryRunAtCriticalListsNothingTwice) {
+  meter_.docker.level = policy::Level::kCritical;
+  ledger_.used("sha256:3", clock_.now().wall, "pull");
+  clock_.advance(hours{1});  // images 3 and 5: beyond the grace, within the age
+  const auto planned = ensure(90 * kGiB, true);
+  const auto done = ensure(90 * kGiB, false);
+  EXPECT_EQ(names(planned), (Names{"image:0", "image:1", "image:2", "image:3", "image:5"}));
+  EXPECT_EQ(names(planned), names(done));
+}
+
+TEST_F(ReclaimerTest, TheConfigurationsDryRunBeatsTheRequest) {
+  settings_.dry_run = true;
+  ensure(15 * kGiB, false);
+  EXPECT_TRUE(engine_.removed.empty());
+}
+
+TEST_F(ReclaimerTest, WhatCannotBeMeasuredIsNotClimbedFor) {
+  meter_.docker.reading.reset();
+  const auto result = ensure(15 * kGiB);
+  EXPECT_FALSE(result.reached);
+  EXPECT_TRUE(engine_.removed.empty());
+  EXPECT_EQ(result.reason, "/docker could not be measured, so nothing is deleted for it.");
+}
+
+TEST_F(ReclaimerTest, AnUnknownLevelIsNotClimbedFor) {
+  meter_.docker.level = policy::Level::kUnknown;
+  EXPECT_FALSE(ensure(15 * kGiB).reached);
+  EXPECT_TRUE(engine_.removed.empty());
+}
+
+TEST_F(ReclaimerTest, AFullDiskThatNoRungCanFreeCostsNoImages) {
+  Measured builds = meter_.docker;
+  builds.mount = "/builds";
+  builds.engine_owned = false;
+  meter_.others.push_back(builds);
+  meter_.docker.reading->free = 50 * kGiB;
+  const auto result = ensure(15 * kGiB);
+  EXPECT_FALSE(result.reached);
+  EXPECT_TRUE(engine_.removed.empty());
+  EXPECT_NE(result.reason.find("nothing of the engine lies on /builds"), std::string::npos) << result.reason;
+}
+
+TEST_F(ReclaimerTest, ADroppedCandidateIsJournalledAndTheNextTaken) {
+  bool first = true;
+  engine_.before_remove = [this, &first] {
+    if (first) engine_.add_container("job", "sha256:0");
+    first = false;
+  };
+  const auto result = ensure(15 * kGiB);
+  EXPECT_EQ(names(result), (Names{"image:1"}));
+  ASSERT_EQ(journal_.count("reclaim.dropped"), 1U);
+  EXPECT_NE(journal_.last("reclaim.dropped").reason.find("Left image:0 alone"), std::string::npos);
+}
+
+TEST_F(ReclaimerTest, WhenTheTimeIsOverItStopsBetweenTwoDeletions) {
+  engine_.before_remove = [this] { clock_.advance(std::chrono::minutes{6}); };
+  const auto result = ensure(90 * kGiB);
+  EXPECT_EQ(result.steps.size(), 1U);
+  EXPECT_NE(result.reason.find("when the time of 5m was over"), std::string::npos) << result.reason;
+}
+
+TEST_F(ReclaimerTest, ASecondCallerWaitsAndIsThenServed) {
+  ports::SpaceRequest request;
+  request.free = 15 * kGiB;
+  request.wait = std::chrono::minutes{5};
+  std::vector<ports::SpaceResult> results;
+  testing::Background first(loop_, keep_result(reclaimer_.ensure(request, {}), &results));
+  request.free = 20 * kGiB;
+  testing::Background second(loop_, keep_result(reclaimer_.ensure(request, {}), &results));
+  testing::run_until(loop_, [&results] { return results.size() == 2; });
+  testing::run_until(loop_, [&] { return first.ended() && second.ended(); });
+  EXPECT_EQ(names(results[0]), (Names{"image:0"}));
+  EXPECT_EQ(names(results[1]), (Names{"image:1"}));
+  EXPECT_FALSE(reclaimer_.busy());
+}
+
+TEST_F(ReclaimerTest, AfterStopNothingIsDeleted) {
+  reclaimer_.stop();
+  EXPECT_FALSE(ensure(15 * kGiB).reached);
+  EXPECT_TRUE(engine_.removed.empty());
+}
+
+TEST_F(ReclaimerTest, EnoughIsEnoughWithoutAWord) {
+  const auto result = ensure(5 * kGiB);
+  EXPECT_TRUE(result.reached);
+  EXPECT_TRUE(result.steps.empty());
+  EXPECT_TRUE(journal_.events.empty());
+}
+
+}  // namespace
+}  // namespace buildwarden::disk

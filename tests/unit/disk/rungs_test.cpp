@@ -1,0 +1,240 @@
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "daemon/disk/engine_build_cache.h"
+#include "daemon/disk/image_rungs.h"
+#include "daemon/disk/references.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_image_engine.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/run_void.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using std::chrono::hours;
+using testing::run_on;
+using testing::run_void;
+
+class RungTest : public ::testing::Test {
+ protected:
+  RungTest() {
+    engine_.add_image("sha256:old", {"old:1", "old:2"}, 100);
+    engine_.add_image("sha256:dangling", {}, 50);
+    run_void(loop_, ledger_.connected(engine_.engine.identity, std::nullopt));
+    ledger_.seen(engine_.images);
+    clock_.advance(hours{5});
+  }
+  ImageGuard::Parts parts() { return ImageGuard::Parts{engine_, engine_, engine_, engine_, ledger_, clock_}; }
+  std::vector<policy::Candidate> list(ports::Rung& rung) {
+    auto candidates = run_on(loop_, rung.list(turn_));
+    EXPECT_TRUE(candidates) << candidates.error().message();
+    return candidates ? *candidates : std::vector<policy::Candidate>{};
+  }
+  // The only candidate, planned now and taken after `meanwhile`.
+  ports::Rung::Taken plan_and_take(ports::Rung& rung, const std::function<void()>& meanwhile) {
+    const auto candidates = list(rung);
+    EXPECT_EQ(candidates.size(), 1U);
+    meanwhile();
+    const auto taken = run_on(loop_, rung.take(candidates.at(0), turn_));
+    EXPECT_TRUE(taken) << taken.error().message();
+    return taken ? *taken : ports::Rung::Taken{};
+  }
+
+  testing::FakeClock clock_;
+  testing::FakeLedgerStore store_;
+  testing::FakeJournal journal_;
+  testing::FakeImageEngine engine_;
+  boost::asio::io_context loop_;
+  Ledger ledger_{clock_, store_, journal_};
+  UnusedImages unused_{parts()};
+  DanglingImages dangling_{parts()};
+  policy::RungTurn turn_{policy::RungId::kImages, 1, hours{4}};
+};
+
+TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
+  engine_.add_image("sha256:web", {"web:1"}, 10);
+  engine_.add_image("sha256:kit", {"moby/buildkit:buildx-stable-1"}, 10);
+  engine_.add_container("web", "sha256:web", policy::ContainerState::kExited);
+  engine_.holdings.image_references.insert("docker.io/moby/buildkit:buildx-stable-1");
+  const auto candidates = list(unused_);
+  ASSERT_EQ(candidates.size(), 3U);
+  EXPECT_EQ(candidates[0].id, "sha256:old");
+  EXPECT_EQ(candidates[0].last_use.observed, hours{5});
+  EXPECT_EQ(candidates[0].references, (std::vector<std::string>{"old:1", "old:2"}));
+  EXPECT_EQ(candidates[0].in_use_by, "");
+  EXPECT_EQ(candidates[1].in_use_by, "container web");
+  EXPECT_EQ(candidates[2].protected_as, "held as docker.io/moby/buildkit:buildx-stable-1");
+  ASSERT_EQ(list(dangling_).size(), 1U);
+}
+
+TEST_F(RungTest, EveryReferenceOfAnUnusedImageIsRemovedByName) {
+  const auto taken = plan_and_take(unused_, [] {});
+  EXPECT_EQ(taken.dropped, "");
+  EXPECT_EQ(taken.reported, 100);
+  EXPECT_EQ(engine_.removed, (std::vector<std::string>{"old:1", "old:2"}));
+}
+
+TEST_F(RungTest, ADanglingImageIsRemovedById) {
+  EXPECT_EQ(plan_and_take(dangling_, [] {}).dropped, "");
+  EXPECT_EQ(engine_.removed, (std::vector<std::string>{"sha256:dangling"}));
+}
+
+struct Meanwhile {
+  std::string name;
+  std::function<void(testing::FakeImageEngine&, Ledger&, const Clock&)> happens;
+  std::string dropped;
+};
+
+class DroppedTest : public RungTest, public ::testing::WithParamInterface<Meanwhile> {};
+
+TEST_P(DroppedTest, AnUnusedImageIsLeftAlone) {
+  const auto taken = plan_and_take(unused_, [this] { GetParam().happens(engine_, ledger_, clock_); });
+  EXPECT_NE(taken.dropped.find(GetParam().dropped), std::string::npos) << taken.dropped;
+  EXPECT_TRUE(engine_.removed.empty());
+}
+
+TEST_P(DroppedTest, ADanglingImageIsLeftAlone) {
+  for (auto& image : engine_.images) image.id = image.tags.empty() ? "sha256:none" : image.id;
+  engine_.images[0].tags.clear();
+  engine_.images[1].tags.emplace_back("none:1");
+  const auto taken = plan_and_take(dangling_, [this] { GetParam().happens(engine_, ledger_, clock_); });
+  EXPECT_NE(taken.dropped, "");
+  EXPECT_TRUE(engine_.removed.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    AllReasons, DroppedTest,
+    ::testing::Values(
+        Meanwhile{"Tagged",
+                  [](auto& engine, auto&, const auto&) {
+                    engine.images[0].tags = {"old:2"};
+                    engine.add_image("sha256:new", {"old:1"}, 1);
+                  },
+                  "old:1 names sha256:new now"},
+        Meanwhile{"Gone", [](auto& engine, auto&, const auto&) { engine.images.clear(); }, "old:1 is gone"},
+        Meanwhile{"Started", [](auto& engine, auto&, const auto&) { engine.add_container("job", "sha256:old"); },
+                  "in use by container job"},
+        Meanwhile{"Created",
+                  [](auto& engine, auto&, const auto&) {
+                    engine.add_container("job", "sha256:old", policy::ContainerState::kCreated);
+                  },
+                  "in use by container job"},
+        Meanwhile{"Held", [](auto& engine, auto&, const auto&) { engine.holdings.image_references = {"sha256:old"}; },
+                  "held as sha256:old"},
+        Meanwhile{"Used",
+                  [](auto&, auto& ledger, const auto& clock) {
+                    ledger.used("sha256:old", clock.now().wall, "container start");
+                  },
+                  "used since the plan"},
+        Meanwhile{"Swapped", [](auto& engine, auto&, const auto&) { engine.engine.identity.id = "engine-2"; },
+                  "another engine answers now"},
+        Meanwhile{"Lost", [](auto&, auto& ledger, const auto&) { ledger.lost(); }, "lost track"},
+        Meanwhile{"Down", [](auto& engine, auto&, const auto&) { engine.engine.up = false; }, "the engine went down"}),
+    [](const auto& one) { return one.param.name; });
+
+TEST_F(RungTest, ConflictIsAResultAndOtherErrorsAreErrors) {
+  engine_.fail.emplace("remove", Error(Errc::kConflict, "409"));
+  EXPECT_EQ(plan_and_take(unused_, [] {}).dropped, "the engine says it is in use: 409");
+  engine_.fail.clear();
+  engine_.fail.emplace("remove", Error(Errc::kTimeout, "slow"));
+  const auto candidates = list(unused_);
+  const auto taken = run_on(loop_, unused_.take(candidates.at(0), turn_));
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code(), Errc::kTimeout);
+}
+
+TEST_F(RungTest, AUseBetweenTwoReferencesStopsTheSecond) {
+  engine_.before_remove = [this] { ledger_.used("sha256:old", clock_.now().wall, "container start"); };
+  const auto taken = plan_and_take(unused_, [] {});
+  EXPECT_NE(taken.dropped.find("1 of its names were removed before"), std::string::npos) << taken.dropped;
+  EXPECT_EQ(engine_.removed.size(), 1U);
+}
+
+TEST_F(RungTest, WithoutKnowingWhoUsesWhatNothingIsListed) {
+  engine_.fail.emplace("containers", Error(Errc::kTimeout, "slow"));
+  EXPECT_FALSE(run_on(loop_, unused_.list(turn_)));
+  engine_.fail.clear();
+  engine_.engine.identity.id = "engine-2";
+  const auto listed = run_on(loop_, unused_.list(turn_));
+  ASSERT_FALSE(listed);
+  EXPECT_EQ(listed.error().code(), Errc::kUnavailable);
+}
+
+class CacheTest : public RungTest {
+ protected:
+  CacheTest() {
+    for (int at = 0; at < 4; ++at) {
+      policy::CacheRecord record;
+      record.id = std::to_string(at);
+      record.size = kGiB;
+      record.last_used = clock_.now().wall - hours{20 - 6 * at};  // 20, 14, 8 and 2 hours ago
+      engine_.records.push_back(record);
+    }
+    turn_.rung = policy::RungId::kBuildCache;
+  }
+  EngineBuildCache::Parts cache_parts() {
+    return EngineBuildCache::Parts{engine_, engine_, engine_, settings_, clock_, [this] { return steady_; }};
+  }
+  Settings settings_;
+  bool steady_ = true;
+  EngineBuildCache cache_{cache_parts()};
+};
+
+TEST_F(CacheTest, StepsGoFromTheOldestAndKeepTheRest) {
+  const auto steps = list(cache_);
+  ASSERT_EQ(steps.size(), 3U);
+  EXPECT_EQ(steps[0].size, kGiB);
+  EXPECT_EQ(steps[0].last_use.at, clock_.now().wall - hours{20});
+  const auto taken = run_on(loop_, cache_.take(steps[0], turn_));
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->reported, kGiB);
+  EXPECT_EQ(engine_.records.size(), 3U);
+  EXPECT_EQ(engine_.pruned_unused, (std::vector<Duration>{hours{4}}));
+}
+
+TEST_F(CacheTest, WhatAJobMayHaveUsedSinceItsStartIsKeptByThePruneToo) {
+  const auto steps = list(cache_);
+  engine_.holdings.oldest_job_start = clock_.now().wall - hours{9};
+  ASSERT_TRUE(run_on(loop_, cache_.take(steps.at(0), turn_)));
+  EXPECT_GE(engine_.pruned_unused.at(0), hours{9});
+}
+
+TEST_F(CacheTest, NothingIsListedWhileItIsOutOrTheClockIsNotToBeTrusted) {
+  turn_.engine_cache = false;
+  EXPECT_TRUE(list(cache_).empty());
+  turn_.engine_cache = true;
+  steady_ = false;
+  EXPECT_TRUE(list(cache_).empty());
+}
+
+TEST_F(CacheTest, AnotherEngineOrAnotherPruneDropsTheStep) {
+  auto steps = list(cache_);
+  engine_.engine.identity.root_dir = "/mnt";
+  EXPECT_EQ(run_on(loop_, cache_.take(steps.at(0), turn_))->dropped, "another engine answers now");
+  steps = list(cache_);
+  engine_.fail.emplace("prune", Error(Errc::kConflict, "busy"));
+  EXPECT_EQ(run_on(loop_, cache_.take(steps.at(0), turn_))->dropped, "another prune runs: busy");
+  EXPECT_EQ(engine_.records.size(), 4U);
+}
+
+TEST_F(CacheTest, OnlyItsOwnStepsAreTaken) {
+  policy::Candidate foreign;
+  for (const auto* id : {"", "keep", "keep -1 unused 4", "keep 1 unused 4x", "keep 1", "keep  unused 1"}) {
+    foreign.id = id;
+    EXPECT_FALSE(run_on(loop_, cache_.take(foreign, turn_))) << id;
+  }
+  EXPECT_TRUE(engine_.pruned_unused.empty());
+}
+
+TEST(References, AreComparedAsTheEngineMeansThem) {
+  EXPECT_EQ(normalised_reference("docker.io/library/alpine"), "alpine:latest");
+  EXPECT_EQ(normalised_reference("host:5000/a"), "host:5000/a:latest");
+  EXPECT_EQ(normalised_reference("host:5000/a:1"), "host:5000/a:1");
+  EXPECT_EQ(normalised_reference("a@sha256:0"), "a@sha256:0");
+  EXPECT_EQ(normalised_reference("sha256:0"), "sha256:0");
+}
+
+}  // namespace
+}  // namespace buildwarden::disk

@@ -1,0 +1,148 @@
+#include "daemon/disk/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "common/atomic_file.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_paths.h"
+#include "tests/support/loop.h"
+#include "tests/support/temp_folder.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using testing::run_on;
+
+constexpr const char* kRootLine = "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
+
+class SamplerTest : public ::testing::Test {
+ protected:
+  SamplerTest() : sampler_(paths_.function(), folder_.path() + "/mountinfo", timing()) { mounts(kRootLine); }
+  static SamplerTiming timing() {
+    SamplerTiming timing;
+    timing.patience = Duration{60};
+    return timing;
+  }
+  void mounts(const std::string& text) { ASSERT_TRUE(write_file_atomically(folder_.path() + "/mountinfo", text)); }
+  std::vector<Sample> sample(const std::vector<std::string>& paths) {
+    return run_on(loop_, sampler_.sample(paths, clock_.now()));
+  }
+
+  testing::TempFolder folder_;
+  testing::FakeClock clock_;
+  testing::FakePaths paths_;
+  boost::asio::io_context loop_;
+  Sampler sampler_;
+};
+
+TEST_F(SamplerTest, AnswersForEveryPathInOrder) {
+  paths_.put("/a", 1, 10);
+  const auto samples = sample({"/a", "/b"});
+  ASSERT_EQ(samples.size(), 2U);
+  ASSERT_TRUE(samples[0].facts);
+  EXPECT_EQ(samples[0].facts->free, 10 * kGiB);
+  EXPECT_FALSE(samples[1].facts);
+  EXPECT_TRUE(samples[1].absent);
+  EXPECT_EQ(samples[1].error, "no /b");
+}
+
+TEST_F(SamplerTest, AHungMountBlocksNobodyAndGetsNoSecondRequest) {
+  paths_.put("/a", 1, 10);
+  paths_.put("/hung", 2, 10);
+  paths_.hang("/hung");
+  auto samples = sample({"/hung", "/a"});
+  EXPECT_TRUE(samples[1].facts);
+  EXPECT_FALSE(samples[0].facts);
+  EXPECT_EQ(samples[0].error, "");  // still in time
+  clock_.advance(Duration{6'000});
+  samples = sample({"/hung", "/a"});
+  EXPECT_TRUE(samples[1].facts);
+  EXPECT_EQ(samples[0].error, "/hung has not answered for 6s: its filesystem hangs");
+  EXPECT_EQ(paths_.calls("/hung"), 1);
+  paths_.release_all();
+  // The late answer is too old; it is asked anew as soon as the thread is free.
+  testing::run_until(loop_, [this] { return sample({"/hung"})[0].facts.has_value(); });
+}
+
+TEST_F(SamplerTest, OneRequestForAllPathsOfAHungDevice) {
+  mounts(std::string(kRootLine) + "30 21 8:2 / /data rw - ext4 /dev/sdb rw\n");
+  for (const auto* path : {"/data/a", "/data/b"}) paths_.put(path, 2, 10);
+  sample({"/data/a", "/data/b"});
+  for (const auto* path : {"/data/a", "/data/b"}) paths_.hang(path);
+  sample({"/data/a", "/data/b"});
+  sample({"/data/a", "/data/b"});
+  EXPECT_EQ(paths_.calls("/data/a") + paths_.calls("/data/b"), 3);
+}
+
+TEST_F(SamplerTest, AHungMountOverOnePathLeavesItsNeighboursAlone) {
+  for (const auto* path : {"/d/a", "/d/b"}) paths_.put(path, 1, 10);
+  sample({"/d/a", "/d/b"});
+  mounts(std::string(kRootLine) + "30 21 0:50 / /d/a rw - nfs4 server:/ rw\n");
+  paths_.hang("/d/a");
+  for (int turn = 0; turn < 3; ++turn) {
+    const auto samples = sample({"/d/a", "/d/b"});
+    EXPECT_FALSE(samples[0].facts);
+    EXPECT_TRUE(samples[1].facts);
+  }
+}
+
+TEST_F(SamplerTest, ASlowAnswerIsTakenByTheNextSample) {
+  paths_.put("/slow", 2, 10);
+  paths_.hang("/slow");
+  EXPECT_FALSE(sample({"/slow"})[0].facts);
+  const auto asked = clock_.now();
+  clock_.advance(Duration{1'000});
+  paths_.release_all();
+  // Whether it is the late answer or the one to the next request: it is never older than the first request.
+  testing::run_until(loop_, [this] { return sample({"/slow"})[0].facts.has_value(); });
+  EXPECT_GE(clock_.now().boot, asked.boot);
+}
+
+TEST(Lanes, TheEndOfASamplerDoesNotWaitForAHungMount) {
+  testing::FakePaths paths;
+  testing::FakeClock clock;
+  boost::asio::io_context loop;
+  paths.hang("/hung");
+  {
+    SamplerTiming timing;
+    timing.patience = Duration{5};
+    Sampler sampler(paths.function(), "/nonexistent", timing);
+    const auto samples = run_on(loop, sampler.sample(std::vector<std::string>{"/hung"}, clock.now()));
+    EXPECT_FALSE(samples[0].facts);
+  }
+  EXPECT_EQ(paths.calls("/hung"), 1);
+}
+
+TEST(StatPath, MeasuresAFolderAndNeverMakesOne) {
+  const testing::TempFolder folder;
+  const auto facts = stat_path(folder.path());
+  ASSERT_TRUE(facts);
+  EXPECT_GT(facts->total, 0);
+  EXPECT_LE(facts->free, facts->total);
+  EXPECT_EQ(facts->resolved, folder.path());
+  const auto absent = stat_path(folder.path() + "/absent");
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().code(), Errc::kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/absent"));
+}
+
+TEST(Mounts, TheDeepestAndLastMountCounts) {
+  const auto mounts = parse_mountinfo(
+      "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+      "30 21 8:2 / /mnt/a\\040b rw - ext4 /dev/sdb rw\n"
+      "31 21 8:3 / /mnt/a\\040b rw master:3 propagate_from:1 - xfs /dev/sdc rw\n"
+      "nonsense\n");
+  ASSERT_EQ(mounts.size(), 3U);
+  const auto* mount = mount_of(mounts, "/mnt/a b/c");
+  ASSERT_NE(mount, nullptr);
+  EXPECT_EQ(mount->device, "8:3");
+  EXPECT_EQ(mount->source, "/dev/sdc");
+  EXPECT_EQ(mount->type, "xfs");
+  EXPECT_EQ(mount_of(mounts, "/mnt/a bc")->device, "8:1");
+  EXPECT_EQ(mount_of({}, "/mnt"), nullptr);
+}
+
+}  // namespace
+}  // namespace buildwarden::disk

@@ -1,0 +1,202 @@
+#include "daemon/disk/watch.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_image_engine.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/fake_paths.h"
+#include "tests/support/fake_space.h"
+#include "tests/support/run_void.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using testing::run_on;
+
+// 100 GiB, marks by default: critical 5, low 15, target 25 GiB.
+class WatchTest : public ::testing::Test {
+ protected:
+  static SamplerTiming timing() {
+    SamplerTiming timing;
+    timing.patience = Duration{60};
+    return timing;
+  }
+  WatchTest() {
+    settings_.disk.watch = {WatchedPath{"/docker", true}};
+    paths_.put("/docker", 1, 50);
+  }
+  Duration turn() { return run_on(loop_, watch_.turn(true)); }
+  bool reclaim() { return run_on(loop_, watch_.reclaim_turn()); }
+  [[nodiscard]] ports::FilesystemView only() const {
+    const auto views = gauges_.views();
+    EXPECT_EQ(views.size(), 1U);
+    return views.empty() ? ports::FilesystemView{} : views.front();
+  }
+
+  Settings settings_;
+  testing::FakeClock clock_;
+  testing::FakePaths paths_;
+  testing::FakeJournal journal_;
+  testing::FakeSpace space_;
+  testing::FakeImageEngine engine_;
+  boost::asio::io_context loop_;
+  std::string data_root_ = "/docker";
+  Sampler sampler_{paths_.function(), "/nonexistent", timing()};
+  Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [this] { return data_root_; }}};
+  DiskUsers users_{DiskUsers::Parts{engine_, engine_, clock_}};
+  Watch watch_{Watch::Parts{settings_, clock_, journal_, gauges_, space_, users_}};
+};
+
+TEST_F(WatchTest, FoldersOfOneDeviceAreOneFilesystem) {
+  settings_.disk.watch = {WatchedPath{"/docker", true}, WatchedPath{"/builds", true}, WatchedPath{"/other", false}};
+  paths_.put("/builds", 1, 50);
+  paths_.put("/other", 2, 50);
+  turn();
+  const auto views = gauges_.views();
+  ASSERT_EQ(views.size(), 2U);
+  EXPECT_EQ(views[0].device, "8:1");
+  EXPECT_EQ(views[0].paths, (std::vector<std::string>{"/docker", "/builds"}));
+  EXPECT_EQ(views[0].roles, (std::vector<std::string>{"data_root", "configured"}));
+  EXPECT_TRUE(views[0].gate);
+  EXPECT_EQ(views[0].marks.critical, 5 * kGiB);
+  EXPECT_EQ(views[1].device, "8:2");
+  EXPECT_FALSE(views[1].gate);
+}
+
+TEST_F(WatchTest, ALevelChangeIsAnEventWithItsNumbers) {
+  turn();
+  ASSERT_EQ(journal_.count("disk.level"), 1U);
+  turn();
+  EXPECT_EQ(journal_.count("disk.level"), 1U);
+  paths_.put("/docker", 1, 4);
+  clock_.advance(Duration{1'000});
+  turn();
+  ASSERT_EQ(journal_.count("disk.level"), 2U);
+  const auto event = journal_.last("disk.level");
+  EXPECT_EQ(event.severity, ports::Severity::kError);
+  EXPECT_NE(event.reason.find("from ok to critical"), std::string::npos) << event.reason;
+  EXPECT_NE(event.reason.find("4.00 GiB"), std::string::npos) << event.reason;
+}
+
+TEST_F(WatchTest, AnotherDiskMountedOverThePathRestartsItsHistory) {
+  turn();
+  turn();
+  EXPECT_EQ(only().readings, 2U);
+  paths_.put("/docker", 1, 50, /*fsid=*/2);
+  turn();
+  EXPECT_EQ(only().readings, 1U);
+  EXPECT_EQ(journal_.count("disk.level"), 2U);
+}
+
+TEST_F(WatchTest, RoomIsMadeWhenItIsLow) {
+  turn();
+  EXPECT_FALSE(reclaim());
+  paths_.put("/docker", 1, 10);
+  turn();
+  EXPECT_TRUE(reclaim());
+  ASSERT_EQ(space_.requests.size(), 1U);
+  EXPECT_EQ(space_.requests[0].free, 0);
+  EXPECT_FALSE(space_.requests[0].on_request);
+}
+
+TEST_F(WatchTest, AfterAShortReclaimItWaitsUnlessItGetsWorse) {
+  paths_.put("/docker", 1, 10);
+  turn();
+  EXPECT_TRUE(reclaim());
+  clock_.advance(Duration{59'000});
+  turn();
+  EXPECT_FALSE(reclaim());
+  paths_.put("/docker", 1, 4);
+  turn();
+  EXPECT_TRUE(reclaim());
+  EXPECT_FALSE(reclaim());
+  clock_.advance(Duration{61'000});
+  EXPECT_TRUE(reclaim());
+}
+
+TEST_F(WatchTest, AFailedReadingIsShownAndNeverStartsAReclaim) {
+  paths_.put("/docker", 1, 10);
+  turn();
+  paths_.hang("/docker");
+  turn();
+  clock_.advance(Duration{6'000});
+  turn();
+  EXPECT_EQ(only().pressure.level, policy::Level::kUnknown);
+  EXPECT_EQ(only().failures, 1U);
+  EXPECT_NE(only().error.find("has not answered for"), std::string::npos);
+  EXPECT_FALSE(reclaim());
+  EXPECT_TRUE(space_.requests.empty());
+}
+
+TEST_F(WatchTest, AnotherFullDiskDoesNotStartAReclaimOfTheEngines) {
+  settings_.disk.watch.push_back(WatchedPath{"/builds", true});
+  paths_.put("/builds", 2, 1);
+  turn();
+  EXPECT_FALSE(reclaim());
+}
+
+TEST_F(WatchTest, AMissingFolderIsAnErrorUnlessItIsOptional) {
+  settings_.disk.watch = {};
+  settings_.paths.builds = "/builds";
+  settings_.paths.state = "/state";
+  data_root_ = "/absent";
+  paths_.put("/", 1, 50);
+  turn();
+  const auto views = gauges_.views();
+  ASSERT_EQ(views.size(), 2U);
+  EXPECT_EQ(views[0].roles, (std::vector<std::string>{"root"}));
+  EXPECT_EQ(views[1].paths, (std::vector<std::string>{"/absent"}));
+  EXPECT_EQ(views[1].error, "no /absent");
+  EXPECT_EQ(views[1].pressure.level, policy::Level::kUnknown);
+}
+
+TEST_F(WatchTest, AMeasurementOfAFilesystemThatStoppedAnsweringHasNoReading) {
+  turn();
+  auto measured = run_on(loop_, gauges_.measure());
+  ASSERT_EQ(measured.size(), 1U);
+  EXPECT_TRUE(measured[0].reading);
+  EXPECT_TRUE(measured[0].engine_owned);
+  paths_.hang("/docker");
+  measured = run_on(loop_, gauges_.measure());
+  EXPECT_FALSE(measured[0].reading);
+}
+
+TEST_F(WatchTest, AClockStepSwitchesTheAgesOffForAWhile) {
+  turn();
+  EXPECT_TRUE(watch_.clock_is_steady());
+  clock_.step_wall(std::chrono::seconds{61});
+  turn();
+  EXPECT_EQ(journal_.count("clock.step"), 1U);
+  EXPECT_FALSE(watch_.clock_is_steady());
+  clock_.advance(settings_.disk.keep_used_within + Duration{1});
+  turn();
+  EXPECT_EQ(journal_.count("clock.step"), 1U);
+  EXPECT_TRUE(watch_.clock_is_steady());
+}
+
+TEST_F(WatchTest, UsersAreAskedForOnceAMinute) {
+  engine_.add_image("sha256:a", {"a:1"}, 7);
+  testing::run_void(loop_, users_.refresh());
+  engine_.add_image("sha256:b", {"b:1"}, 5);
+  testing::run_void(loop_, users_.refresh());
+  ASSERT_EQ(users_.last().size(), 2U);
+  EXPECT_EQ(users_.last()[0].bytes, 7);
+  clock_.advance(std::chrono::seconds{60});
+  testing::run_void(loop_, users_.refresh());
+  EXPECT_EQ(users_.last()[0].bytes, 12);
+  EXPECT_EQ(users_.last()[0].name, "2 images");
+}
+
+TEST_F(WatchTest, TheLoopsRunAndStop) {
+  paths_.put("/docker", 1, 10);
+  testing::Background running(loop_, watch_.run());
+  testing::run_until(loop_, [this] { return !space_.requests.empty(); });
+  watch_.stop();
+  testing::run_until(loop_, [&running] { return running.ended(); });
+}
+
+}  // namespace
+}  // namespace buildwarden::disk

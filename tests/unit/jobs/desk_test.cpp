@@ -1,0 +1,289 @@
+#include "daemon/jobs/desk.h"
+
+#include "daemon/jobs/fields.h"
+#include "tests/unit/jobs/jobs_fixture.h"
+
+namespace buildwarden::jobs {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+class DeskTest : public JobsTest {};
+
+TEST_F(DeskTest, TakesOnAJobAndSavesItBeforeItAnswers) {
+  auto job = request("1");
+  job.use = "s3";
+  job.builders = {"arm"};
+  job.pid = ::getpid();
+  job.need_bytes = kGiB;
+  const auto answer = start(job, peer(::getuid()));
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->admitted);
+  EXPECT_FALSE(answer->known_before);
+  EXPECT_EQ(answer->rule, "enough");
+  EXPECT_EQ(answer->grant.env.at("GRANTED"), "1");
+  EXPECT_EQ(answer->disk.size(), 1U);
+  EXPECT_FALSE(answer->expires_at) << "it lasts as long as its process";
+  ASSERT_EQ(store_.saved.size(), 1U);
+  const auto& lease = store_.saved[0];
+  EXPECT_EQ(lease.pid_started, Processes{}.look(::getpid())->started);
+  EXPECT_EQ(lease.free_at_start, 100 * kGiB);
+  EXPECT_THAT(lease.builders, ElementsAre("arm", "s3"));
+  EXPECT_EQ(registry().jobs_view().admitted, 1U);
+  EXPECT_EQ(journal_.count("job.started"), 1U);
+}
+
+TEST_F(DeskTest, GivesATimeToAJobWithoutAProcess) {
+  auto job = request("1");
+  job.ttl = minutes{10};
+  EXPECT_EQ(start(job, peer(2000))->expires_at, clock_.now().wall + minutes{10});
+  EXPECT_EQ(start("2")->expires_at, clock_.now().wall + hours{6});
+  clock_.advance(minutes{9});
+  EXPECT_EQ(desk().renew_job("1", peer(2000))->expires_at, clock_.now().wall + minutes{10});
+  clock_.advance(minutes{10});
+  registry().sweep();
+  EXPECT_THAT(known(), ElementsAre("2"));
+}
+
+TEST_F(DeskTest, RunsAtLowAndWhereNothingIsKnown) {
+  disk_.view.filesystems[0].pressure.level = policy::Level::kLow;
+  EXPECT_TRUE(start("low")->admitted);
+  disk_.set_free(0);
+  disk_.view.filesystems[0].pressure.level = policy::Level::kUnknown;
+  EXPECT_EQ(start("stale")->rule, "unknown");
+  disk_.view.filesystems[0].pressure.level = policy::Level::kOk;
+  disk_.view.filesystems[0].reading.reset();
+  EXPECT_EQ(start("unread")->rule, "unknown");
+  EXPECT_EQ(journal_.last("job.started").severity, ports::Severity::kWarning);
+  EXPECT_THAT(disk_.requests, IsEmpty());
+}
+
+TEST_F(DeskTest, LooksOnlyAtWhatGates) {
+  auto other = disk_.view.filesystems[0];
+  other.gate = false;
+  other.reading->free = 0;
+  disk_.view.filesystems.push_back(other);
+  const auto answer = start("1");
+  EXPECT_TRUE(answer->admitted);
+  EXPECT_EQ(answer->disk.size(), 1U);
+}
+
+TEST_F(DeskTest, MakesRoomAndThenRuns) {
+  disk_.set_free(3 * kGiB);
+  disk_.while_making = [this] { disk_.set_free(20 * kGiB); };
+  auto job = request("1");
+  job.need_bytes = 10 * kGiB;
+  const auto answer = start(job, peer(2000));
+  EXPECT_TRUE(answer->admitted);
+  ASSERT_EQ(disk_.requests.size(), 1U);
+  EXPECT_EQ(disk_.requests[0].free, 10 * kGiB);
+  EXPECT_EQ(disk_.requests[0].wait, minutes{2});
+  EXPECT_EQ(disk_.requests[0].on_behalf_of, "job 1");
+  EXPECT_TRUE(disk_.requests[0].on_request);
+  EXPECT_THAT(progress_, ElementsAre(StartsWith("making room: "), "freeing"));
+  EXPECT_EQ(store_.saved[0].free_at_start, 20 * kGiB);
+}
+
+TEST_F(DeskTest, RefusesWithTheBiggestUsersWhenAllWasDone) {
+  disk_.set_free(3 * kGiB);
+  disk_.view.filesystems[0].users = {{"images", "small", 1}, {"build_cache", "big", 9}, {"containers", "mid", 5}};
+  const auto answer = start("1");
+  ASSERT_TRUE(answer);
+  EXPECT_FALSE(answer->admitted);
+  EXPECT_EQ(answer->rule, "not_enough");
+  EXPECT_THAT(answer->reason, HasSubstr(format_bytes(3 * kGiB)));
+  ASSERT_EQ(answer->users.size(), 3U);
+  EXPECT_EQ(answer->users[0].name, "big");
+  EXPECT_EQ(answer->users[2].name, "small");
+  EXPECT_THAT(answer->grant.env, IsEmpty());
+  EXPECT_THAT(handout_.held, IsEmpty());
+  EXPECT_THAT(known(), IsEmpty());
+  EXPECT_EQ(registry().jobs_view().refused, 1U);
+  EXPECT_EQ(journal_.last("job.refused").rule, "not_enough");
+  disk_.failure = Error(Errc::kUnavailable, "the engine is gone");
+  EXPECT_THAT(start("2")->reason, HasSubstr("the engine is gone"));
+}
+
+TEST_F(DeskTest, CountsWhatWasPromisedAndNotWrittenYet) {
+  disk_.set_free(20 * kGiB);
+  auto job = request("1");
+  job.need_bytes = 10 * kGiB;
+  ASSERT_TRUE(start(job, peer(2000))->admitted);
+  job.id = "2";
+  EXPECT_TRUE(start(job, peer(2000))->admitted) << "exactly both fit";
+  job.id = "3";
+  EXPECT_FALSE(start(job, peer(2000))->admitted);
+  EXPECT_EQ(disk_.requests.back().free, 30 * kGiB);
+  ASSERT_TRUE(desk().end_job("1", peer(2000)));
+  EXPECT_TRUE(start(job, peer(2000))->admitted) << "an ended job promises nothing";
+}
+
+TEST_F(DeskTest, RenewsAKnownIdForItsOwnerAndRoot) {
+  auto job = request("1");
+  job.builders = {"s3"};
+  ASSERT_TRUE(start(job, peer(2000)));
+  clock_.advance(hours{5});
+  job.builders = {"arm"};
+  const auto again = start(job, peer(2000));
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->known_before && again->admitted);
+  EXPECT_EQ(again->grant.env.at("GRANTED"), "1");
+  EXPECT_EQ(again->expires_at, clock_.now().wall + hours{6});
+  EXPECT_THAT(store_.saved.at(0).builders, ElementsAre("arm"));
+  EXPECT_EQ(store_.saved.at(0).uid, 2000U);
+  EXPECT_EQ(registry().jobs_view().admitted, 1U);
+  EXPECT_EQ(start(job, peer(2001)).error().code(), Errc::kDenied);
+  EXPECT_TRUE(start(job, peer(0)));
+  EXPECT_EQ(store_.saved.at(0).uid, 2000U) << "root does not take it away";
+  EXPECT_EQ(desk().renew_job("1", peer(2001)).error().code(), Errc::kDenied);
+  EXPECT_EQ(desk().renew_job("none", peer(0)).error().code(), Errc::kNotFound);
+}
+
+TEST_F(DeskTest, RenewsALeaseOntoANewProcess) {
+  Child first;
+  Child second;
+  auto job = request("1");
+  job.pid = first.pid();
+  ASSERT_TRUE(start(job, peer(0)));
+  job.pid = second.pid();
+  ASSERT_TRUE(start(job, peer(0)));
+  first.kill();
+  loop_.restart();
+  loop_.poll();
+  registry().sweep();
+  EXPECT_THAT(known(), ElementsAre("1"));
+  second.kill();
+  testing::run_until(loop_, [&] { return known().empty(); });
+}
+
+TEST_F(DeskTest, TakesAnIdAnewWhenItsProcessHasDied) {
+  Child child;
+  auto job = request("1");
+  job.pid = child.pid();
+  ASSERT_TRUE(start(job, peer(0)));
+  child.kill();
+  EXPECT_FALSE(start(request("1"), peer(2000))->known_before);
+}
+
+TEST_F(DeskTest, EndsForItsOwnerAndRootOnly) {
+  ASSERT_TRUE(start(request("1"), peer(2000)));
+  EXPECT_EQ(desk().end_job("1", peer(2001)).error().code(), Errc::kDenied);
+  EXPECT_EQ(desk().end_job("1", ports::Peer{}).error().code(), Errc::kDenied);
+  EXPECT_THAT(known(), ElementsAre("1"));
+  EXPECT_TRUE(desk().end_job("1", peer(2000)));
+  EXPECT_THAT(handout_.held, IsEmpty());
+  EXPECT_EQ(journal_.last("job.ended").rule, "ended");
+  EXPECT_EQ(desk().end_job("1", peer(2000)).error().code(), Errc::kNotFound);
+  ASSERT_TRUE(start(request("2"), peer(2000)));
+  EXPECT_TRUE(desk().end_job("2", peer(0)));
+}
+
+TEST_F(DeskTest, GivesUpAJobThatEndedWhileRoomWasMade) {
+  disk_.set_free(kGiB);
+  disk_.while_making = [this] {
+    disk_.set_free(20 * kGiB);
+    EXPECT_EQ(desk().end_job("1", peer(2001)).error().code(), Errc::kDenied);
+    EXPECT_TRUE(desk().end_job("1", peer(2000)));
+  };
+  EXPECT_EQ(start(request("1"), peer(2000)).error().code(), Errc::kCancelled);
+  EXPECT_THAT(known(), IsEmpty());
+  disk_.set_free(kGiB);
+  Child child;
+  disk_.while_making = [&] {
+    disk_.set_free(20 * kGiB);
+    child.kill();
+  };
+  auto job = request("2");
+  job.pid = child.pid();
+  EXPECT_EQ(start(job, peer(0)).error().code(), Errc::kCancelled);
+  EXPECT_THAT(known(), IsEmpty());
+  EXPECT_THAT(handout_.held, IsEmpty());
+}
+
+TEST_F(DeskTest, AdmitsAnIdOnceAtATime) {
+  disk_.set_free(kGiB);
+  Result<ports::JobAnswer> second = Error(Errc::kIo, "not asked");
+  disk_.while_making = [&] {
+    disk_.while_making = nullptr;
+    disk_.set_free(20 * kGiB);
+    boost::asio::io_context inner;
+    second = testing::run_on(inner, desk().start_job(request("1"), peer(2000), nullptr));
+  };
+  EXPECT_TRUE(start(request("1"), peer(2000))->admitted);
+  EXPECT_EQ(second.error().code(), Errc::kConflict);
+}
+
+TEST_F(DeskTest, KnowsWhoMayNameWhichProcess) {
+  auto job = request("1");
+  job.pid = ::getpid();
+  if (::getuid() == 0) {
+    EXPECT_EQ(start(job, peer(2000)).error().code(), Errc::kDenied) << "another user's process";
+  }
+  EXPECT_TRUE(start(job, peer(0)));
+  Child child;
+  job.pid = child.pid();
+  child.end();
+  job.id = "2";
+  const auto gone = start(job, peer(0));
+  EXPECT_EQ(gone.error().code(), Errc::kInvalid);
+  EXPECT_THAT(gone.error().message(), StartsWith("pid: "));
+  EXPECT_EQ(start(request("3"), ports::Peer{}).error().code(), Errc::kDenied) << "over TCP";
+}
+
+TEST_F(DeskTest, MakesNoRoomForARequestThatIsWrong) {
+  disk_.set_free(0);
+  auto job = request("1");
+  job.builders = {"unknown"};
+  EXPECT_EQ(start(job, peer(2000)).error().code(), Errc::kInvalid);
+  EXPECT_THAT(disk_.requests, IsEmpty());
+  EXPECT_THAT(handout_.held, IsEmpty());
+}
+
+TEST_F(DeskTest, KnowsNoMoreJobsThanItCanKeep) {
+  for (int i = 0; i < 256; ++i) ASSERT_TRUE(start(std::to_string(i)));
+  EXPECT_EQ(start("one more").error().code(), Errc::kTooLarge);
+  EXPECT_TRUE(start("0")) << "renewing is no more";
+}
+
+struct BadField {
+  const char* field;
+  std::function<void(ports::JobRequest&)> spoil;
+};
+class Fields : public ::testing::TestWithParam<BadField> {};
+
+TEST_P(Fields, AreNamedWhenTheyAreWrong) {
+  ports::JobRequest job;
+  job.id = "1";
+  ASSERT_TRUE(check_fields(job));
+  GetParam().spoil(job);
+  const auto checked = check_fields(job);
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code(), Errc::kInvalid);
+  EXPECT_THAT(checked.error().message(), StartsWith(std::string(GetParam().field) + ": "));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Fields,
+    ::testing::Values(BadField{"id", [](auto& job) { job.id = ""; }},
+                      BadField{"id", [](auto& job) { job.id = std::string(129, 'x'); }},
+                      BadField{"id", [](auto& job) { job.id = "a\nb"; }},
+                      BadField{"agent", [](auto& job) { job.agent = std::string("\x1b[2J"); }},
+                      BadField{"pipeline", [](auto& job) { job.pipeline = std::string(257, 'x'); }},
+                      BadField{"checkout_path", [](auto& job) { job.checkout_path = "relative/path"; }},
+                      BadField{"pid", [](auto& job) { job.pid = 1; }}, BadField{"pid", [](auto& job) { job.pid = -7; }},
+                      BadField{"need_bytes", [](auto& job) { job.need_bytes = -1; }},
+                      BadField{"need_bytes", [](auto& job) { job.need_bytes = (Bytes{1} << 60) + 1; }},
+                      BadField{"builders", [](auto& job) { job.builders = {""}; }},
+                      BadField{"platforms", [](auto& job) { job.platforms.assign(33, "linux/arm64"); }},
+                      BadField{"ttl_seconds", [](auto& job) { job.ttl = Duration{0}; }},
+                      BadField{"ttl_seconds", [](auto& job) { job.ttl = std::chrono::hours{24 * 8}; }}));
+
+}  // namespace
+}  // namespace buildwarden::jobs

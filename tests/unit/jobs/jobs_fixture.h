@@ -1,0 +1,143 @@
+// A desk over fakes, and processes of the test's own to hang leases on.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/jobs/desk.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_disk.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/loop.h"
+
+namespace buildwarden::jobs {
+
+class FakeHandout final : public ports::Handout {
+ public:
+  Result<ports::Grant> grant(const ports::GrantRequest& request) override {
+    for (const auto& builder : request.builders) {
+      if (builder != "s3" && builder != "arm") return Error(Errc::kInvalid, "builders: no builder " + builder);
+    }
+    last = request;
+    held.insert(request.job);
+    ports::Grant grant;
+    grant.env["GRANTED"] = request.job;
+    return grant;
+  }
+  void release(const std::string& job) override { held.erase(job); }
+
+  ports::GrantRequest last;
+  std::set<std::string> held;
+};
+
+class FakeLeaseStore final : public ports::LeaseStore {
+ public:
+  std::vector<ports::Lease> load_leases() override { return saved; }
+  Result<void> save_leases(const std::vector<ports::Lease>& leases) override {
+    if (full) return Error(Errc::kIo, "no space");
+    saved = leases;
+    return {};
+  }
+
+  std::vector<ports::Lease> saved;
+  bool full = false;
+};
+
+// A process that does nothing until it is killed.
+class Child {
+ public:
+  Child() : pid_(::fork()) {
+    if (pid_ != 0) return;
+    for (;;) ::pause();
+  }
+  ~Child() {
+    if (pid_ > 0) end();
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  // Dead, but not reaped: what a parent sees that is busy elsewhere.
+  void kill() const {
+    ::kill(pid_, SIGKILL);
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
+  }
+  void end() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+
+ private:
+  pid_t pid_;
+};
+
+class JobsTest : public ::testing::Test {
+ protected:
+  ~JobsTest() override {
+    if (registry_) registry_->stop();
+    loop_.restart();
+    loop_.run();
+  }
+
+  Registry& registry() {
+    if (!registry_) {
+      registry_ = std::make_unique<Registry>(loop_.get_executor(), RegistryPorts{clock_, journal_, store_, handout_});
+      registry_->restore();
+    }
+    return *registry_;
+  }
+  Desk& desk() {
+    if (!desk_) {
+      desk_ = std::make_unique<Desk>(settings_, registry(), DeskPorts{clock_, journal_, handout_, disk_, disk_});
+    }
+    return *desk_;
+  }
+  void restart() {
+    desk_.reset();
+    registry_.reset();
+    handout_.held.clear();
+  }
+  static ports::Peer peer(uid_t uid) {
+    ports::Peer local;
+    local.local = true;
+    local.uid = uid;
+    return local;
+  }
+  static ports::JobRequest request(const std::string& id) {
+    ports::JobRequest job;
+    job.id = id;
+    return job;
+  }
+  Result<ports::JobAnswer> start(ports::JobRequest job, const ports::Peer& by) {
+    return testing::run_on(
+        loop_, desk().start_job(std::move(job), by, [this](const std::string& line) { progress_.push_back(line); }));
+  }
+  Result<ports::JobAnswer> start(const std::string& id) { return start(request(id), peer(::getuid())); }
+  std::vector<std::string> known() {
+    std::vector<std::string> ids;
+    for (const auto& lease : registry().leases()) ids.push_back(lease.id);
+    return ids;
+  }
+
+  boost::asio::io_context loop_;
+  testing::FakeClock clock_;
+  testing::FakeJournal journal_;
+  testing::FakeDisk disk_;
+  FakeHandout handout_;
+  FakeLeaseStore store_;
+  JobSettings settings_;
+  std::vector<std::string> progress_;
+  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<Desk> desk_;
+};
+
+}  // namespace buildwarden::jobs

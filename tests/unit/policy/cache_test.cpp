@@ -1,0 +1,91 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "daemon/policy/candidate.h"
+
+namespace buildwarden::policy {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+
+const Now kNow{WallTime{std::chrono::sys_days{std::chrono::year{2026} / 1 / 10}}, BootTime{hours{48}}};
+
+CacheRecord record(std::string id, Bytes size, Duration unused) {
+  CacheRecord result;
+  result.id = std::move(id);
+  result.size = size;
+  result.last_used = kNow.wall - unused;
+  return result;
+}
+
+EvictionRules rules_of(Duration age) {
+  EvictionRules rules;
+  rules.age = age;
+  rules.grace = minutes{10};
+  return rules;
+}
+
+TEST(CacheSteps, KeepWhatIsLeftAfterEachChunk) {
+  const auto steps = cache_steps({record("young", 50, hours{1}), record("c", 30, hours{5}), record("a", 30, hours{9}),
+                                  record("b", 30, hours{8}), record("d", 10, hours{4})},
+                                 60, rules_of(hours{4}), kNow);
+  ASSERT_EQ(steps.size(), 2U);
+  EXPECT_EQ(steps[0].keep, 90);
+  EXPECT_EQ(steps[0].frees, 60);
+  EXPECT_EQ(steps[0].records, 2U);
+  EXPECT_EQ(steps[0].newest, kNow.wall - hours{8});
+  EXPECT_EQ(steps[1].keep, 50);
+  EXPECT_EQ(steps[1].frees, 40);
+  EXPECT_EQ(steps[1].records, 2U);
+  EXPECT_EQ(steps[1].newest, kNow.wall - hours{4});
+  for (const auto& step : steps) EXPECT_EQ(step.unused_for, Duration{hours{4}});
+}
+
+TEST(CacheSteps, LeaveWhatIsInUseSharedYoungOrFromTheFuture) {
+  auto used = record("used", 10, hours{9});
+  used.in_use = true;
+  auto shared = record("shared", 1000, hours{9});
+  shared.shared = true;
+  const auto steps = cache_steps({used, shared, record("young", 10, hours{4} - Duration{1}),
+                                  record("old", 10, hours{4}), record("future", 10, -hours{9})},
+                                 1, rules_of(hours{4}), kNow);
+  ASSERT_EQ(steps.size(), 1U);
+  EXPECT_EQ(steps[0].records, 1U);
+  // The shared record is no part of what the prune counts.
+  EXPECT_EQ(steps[0].keep, 30);
+}
+
+TEST(CacheSteps, SpareWhatWasUsedSinceTheOldestJobStarted) {
+  auto rules = rules_of(hours{4});
+  rules.oldest_job_start = kNow.wall - hours{6};
+  const auto steps = cache_steps(
+      {record("before", 10, hours{6} + Duration{1}), record("at", 10, hours{6}), record("since", 10, hours{5})}, 1,
+      rules, kNow);
+  ASSERT_EQ(steps.size(), 1U);
+  EXPECT_EQ(steps[0].keep, 20);
+  EXPECT_EQ(steps[0].unused_for, hours{6} + Duration{1});
+  rules.oldest_job_start = kNow.wall + hours{1};
+  EXPECT_TRUE(cache_steps({record("x", 10, hours{99})}, 1, rules, kNow).empty());
+}
+
+TEST(CacheSteps, TheGraceHoldsWhateverTheAge) {
+  const auto steps = cache_steps({record("a", 10, minutes{9}), record("b", 10, minutes{10})}, 1, rules_of({}), kNow);
+  ASSERT_EQ(steps.size(), 1U);
+  EXPECT_EQ(steps[0].keep, 10);
+  EXPECT_EQ(steps[0].unused_for, Duration{minutes{10}});
+}
+
+TEST(CacheSteps, NothingToFreeIsNoStep) {
+  EXPECT_TRUE(cache_steps({}, 10, rules_of(hours{4}), kNow).empty());
+  EXPECT_TRUE(cache_steps({record("empty", 0, hours{9})}, 10, rules_of(hours{4}), kNow).empty());
+}
+
+TEST(CacheSteps, AChunkOfNothingIsARecordAStep) {
+  const auto steps = cache_steps({record("a", 1, hours{9}), record("b", 1, hours{8})}, 0, rules_of(hours{4}), kNow);
+  EXPECT_EQ(steps.size(), 2U);
+}
+
+}  // namespace
+}  // namespace buildwarden::policy

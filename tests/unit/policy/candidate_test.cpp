@@ -1,0 +1,172 @@
+#include "daemon/policy/candidate.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <ostream>
+
+#include "common/format.h"
+
+namespace buildwarden::policy {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+
+const Now kNow{WallTime{std::chrono::sys_days{std::chrono::year{2026} / 1 / 10}}, BootTime{hours{48}}};
+
+Candidate image(std::string id, Duration unused, Bytes size = 100) {
+  Candidate candidate;
+  candidate.id = std::move(id);
+  candidate.size = size;
+  candidate.last_use = {kNow.wall - unused, unused};
+  candidate.references = {candidate.id + ":latest"};
+  return candidate;
+}
+
+EvictionRules rules_of(Duration age, Duration grace = minutes{10}) {
+  EvictionRules rules;
+  rules.age = age;
+  rules.grace = grace;
+  return rules;
+}
+
+std::vector<std::string> ids(const std::vector<Candidate>& candidates) {
+  std::vector<std::string> result;
+  result.reserve(candidates.size());
+  for (const auto& candidate : candidates) result.push_back(candidate.id);
+  return result;
+}
+
+using Ids = std::vector<std::string>;
+
+TEST(Rank, LeastRecentlyUsedFirstThenLargestThenById) {
+  const auto ranking = rank({image("young", hours{5}), image("b", hours{6}), image("a", hours{6}),
+                             image("large", hours{6}, 200), image("oldest", hours{9}, 1)},
+                            rules_of(hours{4}), kNow);
+  EXPECT_EQ(ids(ranking.order), (Ids{"oldest", "large", "a", "b", "young"}));
+  EXPECT_TRUE(ranking.skipped.empty());
+}
+
+struct SkipCase {
+  const char* name;
+  Candidate candidate;
+  const char* rule;  // "" = it may go
+  const char* why;
+};
+
+std::vector<SkipCase> skip_cases() {
+  auto used = image("x", hours{9});
+  used.in_use_by = "container web";
+  used.protected_as = "builder image";
+  auto guarded = image("x", hours{9});
+  guarded.protected_as = "builder image";
+  guarded.references = {"keep/me:1"};
+  auto kept = image("x", minutes{1});
+  kept.references = {"x:1", "keep/me:1"};
+  auto observed_shortly = image("x", hours{9});
+  observed_shortly.last_use.observed = hours{3};
+  auto seen_just_now = image("x", hours{9});
+  seen_just_now.last_use.observed = Duration{0};
+  auto future = image("x", -hours{1});
+  future.last_use.observed = hours{9};
+  return {
+      {"in use comes first", used, "in_use", "in use by container web"},
+      {"protected before keep", guarded, "protected", "protected: builder image"},
+      {"keep before grace", kept, "keep", "keep/me:1 matches the pattern keep/* of disk.keep"},
+      {"equal to the age may go", image("x", hours{4}), "", ""},
+      {"just younger than the age", image("x", hours{4} - Duration{1}), "age",
+       "last used 3h59m59s999ms ago, less than the age of 4h"},
+      {"equal to the grace", image("x", minutes{10}), "age", "last used 10m ago, less than the age of 4h"},
+      {"just within the grace", image("x", minutes{10} - Duration{1}), "grace",
+       "last used 9m59s999ms ago, within the grace of 10m"},
+      {"old by the wall clock only", observed_shortly, "age", "last used 3h ago, less than the age of 4h"},
+      {"never observed", seen_just_now, "grace", "last used 0s ago, within the grace of 10m"},
+      {"a stamp from the future", future, "grace", "last used 0s ago, within the grace of 10m"},
+  };
+}
+
+TEST(Rank, SkipsWithTheFirstRuleThatHolds) {
+  auto rules = rules_of(hours{4});
+  rules.keep = {"never", "keep/*"};
+  for (const auto& c : skip_cases()) {
+    SCOPED_TRACE(c.name);
+    const auto ranking = rank({c.candidate}, rules, kNow);
+    if (std::string_view(c.rule).empty()) {
+      EXPECT_EQ(ranking.order.size(), 1U);
+      continue;
+    }
+    EXPECT_TRUE(ranking.order.empty());
+    ASSERT_EQ(ranking.skipped.size(), 1U);
+    EXPECT_EQ(ranking.skipped[0].rule, c.rule);
+    EXPECT_EQ(ranking.skipped[0].why, c.why);
+  }
+}
+
+struct JobCase {
+  const char* name;
+  Duration job_age;  // negative: its start is in the future
+  Duration wall_age;
+  Duration observed;
+  bool may_go;
+};
+
+TEST(Rank, WhatWasUsedSinceTheOldestJobStartedStays) {
+  const JobCase cases[] = {
+      {"used before the job", hours{5}, hours{5} + Duration{1}, hours{6}, true},
+      {"used as the job started", hours{5}, hours{5}, hours{6}, false},
+      {"used since", hours{8}, hours{7}, hours{7}, false},
+      {"the wall clock was set forward since", hours{5}, hours{9}, hours{5}, false},
+      {"the job's start is in the future", -hours{1}, hours{9}, hours{9}, false},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.name);
+    auto rules = rules_of(hours{4});
+    rules.oldest_job_start = kNow.wall - c.job_age;
+    auto candidate = image("x", c.wall_age);
+    candidate.last_use.observed = c.observed;
+    const auto ranking = rank({candidate}, rules, kNow);
+    ASSERT_EQ(ranking.order.size(), c.may_go ? 1U : 0U);
+    if (c.may_go) continue;
+    EXPECT_EQ(ranking.skipped.at(0).rule, "running_job");
+  }
+  auto rules = rules_of(hours{4});
+  rules.oldest_job_start = kNow.wall - hours{8};
+  EXPECT_EQ(rank({image("x", hours{7})}, rules, kNow).skipped.at(0).why,
+            "last used 7h ago, since the start of the oldest running job 8h ago");
+}
+
+TEST(AgeOf, IsTheLesserOfBothClocksAndNeverNegative) {
+  EXPECT_EQ(age_of({kNow.wall - hours{5}, hours{3}}, kNow), Duration{hours{3}});
+  EXPECT_EQ(age_of({kNow.wall - hours{3}, hours{5}}, kNow), Duration{hours{3}});
+  EXPECT_EQ(age_of({kNow.wall + hours{3}, hours{5}}, kNow), Duration{0});
+  EXPECT_EQ(age_of({WallTime{}, hours{5}}, kNow), Duration{hours{5}});
+}
+
+TEST(Glob, MatchesTheWholeText) {
+  struct Case {
+    const char* pattern;
+    const char* text;
+    bool matches;
+  };
+  const Case cases[] = {
+      {"", "", true},           {"", "a", false},           {"*", "", true},
+      {"*", "a/b:c", true},     {"a", "a", true},           {"a", "ab", false},
+      {"a*", "a", true},        {"a*c", "abbc", true},      {"a*c", "abcb", false},
+      {"?", "", false},         {"?", "a", true},           {"a?c", "abc", true},
+      {"*a*b", "xaxaxb", true}, {"**", "", true},           {"a**", "ab", true},
+      {"*.b", "a.c.b", true},   {"[a]", "a", false},        {"[a]", "[a]", true},
+      {"A", "a", false},        {"*:latest", "x:1", false}, {"base/*:?", "base/go/x:1", true},
+  };
+  for (const auto& c : cases) EXPECT_EQ(glob_matches(c.pattern, c.text), c.matches) << c.pattern << " on " << c.text;
+}
+
+TEST(Glob, ManyStarsDoNotExplode) {
+  const std::string text(2000, 'a');
+  std::string pattern;
+  for (int i = 0; i < 50; ++i) pattern += "a*";
+  EXPECT_FALSE(glob_matches(pattern + "b", text));
+}
+
+}  // namespace
+}  // namespace buildwarden::policy

@@ -1,0 +1,132 @@
+#include "daemon/state/lease_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "common/atomic_file.h"
+#include "daemon/state/lease_json.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/temp_folder.h"
+
+namespace buildwarden::state {
+namespace {
+
+ports::Lease lease() {
+  ports::Lease lease;
+  lease.id = "job \"1\"\n\xc3\xa4";
+  lease.agent = "agent-1";
+  lease.pipeline = "web";
+  lease.checkout_path = "/builds/a/b/c";
+  lease.uid = 4'294'967'294U;
+  lease.pid = 4711;
+  lease.pid_started = 18'446'744'073'709'551'615U;
+  lease.builders = {"s3", "arm"};
+  lease.need_bytes = 5 * kGiB;
+  lease.free_at_start = 50 * kGiB;
+  lease.started_wall = WallTime{Duration{1'700'000'000'123}};
+  lease.started = BootTime{Duration{5'000}};
+  lease.expires = BootTime{Duration{6'000}};
+  return lease;
+}
+
+class LeaseFileTest : public ::testing::Test {
+ protected:
+  LeaseFileTest() { boot("boot-1\n"); }
+  void boot(const std::string& id) { ASSERT_TRUE(write_file_atomically(folder_.path() + "/boot_id", id)); }
+  [[nodiscard]] std::string file() const { return folder_.path() + "/run/leases.json"; }
+  [[nodiscard]] std::size_t set_aside() const {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path() + "/run")) {
+      if (entry.path().filename().string().starts_with("leases.json.damaged-")) ++count;
+    }
+    return count;
+  }
+
+  testing::TempFolder folder_;
+  testing::FakeClock clock_;
+  testing::FakeJournal journal_;
+  LeaseFile leases_{LeaseFile::Places{folder_.path() + "/run", folder_.path() + "/boot_id"}, clock_, journal_};
+};
+
+TEST_F(LeaseFileTest, EveryFieldComesBack) {
+  EXPECT_TRUE(leases_.load_leases().empty());
+  ASSERT_TRUE(leases_.save_leases({lease(), ports::Lease{}}));
+  const auto loaded = leases_.load_leases();
+  ASSERT_EQ(loaded.size(), 2U);
+  const auto wanted = lease();
+  EXPECT_EQ(loaded[0].id, wanted.id);
+  EXPECT_EQ(loaded[0].agent, wanted.agent);
+  EXPECT_EQ(loaded[0].pipeline, wanted.pipeline);
+  EXPECT_EQ(loaded[0].checkout_path, wanted.checkout_path);
+  EXPECT_EQ(loaded[0].uid, wanted.uid);
+  EXPECT_EQ(loaded[0].pid, wanted.pid);
+  EXPECT_EQ(loaded[0].pid_started, wanted.pid_started);
+  EXPECT_EQ(loaded[0].builders, wanted.builders);
+  EXPECT_EQ(loaded[0].need_bytes, wanted.need_bytes);
+  EXPECT_EQ(loaded[0].free_at_start, wanted.free_at_start);
+  EXPECT_EQ(loaded[0].started_wall, wanted.started_wall);
+  EXPECT_EQ(loaded[0].started, wanted.started);
+  EXPECT_EQ(loaded[0].expires, wanted.expires);
+  EXPECT_TRUE(journal_.events.empty());
+  struct stat info{};
+  ASSERT_EQ(::stat(file().c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+}
+
+TEST_F(LeaseFileTest, LeasesOfAnotherBootAreSetAside) {
+  ASSERT_TRUE(leases_.save_leases({lease()}));
+  boot("boot-2\n");
+  EXPECT_TRUE(leases_.load_leases().empty());
+  EXPECT_EQ(set_aside(), 1U);
+  ASSERT_EQ(journal_.count("state.set_aside"), 1U);
+  EXPECT_NE(journal_.last("state.set_aside").reason.find("of another boot, boot-1"), std::string::npos);
+  EXPECT_TRUE(leases_.load_leases().empty());
+  EXPECT_EQ(journal_.count("state.set_aside"), 1U);
+}
+
+TEST_F(LeaseFileTest, AFileTornAtAnyByteIsSetAside) {
+  const auto whole = write_leases(LeaseDocument{"boot-1", {lease()}});
+  ASSERT_TRUE(leases_.save_leases({}));
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    ASSERT_TRUE(write_file_atomically(file(), whole.substr(0, length)));
+    EXPECT_TRUE(leases_.load_leases().empty()) << length;
+    ASSERT_EQ(journal_.count("state.set_aside"), length + 1);
+    ASSERT_FALSE(std::filesystem::exists(file())) << length;
+  }
+  ASSERT_TRUE(write_file_atomically(file(), whole));
+  EXPECT_EQ(leases_.load_leases().size(), 1U);
+}
+
+TEST_F(LeaseFileTest, ADocumentThatIsNotOursIsSetAside) {
+  ASSERT_TRUE(leases_.save_leases({}));
+  for (const auto* text : {"[]", "{}", R"({"version":2,"boot_id":"boot-1","leases":[]})",
+                           R"({"version":1,"boot_id":"boot-1","leases":[{"id":7}]})",
+                           R"({"version":1,"boot_id":"boot-1","leases":[]} x)"}) {
+    journal_.events.clear();
+    ASSERT_TRUE(write_file_atomically(file(), text));
+    EXPECT_TRUE(leases_.load_leases().empty()) << text;
+    EXPECT_EQ(journal_.count("state.set_aside"), 1U) << text;
+  }
+}
+
+TEST_F(LeaseFileTest, AnUnknownBootIsAnError) {
+  ASSERT_TRUE(leases_.save_leases({lease()}));
+  std::filesystem::remove(folder_.path() + "/boot_id");
+  EXPECT_FALSE(leases_.save_leases({}));
+  EXPECT_TRUE(leases_.load_leases().empty());
+  EXPECT_EQ(journal_.count("state.set_aside"), 1U);
+}
+
+TEST_F(LeaseFileTest, AFailedSaveLeavesTheOldFile) {
+  ASSERT_TRUE(leases_.save_leases({lease()}));
+  boot("");
+  EXPECT_FALSE(leases_.save_leases({}));
+  boot("boot-1\n");
+  EXPECT_EQ(leases_.load_leases().size(), 1U);
+}
+
+}  // namespace
+}  // namespace buildwarden::state

@@ -1,0 +1,52 @@
+#include "daemon/telemetry/loop_probe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <thread>
+#include <vector>
+
+namespace buildwarden::telemetry {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::DoubleEq;
+using ::testing::ElementsAre;
+using Instant = LoopProbe::Instant;
+
+struct LoopProbeTest : ::testing::Test {
+  boost::asio::io_context loop;
+  std::vector<double> reported;
+  LoopProbe probe{loop.get_executor(), [this](auto lateness) { reported.push_back(lateness.count()); }, 10ms};
+};
+
+TEST_F(LoopProbeTest, ReportsTheLatenessAndKeepsTheBeat) {
+  const Instant start;
+  EXPECT_EQ(probe.turn(start, start + 3ms), start + 10ms);
+  EXPECT_EQ(probe.turn(start + 10ms, start + 10ms), start + 20ms);
+  EXPECT_THAT(reported, ElementsAre(DoubleEq(0.003), DoubleEq(0)));
+}
+
+TEST_F(LoopProbeTest, DoesNotMakeUpForWhatAStallSwallowed) {
+  const Instant start;
+  EXPECT_EQ(probe.turn(start, start + 95ms), start + 105ms);
+  EXPECT_EQ(probe.turn(start + 1s, start), start + 1010ms);  // early counts as in time
+  EXPECT_THAT(reported, ElementsAre(DoubleEq(0.095), DoubleEq(0)));
+}
+
+TEST_F(LoopProbeTest, SeesALoopThatIsHeldUpAndEndsWhenStopped) {
+  boost::asio::co_spawn(loop, probe.run(), boost::asio::detached);
+  loop.poll();
+  std::this_thread::sleep_for(30ms);  // the stall itself
+  while (reported.empty()) loop.run_one();
+  EXPECT_GE(reported.front(), 0.015);
+  probe.stop();
+  loop.run();  // returns: nothing is left to wait for
+  EXPECT_TRUE(loop.stopped());
+}
+
+}  // namespace
+}  // namespace buildwarden::telemetry

@@ -1,0 +1,173 @@
+#include "daemon/telemetry/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "tests/support/fake_clock.h"
+
+namespace buildwarden::telemetry {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Rooms : ports::DiskViews, ports::BuilderViews, ports::JobViews, ports::EngineState {
+  ports::DiskView disk;
+  ports::BuildersView builders;
+  ports::JobsView jobs;
+  ports::EngineStatus engine;
+  [[nodiscard]] ports::DiskView disk_view() const override { return disk; }
+  [[nodiscard]] ports::BuildersView builders_view() const override { return builders; }
+  [[nodiscard]] ports::JobsView jobs_view() const override { return jobs; }
+  [[nodiscard]] ports::EngineStatus status() const override { return engine; }
+};
+
+ports::FilesystemView filesystem(const Now& now) {
+  ports::FilesystemView disk;
+  disk.mount = "/var/lib/docker";
+  policy::Reading reading;
+  reading.total = 100 * kGiB;
+  reading.free = 20 * kGiB;
+  reading.total_inodes = 1000;
+  reading.free_inodes = 900;
+  reading.at = now;
+  disk.reading = reading;
+  disk.pressure.level = policy::Level::kLow;
+  disk.readings = 7;
+  disk.failures = 2;
+  disk.last_duration = Duration{3};
+  return disk;
+}
+
+struct MetricsTest : ::testing::Test {
+  testing::FakeClock clock;
+  Rooms rooms;
+  EventLog events{clock};
+  Metrics metrics{{&rooms, &rooms, &rooms, &rooms, &events}, "1.2.3"};
+};
+
+TEST_F(MetricsTest, CountersAreThereAtZeroFromTheStart) {
+  ports::BuilderView builder;
+  builder.name = "s3";
+  rooms.builders.builders.push_back(builder);
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"freed\",rung=\"images\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"failed\",rung=\"build_cache\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaimed_bytes_total{rung=\"dangling_images\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_seconds_count{rung=\"images\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_builder_heals_total{builder=\"s3\",reason=\"exited\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_job_admissions_total{verdict=\"run\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_job_admissions_total{verdict=\"refuse\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_events_total{kind=\"disk.level\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_loop_stall_seconds_count 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_build_info{version=\"1.2.3\"} 1\n"));
+}
+
+TEST_F(MetricsTest, EveryFamilyHasHelpAndTypeOnceAndTheyAreSorted) {
+  rooms.disk.filesystems.push_back(filesystem(clock.now()));
+  std::istringstream text(metrics.text());
+  std::set<std::string> helped;
+  std::set<std::string> typed;
+  std::string last;
+  for (std::string line; std::getline(text, line);) {
+    std::smatch parts;
+    if (std::regex_match(line, parts, std::regex("# HELP (buildwarden_[a-z_]+) [A-Z1].*\\."))) {
+      EXPECT_TRUE(helped.insert(parts[1]).second) << line;
+      EXPECT_LT(last, parts[1].str());
+      last = parts[1];
+    } else if (std::regex_match(line, parts, std::regex("# TYPE (buildwarden_[a-z_]+) (counter|gauge|histogram)"))) {
+      EXPECT_TRUE(typed.insert(parts[1]).second) << line;
+      EXPECT_EQ(parts[2] == "counter", parts[1].str().ends_with("_total")) << line;
+    } else {
+      EXPECT_TRUE(std::regex_match(line, std::regex("buildwarden_[a-z_]+(\\{.*\\})? (-?[0-9.e+-]+|\\+Inf)"))) << line;
+    }
+  }
+  EXPECT_EQ(helped, typed);
+  EXPECT_GE(helped.size(), 20U);
+}
+
+TEST_F(MetricsTest, ShowsADiskWithUnitsAndItsSensor) {
+  rooms.disk.filesystems.push_back(filesystem(clock.now()));
+  rooms.disk.filesystems[0].pressure.fill_bytes_per_second = 1048576;
+  rooms.disk.filesystems[0].pressure.until_critical = Duration{90'500};
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("# HELP buildwarden_disk_free_bytes Bytes that an unprivileged writer may still have on "
+                              "the filesystem.\n# TYPE buildwarden_disk_free_bytes gauge\n"
+                              "buildwarden_disk_free_bytes{mount=\"/var/lib/docker\"} 21474836480\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_size_bytes{mount=\"/var/lib/docker\"} 107374182400\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_free_inodes{mount=\"/var/lib/docker\"} 900\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_level{level=\"low\",mount=\"/var/lib/docker\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_level{level=\"ok\",mount=\"/var/lib/docker\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_fill_bytes_per_second{mount=\"/var/lib/docker\"} 1048576\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_seconds_to_critical{mount=\"/var/lib/docker\"} 90.5\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_success{sensor=\"disk\",target=\"/var/lib/docker\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_duration_seconds{sensor=\"disk\",target=\"/var/lib/docker\"} 0.003"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_failures_total{sensor=\"disk\",target=\"/var/lib/docker\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_last_success_timestamp_seconds{sensor=\"disk\",target=\"/var/lib/"
+                              "docker\"} 1767225600"));
+}
+
+TEST_F(MetricsTest, AStaleReadingIsNotShownAsFreeSpace) {
+  rooms.disk.filesystems.push_back(filesystem(clock.now()));
+  rooms.disk.filesystems[0].error = "statvfs: no answer for 5s";
+  rooms.disk.filesystems[0].pressure.level = policy::Level::kUnknown;
+  const auto text = metrics.text();
+  EXPECT_THAT(text, Not(HasSubstr("buildwarden_disk_free_bytes")));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_success{sensor=\"disk\",target=\"/var/lib/docker\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_level{level=\"unknown\",mount=\"/var/lib/docker\"} 1\n"));
+}
+
+TEST_F(MetricsTest, NeverFullIsInfiniteAndNoInodeLimitIsAbsent) {
+  rooms.disk.filesystems.push_back(filesystem(clock.now()));
+  rooms.disk.filesystems[0].reading->total_inodes = 0;
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_seconds_to_critical{mount=\"/var/lib/docker\"} +Inf\n"));
+  EXPECT_THAT(text, Not(HasSubstr("disk_free_inodes")));
+}
+
+TEST_F(MetricsTest, ShowsBuildersJobsEngineAndEvents) {
+  ports::BuilderView builder;
+  builder.name = "s3";
+  builder.state = policy::BuilderState::kWarm;
+  builder.leases = {"1", "2"};
+  builder.heals_by_reason = {{"exited", 3}};
+  builder.cache_bytes = 12;
+  rooms.builders.builders = {builder};
+  rooms.jobs.leases.resize(2);
+  rooms.jobs.admitted = 5;
+  rooms.jobs.refused = 1;
+  rooms.engine.up = true;
+  ports::Event event;
+  event.kind = "builder.healed";
+  events.record(event);
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_builder_up{builder=\"s3\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_builder_leases{builder=\"s3\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_builder_cache_bytes{builder=\"s3\"} 12\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_builder_heals_total{builder=\"s3\",reason=\"exited\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_jobs_running 2\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_job_admissions_total{verdict=\"run\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_engine_up 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_events_total{kind=\"builder.healed\"} 1\n"));
+}
+
+TEST_F(MetricsTest, RungsAndStallsAreMeasured) {
+  metrics.rung_ran({policy::RungId::kImages, RunResult::kFreed, 5 * kMiB, std::chrono::milliseconds{200}});
+  metrics.rung_ran({policy::RungId::kImages, RunResult::kNothing, -3, std::chrono::milliseconds{1}});
+  metrics.loop_stalled(std::chrono::milliseconds{30});
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"freed\",rung=\"images\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"nothing\",rung=\"images\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaimed_bytes_total{rung=\"images\"} 5242880\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_seconds_bucket{rung=\"images\",le=\"0.01\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_seconds_bucket{rung=\"images\",le=\"0.5\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_loop_stall_seconds_bucket{le=\"0.025\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_loop_stall_seconds_bucket{le=\"0.05\"} 1\n"));
+}
+
+}  // namespace
+}  // namespace buildwarden::telemetry
