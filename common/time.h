@@ -19,7 +19,7 @@ struct BootTimeline {
   using period = Duration::period;
   using duration = Duration;
   using time_point = std::chrono::time_point<BootTimeline, Duration>;
-  static constexpr bool is_steady = true;
+  static constexpr bool is_steady = true;  // NOLINT(readability-identifier-naming): the Clock requirements name it
 };
 using BootTime = BootTimeline::time_point;
 

@@ -57,6 +57,7 @@ asio::awaitable<Result<void>> WorkerPool::run(std::function<void()> work, Durati
   boost::system::error_code cancelled;
   auto token = asio::redirect_error(asio::use_awaitable, cancelled);
   co_await pending->timer.async_wait(token);
+  if (!pending->done && cancelled) co_return Error(Errc::kCancelled, "nobody waits for the worker any more");
   if (!pending->done) co_return Error(Errc::kTimeout, "a worker did not finish in time");
   if (!pending->failure.empty()) co_return Error(Errc::kIo, pending->failure);
   co_return Result<void>{};

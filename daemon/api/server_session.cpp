@@ -18,6 +18,7 @@
 #include "common/format.h"
 #include "common/log.h"
 #include "daemon/api/problem.h"
+#include "daemon/api/server_faults.h"
 
 namespace buildwarden::api {
 namespace asio = boost::asio;
@@ -35,28 +36,6 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 // What a client that we hang up on may still be sending; unread bytes would cost it the answer.
 constexpr Duration kLinger = std::chrono::seconds{1};
 constexpr std::size_t kMostLingering = 256 * 1024;
-
-// The answer to what is no request we take; nothing when there is nobody to answer.
-std::optional<Response> answer_to(const boost::system::error_code& failed, const SessionLimits& limits) {
-  if (failed == http::error::header_limit || failed == http::error::buffer_overflow) {
-    return problem(431, "head_too_large", format("the request's head has more than {} bytes", limits.head_bytes));
-  }
-  if (failed == http::error::body_limit) {
-    return problem(413, "body_too_large", format("the request's body has more than {} bytes", limits.body_bytes));
-  }
-  const bool gone = failed == http::error::end_of_stream || failed == http::error::partial_message;
-  if (gone || failed.category() != make_error_code(http::error::bad_value).category()) return std::nullopt;
-  return problem(400, "bad_request", format("this is no HTTP/1.1 request: {}", failed.message()));
-}
-
-std::optional<Response> check(const Request& request, unsigned version) {
-  if (version >= 11 && request.header("Host").empty() && request.origin != Origin::kUnix) {
-    return problem(400, "bad_request", "an HTTP/1.1 request must have a Host header");
-  }
-  const auto coding = request.header("Content-Encoding");
-  if (coding.empty() || equals_ignoring_case(coding, "identity")) return std::nullopt;
-  return problem(415, "unsupported_encoding", format("a body in the coding \"{}\" cannot be read", coding));
-}
 
 class HttpSession final : public Session {
  public:
@@ -169,7 +148,7 @@ Result<Request> HttpSession::take_request() {
 asio::awaitable<Response> HttpSession::respond() {
   auto request = take_request();
   if (!request) co_return problem(request.error(), "bad_target");
-  auto refused = check(*request, parser_->get().version());
+  auto refused = check_form(*request, parser_->get().version());
   if (refused) co_return *std::move(refused);
   std::string failure;
   try {

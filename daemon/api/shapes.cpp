@@ -1,87 +1,15 @@
 #include "daemon/api/shapes.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "common/format.h"
-#include "daemon/api/problem.h"
+#include "daemon/api/json_parts.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;
 
 namespace {
-
-json::string text(std::string_view value) { return json::string(as_utf8(value)); }
-
-json::array texts(const std::vector<std::string>& values) {
-  json::array list;
-  list.reserve(values.size());
-  for (const auto& value : values) list.push_back(text(value));
-  return list;
-}
-
-json::value time_json(const std::optional<WallTime>& time) {
-  return time ? json::value(text(format_rfc3339(*time))) : json::value(nullptr);
-}
-
-json::value rate_json(double per_second) {
-  return std::isfinite(per_second) && std::fabs(per_second) < 9e18 ? json::value(std::llround(per_second))
-                                                                   : json::value(nullptr);
-}
-
-json::object marks_json(const policy::Marks& marks) {
-  json::object object;
-  object["critical_bytes"] = marks.critical;
-  object["low_bytes"] = marks.low;
-  object["target_bytes"] = marks.target;
-  object["critical_inodes"] = marks.critical_inodes;
-  object["low_inodes"] = marks.low_inodes;
-  object["target_inodes"] = marks.target_inodes;
-  return object;
-}
-
-// Used space that no user of the disk accounts for; null while nothing was measured.
-json::value unattributed_json(const ports::FilesystemView& disk) {
-  if (!disk.reading) return nullptr;
-  Bytes rest = disk.reading->total - disk.reading->free - disk.ballast;
-  for (const auto& user : disk.users) rest -= user.bytes;
-  return std::max<Bytes>(rest, 0);
-}
-
-void add_reading(json::object& object, const ports::FilesystemView& disk) {
-  const auto& reading = disk.reading;
-  const auto number = [&](std::int64_t policy::Reading::* member) {
-    return reading ? json::value((*reading).*member) : json::value(nullptr);
-  };
-  object["total_bytes"] = number(&policy::Reading::total);
-  object["free_bytes"] = number(&policy::Reading::free);
-  object["total_inodes"] = number(&policy::Reading::total_inodes);
-  object["free_inodes"] = number(&policy::Reading::free_inodes);
-  object["measured_at"] = reading ? time_json(reading->at.wall) : json::value(nullptr);
-}
-
-json::object filesystem_json(const ports::FilesystemView& disk) {
-  json::object object;
-  object["device"] = text(disk.device);
-  object["mount"] = text(disk.mount);
-  object["paths"] = texts(disk.paths);
-  object["roles"] = texts(disk.roles);
-  object["gate"] = disk.gate;
-  add_reading(object, disk);
-  object["level"] = to_string(disk.pressure.level);
-  object["reason"] = text(disk.pressure.reason);
-  object["rule"] = text(disk.pressure.rule);
-  object["marks"] = marks_json(disk.marks);
-  object["fill_bytes_per_second"] = rate_json(disk.pressure.fill_bytes_per_second);
-  const auto& until = disk.pressure.until_critical;
-  object["seconds_to_critical"] = until ? seconds_json(*until) : json::value(nullptr);
-  object["ballast_bytes"] = disk.ballast;
-  object["users"] = users_json(disk.users);
-  object["unattributed_bytes"] = unattributed_json(disk);
-  object["error"] = disk.error.empty() ? json::value(nullptr) : json::value(text(disk.error));
-  return object;
-}
 
 json::object lease_json(const ports::Lease& lease, Now now) {
   json::object object;
@@ -117,30 +45,6 @@ struct FieldJson {
 };
 
 }  // namespace
-
-json::value seconds_json(Duration duration) {
-  const auto milliseconds = duration.count();
-  if (milliseconds % 1000 == 0) return milliseconds / 1000;
-  return static_cast<double>(milliseconds) / 1000.0;
-}
-
-json::array filesystems_json(const std::vector<ports::FilesystemView>& filesystems) {
-  json::array list;
-  for (const auto& disk : filesystems) list.push_back(filesystem_json(disk));
-  return list;
-}
-
-json::array users_json(const std::vector<ports::DiskUser>& users) {
-  json::array list;
-  for (const auto& user : users) {
-    json::object object;
-    object["kind"] = text(user.kind);
-    object["name"] = text(user.name);
-    object["bytes"] = user.bytes;
-    list.push_back(std::move(object));
-  }
-  return list;
-}
 
 json::object builder_json(const ports::BuilderView& builder) {
   json::object object;
@@ -223,28 +127,6 @@ json::array not_ready_json(const std::vector<ports::NotReady>& parts) {
     list.push_back(std::move(object));
   }
   return list;
-}
-
-json::object space_json(const ports::SpaceResult& result, bool dry_run) {
-  json::object object;
-  object["dry_run"] = dry_run;
-  object["reached"] = result.reached;
-  object["reason"] = text(result.reason);
-  object["free_before_bytes"] = result.free_before;
-  object["free_after_bytes"] = result.free_after;
-  json::array steps;
-  for (const auto& step : result.steps) {
-    json::object entry;
-    entry["rung"] = text(step.rung);
-    entry["what"] = text(step.what);
-    entry["reported_bytes"] = step.reported;
-    entry["freed_bytes"] = step.freed;
-    entry["reason"] = text(step.reason);
-    entry["rule"] = text(step.rule);
-    steps.push_back(std::move(entry));
-  }
-  object["steps"] = std::move(steps);
-  return object;
 }
 
 json::object event_json(const ports::RecordedEvent& recorded) {

@@ -6,7 +6,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <cerrno>
 #include <charconv>
@@ -102,18 +101,6 @@ Result<boost::asio::ip::tcp::endpoint> parse_address(std::string_view text) {
   return boost::asio::ip::tcp::endpoint(address, port);
 }
 
-// The groups beside the primary one.
-Result<std::vector<gid_t>> further_groups(int descriptor) {
-  std::vector<gid_t> groups(32);
-  for (;;) {
-    auto length = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
-    const int got = ::getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length);
-    if (got != 0 && errno != ERANGE) return Error::from_errno(errno, "ask for the peer's groups");
-    groups.resize(length / sizeof(gid_t));
-    if (got == 0) return groups;
-  }
-}
-
 }  // namespace
 
 UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
@@ -170,35 +157,6 @@ Result<std::uint16_t> port_of(int descriptor) {
   if (::getsockname(descriptor, endpoint.data(), &length) != 0) return Error::from_errno(errno, "ask for the port");
   endpoint.resize(length);
   return endpoint.port();
-}
-
-Result<ports::Peer> peer_of(int descriptor) {
-  ucred credentials{};
-  socklen_t length = sizeof(credentials);
-  if (::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
-    return Error::from_errno(errno, "ask who the peer is");
-  }
-  auto further = further_groups(descriptor);
-  if (!further) return std::move(further).error();
-  ports::Peer peer;
-  peer.local = true;
-  peer.uid = credentials.uid;
-  peer.pid = credentials.pid;
-  peer.groups.push_back(credentials.gid);
-  peer.groups.insert(peer.groups.end(), further->begin(), further->end());
-  return peer;
-}
-
-bool is_from_loopback(int descriptor) {
-  boost::asio::ip::tcp::endpoint endpoint;
-  auto length = static_cast<socklen_t>(endpoint.capacity());
-  if (::getpeername(descriptor, endpoint.data(), &length) != 0) return false;
-  endpoint.resize(length);
-  const auto address = endpoint.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6()).is_loopback();
-  }
-  return address.is_loopback();
 }
 
 }  // namespace buildwarden::api

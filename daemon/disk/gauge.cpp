@@ -36,7 +36,7 @@ void Gauge::assign(const std::vector<WatchedFolder>& folders) {
 }
 
 void Gauge::name_mount(const std::vector<MountEntry>& mounts) {
-  const auto* mount = mount_of(mounts, resolved_);
+  const auto* mount = home_of(mounts, resolved_);
   if (mount != nullptr) view_.mount = mount->mount_point;
   if (view_.mount.empty() && !view_.paths.empty()) view_.mount = view_.paths.front();
 }

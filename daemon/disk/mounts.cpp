@@ -43,6 +43,7 @@ std::optional<MountEntry> parse_line(std::string_view line) {
   if (dash + 2 >= fields.size()) return std::nullopt;
   MountEntry entry;
   entry.device = std::string(fields[2]);
+  entry.root = unescape(fields[3]);
   entry.mount_point = unescape(fields[4]);
   entry.type = std::string(fields[dash + 1]);
   entry.source = unescape(fields[dash + 2]);
@@ -70,6 +71,15 @@ const MountEntry* mount_of(const std::vector<MountEntry>& mounts, std::string_vi
   for (const auto& mount : mounts) {
     if (!lies_on(path, mount.mount_point)) continue;
     if (deepest == nullptr || mount.mount_point.size() >= deepest->mount_point.size()) deepest = &mount;
+  }
+  return deepest;
+}
+
+const MountEntry* home_of(const std::vector<MountEntry>& mounts, std::string_view path) {
+  const auto* deepest = mount_of(mounts, path);
+  if (deepest == nullptr || deepest->root == "/") return deepest;
+  for (const auto& mount : mounts) {
+    if (mount.device == deepest->device && mount.root == "/") return &mount;
   }
   return deepest;
 }

@@ -9,6 +9,7 @@ namespace buildwarden::disk {
 
 struct MountEntry {
   std::string device;       // "8:1"
+  std::string root;         // which folder of the filesystem is mounted: "/" but for bind mounts and subvolumes
   std::string mount_point;  // unescaped
   std::string type;         // "ext4"
   std::string source;       // "/dev/sda1"
@@ -20,5 +21,9 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text);
 // The mount that `path` (absolute, without symlinks) lies on: the deepest mount point, of several on the same point the
 // last. nullptr without one. The pointer is into `mounts`.
 const MountEntry* mount_of(const std::vector<MountEntry>& mounts, std::string_view path);
+
+// The mount that a person knows the filesystem of `path` by: of the same device the one that shows the whole of it,
+// since engines bind their folders on themselves. Else as mount_of().
+const MountEntry* home_of(const std::vector<MountEntry>& mounts, std::string_view path);
 
 }  // namespace buildwarden::disk

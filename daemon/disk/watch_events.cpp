@@ -28,7 +28,8 @@ ports::Event level_event(const LevelChange& change) {
   event.kind = "disk.level";
   event.severity = severity_of(view.pressure.level);
   event.rule = view.pressure.rule;
-  event.reason = format("{} went from {} to {}: {}{}.", view.mount, from, level, view.pressure.reason,
+  const auto change_text = from == level ? "is " + level : "went from " + from + " to " + level;
+  event.reason = format("{} {}: {}{}.", view.mount, change_text, view.pressure.reason,
                         view.error.empty() ? "" : " (" + view.error + ")");
   event.fields.emplace_back("device", view.device);
   event.fields.emplace_back("mount", view.mount);

@@ -111,7 +111,7 @@ Query prune_query(ApiVersion version, Bytes keep, Duration unused_for) {
     query.emplace_back("filters", format(R"({{"until":{{"{}s":true}}}})", seconds));
   }
   // A reserved space would be a floor below which max-used-space does not reach: none is sent.
-  if (keep > 0) query.emplace_back(version >= kMaxUsedSpace ? "keep-storage" : "max-used-space", std::to_string(keep));
+  if (keep > 0) query.emplace_back(version < kMaxUsedSpace ? "keep-storage" : "max-used-space", std::to_string(keep));
   return query;
 }
 

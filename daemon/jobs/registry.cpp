@@ -161,8 +161,10 @@ ports::JobsView Registry::jobs_view() const { return {.leases = leases(), .admit
 
 ports::Holdings Registry::now() const {
   ports::Holdings held;
+  const auto present = ports_.clock.now();
   for (const auto& [id, entry] : entries_) {
-    const auto started = entry.lease.started_wall;
+    // By the boot clock: the wall clock may have been set since, and stamps of use are of the clock of today.
+    const auto started = present.wall - (present.boot - entry.lease.started);
     if (!held.oldest_job_start || started < *held.oldest_job_start) held.oldest_job_start = started;
   }
   return held;

@@ -7,13 +7,38 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 8> kEventKinds = {
-    "builder.healed", "disk.level", "engine.lost", "engine.connected",
-    "job.started",    "job.ended",  "job.refused", "reclaim.step",
+inline constexpr std::array<std::string_view, 25> kEventKinds = {
+    "builder.healed",
+    "builder.image",
+    "builder.state",
+    "builder.step",
+    "builder.step_failed",
+    "builder.would",
+    "clock.step",
+    "daemon.started",
+    "disk.level",
+    "engine.connected",
+    "engine.lost",
+    "job.ended",
+    "job.lease_not_saved",
+    "job.refused",
+    "job.started",
+    "ledger.gap",
+    "reclaim.done",
+    "reclaim.dropped",
+    "reclaim.nothing_freed",
+    "reclaim.rung_failed",
+    "reclaim.short",
+    "reclaim.step",
+    "state.set_aside",
+    "state.unreadable",
+    "other",
 };
 
-// The rules of policy::reconcile by which a builder is healed.
-inline constexpr std::array<std::string_view, 5> kHealReasons = {"exited", "paused", "removed", "front_gone",
-                                                                 "spec_changed"};
+// The rules of policy::reconcile by which a builder that was warm is healed.
+inline constexpr std::array<std::string_view, 11> kHealReasons = {
+    "created",    "dead",         "exited", "front_changed", "front_dead",   "front_exited",
+    "front_gone", "front_paused", "paused", "removed",       "spec_changed",
+};
 
 }  // namespace buildwarden::telemetry

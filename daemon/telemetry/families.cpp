@@ -2,55 +2,14 @@
 
 #include <array>
 #include <chrono>
-#include <initializer_list>
 #include <limits>
 #include <string>
-#include <utility>
 
 #include "daemon/telemetry/event_kinds.h"
+#include "daemon/telemetry/family.h"
 
 namespace buildwarden::telemetry {
 namespace {
-
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
-
-MetricFamily family(std::string name, std::string help, MetricType type) {
-  MetricFamily made;
-  made.name = "buildwarden_" + std::move(name);
-  made.help = std::move(help);
-  made.type = type;
-  return made;
-}
-
-MetricFamily gauges(std::string name, std::string help) {
-  return family(std::move(name), std::move(help), MetricType::Gauge);
-}
-
-MetricFamily counters(std::string name, std::string help) {
-  return family(std::move(name), std::move(help), MetricType::Counter);
-}
-
-template <class Number>
-void add(MetricFamily& to, Labels labels, Number value) {
-  ClientMetric metric;
-  metric.label = std::move(labels);
-  if (to.type == MetricType::Counter) {
-    metric.counter.value = static_cast<double>(value);
-  } else {
-    metric.gauge.value = static_cast<double>(value);
-  }
-  to.metric.push_back(std::move(metric));
-}
-
-// A family without series is left out: the text format has no use for its header.
-void keep(Families& families, std::initializer_list<MetricFamily*> made) {
-  for (auto* one : made) {
-    if (!one->metric.empty()) families.push_back(std::move(*one));
-  }
-}
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -115,7 +74,9 @@ void add_disk(Families& families, const ports::DiskView& view) {
   add_sensors(families, view);
   auto reclaiming = gauges("reclaim_running", "Whether space is being made now.");
   add(reclaiming, {}, view.reclaiming ? 1 : 0);
-  keep(families, {&reclaiming});
+  auto ledger = gauges("ledger_saved", "Whether the last save of the images' last use to disk was good.");
+  add(ledger, {}, view.ledger_error.empty() ? 1 : 0);
+  keep(families, {&reclaiming, &ledger});
 }
 
 void add_builders(Families& families, const ports::BuildersView& view) {

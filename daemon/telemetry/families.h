@@ -17,6 +17,7 @@ namespace buildwarden::telemetry {
 using Families = std::vector<prometheus::MetricFamily>;
 
 void add_disk(Families& families, const ports::DiskView& view);
+void add_rungs(Families& families, const ports::DiskView& view);
 void add_builders(Families& families, const ports::BuildersView& view);
 void add_jobs(Families& families, const ports::JobsView& view);
 void add_engine(Families& families, const ports::EngineStatus& status);

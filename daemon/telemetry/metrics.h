@@ -1,12 +1,11 @@
-// What Prometheus reads. States are pulled from the rooms' views at each scrape; only what no view holds (how long
-// things took) is told to us as it happens.
+// What Prometheus reads. All is pulled from the rooms' views at each scrape, but for the loop's own stalls, which
+// nobody else keeps.
 #pragma once
 
 #include <chrono>
 #include <memory>
 #include <string>
 
-#include "daemon/policy/candidate.h"
 #include "daemon/ports/builders.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
@@ -24,16 +23,6 @@ struct MetricsSources {
   const EventLog* events = nullptr;
 };
 
-enum class RunResult : std::uint8_t { kFreed, kNothing, kFailed };
-
-// One rung that was climbed for one filesystem.
-struct RungRun {
-  policy::RungId rung = policy::RungId::kLeftovers;
-  RunResult result = RunResult::kNothing;
-  Bytes freed = 0;  // as statvfs shows it; below 0 counts as 0, since others write meanwhile
-  std::chrono::duration<double> took{0};
-};
-
 // For the loop's thread alone.
 class Metrics {
  public:
@@ -42,7 +31,6 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  void rung_ran(const RungRun& run);
   void loop_stalled(std::chrono::duration<double> lateness);
 
   // The whole exposition, text format 0.0.4. Families are in the order of their names.

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -19,8 +20,8 @@ class FakePaths {
 
   // `path` lies on device 8:`minor`; sizes in GiB.
   void put(const std::string& path, unsigned minor, Bytes free_gib, std::uint64_t fsid = 1) {
-    const std::lock_guard lock(mutex_);
-    auto& facts = facts_[path];
+    const std::lock_guard lock(state_->mutex);
+    auto& facts = state_->facts[path];
     facts.resolved = path;
     facts.key.device = makedev(8, minor);
     facts.key.fsid = fsid;
@@ -29,42 +30,42 @@ class FakePaths {
     facts.total_inodes = 10'000'000;
     facts.free_inodes = 9'000'000;
   }
-  void remove(const std::string& path) {
-    const std::lock_guard lock(mutex_);
-    facts_.erase(path);
-  }
   void hang(const std::string& path) {
-    const std::lock_guard lock(mutex_);
-    hung_.insert(path);
+    const std::lock_guard lock(state_->mutex);
+    state_->hung.insert(path);
   }
   void release_all() {
-    const std::lock_guard lock(mutex_);
-    hung_.clear();
-    changed_.notify_all();
+    const std::lock_guard lock(state_->mutex);
+    state_->hung.clear();
+    state_->changed.notify_all();
   }
   [[nodiscard]] int calls(const std::string& path) {
-    const std::lock_guard lock(mutex_);
-    return calls_[path];
+    const std::lock_guard lock(state_->mutex);
+    return state_->calls[path];
   }
   disk::StatPath function() {
-    return [this](const std::string& path) { return stat(path); };
+    return [state = state_](const std::string& path) { return stat(*state, path); };
   }
 
  private:
-  Result<disk::PathFacts> stat(const std::string& path) {
-    std::unique_lock lock(mutex_);
-    ++calls_[path];
-    changed_.wait(lock, [&] { return !hung_.contains(path); });
-    const auto found = facts_.find(path);
-    if (found == facts_.end()) return Error(Errc::kNotFound, "no " + path);
+  // Shared with threads that hang in it, which may outlive this.
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::map<std::string, disk::PathFacts> facts;
+    std::set<std::string> hung;
+    std::map<std::string, int> calls;
+  };
+  static Result<disk::PathFacts> stat(State& state, const std::string& path) {
+    std::unique_lock lock(state.mutex);
+    ++state.calls[path];
+    state.changed.wait(lock, [&] { return !state.hung.contains(path); });
+    const auto found = state.facts.find(path);
+    if (found == state.facts.end()) return Error(Errc::kNotFound, "no " + path);
     return found->second;
   }
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<std::string, disk::PathFacts> facts_;
-  std::set<std::string> hung_;
-  std::map<std::string, int> calls_;
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 }  // namespace buildwarden::testing

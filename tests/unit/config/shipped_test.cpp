@@ -13,7 +13,7 @@ namespace {
 class Shipped : public ConfigTest {
  protected:
   static std::string text() {
-    std::ifstream in(std::filesystem::path(__FILE__).parent_path() / "../../../config/buildwarden.yaml");
+    std::ifstream in(BUILDWARDEN_SOURCE_DIR "/config/buildwarden.yaml");
     std::ostringstream all;
     all << in.rdbuf();
     return all.str();

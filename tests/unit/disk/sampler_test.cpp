@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "common/atomic_file.h"
@@ -22,7 +23,7 @@ class SamplerTest : public ::testing::Test {
   SamplerTest() : sampler_(paths_.function(), folder_.path() + "/mountinfo", timing()) { mounts(kRootLine); }
   static SamplerTiming timing() {
     SamplerTiming timing;
-    timing.patience = Duration{60};
+    timing.patience = Duration{1'000};  // waited out only by what hangs
     return timing;
   }
   void mounts(const std::string& text) { ASSERT_TRUE(write_file_atomically(folder_.path() + "/mountinfo", text)); }
@@ -88,16 +89,20 @@ TEST_F(SamplerTest, AHungMountOverOnePathLeavesItsNeighboursAlone) {
   }
 }
 
-TEST_F(SamplerTest, ASlowAnswerIsTakenByTheNextSample) {
+TEST_F(SamplerTest, ALateAnswerIsTakenByTheNextSampleWithTheTimeOfItsRequest) {
   paths_.put("/slow", 2, 10);
   paths_.hang("/slow");
-  EXPECT_FALSE(sample({"/slow"})[0].facts);
   const auto asked = clock_.now();
+  EXPECT_FALSE(sample({"/slow"})[0].facts);
   clock_.advance(Duration{1'000});
+  const auto guard = boost::asio::make_work_guard(loop_);
+  loop_.restart();
   paths_.release_all();
-  // Whether it is the late answer or the one to the next request: it is never older than the first request.
-  testing::run_until(loop_, [this] { return sample({"/slow"})[0].facts.has_value(); });
-  EXPECT_GE(clock_.now().boot, asked.boot);
+  ASSERT_EQ(loop_.run_one_for(testing::kTestPatience), 1U);  // the lane says that it is done
+  paths_.hang("/slow");
+  const auto late = sample({"/slow"})[0];
+  ASSERT_TRUE(late.facts);
+  EXPECT_EQ(late.asked.boot, asked.boot);
 }
 
 TEST(Lanes, TheEndOfASamplerDoesNotWaitForAHungMount) {
@@ -112,7 +117,8 @@ TEST(Lanes, TheEndOfASamplerDoesNotWaitForAHungMount) {
     const auto samples = run_on(loop, sampler.sample(std::vector<std::string>{"/hung"}, clock.now()));
     EXPECT_FALSE(samples[0].facts);
   }
-  EXPECT_EQ(paths.calls("/hung"), 1);
+  // Released by the end of the test, and then nobody is left whom it could tell.
+  EXPECT_LE(paths.calls("/hung"), 1);
 }
 
 TEST(StatPath, MeasuresAFolderAndNeverMakesOne) {

@@ -120,7 +120,8 @@ TEST_F(DeskTest, CountsWhatWasPromisedAndNotWrittenYet) {
   EXPECT_TRUE(start(job, peer(2000))->admitted) << "exactly both fit";
   job.id = "3";
   EXPECT_FALSE(start(job, peer(2000))->admitted);
-  EXPECT_EQ(disk_.requests.back().free, 30 * kGiB);
+  ASSERT_EQ(disk_.requests.size(), 1U);
+  EXPECT_EQ(disk_.requests[0].free, 30 * kGiB);
   ASSERT_TRUE(desk().end_job("1", peer(2000)));
   EXPECT_TRUE(start(job, peer(2000))->admitted) << "an ended job promises nothing";
 }

@@ -43,6 +43,13 @@ ports::FilesystemView filesystem(const Now& now) {
   return disk;
 }
 
+ports::RungStats rung(const std::string& name) {
+  ports::RungStats stats;
+  stats.rung = name;
+  stats.runs = {{"freed", 0}, {"nothing", 0}, {"failed", 0}};
+  return stats;
+}
+
 struct MetricsTest : ::testing::Test {
   testing::FakeClock clock;
   Rooms rooms;
@@ -54,6 +61,7 @@ TEST_F(MetricsTest, CountersAreThereAtZeroFromTheStart) {
   ports::BuilderView builder;
   builder.name = "s3";
   rooms.builders.builders.push_back(builder);
+  rooms.disk.rungs = {rung("images"), rung("build_cache"), rung("dangling_images")};
   const auto text = metrics.text();
   EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"freed\",rung=\"images\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"failed\",rung=\"build_cache\"} 0\n"));
@@ -156,15 +164,26 @@ TEST_F(MetricsTest, ShowsBuildersJobsEngineAndEvents) {
 }
 
 TEST_F(MetricsTest, RungsAndStallsAreMeasured) {
-  metrics.rung_ran({policy::RungId::kImages, RunResult::kFreed, 5 * kMiB, std::chrono::milliseconds{200}});
-  metrics.rung_ran({policy::RungId::kImages, RunResult::kNothing, -3, std::chrono::milliseconds{1}});
+  auto images = rung("images");
+  images.runs["freed"] = 2;
+  images.freed = 5 * kMiB;
+  images.seconds_buckets[0] = 1;      // up to 10 ms
+  images.seconds_buckets[3] = 2;      // up to 0.5 s
+  images.seconds_buckets.back() = 1;  // beyond all bounds
+  images.seconds_sum = 200.5;
+  rooms.disk.rungs = {images};
   metrics.loop_stalled(std::chrono::milliseconds{30});
   const auto text = metrics.text();
-  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"freed\",rung=\"images\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"nothing\",rung=\"images\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"freed\",rung=\"images\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_reclaimed_bytes_total{rung=\"images\"} 5242880\n"));
-  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_seconds_bucket{rung=\"images\",le=\"0.01\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_seconds_bucket{rung=\"images\",le=\"0.5\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE buildwarden_reclaim_seconds histogram\n"
+                              "buildwarden_reclaim_seconds_count{rung=\"images\"} 4\n"
+                              "buildwarden_reclaim_seconds_sum{rung=\"images\"} 200.5\n"
+                              "buildwarden_reclaim_seconds_bucket{rung=\"images\",le=\"0.01\"} 1\n"
+                              "buildwarden_reclaim_seconds_bucket{rung=\"images\",le=\"0.05\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_seconds_bucket{rung=\"images\",le=\"0.5\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_seconds_bucket{rung=\"images\",le=\"120\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_seconds_bucket{rung=\"images\",le=\"+Inf\"} 4\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_loop_stall_seconds_bucket{le=\"0.025\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_loop_stall_seconds_bucket{le=\"0.05\"} 1\n"));
 }

@@ -1,0 +1,52 @@
+// Making one metric family.
+#pragma once
+
+#include <prometheus/metric_family.h>
+
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace buildwarden::telemetry {
+
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+// `name` without the prefix; the help says the unit and ends with a full stop.
+inline prometheus::MetricFamily family(std::string name, std::string help, prometheus::MetricType type) {
+  prometheus::MetricFamily made;
+  made.name = "buildwarden_" + std::move(name);
+  made.help = std::move(help);
+  made.type = type;
+  return made;
+}
+
+inline prometheus::MetricFamily gauges(std::string name, std::string help) {
+  return family(std::move(name), std::move(help), prometheus::MetricType::Gauge);
+}
+
+inline prometheus::MetricFamily counters(std::string name, std::string help) {
+  return family(std::move(name), std::move(help), prometheus::MetricType::Counter);
+}
+
+template <class Number>
+void add(prometheus::MetricFamily& to, Labels labels, Number value) {
+  prometheus::ClientMetric metric;
+  metric.label = std::move(labels);
+  if (to.type == prometheus::MetricType::Counter) {
+    metric.counter.value = static_cast<double>(value);
+  } else {
+    metric.gauge.value = static_cast<double>(value);
+  }
+  to.metric.push_back(std::move(metric));
+}
+
+// A family without series is left out: the text format has no use for its header.
+inline void keep(std::vector<prometheus::MetricFamily>& families,
+                 std::initializer_list<prometheus::MetricFamily*> made) {
+  for (auto* one : made) {
+    if (!one->metric.empty()) families.push_back(std::move(*one));
+  }
+}
+
+}  // namespace buildwarden::telemetry

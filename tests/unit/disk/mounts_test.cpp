@@ -1,0 +1,52 @@
+#include "daemon/disk/mounts.h"
+
+#include <gtest/gtest.h>
+
+namespace buildwarden::disk {
+namespace {
+
+// As a host shows it on which an engine has bound its data root on itself.
+constexpr std::string_view kTable =
+    "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard\n"
+    "40 22 7:1 / /mnt/with\\040blank rw,relatime - ext4 /dev/loop1 rw\n"
+    "41 40 7:1 /docker /mnt/with\\040blank/docker rw,relatime - ext4 /dev/loop1 rw\n"
+    "42 22 7:2 / /mnt/over rw - ext4 /dev/loop2 rw\n"
+    "43 22 7:3 / /mnt/over rw - ext4 /dev/loop3 rw\n"
+    "44 22 0:50 /sub /mnt/part rw - btrfs /dev/sdb rw\n"
+    "not a line of the table\n";
+
+TEST(Mounts, ReadsDeviceRootAndUnescapedPoint) {
+  const auto mounts = parse_mountinfo(kTable);
+  ASSERT_EQ(mounts.size(), 6U);
+  EXPECT_EQ(mounts[2].device, "7:1");
+  EXPECT_EQ(mounts[2].root, "/docker");
+  EXPECT_EQ(mounts[2].mount_point, "/mnt/with blank/docker");
+  EXPECT_EQ(mounts[2].type, "ext4");
+  EXPECT_EQ(mounts[2].source, "/dev/loop1");
+}
+
+TEST(Mounts, TheDeepestAndOfSeveralTheLastOneHoldsAPath) {
+  const auto mounts = parse_mountinfo(kTable);
+  const auto device_of = [&](std::string_view path) {
+    const auto* mount = mount_of(mounts, path);
+    return mount == nullptr ? std::string("none") : mount->device;
+  };
+  EXPECT_EQ(device_of("/mnt/with blank/docker/overlay2"), "7:1");
+  EXPECT_EQ(device_of("/mnt/with blankets"), "254:0") << "a name that only begins alike";
+  EXPECT_EQ(device_of("/mnt/over/x"), "7:3") << "a mount over a mount hides it";
+  EXPECT_EQ(device_of("relative"), "none");
+}
+
+TEST(Mounts, PeopleKnowAFilesystemByTheMountThatShowsTheWholeOfIt) {
+  const auto mounts = parse_mountinfo(kTable);
+  const auto* bound = home_of(mounts, "/mnt/with blank/docker");
+  ASSERT_NE(bound, nullptr);
+  EXPECT_EQ(bound->mount_point, "/mnt/with blank");
+  const auto* part = home_of(mounts, "/mnt/part/x");
+  ASSERT_NE(part, nullptr);
+  EXPECT_EQ(part->mount_point, "/mnt/part") << "nothing shows the whole of it";
+  EXPECT_EQ(home_of(mounts, "relative"), nullptr);
+}
+
+}  // namespace
+}  // namespace buildwarden::disk
