@@ -16,7 +16,7 @@ SessionContext session_context(Api& api, const ApiContext& context, const Sessio
 
 }  // namespace
 
-Api::Api(asio::any_io_executor executor, ApiContext context, const ApiLimits& limits)
+Api::Api(const asio::any_io_executor& executor, ApiContext context, const ApiLimits& limits)
     : context_(std::move(context)),
       limits_(limits),
       operations_(executor, *context_.clock, limits.operations),

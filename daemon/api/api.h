@@ -26,7 +26,7 @@ struct ApiLimits {
 // For the loop's thread alone. co_await stop() before destroying it, and while what the context points to still works.
 class Api {
  public:
-  Api(boost::asio::any_io_executor executor, ApiContext context, const ApiLimits& limits = {});
+  Api(const boost::asio::any_io_executor& executor, ApiContext context, const ApiLimits& limits = {});
   ~Api();
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;

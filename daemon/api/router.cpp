@@ -24,14 +24,14 @@ Response not_allowed(const Request& request, const std::set<std::string>& method
 
 }  // namespace
 
-void Router::add(std::string method, std::string pattern, Handler handler) {
+void Router::add(std::string method, const std::string& pattern, Handler handler) {
   const auto brace = pattern.find('{');
   const bool captures = brace != std::string::npos;
   routes_.push_back({std::move(method), pattern.substr(0, brace), captures, std::move(handler)});
 }
 
-void Router::add_direct(std::string method, std::string pattern, Direct handler) {
-  add(std::move(method), std::move(pattern),
+void Router::add_direct(std::string method, const std::string& pattern, Direct handler) {
+  add(std::move(method), pattern,
       [handler = std::move(handler)](Request request) { return answer_directly(handler, std::move(request)); });
 }
 

@@ -13,11 +13,11 @@ class Router {
  public:
   // `pattern` is a path; its last segment may be "{name}", which matches one segment and is what the handler finds in
   // Request::captured. GET serves HEAD, too.
-  void add(std::string method, std::string pattern, Handler handler);
+  void add(std::string method, const std::string& pattern, Handler handler);
 
   // A handler that has its answer at once.
   using Direct = std::function<Response(const Request&)>;
-  void add_direct(std::string method, std::string pattern, Direct handler);
+  void add_direct(std::string method, const std::string& pattern, Direct handler);
 
   // 404 for a path that no pattern matches, 405 with Allow for another method.
   boost::asio::awaitable<Response> serve(Request request) const;

@@ -35,7 +35,7 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 // What a client that we hang up on may still be sending; unread bytes would cost it the answer.
 constexpr Duration kLinger = std::chrono::seconds{1};
-constexpr std::size_t kMostLingering = 256 * 1024;
+constexpr std::size_t kMostLingering = std::size_t{256} * 1024;
 
 class HttpSession final : public Session {
  public:

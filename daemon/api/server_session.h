@@ -14,11 +14,11 @@
 namespace buildwarden::api {
 
 struct SessionLimits {
-  std::uint32_t head_bytes = 8 * 1024;                 // request line and headers: 431 beyond
-  std::uint64_t body_bytes = 64 * 1024;                // 413 beyond
-  Duration head_within = std::chrono::seconds{60};     // of the last answer; the connection may idle so long
-  Duration body_within = std::chrono::seconds{10};     // of the head
-  Duration written_within = std::chrono::seconds{10};  // an answer, or a piece of a stream
+  std::uint32_t head_bytes = 8 * 1024;                  // request line and headers: 431 beyond
+  std::uint64_t body_bytes = std::uint64_t{64} * 1024;  // 413 beyond
+  Duration head_within = std::chrono::seconds{60};      // of the last answer; the connection may idle so long
+  Duration body_within = std::chrono::seconds{10};      // of the head
+  Duration written_within = std::chrono::seconds{10};   // an answer, or a piece of a stream
 };
 
 // What a session needs of its server, which outlives it.

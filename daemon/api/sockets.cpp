@@ -21,12 +21,12 @@ constexpr int kBacklog = 256;
 
 template <class Address>
 const sockaddr* generic(const Address& address) {
-  return static_cast<const sockaddr*>(static_cast<const void*>(&address));
+  return reinterpret_cast<const sockaddr*>(&address);
 }
 
 template <class Address>
 sockaddr* generic(Address& address) {
-  return static_cast<sockaddr*>(static_cast<void*>(&address));
+  return reinterpret_cast<sockaddr*>(&address);
 }
 
 Result<UniqueFd> open_socket(int family) {

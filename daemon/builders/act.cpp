@@ -47,6 +47,8 @@ const policy::ObservedContainer* find(const Observation& seen, const Builder& bu
 
 }  // namespace
 
+bool was_overtaken(const Error& error) { return error.code() == Errc::kConflict || error.code() == Errc::kNotFound; }
+
 Result<void> prepare_host(const BuilderSettings& builder, const HostFacts& host) {
   auto done = make_socket_folder(socket_folder(host.paths, builder.name), host.agent_group);
   const auto folder = config_folder(host.paths, builder.name);
@@ -140,11 +142,12 @@ ports::Async<void> Actor::act(const Job* job, std::string container, ports::Cont
 
 void Actor::record(const Builder& builder, const policy::BuilderStep& step, const Result<void>& result) {
   ports::Event event;
+  const bool overtaken = !result && was_overtaken(result.error());
   event.kind = result ? "builder.step" : "builder.step_failed";
-  event.severity = result ? ports::Severity::kInfo : ports::Severity::kWarning;
-  event.reason =
-      result ? step.reason
-             : format("{} of {} failed: {}", policy::to_string(step.action), step.container, result.error().message());
+  event.severity = result || overtaken ? ports::Severity::kInfo : ports::Severity::kWarning;
+  event.reason = result ? step.reason
+                        : format("{} of {} {}: {}", policy::to_string(step.action), step.container,
+                                 overtaken ? "came too late" : "failed", result.error().message());
   event.rule = step.rule;
   event.fields = {{"builder", builder.settings.name},
                   {"action", std::string(policy::to_string(step.action))},

@@ -28,6 +28,10 @@ struct ActPorts {
   ports::Journal& journal;
 };
 
+// The container changed between the look and the act (removed, being removed, made by another): no failure of ours,
+// but a reason to look again.
+bool was_overtaken(const Error& error);
+
 class Actor {
  public:
   Actor(ActPorts ports, ImageProvider& provider) : ports_(ports), provider_(provider) {}

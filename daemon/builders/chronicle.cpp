@@ -43,7 +43,9 @@ void note_plan(Builder& builder, const policy::BuilderPlan& plan, Now now, ports
   const auto before = std::exchange(builder.state, plan.state);
   builder.reason = plan.reason;
   if (before != plan.state) record_state(builder, before, plan.rule, journal);
-  if (plan.state != BuilderState::kWarm || !plan.steps.empty()) return;
+  // Warm while a front's back-off runs: the outage is not over.
+  const bool backing_off = plan.memory.not_before && *plan.memory.not_before > now.boot;
+  if (plan.state != BuilderState::kWarm || !plan.steps.empty() || backing_off) return;
   builder.ever_warm = true;
   builder.lost_at.reset();
   if (builder.outage) record_heal(builder, now, journal);

@@ -18,6 +18,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kShortestWait = std::chrono::milliseconds{10};
+constexpr Duration kLookAgain = std::chrono::milliseconds{50};
+constexpr int kMostOvertaken = 20;
 
 void ended(const std::exception_ptr& failure) {
   if (!failure) return;
@@ -118,6 +120,9 @@ asio::awaitable<Duration> Reconciler::take_steps(Builder* builder, policy::Build
   note_outage(*builder, plan.steps.front(), ports_.clock.now());
   auto done = co_await actor_.carry_out(builder, plan.steps, std::move(seen), host());
   if (stopping_) co_return Duration{0};
+  // A container that somebody removes at this moment is not worth a back-off: the next look shows what became of it.
+  if (!done && was_overtaken(done.error()) && builder->overtaken++ < kMostOvertaken) co_return kLookAgain;
+  builder->overtaken = 0;
   const auto now = ports_.clock.now();
   builder->memory = policy::after_steps(builder->memory, !done, now);
   if (done) co_return plan.again;

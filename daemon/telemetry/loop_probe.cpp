@@ -7,8 +7,8 @@
 
 namespace buildwarden::telemetry {
 
-LoopProbe::LoopProbe(boost::asio::any_io_executor executor, Report report, std::chrono::milliseconds period)
-    : timer_(std::move(executor)), report_(std::move(report)), period_(period) {}
+LoopProbe::LoopProbe(const boost::asio::any_io_executor& executor, Report report, std::chrono::milliseconds period)
+    : timer_(executor), report_(std::move(report)), period_(period) {}
 
 LoopProbe::Instant LoopProbe::turn(Instant due, Instant now) {
   const auto late = std::max(now - due, Instant::duration::zero());

@@ -15,7 +15,7 @@ class LoopProbe {
   using Report = std::function<void(std::chrono::duration<double> lateness)>;
 
   // A stall is seen when it covers an expiry, so stalls much shorter than `period` are sampled, not counted.
-  LoopProbe(boost::asio::any_io_executor executor, Report report,
+  LoopProbe(const boost::asio::any_io_executor& executor, Report report,
             std::chrono::milliseconds period = std::chrono::milliseconds{250});
 
   // Until stop(). The probe outlives it.

@@ -145,7 +145,7 @@ show_reclaim() {
   timed wait_for 60 reached "$target" || fail "60 s later only $(mib "$(free_bytes)") are free"
   measured=$(($(free_bytes) - full))
   good "free again" "$(mib "$(free_bytes)") after $took ms: $(mib $measured) came back, as df shows it"
-  freed=$(events_of reclaim.step .freed_bytes | awk '{ sum += $1 } END { printf "%d", sum }')
+  freed=$(events_of reclaim.step .fields.freed_bytes | awk '{ sum += $1 } END { printf "%d", sum }')
   fact "the journal says" "$(mib "$freed") freed"
   ((freed > measured * 9 / 10 && freed < measured * 11 / 10)) || fail "the journal's sum is not what df shows"
   check_images
