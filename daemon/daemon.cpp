@@ -16,7 +16,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kPatience = std::chrono::seconds{2};    // for requests that run when we are asked to stop
+// For requests that run when we are asked to stop. Api::stop() may take it twice and a second, within kStopDeadline.
+constexpr Duration kPatience = std::chrono::milliseconds{1200};
 constexpr Duration kActiveTurn = std::chrono::seconds{1};  // readiness changes by events that nobody tells
 
 ports::Event started_event(const config::Loaded& loaded) {
