@@ -44,8 +44,8 @@ class HttpStream {
   virtual ~HttpStream() = default;
   [[nodiscard]] virtual const HttpResponse& head() const = 0;  // body empty
   // The next line without its newline (nor the carriage return before it); waits at most `idle` for it. kTimeout: none
-  // came, and the stream may be read on. Any other error ends it: kUnavailable when it ended or broke off; kTooLarge for
-  // a line above 1 MiB; kProtocol when it is no longer HTTP. The last line of a proper end may lack its newline.
+  // came, and the stream may be read on. Any other error ends it: kUnavailable when it ended or broke off; kTooLarge
+  // for a line above 1 MiB; kProtocol when it is no longer HTTP. The last line of a proper end may lack its newline.
   virtual boost::asio::awaitable<Result<std::string>> next_line(Duration idle) = 0;
   // After kUnavailable: whether the answer came to its proper end, rather than broke off.
   [[nodiscard]] virtual bool complete() const = 0;

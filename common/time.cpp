@@ -52,7 +52,7 @@ std::optional<Duration> take_time_of_day(std::string_view& text) {
   if (!second || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
   std::int64_t millis = 0;
   if (take(text, '.')) {
-    int weight = 100;
+    std::int64_t weight = 100;
     bool any = false;
     for (; !text.empty() && text.front() >= '0' && text.front() <= '9'; text.remove_prefix(1), any = true) {
       millis += (text.front() - '0') * weight;

@@ -53,7 +53,7 @@ Format<std::string> optional_url();
 Format<std::string> url();
 Format<std::string> platform();
 Format<std::string> user_name();
-Format<std::string> group_name();  // or auto
+Format<std::string> group_name();             // or auto
 Format<std::string> optional_service_unit();  // "": no agent on this machine
 Format<std::string> program();
 Format<std::string> optional_endpoint();  // IP:PORT

@@ -185,7 +185,9 @@ Text url() { return text_format("an http or https URL", "http://127.0.0.1:9000",
 Text platform() { return text_format("a platform", "linux/arm64", is_platform); }
 Text user_name() { return text_format("a user's name or number", "buildkite-agent", is_account); }
 Text group_name() { return text_format("auto, or a group's name or number", "docker", is_account); }
-Text optional_service_unit() { return optional(text_format("the name of a service unit", "buildkite-agent.service", is_unit)); }
+Text optional_service_unit() {
+  return optional(text_format("the name of a service unit", "buildkite-agent.service", is_unit));
+}
 Text program() { return text_format("a program's name or absolute path", "aws", is_program); }
 Text optional_endpoint() {
   return optional(text_format("IP:PORT (port 0: any free one)", "127.0.0.1:9847", is_endpoint));

@@ -100,8 +100,8 @@ struct InstanceSettings {
 };
 
 struct AgentSettings {
-  std::string user = "buildkite-agent";  // a name or a number
-  std::string group = "auto";            // auto: the user's; or a name or a number
+  std::string user = "buildkite-agent";          // a name or a number
+  std::string group = "auto";                    // auto: the user's; or a name or a number
   std::string unit = "buildkite-agent.service";  // "": no agent on this machine
 };
 

@@ -61,7 +61,7 @@ struct Builder {
   std::optional<BootTime> lost_at;  // the event that ended its being warm
   std::optional<Outage> outage;
   std::string announced;  // in a dry run: the plan that was shown last
-  int overtaken = 0;        // turns in a row whose steps came too late
+  int overtaken = 0;      // turns in a row whose steps came too late
   Heals heals;
 
   Probe probe;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/disk/rules.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -75,8 +76,9 @@ ports::Async<std::vector<policy::Candidate>> EngineBuildCache::list_steps(policy
   Bytes total = 0;
   for (const auto& record : *records) total += record.size;
   const Now now = parts_.clock.now();
+  const auto rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
   const auto steps =
-      policy::cache_steps(std::move(*records), std::max(kSmallestChunk, total / kChunksOfAll), rules(turn), now);
+      policy::cache_steps(std::move(*records), std::max(kSmallestChunk, total / kChunksOfAll), rules, now);
   for (const auto& step : steps) candidates.push_back(candidate_of(step, now));
   co_return candidates;
 }
@@ -104,15 +106,6 @@ ports::Async<ports::Rung::Taken> EngineBuildCache::prune(policy::Candidate candi
     taken.dropped = format("another prune runs: {}", reported.error().message());
   }
   co_return taken;
-}
-
-policy::EvictionRules EngineBuildCache::rules(const policy::RungTurn& turn) const {
-  policy::EvictionRules rules;
-  rules.age = turn.age;
-  rules.grace = parts_.settings.disk.grace;
-  rules.keep = parts_.settings.disk.keep;
-  rules.oldest_job_start = parts_.in_use.now().oldest_job_start;
-  return rules;
 }
 
 }  // namespace buildwarden::disk

@@ -34,7 +34,6 @@ class EngineBuildCache final : public ports::Rung {
  private:
   ports::Async<std::vector<policy::Candidate>> list_steps(policy::RungTurn turn);
   ports::Async<Taken> prune(policy::Candidate candidate, policy::RungTurn turn);
-  [[nodiscard]] policy::EvictionRules rules(const policy::RungTurn& turn) const;
 
   Parts parts_;
   ports::EngineIdentity planned_on_;

@@ -6,6 +6,7 @@
 #include "common/format.h"
 #include "daemon/disk/climb.h"
 #include "daemon/disk/reclaim_record.h"
+#include "daemon/disk/rules.h"
 
 namespace buildwarden::disk {
 namespace asio = boost::asio;
@@ -65,7 +66,8 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
   RungRun run{rung, turn};
   auto candidates = co_await rung.list(turn);
   if (candidates) {
-    auto ranking = policy::rank(std::move(*candidates), rules(turn), parts_.clock.now());
+    const auto rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
+    auto ranking = policy::rank(std::move(*candidates), rules, parts_.clock.now());
     co_await take_all(climb, run, std::move(ranking.order));
   } else {
     run.failed = true;
@@ -113,15 +115,6 @@ std::vector<policy::RungTurn> Reclaimer::turns(const Climb& climb) const {
   request.terminate_instance = parts_.settings.on_full.terminate_instance;
   request.only_gentle = parts_.only_gentle && parts_.only_gentle();
   return policy::climb(request);
-}
-
-policy::EvictionRules Reclaimer::rules(const policy::RungTurn& turn) const {
-  policy::EvictionRules rules;
-  rules.age = turn.age;
-  rules.grace = parts_.settings.disk.grace;
-  rules.keep = parts_.settings.disk.keep;
-  rules.oldest_job_start = parts_.in_use.now().oldest_job_start;
-  return rules;
 }
 
 std::string Reclaimer::reason_for(const Climb& climb) const {

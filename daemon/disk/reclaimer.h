@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/turnstile.h"
 #include "config/settings.h"
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/goals.h"
 #include "daemon/disk/reclaim_stats.h"
 #include "daemon/disk/sleeper.h"
-#include "daemon/disk/turnstile.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/journal.h"
 
@@ -67,7 +67,6 @@ class Reclaimer final : public ports::Space {
   void finish_rung(RungRun& run, Duration took);
   [[nodiscard]] bool over(const Climb& climb) const;
   [[nodiscard]] std::vector<policy::RungTurn> turns(const Climb& climb) const;
-  [[nodiscard]] policy::EvictionRules rules(const policy::RungTurn& turn) const;
   [[nodiscard]] std::string reason_for(const Climb& climb) const;
 
   Parts parts_;

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "common/time.h"
+#include "common/turnstile.h"
 #include "daemon/disk/lane.h"
 #include "daemon/disk/mounts.h"
 #include "daemon/disk/path_facts.h"
-#include "daemon/disk/turnstile.h"
 
 namespace buildwarden::disk {
 

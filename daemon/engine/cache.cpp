@@ -13,11 +13,13 @@ constexpr Duration kPruneDeadline = std::chrono::minutes{5};
 constexpr Bytes kUsageLimit = 512 * kMiB;  // 100,000 records are 35 MB
 constexpr Bytes kPruneLimit = 64 * kMiB;   // lists what it deleted
 
+Error cancelled_in_line() { return {Errc::kCancelled, "cancelled while waiting for another call to the engine"}; }
+
 }  // namespace
 
 ports::Async<std::vector<policy::CacheRecord>> Engine::cache_records() {
-  const auto pass = co_await cache_gate_.enter();
-  if (!pass) co_return pass.error();
+  const auto pass = co_await cache_turn_.enter();
+  if (!pass) co_return cancelled_in_line();
   Call usage;
   const auto version = transport_.version().value_or(kOldestApi);  // closed: the call fails, whatever it says
   usage.target = "/system/df" + encode_query(usage_query(version));
@@ -28,8 +30,8 @@ ports::Async<std::vector<policy::CacheRecord>> Engine::cache_records() {
 }
 
 ports::Async<Bytes> Engine::prune_cache(Bytes keep, Duration unused_for) {
-  const auto pass = co_await cache_gate_.enter();
-  if (!pass) co_return pass.error();
+  const auto pass = co_await cache_turn_.enter();
+  if (!pass) co_return cancelled_in_line();
   Call prune;
   const auto version = transport_.version().value_or(kOldestApi);
   prune.method = "POST";

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/turnstile.h"
 #include "common/worker.h"
 #include "config/settings.h"
-#include "daemon/engine/gate.h"
 #include "daemon/engine/link.h"
 #include "daemon/engine/transport.h"
 #include "daemon/ports/engine.h"
@@ -77,7 +77,7 @@ class Engine final : public ports::EngineState,
   WorkerPool& workers_;
   Transport transport_;
   Link link_;
-  Gate cache_gate_;
+  Turnstile cache_turn_;
 };
 
 }  // namespace buildwarden::engine

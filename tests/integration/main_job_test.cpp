@@ -8,7 +8,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::int64_t kMiB = 1024 * 1024;
+constexpr std::int64_t kMiB = 1'048'576;
 
 class MainJob : public DaemonFixture {
  protected:
@@ -167,14 +167,13 @@ TEST_F(MainJob, AKilledEngineIsShownAndEverythingResumes) {
   start_daemon();
   wait_until_warm();
   ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 200; }, seconds{10})) << api("/readyz");
-  const std::string sandbox = std::getenv("BUILDWARDEN_SANDBOX");
-  ASSERT_EQ(run_shell(sandbox + " engine-stop " + dir() + " KILL").exit_code, 0);
+  ASSERT_EQ(run_shell(sandbox() + " engine-stop " + dir() + " KILL").exit_code, 0);
   ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 503; }, seconds{10}));
   EXPECT_NE(api("/readyz").find("engine"), std::string::npos);
   EXPECT_EQ(query("/v1/disk", ".filesystems[0].level"), "ok");
   const auto job = job_shell("eval \"$(buildwarden job start --id meanwhile)\"");
   EXPECT_EQ(job.exit_code, 0) << job.out;
-  ASSERT_EQ(run_shell(sandbox + " engine-start " + dir()).exit_code, 0);
+  ASSERT_EQ(run_shell(sandbox() + " engine-start " + dir()).exit_code, 0);
   ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 200 && builder_is_warm(); }, seconds{60}))
       << api("/readyz");
   const auto after = handed_out_build("after");
@@ -182,13 +181,12 @@ TEST_F(MainJob, AKilledEngineIsShownAndEverythingResumes) {
 }
 
 TEST_F(MainJob, StartsWithoutAnEngineAtAll) {
-  const std::string sandbox = std::getenv("BUILDWARDEN_SANDBOX");
-  ASSERT_EQ(run_shell(sandbox + " engine-stop " + dir()).exit_code, 0);
+  ASSERT_EQ(run_shell(sandbox() + " engine-stop " + dir()).exit_code, 0);
   start_daemon();
   EXPECT_EQ(api_status("/readyz"), 503);
   EXPECT_TRUE(eventually([this] { return query("/v1/disk", ".filesystems[0].level") == "ok"; }, seconds{5}))
       << api("/v1/disk");
-  ASSERT_EQ(run_shell(sandbox + " engine-start " + dir()).exit_code, 0);
+  ASSERT_EQ(run_shell(sandbox() + " engine-start " + dir()).exit_code, 0);
   wait_until_warm();
 }
 

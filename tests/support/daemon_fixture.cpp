@@ -26,7 +26,7 @@ std::string shell_quoted(const std::string& text) {
   return result + "'";
 }
 
-constexpr std::int64_t kMiB = 1024 * 1024;
+constexpr std::int64_t kMiB = 1'048'576;
 
 }  // namespace
 

@@ -20,7 +20,8 @@ class DaemonFixture : public ::testing::Test {
   // The YAML of the sandbox; `disk` and `more` are appended to the defaults (later keys of `disk` win).
   struct DaemonOptions {
     std::string disk =
-        "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 3s, grace: 1s, ballast: 0B";
+        "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 3s, grace: "
+        "1s, ballast: 0B";
     std::string more;  // top-level YAML lines
     bool dry_run = false;
   };
@@ -55,6 +56,8 @@ class DaemonFixture : public ::testing::Test {
   void fill_disk_until(std::int64_t left) const;
 
   [[nodiscard]] const std::string& dir() const { return dir_; }
+  // packaging/sandbox, to stop and start the engine with.
+  [[nodiscard]] const std::string& sandbox() const { return sandbox_; }
   [[nodiscard]] std::string log() const { return read_text(dir_ + "/daemon.log"); }
 
  private:

@@ -287,8 +287,9 @@ TEST_F(HttpClientTest, AStreamThatBreaksIsUnavailableAndNotComplete) {
 }
 
 TEST_F(HttpClientTest, AStreamThatEndsProperlyIsComplete) {
-  server_.on("GET /chunks",
-             FakeAnswer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n3\r\ntwo\r\n0\r\n\r\n"));
+  server_.on(
+      "GET /chunks",
+      FakeAnswer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n3\r\ntwo\r\n0\r\n\r\n"));
   auto stream = open("/chunks");
   ASSERT_NE(stream, nullptr);
   EXPECT_EQ(*run_on(loop_, stream->next_line(5s)), "one");

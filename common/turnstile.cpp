@@ -1,11 +1,11 @@
-#include "daemon/disk/turnstile.h"
+#include "common/turnstile.h"
 
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-namespace buildwarden::disk {
+namespace buildwarden {
 namespace asio = boost::asio;
 
 // A place in the queue. It is given up when the coroutine ends in whatever way, so that nobody is admitted who is gone.
@@ -58,4 +58,4 @@ void Turnstile::leave() {
   next->timer.cancel();
 }
 
-}  // namespace buildwarden::disk
+}  // namespace buildwarden

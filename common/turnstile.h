@@ -9,7 +9,7 @@
 
 #include "common/units.h"
 
-namespace buildwarden::disk {
+namespace buildwarden {
 
 // Must outlive everyone who waits in it or holds a Pass.
 class Turnstile {
@@ -34,9 +34,12 @@ class Turnstile {
 
   // Nothing when `patience` ended first, or the waiting coroutine was cancelled.
   boost::asio::awaitable<std::optional<Pass>> enter(Duration patience);
+  // Without a bound: nothing only when the waiting coroutine was cancelled.
+  boost::asio::awaitable<std::optional<Pass>> enter() { return enter(kForever); }
   [[nodiscard]] bool busy() const { return busy_; }
 
  private:
+  static constexpr Duration kForever = std::chrono::hours{24 * 365};
   struct Waiter {
     explicit Waiter(const boost::asio::any_io_executor& executor) : timer(executor) {}
     boost::asio::steady_timer timer;
@@ -49,4 +52,4 @@ class Turnstile {
   bool busy_ = false;
 };
 
-}  // namespace buildwarden::disk
+}  // namespace buildwarden
