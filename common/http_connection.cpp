@@ -50,7 +50,7 @@ struct HttpConnection::State {
   }
 };
 
-HttpConnection::HttpConnection(asio::any_io_executor executor) : state_(std::make_shared<State>(executor)) {}
+HttpConnection::HttpConnection(const asio::any_io_executor& executor) : state_(std::make_shared<State>(executor)) {}
 
 HttpConnection::~HttpConnection() {
   ++state_->deadlines;

@@ -18,7 +18,7 @@ namespace buildwarden {
 // connection can be used on after a new expire_after().
 class HttpConnection {
  public:
-  explicit HttpConnection(boost::asio::any_io_executor executor);
+  explicit HttpConnection(const boost::asio::any_io_executor& executor);
   ~HttpConnection();  // closes; a deadline still running does nothing
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;

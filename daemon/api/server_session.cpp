@@ -101,7 +101,7 @@ asio::awaitable<void> HttpSession::converse() {
       auto answer = answer_to(failed, context_.limits);
       if (!answer) co_return;
       unread_ = true;
-      keep = co_await write(*std::move(answer), false);
+      co_await write(*std::move(answer), false);
       break;
     }
     auto response = co_await respond();

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/format.h"
+
 namespace buildwarden::builders {
 namespace {
 
@@ -24,7 +26,7 @@ std::string joined(const Attributes& attributes) {
   for (const auto& [name, value] : attributes) {
     if (value.empty()) continue;
     if (!out.empty()) out += ',';
-    out += csv_field(name + "=" + value);
+    out += csv_field(format("{}={}", name, value));
   }
   return out;
 }

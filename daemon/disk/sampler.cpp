@@ -54,6 +54,7 @@ asio::awaitable<std::vector<Sample>> Sampler::sample(std::vector<std::string> pa
   }
   for (Lane* lane : begun) collect(*lane, now, answers);
   std::vector<Sample> samples;
+  samples.reserve(paths.size());
   for (const auto& path : paths) samples.push_back(answer_for(path, now, answers));
   if (pass) drop_idle_lanes();
   co_return samples;

@@ -56,7 +56,7 @@ class Transport {
   }
 
  private:
-  static constexpr std::size_t kInlineBody = 256 * 1024;
+  static constexpr std::size_t kInlineBody = 262'144;
   static constexpr Duration kParseDeadline = std::chrono::seconds{30};
 
   [[nodiscard]] Result<HttpRequest> request_of(Call call) const;

@@ -33,6 +33,7 @@ pid_t start(const std::vector<std::string>& argv, const std::map<std::string, st
   if (pid > 0) return pid;
   ::setpgid(0, 0);
   const int null_fd = ::open("/dev/null", O_RDONLY);
+  if (null_fd < 0) ::_exit(127);
   ::dup2(null_fd, STDIN_FILENO);
   ::dup2(output_fd, STDOUT_FILENO);
   ::dup2(output_fd, STDERR_FILENO);
@@ -76,7 +77,7 @@ CommandResult run_shell(const std::string& script, const CommandOptions& options
   return result;
 }
 
-BackgroundProcess::BackgroundProcess(std::vector<std::string> argv, const std::string& log_path,
+BackgroundProcess::BackgroundProcess(const std::vector<std::string>& argv, const std::string& log_path,
                                      const std::map<std::string, std::string>& env) {
   const int fd = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd < 0) throw std::runtime_error("cannot write " + log_path);

@@ -28,7 +28,7 @@ CommandResult run_shell(const std::string& script, const CommandOptions& options
 // A process that goes on; its output goes to a file.
 class BackgroundProcess {
  public:
-  BackgroundProcess(std::vector<std::string> argv, const std::string& log_path,
+  BackgroundProcess(const std::vector<std::string>& argv, const std::string& log_path,
                     const std::map<std::string, std::string>& env = {});
   ~BackgroundProcess();  // SIGKILL to its group, and waits
   BackgroundProcess(const BackgroundProcess&) = delete;

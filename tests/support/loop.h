@@ -42,7 +42,7 @@ T run_on(boost::asio::io_context& loop, boost::asio::awaitable<T> work) {
   std::exception_ptr failure;
   bool ended = false;
   boost::asio::co_spawn(loop, detail::keep(std::move(work), &value), [&](std::exception_ptr error) {
-    failure = error;
+    failure = std::move(error);
     ended = true;
   });
   run_until(loop, [&] { return ended; });

@@ -27,6 +27,7 @@ asio::awaitable<void> bad(std::string text) {
   auto work = co_await [text]() -> asio::awaitable<std::string> { co_return text; }();  // BAD
   asio::co_spawn(
       co_await asio::this_coro::executor, [text]() -> asio::awaitable<void> { co_return; }, asio::detached);  // BAD
+  const std::string chosen = text.empty() ? co_await take(named) : co_await take_all({});                     // BAD
   std::vector<std::string> list = {text, co_await take(named)};                                               // BAD
 }
 

@@ -32,6 +32,7 @@ asio::awaitable<void> good(std::string text) {
   auto executor = co_await asio::this_coro::executor;
   asio::co_spawn(executor, named_coroutine(text + "!"), asio::detached);
   co_await take_all(std::vector<std::string>(3, text));
+  co_await take(text.empty() ? Aggregate(aggregate) : std::move(aggregate));
 }
 
 }  // namespace buildwarden::samples

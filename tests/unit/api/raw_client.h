@@ -42,14 +42,14 @@ class RawClient {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.data(), path.size());
-    return {AF_UNIX, static_cast<sockaddr*>(static_cast<void*>(&address)), sizeof(address)};
+    return {AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof(address)};
   }
   static RawClient tcp(std::uint16_t port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return {AF_INET, static_cast<sockaddr*>(static_cast<void*>(&address)), sizeof(address)};
+    return {AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof(address)};
   }
   RawClient(RawClient&& other) noexcept
       : descriptor_(std::exchange(other.descriptor_, -1)), connected_(other.connected_) {}

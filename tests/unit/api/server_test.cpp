@@ -192,6 +192,7 @@ TEST_F(ServerTest, ATcpFloodTakesNothingFromTheUnixSocket) {
   limits.unix_connections = 1;
   start();
   std::vector<RawClient> flood;
+  flood.reserve(limits.tcp_connections + 10);
   for (std::size_t i = 0; i < limits.tcp_connections + 10; ++i) flood.push_back(tcp_client());
   EXPECT_EQ(get("/healthz").status, 200);
   // The newest is served, too: the one that idled the longest had to go.
