@@ -23,7 +23,7 @@ bool same_letter(char a, char b) {
 
 class LineStream final : public HttpStream {
  public:
-  explicit LineStream(asio::any_io_executor executor) : connection_(std::move(executor)) {}
+  explicit LineStream(const asio::any_io_executor& executor) : connection_(executor) {}
 
   asio::awaitable<Result<void>> start(std::string path, HttpRequest request, Duration deadline) {
     connection_.expire_after(deadline);

@@ -30,7 +30,7 @@ Result<std::string> head_of(const HttpRequest& request, Bytes body_size) {
   auto head = request.method + " " + request.target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
   for (const auto& [name, value] : request.headers) {
     if (!is_one_line(name + value)) return Error(Errc::kInvalid, "not a header: \"" + name + "\"");
-    head += name + ": " + value + "\r\n";
+    head.append(name).append(": ").append(value).append("\r\n");
   }
   if (body_size > 0 || request.method != "GET") head += "Content-Length: " + std::to_string(body_size) + "\r\n";
   return head + "\r\n";

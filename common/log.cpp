@@ -30,14 +30,14 @@ class JournaldPrefix final : public spdlog::custom_flag_formatter {
 };
 
 spdlog::logger& logger() {
-  static const auto kLogger = [] {
+  static const auto instance = [] {
     auto made =
         std::make_shared<spdlog::logger>("buildwarden", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%-5l%$ %v");
     made->flush_on(spdlog::level::trace);
     return made;
   }();
-  return *kLogger;
+  return *instance;
 }
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {

@@ -15,6 +15,8 @@
 namespace buildwarden {
 namespace {
 
+constexpr std::size_t kAccountBuffer = 16'384;  // of one entry of the account databases
+
 std::optional<gid_t> as_number(const std::string& text) {
   gid_t value = 0;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -24,7 +26,7 @@ std::optional<gid_t> as_number(const std::string& text) {
 
 Result<gid_t> group_named(const std::string& name) {
   if (const auto number = as_number(name)) return *number;
-  std::vector<char> buffer(16 * 1024);
+  std::vector<char> buffer(kAccountBuffer);
   group entry{};
   group* found = nullptr;
   if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) {
@@ -35,7 +37,7 @@ Result<gid_t> group_named(const std::string& name) {
 
 // A number without a user of its own stands for the group of the same number, as useradd would make it.
 Result<gid_t> primary_group_of(const std::string& user) {
-  std::vector<char> buffer(16 * 1024);
+  std::vector<char> buffer(kAccountBuffer);
   passwd entry{};
   passwd* found = nullptr;
   if (::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) {

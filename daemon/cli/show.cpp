@@ -14,7 +14,7 @@ std::string time_left(const json::value& filesystem) {
   return seconds ? format_duration(std::chrono::seconds{*seconds}) : "-";
 }
 
-std::string or_dash(std::string value) { return value.empty() ? "-" : value; }
+std::string or_dash(const std::string& value) { return value.empty() ? "-" : value; }
 
 }  // namespace
 
