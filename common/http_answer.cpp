@@ -14,13 +14,13 @@ namespace http = boost::beast::http;
 
 namespace {
 
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReadSize = 65'536;
 
 // A body as a string that grows with what really arrives: Beast's own string_body reserves what Content-Length claims.
 struct GrowingBody {
   using value_type = std::string;
 
-  class reader {
+  class reader {  // NOLINT(readability-identifier-naming): the Body requirements name it
    public:
     template <bool isRequest, class Fields>
     reader(http::header<isRequest, Fields>& /*head*/, value_type& body) : body_(body) {}

@@ -16,7 +16,7 @@ namespace {
 
 // What the loop waits for: the timer is cancelled from the loop's own executor when the job is done.
 struct Pending {
-  explicit Pending(asio::any_io_executor executor) : timer(std::move(executor)) {}
+  explicit Pending(const asio::any_io_executor& executor) : timer(executor) {}
   asio::steady_timer timer;
   bool done = false;
   std::string failure;
