@@ -40,6 +40,8 @@ class Reclaimer final : public ports::Space {
     ReclaimPace pace{};
     // Whether only the gentle rungs may run, because the operator's wishes are not known yet; may be empty.
     std::function<bool()> only_gentle{};
+    // For tests: awaited between plan and deletion, directly before a candidate is taken; may be empty.
+    std::function<boost::asio::awaitable<void>(policy::Candidate)> before_take{};
   };
   explicit Reclaimer(Parts parts);
 

@@ -21,6 +21,7 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
   climb.seen = co_await parts_.meter.measure();
   climb.at = standing(climb.seen, climb.request, 0);
   if (over(climb)) co_return false;
+  if (parts_.before_take) co_await parts_.before_take(candidate);
   const auto free_before = engine_free(climb.seen);
   auto taken = co_await run.rung.take(candidate, run.turn);
   if (!taken) {
