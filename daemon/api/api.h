@@ -37,6 +37,9 @@ class Api {
   // Answers on "127.0.0.1:9847" from now on and says at which port; see listen_tcp().
   Result<std::uint16_t> open_tcp(const std::string& address);
 
+  // Every route as "GET /v1/jobs/{id}".
+  [[nodiscard]] std::vector<std::string> route_names() const { return router_.names(); }
+
   // One request, as the server hands it in. Public for tests.
   boost::asio::awaitable<Response> handle(Request request);
 

@@ -27,12 +27,18 @@ Response not_allowed(const Request& request, const std::set<std::string>& method
 void Router::add(std::string method, const std::string& pattern, Handler handler) {
   const auto brace = pattern.find('{');
   const bool captures = brace != std::string::npos;
-  routes_.push_back({std::move(method), pattern.substr(0, brace), captures, std::move(handler)});
+  routes_.push_back({std::move(method), pattern, pattern.substr(0, brace), captures, std::move(handler)});
 }
 
 void Router::add_direct(std::string method, const std::string& pattern, Direct handler) {
   add(std::move(method), pattern,
       [handler = std::move(handler)](Request request) { return answer_directly(handler, std::move(request)); });
+}
+
+std::vector<std::string> Router::names() const {
+  std::vector<std::string> names;
+  for (const auto& route : routes_) names.push_back(route.method + " " + route.pattern);
+  return names;
 }
 
 bool Router::Route::matches(std::string_view path) const {

@@ -19,12 +19,16 @@ class Router {
   using Direct = std::function<Response(const Request&)>;
   void add_direct(std::string method, const std::string& pattern, Direct handler);
 
+  // Every route as "GET /v1/jobs/{id}", in the order in which they were added.
+  [[nodiscard]] std::vector<std::string> names() const;
+
   // 404 for a path that no pattern matches, 405 with Allow for another method.
   boost::asio::awaitable<Response> serve(Request request) const;
 
  private:
   struct Route {
     std::string method;
+    std::string pattern;
     std::string prefix;  // the pattern, or what is before "{"
     bool captures = false;
     Handler handler;

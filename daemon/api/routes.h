@@ -13,7 +13,7 @@
 
 namespace buildwarden::api {
 
-// /healthz /readyz /metrics /v1/status /v1/config /v1/builders
+// /healthz /readyz /metrics /openapi.json /v1/status /v1/config /v1/builders
 void add_state_routes(Router& router, const ApiContext& context);
 // /v1/disk and its reclaim
 void add_disk_routes(Router& router, const ApiContext& context, Operations& operations);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/api/openapi.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
 #include "daemon/api/shapes.h"
@@ -79,6 +80,8 @@ void add_state_routes(Router& router, const ApiContext& context) {
   router.add_direct("GET", "/metrics", [&context](const Request&) {
     return plain(context.metrics_text(), "text/plain; version=0.0.4; charset=utf-8");
   });
+  router.add_direct("GET", "/openapi.json",
+                    [](const Request&) { return plain(std::string(openapi_document()), "application/json"); });
   router.add_direct("GET", "/v1/status", [&context, started](const Request&) { return status(context, started); });
   router.add_direct("GET", "/v1/config",
                     [&context](const Request&) { return plain(context.config_json(), "application/json"); });
