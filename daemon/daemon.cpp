@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "common/atomic_file.h"
+#include "common/beat.h"
 #include "common/format.h"
 #include "common/log.h"
 #include "daemon/rooms.h"
@@ -18,7 +19,6 @@ namespace {
 
 // For requests that run when we are asked to stop. Api::stop() may take it twice and a second, within kStopDeadline.
 constexpr Duration kPatience = std::chrono::milliseconds{1200};
-constexpr Duration kActiveTurn = std::chrono::seconds{1};  // readiness changes by events that nobody tells
 
 ports::Event started_event(const config::Loaded& loaded) {
   ports::Event event;
@@ -76,7 +76,7 @@ asio::awaitable<void> Daemon::Rooms::keep_active_file() {
   auto token = asio::as_tuple(asio::use_awaitable);
   while (!stopping_) {
     update_active_file();
-    active_timer_.expires_after(kActiveTurn);
+    active_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kBeat));
     co_await active_timer_.async_wait(token);
   }
 }

@@ -18,6 +18,8 @@ namespace {
 // Two: an image list that is being parsed does not keep a small file waiting.
 constexpr std::size_t kWorkers = 2;
 
+constexpr auto kProbeAtWork = std::chrono::milliseconds{20};  // plans are what may hold up the loop
+
 std::optional<gid_t> group_or_root(Result<gid_t> group, std::string_view what) {
   if (group) return *group;
   log_warning(format("{}: {}; only root may use it until then", what, group.error().message()));
@@ -93,7 +95,9 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
       watch({settings, clock, journal, gauges, reclaimer, users}),
       desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer}),
       metrics({&views, &reconciler, &registry, &engine, &journal}, BUILDWARDEN_VERSION),
-      probe(loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); }),
+      probe(
+          loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
+          [this] { return reclaimer.busy() ? kProbeAtWork : kBeat; }),
       api(loop.get_executor(), api_context()),
       active_timer_(loop) {
   listen_to_engine();

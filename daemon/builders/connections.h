@@ -10,9 +10,10 @@
 
 namespace buildwarden::builders {
 
-// The connections that process `pid` has accepted on its unix socket, which it calls `socket_path`. An accepted socket
-// is of its client's network namespace, so those of clients elsewhere (the host, a front) are the ones that none of the
-// process's own tables lists. Well under a millisecond. Any error: unknown (denied without CAP_SYS_PTRACE).
-Result<int> accepted_connections(pid_t pid, std::string_view socket_path, const std::string& proc = "/proc");
+// The connections that process `pid` has accepted on its unix socket, which it calls `socket_path`, but for `own` that
+// the asker holds itself. An accepted socket is of its client's network namespace, so those of clients elsewhere (the
+// host, a front) are the ones that none of the process's own tables lists. Well under a millisecond for an idle
+// builder. Any error: unknown (denied without CAP_SYS_PTRACE).
+Result<int> other_connections(pid_t pid, std::string_view socket_path, std::size_t own);
 
 }  // namespace buildwarden::builders

@@ -36,9 +36,9 @@ std::optional<int> others_on(int connection) {
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
-  const auto all = accepted_connections(peer.pid, kSocketInside);
-  if (!all) return std::nullopt;
-  return std::max(*all - 1, 0);
+  const auto others = other_connections(peer.pid, kSocketInside, 1);
+  if (!others) return std::nullopt;
+  return *others;
 }
 
 bool is_first_settings(const std::array<unsigned char, kFrameHeader>& frame) {

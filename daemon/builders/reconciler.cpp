@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
 
+#include "common/beat.h"
 #include "common/format.h"
 #include "common/log.h"
 #include "daemon/builders/chronicle.h"
@@ -66,7 +67,7 @@ asio::awaitable<void> Reconciler::keep(Builder* builder) {
     builder->woken = false;
     const auto wait = co_await one_turn(builder);
     if (stopping_ || builder->woken) continue;
-    builder->timer.expires_after(std::max(wait, kShortestWait));
+    builder->timer.expires_at(wait_end(std::chrono::steady_clock::now(), std::max(wait, kShortestWait)));
     boost::system::error_code woken;
     co_await builder->timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
   }

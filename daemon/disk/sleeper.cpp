@@ -4,6 +4,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "common/beat.h"
+
 namespace buildwarden::disk {
 namespace asio = boost::asio;
 
@@ -23,7 +25,8 @@ class Sleeper::Asleep {
 
 asio::awaitable<void> Sleeper::sleep(Duration time) {
   const auto executor = co_await asio::this_coro::executor;
-  asio::steady_timer timer(executor, woken_ ? Duration{0} : time);
+  const auto now = asio::steady_timer::clock_type::now();
+  asio::steady_timer timer(executor, woken_ ? now : wait_end(now, time));
   const Asleep asleep(*this, &timer);
   boost::system::error_code woken;
   auto token = asio::redirect_error(asio::use_awaitable, woken);

@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "common/beat.h"
 #include "common/format.h"
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
@@ -71,7 +72,7 @@ asio::awaitable<void> Link::loop() {
 
 asio::awaitable<void> Link::wait(Duration delay) {
   const auto executor = co_await asio::this_coro::executor;
-  asio::steady_timer timer(executor, delay);
+  asio::steady_timer timer(executor, wait_end(std::chrono::steady_clock::now(), delay));
   co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
 }
 

@@ -9,6 +9,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "common/beat.h"
 #include "common/format.h"
 #include "common/log.h"
 #include "daemon/jobs/watch.h"
@@ -61,7 +62,7 @@ void Registry::stop() {
 asio::awaitable<void> Registry::keep_sweeping() {
   co_await asio::this_coro::throw_if_cancelled(false);
   while (!stopping_) {
-    timer_.expires_after(kSweepEvery);
+    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kSweepEvery));
     boost::system::error_code cancelled;
     co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     if (!cancelled && !stopping_) sweep();

@@ -5,19 +5,21 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "common/beat.h"
+
 namespace buildwarden::telemetry {
 
-LoopProbe::LoopProbe(const boost::asio::any_io_executor& executor, Report report, std::chrono::milliseconds period)
-    : timer_(executor), report_(std::move(report)), period_(period) {}
+LoopProbe::LoopProbe(const boost::asio::any_io_executor& executor, Report report, Pace pace)
+    : timer_(executor), report_(std::move(report)), pace_(std::move(pace)) {}
 
 LoopProbe::Instant LoopProbe::turn(Instant due, Instant now) {
   const auto late = std::max(now - due, Instant::duration::zero());
   report_(std::chrono::duration<double>(late));
-  return late < period_ ? due + period_ : now + period_;
+  return next_beat(std::max(due, now), pace_());
 }
 
 boost::asio::awaitable<void> LoopProbe::run() {
-  Instant due = std::chrono::steady_clock::now() + period_;
+  Instant due = next_beat(std::chrono::steady_clock::now(), pace_());
   while (!stopped_) {
     timer_.expires_at(due);
     const auto [failed] = co_await timer_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));

@@ -14,22 +14,22 @@ class LoopProbe {
   using Instant = std::chrono::steady_clock::time_point;
   using Report = std::function<void(std::chrono::duration<double> lateness)>;
 
-  // A stall is seen when it covers an expiry, so stalls much shorter than `period` are sampled, not counted.
-  LoopProbe(const boost::asio::any_io_executor& executor, Report report,
-            std::chrono::milliseconds period = std::chrono::milliseconds{250});
+  // How often it looks now: a stall is seen when it covers an expiry, so shorter ones are sampled, not counted.
+  using Pace = std::function<std::chrono::milliseconds()>;
+  LoopProbe(const boost::asio::any_io_executor& executor, Report report, Pace pace);
 
   // Until stop(). The probe outlives it.
   boost::asio::awaitable<void> run();
   void stop();
 
-  // One turn: reports how late `now` is and returns when the next one is due. After a stall of more than a period the
-  // missed ones are not made up for.
+  // One turn: reports how late `now` is and returns when the next one is due, a whole multiple of the pace. After a
+  // stall of more than a period the missed ones are not made up for.
   Instant turn(Instant due, Instant now);
 
  private:
   boost::asio::steady_timer timer_;
   Report report_;
-  std::chrono::milliseconds period_;
+  Pace pace_;
   bool stopped_ = false;
 };
 

@@ -103,15 +103,16 @@ class Listener {
 
 TEST_F(ProbeTest, CountsTheConnectionsOfOthers) {
   const Listener listener(path_);
-  EXPECT_EQ(*accepted_connections(listener.pid(), path_), 0);
+  EXPECT_EQ(*other_connections(listener.pid(), path_, 0), 0);
   std::vector<FakeBuildkitd::Protocol::socket> clients;
   for (int expected = 1; expected <= 3; ++expected) {
     clients.emplace_back(loop_).connect(FakeBuildkitd::Protocol::endpoint(path_));
     // The connection stands before the other side has taken it.
-    while (*accepted_connections(listener.pid(), path_) < expected) ::sched_yield();
-    EXPECT_EQ(*accepted_connections(listener.pid(), path_), expected);
+    while (*other_connections(listener.pid(), path_, 0) < expected) ::sched_yield();
+    EXPECT_EQ(*other_connections(listener.pid(), path_, 0), expected);
+    EXPECT_EQ(*other_connections(listener.pid(), path_, 1), expected - 1) << "but for the asker's own";
   }
-  EXPECT_FALSE(accepted_connections(-1, path_)) << "unknown, not none";
+  EXPECT_FALSE(other_connections(-1, path_, 0)) << "unknown, not none";
 }
 
 }  // namespace

@@ -20,7 +20,9 @@ using Instant = LoopProbe::Instant;
 struct LoopProbeTest : ::testing::Test {
   boost::asio::io_context loop;
   std::vector<double> reported;
-  LoopProbe probe{loop.get_executor(), [this](auto lateness) { reported.push_back(lateness.count()); }, 10ms};
+  std::chrono::milliseconds pace = 10ms;
+  LoopProbe probe{loop.get_executor(), [this](auto lateness) { reported.push_back(lateness.count()); },
+                  [this] { return pace; }};
 };
 
 TEST_F(LoopProbeTest, ReportsTheLatenessAndKeepsTheBeat) {
@@ -32,9 +34,18 @@ TEST_F(LoopProbeTest, ReportsTheLatenessAndKeepsTheBeat) {
 
 TEST_F(LoopProbeTest, DoesNotMakeUpForWhatAStallSwallowed) {
   const Instant start;
-  EXPECT_EQ(probe.turn(start, start + 95ms), start + 105ms);
+  EXPECT_EQ(probe.turn(start, start + 95ms), start + 100ms);
   EXPECT_EQ(probe.turn(start + 1s, start), start + 1010ms);  // early counts as in time
   EXPECT_THAT(reported, ElementsAre(DoubleEq(0.095), DoubleEq(0)));
+}
+
+TEST_F(LoopProbeTest, FollowsThePaceAndMeetsOthersOfIt) {
+  const Instant start;
+  pace = 2s;
+  EXPECT_EQ(probe.turn(start + 10ms, start + 11ms), start + 2s);
+  pace = 20ms;
+  EXPECT_EQ(probe.turn(start + 2s, start + 2s), start + 2020ms);
+  EXPECT_THAT(reported, ElementsAre(DoubleEq(0.001), DoubleEq(0)));
 }
 
 TEST_F(LoopProbeTest, SeesALoopThatIsHeldUpAndEndsWhenStopped) {
