@@ -92,7 +92,8 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
                  {}}),
       users({engine, engine, clock}),
       views({gauges, reclaimer, users, ledger}),
-      watch({settings, clock, journal, gauges, reclaimer, users}),
+      watch({settings, clock, journal, gauges, reclaimer, users,
+             [this](const ports::Place& place) { return reclaimer.can_free(place); }}),
       desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer}),
       metrics({&views, &reconciler, &registry, &engine, &journal}, BUILDWARDEN_VERSION),
       probe(

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 
 #include "daemon/disk/reclaimer.h"
 
@@ -12,13 +13,19 @@ struct Reclaimer::Climb {
   ports::SpaceRequest request;
   ports::Progress progress;
   ports::SpaceResult result;
-  std::vector<Measured> seen;  // the last measurement
+  std::vector<Measured> seen;  // the last measurement; a dry run adds here what would be free
   Standing at;                 // what it means
   BootTime until{};            // when the requester's patience ends
   Duration settle{0};          // shortened once nothing showed
-  // Dry run: bytes that would be free, in all and by rung: a second pass lists again what the first would have taken.
-  Bytes simulated = 0;
-  std::map<policy::RungId, Bytes> simulated_by_rung;
+  // Devices that were well when the background asked for others: nothing is deleted for them on the way.
+  std::set<std::string> spared;
+  // Dry run: bytes by rung, because a second pass lists again what the first would have taken.
+  std::map<const ports::Rung*, Bytes> simulated;
+};
+
+struct Reclaimer::Leg {
+  ports::Rung* rung = nullptr;
+  policy::RungTurn turn;  // as the level of the filesystems that the rung frees wants it
 };
 
 struct Reclaimer::RungRun {

@@ -22,9 +22,11 @@ std::vector<std::string> paths_of(const std::vector<WatchedFolder>& folders) {
 Measured measured(const Gauge& gauge) {
   const auto& view = gauge.view();
   Measured one;
+  one.device = view.device;
   one.mount = view.mount;
+  one.paths = view.paths;
+  one.roles = view.roles;
   one.gate = view.gate;
-  one.engine_owned = Gauges::engine_owned(view);
   one.marks = view.marks;
   one.level = view.pressure.level;
   one.wants_reclaim = view.pressure.reclaim;

@@ -14,10 +14,8 @@
 namespace buildwarden::disk {
 
 // One filesystem as the reclaimer measures it.
-struct Measured {
-  std::string mount;
+struct Measured : ports::Place {
   bool gate = false;
-  bool engine_owned = false;  // the engine's images and cache lie on it: deleting them frees it
   policy::Marks marks;
   policy::Level level = policy::Level::kUnknown;  // of the last turn of the watch
   bool wants_reclaim = false;                     // the same

@@ -7,9 +7,46 @@ namespace {
 
 policy::Level at_least_low(policy::Level level) { return level == policy::Level::kOk ? policy::Level::kLow : level; }
 
+// Adds one filesystem to what is known so far.
+class Tally {
+ public:
+  Tally() { now_.reached = true; }
+
+  void add(const Measured& filesystem, const policy::Goal& goal, bool freeable) {
+    if (!filesystem.reading) {
+      now_.reached = false;
+      now_.unread.push_back(filesystem.mount);
+      return;
+    }
+    note_lack(filesystem, goal);
+    if (policy::reached(goal, *filesystem.reading)) return;
+    now_.reached = false;
+    if (!freeable) now_.no_means.push_back(filesystem.mount);
+    if (!freeable || filesystem.level == policy::Level::kUnknown) return;
+    const auto level = at_least_low(filesystem.level);
+    now_.level = now_.can_help ? std::max(now_.level, level) : level;
+    now_.can_help = true;
+  }
+
+  [[nodiscard]] Standing result() const { return now_; }
+
+ private:
+  void note_lack(const Measured& filesystem, const policy::Goal& goal) {
+    const auto lack = goal.free - filesystem.reading->free;
+    if (largest_lack_ && lack <= *largest_lack_) return;
+    largest_lack_ = lack;
+    now_.free = filesystem.reading->free;
+    now_.wanted = goal.free;
+    now_.mount = filesystem.mount;
+  }
+
+  Standing now_;
+  std::optional<Bytes> largest_lack_;
+};
+
 }  // namespace
 
-std::optional<policy::Goal> goal_for(const Measured& filesystem, const ports::SpaceRequest& request) {
+std::optional<policy::Goal> goal_for(const Measured& filesystem, const ports::SpaceRequest& request, bool freeable) {
   policy::Goal goal;
   if (request.free > 0) {
     if (!filesystem.gate) return std::nullopt;
@@ -17,48 +54,37 @@ std::optional<policy::Goal> goal_for(const Measured& filesystem, const ports::Sp
     goal.free_inodes = filesystem.marks.critical_inodes;
     return goal;
   }
-  if (!filesystem.engine_owned) return std::nullopt;
+  if (!freeable) return std::nullopt;
   goal.free = filesystem.marks.target;
   goal.free_inodes = filesystem.marks.target_inodes;
   return goal;
 }
 
-Standing standing(const std::vector<Measured>& filesystems, const ports::SpaceRequest& request, Bytes simulated) {
-  Standing now;
-  now.reached = true;
-  std::optional<Bytes> largest_lack;
+Standing standing(const std::vector<Measured>& filesystems, const ports::SpaceRequest& request, const Frees& frees) {
+  Tally tally;
   for (const auto& filesystem : filesystems) {
-    const auto goal = goal_for(filesystem, request);
-    if (!goal) continue;
-    if (!filesystem.reading) {
-      now.reached = false;
-      now.unread.push_back(filesystem.mount);
-      continue;
-    }
-    auto reading = *filesystem.reading;
-    if (filesystem.engine_owned) reading.free += simulated;
-    const bool enough = policy::reached(*goal, reading);
-    if (!largest_lack || goal->free - reading.free > *largest_lack) {
-      largest_lack = goal->free - reading.free;
-      now.free = reading.free;
-      now.wanted = goal->free;
-      now.mount = filesystem.mount;
-    }
-    if (enough) continue;
-    now.reached = false;
-    const bool known = filesystem.level != policy::Level::kUnknown;
-    if (!filesystem.engine_owned) now.no_means.push_back(filesystem.mount);
-    if (!filesystem.engine_owned || !known) continue;
-    now.level = now.can_help ? std::max(now.level, at_least_low(filesystem.level)) : at_least_low(filesystem.level);
-    now.can_help = true;
+    const bool freeable = frees(filesystem);
+    if (const auto goal = goal_for(filesystem, request, freeable)) tally.add(filesystem, *goal, freeable);
   }
-  return now;
+  return tally.result();
 }
 
-Bytes engine_free(const std::vector<Measured>& filesystems) {
+Standing standing_there(const std::vector<Measured>& filesystems, const ports::SpaceRequest& request,
+                        const Frees& frees) {
+  Tally tally;
+  for (const auto& filesystem : filesystems) {
+    if (!frees(filesystem)) continue;
+    if (const auto goal = goal_for(filesystem, request, true)) tally.add(filesystem, *goal, true);
+  }
+  return tally.result();
+}
+
+std::optional<Bytes> free_together(const std::vector<Measured>& filesystems, const Frees& frees) {
   Bytes free = 0;
   for (const auto& filesystem : filesystems) {
-    if (filesystem.engine_owned && filesystem.reading) free += filesystem.reading->free;
+    if (!frees(filesystem)) continue;
+    if (!filesystem.reading) return std::nullopt;
+    free += filesystem.reading->free;
   }
   return free;
 }

@@ -1,6 +1,7 @@
 // What a request for space means for each filesystem. Pure.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -10,26 +11,31 @@
 
 namespace buildwarden::disk {
 
+// Which filesystems deleting can free: by the whole ladder, by one rung, or by one candidate.
+using Frees = std::function<bool(const ports::Place&)>;
+
 // What one filesystem shall have; nothing when the request does not concern it. With `free` in the request: that much
 // on every gating filesystem, and inodes above critical. Without: the target marks of those that a reclaim can free.
-std::optional<policy::Goal> goal_for(const Measured& filesystem, const ports::SpaceRequest& request);
+std::optional<policy::Goal> goal_for(const Measured& filesystem, const ports::SpaceRequest& request, bool freeable);
 
 // Where a request stands.
 struct Standing {
   bool reached = false;               // on every filesystem that it concerns
-  bool can_help = false;              // a readable engine-owned one is short: climbing makes sense
+  bool can_help = false;              // a readable one that can be freed is short: climbing makes sense
   policy::Level level{};              // the worst of those, at least low: whoever asks has a need
   Bytes free = 0;                     // of the shortest one, what it has
   Bytes wanted = 0;                   // and what it should have
   std::string mount;                  // and where it is
   std::vector<std::string> unread;    // mounts that could not be read: never reached, never climbed for
-  std::vector<std::string> no_means;  // mounts that are short, and nothing of the engine lies on them
+  std::vector<std::string> no_means;  // mounts that are short, and nothing can free them
 };
+Standing standing(const std::vector<Measured>& filesystems, const ports::SpaceRequest& request, const Frees& frees);
+// The same, but only on the filesystems that `frees` names.
+Standing standing_there(const std::vector<Measured>& filesystems, const ports::SpaceRequest& request,
+                        const Frees& frees);
 
-// `simulated` bytes count as free on the engine's filesystems (a dry run).
-Standing standing(const std::vector<Measured>& filesystems, const ports::SpaceRequest& request, Bytes simulated);
-
-// What is free on the engine's filesystems together: the measure of what a deletion gave back.
-Bytes engine_free(const std::vector<Measured>& filesystems);
+// What is free on those filesystems together: the measure of what a deletion gave back. Nothing when one of them could
+// not be read.
+std::optional<Bytes> free_together(const std::vector<Measured>& filesystems, const Frees& frees);
 
 }  // namespace buildwarden::disk

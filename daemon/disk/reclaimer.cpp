@@ -1,6 +1,5 @@
 #include "daemon/disk/reclaimer.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/format.h"
@@ -19,6 +18,16 @@ std::vector<policy::RungId> ids_of(const std::vector<ports::Rung*>& rungs) {
   std::vector<policy::RungId> ids;
   for (const auto* rung : rungs) ids.push_back(rung->id());
   return ids;
+}
+
+// The devices that want nothing. What could not be read is not known to be well.
+std::set<std::string> well(const std::vector<Measured>& filesystems) {
+  std::set<std::string> devices;
+  for (const auto& filesystem : filesystems) {
+    const bool known = filesystem.reading && filesystem.level != policy::Level::kUnknown;
+    if (known && !filesystem.wants_reclaim) devices.insert(filesystem.device);
+  }
+  return devices;
 }
 
 }  // namespace
@@ -40,7 +49,8 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   climb.request = std::move(request);
   const auto pass = co_await turnstile_.enter(patience);
   climb.seen = co_await parts_.meter.measure();
-  climb.at = standing(climb.seen, climb.request, 0);
+  if (!climb.request.on_request) climb.spared = well(climb.seen);
+  climb.at = standing_of(climb);
   climb.result.free_before = climb.at.free;
   const bool needed = !climb.at.reached;
   if (pass && needed && climb.at.can_help) co_await this->climb(climb);
@@ -53,11 +63,9 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
 }
 
 asio::awaitable<void> Reclaimer::climb(Climb& climb) {
-  for (const auto& turn : turns(climb)) {
+  for (const auto& leg : legs(climb)) {
     if (over(climb)) co_return;
-    const auto rung = std::find_if(parts_.rungs.begin(), parts_.rungs.end(),
-                                   [&turn](const ports::Rung* one) { return one->id() == turn.rung; });
-    if (rung != parts_.rungs.end()) co_await run_rung(climb, **rung, turn);
+    if (helps(climb, *leg.rung, "")) co_await run_rung(climb, *leg.rung, leg.turn);
   }
 }
 
@@ -77,10 +85,11 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
 }
 
 asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate> order) {
-  const auto taken_before = climb.simulated_by_rung[run.turn.rung];
+  const auto taken_before = climb.simulated[&run.rung];
   Bytes listed = 0;
   for (auto& candidate : order) {
-    if (over(climb)) co_return;
+    if (over(climb) || !helps(climb, run.rung, "")) co_return;
+    if (!helps(climb, run.rung, candidate.device)) continue;
     listed += candidate.size;
     if (climb.request.dry_run && run.turn.pass > 1 && listed <= taken_before) continue;
     if (climb.request.dry_run) {
@@ -101,22 +110,6 @@ void Reclaimer::finish_rung(RungRun& run, Duration took) {
   stats_.count(run.turn.rung, result, run.freed, took);
 }
 
-bool Reclaimer::over(const Climb& climb) const {
-  return stopping_ || climb.at.reached || !climb.at.can_help || parts_.clock.now().boot >= climb.until;
-}
-
-std::vector<policy::RungTurn> Reclaimer::turns(const Climb& climb) const {
-  policy::LadderRequest request;
-  request.level = climb.at.level;
-  request.keep_used_within = parts_.settings.disk.keep_used_within;
-  request.grace = parts_.settings.disk.grace;
-  request.builder_prune = parts_.settings.on_full.builder_prune;
-  request.purge_builds = parts_.settings.on_full.purge_builds;
-  request.terminate_instance = parts_.settings.on_full.terminate_instance;
-  request.only_gentle = parts_.only_gentle && parts_.only_gentle();
-  return policy::climb(request);
-}
-
 std::string Reclaimer::reason_for(const Climb& climb) const {
   const auto& at = climb.at;
   const auto where = format("{} free of {} wanted on {}", format_bytes(at.free), format_bytes(at.wanted), at.mount);
@@ -125,7 +118,7 @@ std::string Reclaimer::reason_for(const Climb& climb) const {
   if (at.reached) return format("{} {}after {} steps.", where, would, steps);
   if (!at.unread.empty()) return format("{} could not be measured, so nothing is deleted for it.", at.unread.front());
   if (!at.no_means.empty()) {
-    return format("{}, and nothing of the engine lies on {}; {} steps were taken.", where, at.no_means.front(), steps);
+    return format("{}, and no step of the ladder frees {}; {} steps were taken.", where, at.no_means.front(), steps);
   }
   if (!at.can_help) return format("{}, and its level is not known yet.", where);
   if (stopping_) return format("{} after {} steps: the daemon stops.", where, steps);

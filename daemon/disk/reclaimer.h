@@ -25,7 +25,8 @@ struct ReclaimPace {
   Duration pause{20};      // between two deletions while it is not critical
 };
 
-// `free` 0 in a request stands for the target marks of the filesystems that a reclaim can free. `wait` 0 means no time:
+// `free` 0 in a request stands for the target marks of the filesystems that a reclaim can free; when the background
+// asks (not `on_request`), of those that were in need when it asked. `wait` 0 means no time:
 // only what is there already is looked at (a dry run takes no notice of `wait`). One climb at a time, whoever asks.
 // Must outlive its coroutines; used on the loop only.
 class Reclaimer final : public ports::Space {
@@ -48,18 +49,22 @@ class Reclaimer final : public ports::Space {
   ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override;
   // A climb under way ends after the deletion that it is at; further ones do nothing.
   void stop();
+  // Whether any rung frees that filesystem.
+  [[nodiscard]] bool can_free(const ports::Place& place) const;
   [[nodiscard]] bool busy() const { return turnstile_.busy(); }
   [[nodiscard]] std::vector<ports::RungStats> stats() const { return stats_.all(); }
 
  private:
   struct Climb;
+  struct Leg;
   struct RungRun;
   boost::asio::awaitable<void> climb(Climb& climb);
   boost::asio::awaitable<void> run_rung(Climb& climb, ports::Rung& rung, policy::RungTurn turn);
   boost::asio::awaitable<void> take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate> order);
   // One turn of the loop: take, measure, record. false: the rung has failed.
   boost::asio::awaitable<bool> take_one(Climb& climb, RungRun& run, policy::Candidate candidate);
-  boost::asio::awaitable<void> settle(Climb& climb, Bytes free_before, Bytes reported);
+  // Waits until what was reported shows; the answer: by how much more is free where the rung frees.
+  boost::asio::awaitable<Bytes> settle(Climb& climb, Frees where, std::optional<Bytes> free_before, Bytes reported);
   void pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate);
   struct Effect {
     Bytes reported = 0;
@@ -68,7 +73,12 @@ class Reclaimer final : public ports::Space {
   void record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect);
   void finish_rung(RungRun& run, Duration took);
   [[nodiscard]] bool over(const Climb& climb) const;
-  [[nodiscard]] std::vector<policy::RungTurn> turns(const Climb& climb) const;
+  // Whether a filesystem is still short that the rung frees; with a device: that one.
+  [[nodiscard]] bool helps(const Climb& climb, const ports::Rung& rung, const std::string& device) const;
+  [[nodiscard]] std::vector<Leg> legs(const Climb& climb) const;
+  [[nodiscard]] std::vector<policy::RungTurn> turns(policy::Level level) const;
+  [[nodiscard]] Standing standing_of(const Climb& climb) const;
+  [[nodiscard]] Standing standing_of(const Climb& climb, const ports::Rung& rung, const std::string& device) const;
   [[nodiscard]] std::string reason_for(const Climb& climb) const;
 
   Parts parts_;

@@ -14,15 +14,24 @@ namespace {
 // After nothing showed for the whole time once, it is not waited for so long again.
 constexpr int kImpatience = 10;
 
+// Where the deletion of a candidate shows. The rung outlives it.
+Frees place_of(const ports::Rung& rung, const std::string& device) {
+  return [&rung, device](const ports::Place& place) {
+    return rung.frees(place) && (device.empty() || place.device == device);
+  };
+}
+
 }  // namespace
 
 asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Candidate candidate) {
   // The last measurement may be as old as the pause and the questions since: others write all the while.
   climb.seen = co_await parts_.meter.measure();
-  climb.at = standing(climb.seen, climb.request, 0);
-  if (over(climb)) co_return false;
+  climb.at = standing_of(climb);
+  if (over(climb) || !helps(climb, run.rung, "")) co_return false;
+  if (!helps(climb, run.rung, candidate.device)) co_return true;
   if (parts_.before_take) co_await parts_.before_take(candidate);
-  const auto free_before = engine_free(climb.seen);
+  const auto where = place_of(run.rung, candidate.device);
+  const auto free_before = free_together(climb.seen, where);
   auto taken = co_await run.rung.take(candidate, run.turn);
   if (!taken) {
     run.failed = true;
@@ -33,8 +42,7 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
     parts_.journal.record(dropped_event(run.turn, candidate, taken->dropped));
     co_return true;
   }
-  co_await settle(climb, free_before, taken->reported);
-  const Bytes freed = climb.at.unread.empty() ? engine_free(climb.seen) - free_before : 0;
+  const Bytes freed = co_await settle(climb, where, free_before, taken->reported);
   ++run.deletions;
   run.reported += taken->reported;
   run.freed += freed;
@@ -44,26 +52,31 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
 }
 
 // Until all that was reported is there, or some of it and no more comes.
-asio::awaitable<void> Reclaimer::settle(Climb& climb, Bytes free_before, Bytes reported) {
+asio::awaitable<Bytes> Reclaimer::settle(Climb& climb, Frees where, std::optional<Bytes> free_before, Bytes reported) {
   using WaitClock = asio::steady_timer::clock_type;
   const auto until = WaitClock::now() + climb.settle;
   Bytes last = 0;
   for (;;) {
     climb.seen = co_await parts_.meter.measure();
-    climb.at = standing(climb.seen, climb.request, 0);
-    const Bytes freed = engine_free(climb.seen) - free_before;
-    if (freed >= reported || (freed > 0 && freed <= last)) co_return;
-    if (stopping_ || WaitClock::now() >= until) break;
+    climb.at = standing_of(climb);
+    const auto free = free_together(climb.seen, where);
+    const Bytes freed = free && free_before ? *free - *free_before : 0;
+    if (freed >= reported || (freed > 0 && freed <= last)) co_return freed;
     last = freed;
+    if (stopping_ || WaitClock::now() >= until) break;
     co_await sleeper_.sleep(parts_.pace.poll);
   }
   climb.settle = std::min(climb.settle, parts_.pace.settle / kImpatience);
+  co_return last;
 }
 
 void Reclaimer::pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate) {
-  climb.simulated += candidate.size;
-  climb.simulated_by_rung[run.turn.rung] += candidate.size;
-  climb.at = standing(climb.seen, climb.request, climb.simulated);
+  climb.simulated[&run.rung] += candidate.size;
+  const auto where = place_of(run.rung, candidate.device);
+  for (auto& filesystem : climb.seen) {
+    if (filesystem.reading && where(filesystem)) filesystem.reading->free += candidate.size;
+  }
+  climb.at = standing_of(climb);
   record(climb, run, candidate, Effect{candidate.size, 0});
 }
 
@@ -74,7 +87,7 @@ void Reclaimer::record(Climb& climb, const RungRun& run, const policy::Candidate
   facts.reported = effect.reported;
   facts.freed = effect.freed;
   facts.age = policy::age_of(candidate.last_use, parts_.clock.now());
-  facts.after = climb.at;
+  facts.after = standing_of(climb, run.rung, candidate.device);
   facts.dry_run = climb.request.dry_run;
   facts.on_behalf_of = climb.request.on_behalf_of;
   auto step = step_of(facts);

@@ -20,7 +20,7 @@ constexpr Duration kBackgroundWait = std::chrono::hours{1};
 
 }  // namespace
 
-Watch::Watch(Parts parts) : parts_(parts) {}
+Watch::Watch(Parts parts) : parts_(std::move(parts)) {}
 
 asio::awaitable<Duration> Watch::turn(bool every) {
   record_clock_step(parts_.clock.now());
@@ -54,7 +54,7 @@ void Watch::note_need() {
   needed_ = false;
   worst_ = policy::Level::kOk;
   for (const auto& filesystem : parts_.gauges.last()) {
-    if (!filesystem.engine_owned || !filesystem.wants_reclaim || !filesystem.reading) continue;
+    if (!filesystem.wants_reclaim || !filesystem.reading || !parts_.can_free(filesystem)) continue;
     if (filesystem.level == policy::Level::kUnknown) continue;
     needed_ = true;
     worst_ = std::max(worst_, filesystem.level);

@@ -3,6 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <functional>
 #include <optional>
 
 #include "common/clock.h"
@@ -26,6 +27,8 @@ class Watch {
     Gauges& gauges;
     ports::Space& space;
     DiskUsers& users;
+    // Whether a reclaim can free that filesystem: only then is its shortage a reason to begin one.
+    std::function<bool(const ports::Place&)> can_free;
   };
   explicit Watch(Parts parts);
 

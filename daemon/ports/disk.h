@@ -1,6 +1,7 @@
 // What the disk room does for others, and what others do for it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -55,12 +57,30 @@ class Space {
   virtual Async<SpaceResult> ensure(SpaceRequest request, Progress progress) = 0;
 };
 
-// One way of making room.
+// A watched filesystem: what a rung needs to know of it.
+struct Place {
+  std::string device;  // "8:1"
+  std::string mount;
+  std::vector<std::string> paths;  // that are watched on it
+  std::vector<std::string> roles;  // as in FilesystemView
+  [[nodiscard]] bool has_role(std::string_view role) const {
+    return std::find(roles.begin(), roles.end(), role) != roles.end();
+  }
+  [[nodiscard]] bool has_path(std::string_view path) const {
+    return std::find(paths.begin(), paths.end(), path) != paths.end();
+  }
+};
+
+// One way of making room. Several rungs may have one id: they are climbed in the order in which they are given.
 class Rung {
  public:
   virtual ~Rung() = default;
   [[nodiscard]] virtual policy::RungId id() const = 0;
-  // What could go, in-use and protected ones marked; never deletes.
+  // Whether what it deletes lies on that filesystem: it is run only for one that it frees, and what it freed is
+  // measured there. From memory, without waiting. By default: where the engine keeps its images and caches.
+  [[nodiscard]] virtual bool frees(const Place& place) const { return place.has_role("data_root"); }
+  // What could go, in-use and protected ones marked; never deletes. Where a rung frees several filesystems, each
+  // candidate names the device that it lies on.
   virtual Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) = 0;
   // Deletes one candidate of the last list(), after asking once more whether it is in use and unchanged. A dropped
   // candidate (used since, in use, gone, other engine) is a result with `dropped` set.

@@ -24,7 +24,8 @@ class FakeMeter final : public Meter {
   FakeMeter() {
     docker.mount = "/docker";
     docker.gate = true;
-    docker.engine_owned = true;
+    docker.device = "8:1";
+    docker.roles = {"data_root"};
     docker.marks.target = 25 * kGiB;
     docker.level = policy::Level::kLow;
     docker.reading.emplace();
@@ -234,13 +235,14 @@ TEST_F(ReclaimerTest, AnUnknownLevelIsNotClimbedFor) {
 TEST_F(ReclaimerTest, AFullDiskThatNoRungCanFreeCostsNoImages) {
   Measured builds = meter_.docker;
   builds.mount = "/builds";
-  builds.engine_owned = false;
+  builds.device = "8:2";
+  builds.roles = {"builds"};
   meter_.others.push_back(builds);
   meter_.docker.reading->free = 50 * kGiB;
   const auto result = ensure(15 * kGiB);
   EXPECT_FALSE(result.reached);
   EXPECT_TRUE(engine_.removed.empty());
-  EXPECT_NE(result.reason.find("nothing of the engine lies on /builds"), std::string::npos) << result.reason;
+  EXPECT_NE(result.reason.find("no step of the ladder frees /builds"), std::string::npos) << result.reason;
 }
 
 TEST_F(ReclaimerTest, ADroppedCandidateIsJournalledAndTheNextTaken) {

@@ -47,7 +47,8 @@ class WatchTest : public ::testing::Test {
   Sampler sampler_{paths_.function(), "/nonexistent", timing()};
   Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [this] { return data_root_; }}};
   DiskUsers users_{DiskUsers::Parts{engine_, engine_, clock_}};
-  Watch watch_{Watch::Parts{settings_, clock_, journal_, gauges_, space_, users_}};
+  Watch watch_{Watch::Parts{settings_, clock_, journal_, gauges_, space_, users_,
+                            [](const ports::Place& place) { return place.has_role("data_root"); }}};
 };
 
 TEST_F(WatchTest, FoldersOfOneDeviceAreOneFilesystem) {
@@ -158,7 +159,7 @@ TEST_F(WatchTest, AMeasurementOfAFilesystemThatStoppedAnsweringHasNoReading) {
   auto measured = run_on(loop_, gauges_.measure());
   ASSERT_EQ(measured.size(), 1U);
   EXPECT_TRUE(measured[0].reading);
-  EXPECT_TRUE(measured[0].engine_owned);
+  EXPECT_TRUE(measured[0].has_role("data_root"));
   paths_.hang("/docker");
   measured = run_on(loop_, gauges_.measure());
   EXPECT_FALSE(measured[0].reading);

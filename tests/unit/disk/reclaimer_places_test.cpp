@@ -1,0 +1,237 @@
+// Several filesystems, several rungs with one id: each rung runs only for what it frees.
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <map>
+
+#include "common/format.h"
+#include "daemon/disk/reclaimer.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_image_engine.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/run_void.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using std::chrono::hours;
+using testing::run_on;
+
+class Disks final : public Meter {
+ public:
+  Measured& add(const std::string& device, const std::string& role, Bytes free) {
+    auto& disk = all[device];
+    disk.device = device;
+    disk.mount = "/" + role;
+    disk.roles = {role};
+    disk.marks.target = 25 * kGiB;
+    disk.level = policy::Level::kLow;
+    disk.wants_reclaim = true;
+    disk.reading.emplace();
+    disk.reading->total = 100 * kGiB;
+    disk.reading->free = free;
+    return disk;
+  }
+  boost::asio::awaitable<std::vector<Measured>> measure() override {
+    std::vector<Measured> now;
+    for (const auto& [device, disk] : all) now.push_back(disk);
+    co_return now;
+  }
+  std::map<std::string, Measured> all;
+};
+
+// Frees the filesystems with its roles; its things are 5 GiB each.
+class Shelf final : public ports::Rung {
+ public:
+  Shelf(Disks& disks, policy::RungId id, std::vector<std::string> roles)
+      : disks_(disks), id_(id), roles_(std::move(roles)) {}
+  void put(const std::string& name, const std::string& device, Duration unused = hours{10}) {
+    policy::Candidate candidate;
+    candidate.id = candidate.name = name;
+    candidate.device = device;
+    candidate.size = 5 * kGiB;
+    candidate.last_use = {testing::FakeClock{}.now().wall - unused, unused};
+    things.push_back(candidate);
+  }
+  [[nodiscard]] policy::RungId id() const override { return id_; }
+  [[nodiscard]] bool frees(const ports::Place& place) const override {
+    return std::any_of(roles_.begin(), roles_.end(), [&place](const auto& role) { return place.has_role(role); });
+  }
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override {
+    turns.push_back(turn);
+    if (failure) co_return *failure;
+    co_return things;
+  }
+  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn&) override {
+    return take_named(candidate);
+  }
+  std::vector<policy::Candidate> things;
+  std::vector<policy::RungTurn> turns;  // that it was asked for
+  std::optional<Error> failure;
+
+ private:
+  ports::Async<Taken> take_named(policy::Candidate candidate) {
+    for (auto& [device, disk] : disks_.all) {
+      const bool there = candidate.device.empty() ? frees(disk) : device == candidate.device;
+      if (there && disk.reading) disk.reading->free += candidate.size;
+    }
+    std::erase_if(things, [&candidate](const auto& thing) { return thing.id == candidate.id; });
+    Taken taken;
+    taken.reported = candidate.size;
+    co_return taken;
+  }
+  Disks& disks_;
+  policy::RungId id_;
+  std::vector<std::string> roles_;
+};
+
+class ReclaimerPlacesTest : public ::testing::Test {
+ protected:
+  ports::SpaceResult ensure(bool on_request, bool dry_run = false) {
+    ports::SpaceRequest request;
+    request.wait = std::chrono::minutes{5};
+    request.on_request = on_request;
+    request.dry_run = dry_run;
+    const auto result = run_on(loop_, reclaimer_.ensure(request, {}));
+    EXPECT_TRUE(result);
+    return result ? *result : ports::SpaceResult{};
+  }
+  static ReclaimPace pace() {
+    ReclaimPace pace;
+    pace.settle = Duration{10};
+    pace.poll = Duration{1};
+    pace.pause = Duration{0};
+    return pace;
+  }
+  static std::vector<std::string> names(const ports::SpaceResult& result) {
+    std::vector<std::string> names;
+    for (const auto& step : result.steps) names.push_back(step.what);
+    return names;
+  }
+  using Names = std::vector<std::string>;
+
+  Settings settings_;
+  testing::FakeClock clock_;
+  testing::FakeJournal journal_;
+  testing::FakeImageEngine engine_;
+  boost::asio::io_context loop_;
+  Disks disks_;
+  Shelf caches_{disks_, policy::RungId::kLeftovers, {"cache_dirs", "builds"}};
+  Shelf trash_{disks_, policy::RungId::kLeftovers, {"builds"}};
+  Shelf images_{disks_, policy::RungId::kImages, {"data_root"}};
+  Reclaimer reclaimer_{
+      Reclaimer::Parts{settings_, clock_, journal_, engine_, disks_, {&images_, &caches_, &trash_}, pace(), {}, {}}};
+};
+
+TEST_F(ReclaimerPlacesTest, AllRungsOfOneIdAreClimbedInTheirOrder) {
+  disks_.add("8:2", "builds", 10 * kGiB);
+  caches_.put("cache", "8:2");
+  trash_.put("trash", "8:2", hours{90});
+  trash_.put("more trash", "8:2", hours{20});
+  const auto result = ensure(true);
+  EXPECT_TRUE(result.reached);
+  EXPECT_EQ(names(result), (Names{"cache", "trash", "more trash"}));
+  EXPECT_EQ(result.free_after, 25 * kGiB);
+  ASSERT_EQ(reclaimer_.stats().size(), 2U);
+  EXPECT_EQ(reclaimer_.stats()[0].runs.at("freed"), 2U);
+}
+
+TEST_F(ReclaimerPlacesTest, OneOfThemFailingIsNotTheNextOnes) {
+  disks_.add("8:2", "builds", 20 * kGiB);
+  caches_.failure = Error(Errc::kIo, "no such folder");
+  trash_.put("trash", "8:2");
+  EXPECT_EQ(names(ensure(true)), (Names{"trash"}));
+  EXPECT_EQ(caches_.turns.size(), 1U);
+  EXPECT_EQ(journal_.count("reclaim.rung_failed"), 1U);
+}
+
+TEST_F(ReclaimerPlacesTest, ARungRunsOnlyForAFilesystemThatItFrees) {
+  disks_.add("8:1", "data_root", 50 * kGiB);
+  disks_.add("8:2", "builds", 20 * kGiB);
+  images_.put("image", "");
+  trash_.put("trash", "8:2");
+  EXPECT_EQ(names(ensure(true)), (Names{"trash"}));
+  EXPECT_TRUE(images_.turns.empty());
+}
+
+TEST_F(ReclaimerPlacesTest, WhatLiesElsewhereStays) {
+  disks_.add("8:2", "builds", 50 * kGiB);
+  disks_.add("8:3", "cache_dirs", 20 * kGiB);
+  caches_.put("on builds, older", "8:2", hours{90});
+  caches_.put("in the cache", "8:3");
+  caches_.put("in the cache, younger", "8:3", hours{9});
+  for (const bool dry_run : {true, false}) {
+    const auto result = ensure(true, dry_run);
+    EXPECT_TRUE(result.reached);
+    EXPECT_EQ(names(result), (Names{"in the cache"}));
+  }
+}
+
+TEST_F(ReclaimerPlacesTest, FreedIsMeasuredAndToldWhereItIsFreed) {
+  disks_.add("8:1", "data_root", 1 * kGiB);  // far shorter, and nothing there can go
+  disks_.add("8:2", "builds", 20 * kGiB);
+  trash_.put("trash", "8:2");
+  const auto result = ensure(true);
+  EXPECT_FALSE(result.reached);
+  ASSERT_EQ(result.steps.size(), 1U);
+  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+  EXPECT_NE(result.steps[0].reason.find("25.00 GiB free of 25.00 GiB wanted on /builds"), std::string::npos)
+      << result.steps[0].reason;
+  EXPECT_NE(result.reason.find("1.00 GiB free of 25.00 GiB wanted on /data_root"), std::string::npos) << result.reason;
+}
+
+TEST_F(ReclaimerPlacesTest, AnotherFilesystemThatCannotBeReadSpoilsNoMeasurement) {
+  disks_.add("8:1", "data_root", 10 * kGiB);
+  disks_.add("8:2", "builds", 10 * kGiB).reading.reset();
+  images_.put("image", "");
+  trash_.put("trash", "8:2");
+  const auto result = ensure(true);
+  EXPECT_FALSE(result.reached);
+  EXPECT_EQ(names(result), (Names{"image"}));
+  ASSERT_EQ(result.steps.size(), 1U);
+  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+}
+
+TEST_F(ReclaimerPlacesTest, OneThatIsCriticalOpensNoSecondPassOnAnother) {
+  disks_.add("8:1", "data_root", 10 * kGiB);
+  disks_.add("8:2", "builds", 1 * kGiB).level = policy::Level::kCritical;
+  ensure(true);
+  ASSERT_EQ(images_.turns.size(), 1U);
+  EXPECT_EQ(images_.turns[0].pass, 1);
+  EXPECT_FALSE(images_.turns[0].engine_cache) << "only critical brings the engine's own cache in";
+  disks_.all["8:1"].level = policy::Level::kCritical;
+  ensure(true);
+  EXPECT_EQ(images_.turns.size(), 3U);
+}
+
+TEST_F(ReclaimerPlacesTest, TheBackgroundSparesWhatWasWell) {
+  auto& docker = disks_.add("8:1", "data_root", 20 * kGiB);  // above low, below target: nothing has to go
+  docker.level = policy::Level::kOk;
+  docker.wants_reclaim = false;
+  disks_.add("8:2", "builds", 20 * kGiB);
+  images_.put("image", "");
+  trash_.put("trash", "8:2");
+  EXPECT_EQ(names(ensure(false)), (Names{"trash"}));
+  EXPECT_EQ(names(ensure(true)), (Names{"image"})) << "a person asks for the target everywhere";
+}
+
+TEST_F(ReclaimerPlacesTest, TheBackgroundNeverTakesUnknownForWell) {
+  auto& docker = disks_.add("8:1", "data_root", 20 * kGiB);
+  docker.level = policy::Level::kUnknown;
+  docker.wants_reclaim = false;
+  docker.reading.reset();
+  disks_.add("8:2", "builds", 20 * kGiB);
+  trash_.put("trash", "8:2");
+  const auto result = ensure(false);
+  EXPECT_FALSE(result.reached);
+  EXPECT_EQ(names(result), (Names{"trash"}));
+  EXPECT_EQ(result.reason, "/data_root could not be measured, so nothing is deleted for it.");
+}
+
+TEST_F(ReclaimerPlacesTest, WhetherAnythingCanBeFreedIsWhatTheRungsSay) {
+  EXPECT_TRUE(reclaimer_.can_free(disks_.add("8:3", "cache_dirs", 0)));
+  EXPECT_FALSE(reclaimer_.can_free(disks_.add("8:4", "root", 0)));
+}
+
+}  // namespace
+}  // namespace buildwarden::disk
