@@ -78,6 +78,9 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
       in_use(registry, reconciler),
       sampler(disk::stat_path, "/proc/self/mountinfo", {}),
       gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),
+      network_use(clock),
+      ended_containers({engine, engine, engine, in_use, clock, [this] { return watch.clock_is_steady(); }}),
+      empty_networks({engine, engine, engine, network_use, clock}),
       dangling_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache({engine, engine, in_use, settings, clock, [this] { return watch.clock_is_steady(); }}),
       unused_images({engine, engine, engine, in_use, ledger, clock}),
@@ -86,7 +89,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
                  journal,
                  in_use,
                  gauges,
-                 {&dangling_images, &build_cache, &unused_images},
+                 {&ended_containers, &empty_networks, &dangling_images, &build_cache, &unused_images},
                  {},
                  [this] { return are_wishes_unknown(settings); },
                  {}}),
@@ -105,10 +108,18 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
 }
 
 void Daemon::Rooms::listen_to_engine() {
-  engine.on_event([this](const ports::EngineEvent& event) { feed.on_event(event); });
-  engine.on_connected(
-      [this](const ports::EngineIdentity& identity, std::optional<Duration> gap) { feed.on_connected(identity, gap); });
-  engine.on_lost([this](const std::string&) { feed.on_lost(); });
+  engine.on_event([this](const ports::EngineEvent& event) {
+    feed.on_event(event);
+    network_use.on_event(event);
+  });
+  engine.on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
+    feed.on_connected(identity, gap);
+    network_use.on_connected();
+  });
+  engine.on_lost([this](const std::string&) {
+    feed.on_lost();
+    network_use.on_lost();
+  });
 }
 
 std::vector<ports::NotReady> Daemon::Rooms::not_ready() const {

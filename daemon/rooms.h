@@ -12,11 +12,14 @@
 #include "daemon/builders/handout.h"
 #include "daemon/builders/reconciler.h"
 #include "daemon/daemon.h"
+#include "daemon/disk/empty_networks.h"
+#include "daemon/disk/ended_containers.h"
 #include "daemon/disk/engine_build_cache.h"
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/image_rungs.h"
 #include "daemon/disk/ledger.h"
 #include "daemon/disk/ledger_feed.h"
+#include "daemon/disk/network_use.h"
 #include "daemon/disk/reclaimer.h"
 #include "daemon/disk/sampler.h"
 #include "daemon/disk/users.h"
@@ -72,6 +75,9 @@ struct Daemon::Rooms {
 
   disk::Sampler sampler;
   disk::Gauges gauges;
+  disk::NetworkUse network_use;
+  disk::EndedContainers ended_containers;
+  disk::EmptyNetworks empty_networks;
   disk::DanglingImages dangling_images;
   disk::EngineBuildCache build_cache;
   disk::UnusedImages unused_images;

@@ -19,8 +19,9 @@ struct Reclaimer::Climb {
   Duration settle{0};          // shortened once nothing showed
   // Devices that were well when the background asked for others: nothing is deleted for them on the way.
   std::set<std::string> spared;
-  // Dry run: bytes by rung, because a second pass lists again what the first would have taken.
+  // Dry run: bytes by rung, because a second pass lists again what the first would have taken; and all their ids.
   std::map<const ports::Rung*, Bytes> simulated;
+  std::set<std::string> gone;
 };
 
 struct Reclaimer::Leg {
@@ -32,6 +33,7 @@ struct Reclaimer::RungRun {
   ports::Rung& rung;
   policy::RungTurn turn;
   std::size_t deletions = 0;
+  Bytes promised = 0;  // by the candidates' sizes
   Bytes reported = 0;
   Bytes freed = 0;
   bool failed = false;

@@ -3,20 +3,21 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/disk/engine_answers.h"
 #include "daemon/disk/references.h"
 
 namespace buildwarden::disk {
 
 ImageGuard::ImageGuard(Parts parts) : parts_(parts) {}
 
-ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling) {
+ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling, std::set<std::string> gone) {
   const auto status = parts_.engine.status();
   if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
   if (!parts_.ledger.knows(status.identity)) {
     co_return Error(Errc::kUnavailable, "the ledger of last use does not know this engine yet");
   }
   planned_on_ = status.identity;
-  auto users = co_await this->users();
+  auto users = co_await this->users(std::move(gone));
   if (!users) co_return std::move(users).error();
   auto images = co_await parts_.images.list_images();
   if (!images) co_return std::move(images).error().with_context("list images");
@@ -38,7 +39,8 @@ ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling) {
 }
 
 ports::Async<std::string> ImageGuard::ask_again(policy::Candidate candidate) {
-  auto users = co_await this->users();
+  std::set<std::string> none_gone;
+  auto users = co_await this->users(std::move(none_gone));
   if (!users) co_return std::move(users).error();
   if (const auto user = user_of(*users, candidate); !user.empty()) co_return format("in use by {}", user);
   if (const auto role = protection_of(candidate); !role.empty()) co_return format("protected: {}", role);
@@ -47,10 +49,7 @@ ports::Async<std::string> ImageGuard::ask_again(policy::Candidate candidate) {
 
 std::string ImageGuard::changed(const policy::Candidate& candidate) const {
   const auto status = parts_.engine.status();
-  if (!status.up) return format("the engine went down: {}", status.reason);
-  if (status.identity.id != planned_on_.id || status.identity.root_dir != planned_on_.root_dir) {
-    return format("another engine answers now: {} at {}", status.identity.id, status.identity.root_dir);
-  }
+  if (auto change = engine_changed(status, planned_on_); !change.empty()) return change;
   if (!parts_.ledger.knows(status.identity)) return "the ledger of last use has lost track of the engine";
   const auto use = parts_.ledger.last_use(candidate.id, parts_.clock.now());
   if (use.at != candidate.last_use.at) {
@@ -59,11 +58,12 @@ std::string ImageGuard::changed(const policy::Candidate& candidate) const {
   return "";
 }
 
-ports::Async<ImageGuard::Users> ImageGuard::users() {
+ports::Async<ImageGuard::Users> ImageGuard::users(std::set<std::string> gone) {
   const auto containers = co_await parts_.containers.list_containers();
   if (!containers) co_return Error(containers.error()).with_context("list containers");
   Users users;
   for (const auto& container : *containers) {
+    if (gone.contains(container.id)) continue;
     const auto user = format("container {}", container.name);
     users.emplace(container.image_id, user);
     users.emplace(normalised_reference(container.image), user);
@@ -90,14 +90,6 @@ std::string ImageGuard::protection_of(const policy::Candidate& candidate) const 
     }
   }
   return "";
-}
-
-Result<std::string> dropped_by_engine(const Result<void>& removed) {
-  if (removed) return std::string();
-  const auto code = removed.error().code();
-  if (code == Errc::kConflict) return format("the engine says it is in use: {}", removed.error().message());
-  if (code == Errc::kNotFound) return format("already gone: {}", removed.error().message());
-  return removed.error();
 }
 
 }  // namespace buildwarden::disk

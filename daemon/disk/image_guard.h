@@ -3,6 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,9 @@ class ImageGuard {
   explicit ImageGuard(Parts parts);
 
   // The images as candidates, users and protection marked: those without a tag (`dangling`), or those with. What was
-  // planned before is void. kUnavailable: no engine, or the ledger does not know it yet.
-  ports::Async<std::vector<policy::Candidate>> plan(bool dangling);
+  // planned before is void. `gone`: containers that a dry run takes for deleted. kUnavailable: no engine, or the ledger
+  // does not know it yet.
+  ports::Async<std::vector<policy::Candidate>> plan(bool dangling, std::set<std::string> gone);
   // Why the candidate must be left alone now: in use, protected, used since, another engine. "" when nothing speaks
   // for it.
   ports::Async<std::string> ask_again(policy::Candidate candidate);
@@ -37,16 +39,12 @@ class ImageGuard {
 
  private:
   using Users = std::map<std::string, std::string>;  // image id or normalised reference → "container web"
-  ports::Async<Users> users();
+  ports::Async<Users> users(std::set<std::string> gone);
   [[nodiscard]] std::string user_of(const Users& users, const policy::Candidate& candidate) const;
   [[nodiscard]] std::string protection_of(const policy::Candidate& candidate) const;
 
   Parts parts_;
   ports::EngineIdentity planned_on_;
 };
-
-// What the engine's answer to a deletion means for a candidate: "" deleted, else why it was left alone; other errors
-// stay errors.
-Result<std::string> dropped_by_engine(const Result<void>& removed);
 
 }  // namespace buildwarden::disk

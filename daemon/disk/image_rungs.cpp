@@ -4,17 +4,12 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/disk/engine_answers.h"
 
 namespace buildwarden::disk {
 namespace {
 
 using Taken = ports::Rung::Taken;
-
-Taken dropped(std::string why) {
-  Taken taken;
-  taken.dropped = std::move(why);
-  return taken;
-}
 
 Taken deleted(Bytes reported) {
   Taken taken;
@@ -24,7 +19,9 @@ Taken deleted(Bytes reported) {
 
 }  // namespace
 
-ports::Async<std::vector<policy::Candidate>> DanglingImages::list(const policy::RungTurn&) { return guard_.plan(true); }
+ports::Async<std::vector<policy::Candidate>> DanglingImages::list(const policy::RungTurn& turn) {
+  return guard_.plan(true, turn.gone);
+}
 
 ports::Async<Taken> DanglingImages::take(const policy::Candidate& candidate, const policy::RungTurn&) {
   return take_again_asked(candidate);
@@ -41,12 +38,12 @@ ports::Async<Taken> DanglingImages::take_again_asked(policy::Candidate candidate
   if (!speaks_for_it) co_return speaks_for_it.error();
   if (!speaks_for_it->empty()) co_return dropped(*speaks_for_it);
   const auto removed = co_await images_.remove_image(candidate.id);
-  const auto left = dropped_by_engine(removed);
-  if (!left) co_return left.error();
-  co_return left->empty() ? deleted(candidate.size) : dropped(*left);
+  co_return taken_or_dropped(removed, candidate.size);
 }
 
-ports::Async<std::vector<policy::Candidate>> UnusedImages::list(const policy::RungTurn&) { return guard_.plan(false); }
+ports::Async<std::vector<policy::Candidate>> UnusedImages::list(const policy::RungTurn& turn) {
+  return guard_.plan(false, turn.gone);
+}
 
 ports::Async<Taken> UnusedImages::take(const policy::Candidate& candidate, const policy::RungTurn&) {
   return take_again_asked(candidate);

@@ -71,6 +71,7 @@ asio::awaitable<void> Reclaimer::climb(Climb& climb) {
 
 asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, policy::RungTurn turn) {
   const auto began = parts_.clock.now().boot;
+  turn.gone = climb.gone;
   RungRun run{rung, turn};
   auto candidates = co_await rung.list(turn);
   if (candidates) {
@@ -103,7 +104,8 @@ asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vecto
 }
 
 void Reclaimer::finish_rung(RungRun& run, Duration took) {
-  if (run.deletions > 0 && run.freed <= 0) {
+  const bool expected = run.promised > 0 || run.reported > 0;  // a network is not expected to free anything
+  if (run.deletions > 0 && expected && run.freed <= 0) {
     parts_.journal.record(nothing_freed_event(run.turn, run.deletions, run.reported));
   }
   const std::string result = run.freed > 0 ? "freed" : run.failed ? "failed" : "nothing";

@@ -44,6 +44,7 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
   }
   const Bytes freed = co_await settle(climb, where, free_before, taken->reported);
   ++run.deletions;
+  run.promised += candidate.size;
   run.reported += taken->reported;
   run.freed += freed;
   const Effect effect{taken->reported, freed};
@@ -72,6 +73,7 @@ asio::awaitable<Bytes> Reclaimer::settle(Climb& climb, Frees where, std::optiona
 
 void Reclaimer::pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate) {
   climb.simulated[&run.rung] += candidate.size;
+  climb.gone.insert(candidate.id);
   const auto where = place_of(run.rung, candidate.device);
   for (auto& filesystem : climb.seen) {
     if (filesystem.reading && where(filesystem)) filesystem.reading->free += candidate.size;

@@ -28,6 +28,12 @@ Result<std::vector<ports::ContainerRecord>> decode_containers(std::string_view t
 // GET /containers/{id}/json.
 Result<policy::ObservedContainer> decode_container(std::string_view text);
 
+// GET /containers/{id}/json, with its times, its restart policy and, if it was asked for, its size.
+Result<ports::ContainerDetails> decode_details(std::string_view text);
+
+// GET /networks.
+Result<std::vector<ports::NetworkRecord>> decode_networks(std::string_view text);
+
 // GET /system/df, before and from 1.52 on. A record that was never used counts from its creation.
 Result<std::vector<policy::CacheRecord>> decode_cache(std::string_view text);
 

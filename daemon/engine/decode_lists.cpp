@@ -9,7 +9,7 @@
 
 #include "common/format.h"
 #include "daemon/engine/decode.h"
-#include "daemon/engine/json.h"
+#include "daemon/engine/decode_parts.h"
 
 namespace buildwarden::engine {
 namespace json = boost::json;
@@ -17,20 +17,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kNoTag = "<none>:<none>";
-
-template <class T>
-Result<std::vector<T>> read_list(const json::value& root, Result<T> (*read)(const json::value&)) {
-  const auto* array = root.if_array();
-  if (array == nullptr) return Error(Errc::kProtocol, "not a list");
-  std::vector<T> records;
-  records.reserve(array->size());
-  for (const auto& item : *array) {
-    auto record = read(item);
-    if (!record) return std::move(record).error().with_context(format("record {}", records.size() + 1));
-    records.push_back(*std::move(record));
-  }
-  return records;
-}
 
 // A number of seconds that a WallTime can hold.
 WallTime read_seconds(FieldReader& fields, std::string_view name) {
@@ -64,11 +50,25 @@ std::optional<policy::ContainerState> state_of(std::string_view text) {
   return std::nullopt;
 }
 
-policy::ContainerState read_state(FieldReader& fields, std::string_view name) {
-  const auto text = fields.text(name);
-  const auto state = state_of(text);
-  if (!state) fields.fail(format("is in the unknown state \"{}\"", text));
-  return state.value_or(policy::ContainerState::kDead);
+// By name, and by id where it has one: a container that does not run may have none.
+std::set<std::string> read_networks(const json::value& container) {
+  std::set<std::string> networks;
+  FieldReader fields(container, "a container");
+  if (const auto* host = fields.find("HostConfig")) {
+    auto mode = FieldReader(*host, "the host configuration").optional_text("NetworkMode");
+    if (!mode.empty()) networks.insert(std::move(mode));
+  }
+  const auto* settings = fields.find("NetworkSettings");
+  const auto* found = settings == nullptr ? nullptr : FieldReader(*settings, "the network settings").find("Networks");
+  const auto* attached = found == nullptr ? nullptr : found->if_object();
+  if (attached == nullptr) return networks;
+  for (const auto& member : *attached) {
+    networks.emplace(member.key());
+    FieldReader end_point(member.value(), "a network of a container");
+    auto id = end_point.optional_text("NetworkID");
+    if (!id.empty()) networks.insert(std::move(id));
+  }
+  return networks;
 }
 
 // The first of its names is its own; further ones are of links.
@@ -89,14 +89,9 @@ Result<ports::ContainerRecord> read_container(const json::value& value) {
   container.state = read_state(fields, "State");
   container.created = read_seconds(fields, "Created");
   container.labels = fields.optional_texts("Labels");
+  container.networks = read_networks(value);
   if (auto read = fields.result(); !read) return std::move(read).error();
   return container;
-}
-
-WallTime read_time(FieldReader& fields, std::string_view name) {
-  const auto time = parse_rfc3339(fields.text(name));
-  if (!time) fields.fail(format("has a {} that is no time", name));
-  return time ? *time : WallTime{};
 }
 
 Result<policy::CacheRecord> read_cache_record(const json::value& value) {
@@ -137,6 +132,19 @@ Result<std::vector<policy::CacheRecord>> read_usage(const json::value& root) {
 }
 
 }  // namespace
+
+policy::ContainerState read_state(FieldReader& fields, std::string_view name) {
+  const auto text = fields.text(name);
+  const auto state = state_of(text);
+  if (!state) fields.fail(format("is in the unknown state \"{}\"", text));
+  return state.value_or(policy::ContainerState::kDead);
+}
+
+WallTime read_time(FieldReader& fields, std::string_view name) {
+  const auto time = parse_rfc3339(fields.text(name));
+  if (!time) fields.fail(format("has a {} that is no time", name));
+  return time ? *time : WallTime{};
+}
 
 Result<std::vector<ports::ImageRecord>> decode_images(std::string_view text) {
   auto root = parse_json(text);

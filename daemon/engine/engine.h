@@ -33,6 +33,8 @@ class Engine final : public ports::EngineState,
                      public ports::ImageSource,
                      public ports::BuildCache,
                      public ports::Containers,
+                     public ports::EndedContainers,
+                     public ports::Networks,
                      public ports::ContainerControl,
                      public ports::EngineEvents {
  public:
@@ -58,6 +60,12 @@ class Engine final : public ports::EngineState,
 
   ports::Async<std::vector<ports::ContainerRecord>> list_containers() override;
   ports::Async<policy::ObservedContainer> inspect_container(std::string name) override;
+
+  ports::Async<ports::ContainerDetails> describe_container(std::string id, bool measure) override;
+  ports::Async<void> remove_ended_container(std::string id) override;
+
+  ports::Async<std::vector<ports::NetworkRecord>> list_networks() override;
+  ports::Async<void> remove_network(std::string id) override;
 
   ports::Async<std::string> create_container(ports::ContainerSpec spec) override;
   ports::Async<void> act_on_container(std::string id, ports::ContainerVerb verb) override;

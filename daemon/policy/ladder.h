@@ -1,6 +1,7 @@
 // Which rungs a filesystem in need climbs, in which order, with which age, and when to stop. Pure.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct RungTurn {
   Duration age{0};
   bool engine_cache = true;  // rung 4 and 6: whether the engine's own cache takes part
   bool terminate = false;    // rung 9: drain and terminate as well; without it only new jobs are refused
+  // Dry run: the ids of what this climb would have deleted by now, so that a rung lists what it would find then.
+  std::set<std::string> gone{};
 };
 
 // The whole climb for this level, to be walked until the goal is met. At ok as at low: whoever asks has a reason (a

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -55,6 +56,24 @@ struct ContainerRecord {
   policy::ContainerState state = policy::ContainerState::kMissing;
   WallTime created;
   std::map<std::string, std::string> labels;
+  std::set<std::string> networks;  // that it is attached to when it runs: names, and ids where the engine tells them
+};
+
+// A container as its own description shows it.
+struct ContainerDetails {
+  std::string id;
+  policy::ContainerState state = policy::ContainerState::kMissing;
+  WallTime last_active;     // the latest of its creation, its last start and its last end
+  bool comes_back = false;  // its restart policy may start it without anybody asking
+  Bytes size = 0;           // of its own layer; 0 when that was not asked for
+};
+
+struct NetworkRecord {
+  std::string id;
+  std::string name;
+  WallTime created;
+  bool made_by_engine = false;  // predefined, of a swarm, or a template: nobody's to delete
+  std::map<std::string, std::string> labels;
 };
 
 class EngineState {
@@ -97,6 +116,24 @@ class Containers {
   virtual ~Containers() = default;
   virtual Async<std::vector<ContainerRecord>> list_containers() = 0;                 // all states
   virtual Async<policy::ObservedContainer> inspect_container(std::string name) = 0;  // missing is a state, not an error
+};
+
+// What is left of containers that do not run.
+class EndedContainers {
+ public:
+  virtual ~EndedContainers() = default;
+  // `measure`: with its size, for which the engine walks the container's layer. kNotFound: gone.
+  virtual Async<ContainerDetails> describe_container(std::string id, bool measure) = 0;
+  // Not by force, and volumes stay. kConflict: it runs, or is being removed; kNotFound: gone. Both are results.
+  virtual Async<void> remove_ended_container(std::string id) = 0;
+};
+
+class Networks {
+ public:
+  virtual ~Networks() = default;
+  virtual Async<std::vector<NetworkRecord>> list_networks() = 0;
+  // kDenied and kConflict: in use, or not to be deleted; kNotFound: gone. All are results.
+  virtual Async<void> remove_network(std::string id) = 0;
 };
 
 // The labels of every container that is ours: whose it is, and what it was created from (policy's `spec_digest`).

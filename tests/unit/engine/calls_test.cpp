@@ -76,6 +76,40 @@ TEST_F(CallsTest, RemovesImagesWithoutForce) {
   EXPECT_EQ(server_.count("DELETE"), 1);
 }
 
+TEST_F(CallsTest, RemovesEndedContainersWithoutForceAndWithoutVolumes) {
+  answer("DELETE /containers", FakeAnswer::json(204, ""));
+  EXPECT_TRUE(run(engine_->remove_ended_container("c1")));
+  EXPECT_EQ(asked("DELETE", "/containers"), "/containers/c1?force=0&v=0");
+  server_.replace("DELETE /v1.45/containers", FakeAnswer::json(409, R"({"message":"it is running"})"));
+  EXPECT_EQ(run(engine_->remove_ended_container("c1")).error().code(), Errc::kConflict);
+  EXPECT_EQ(run(engine_->remove_ended_container("../images/x")).error().code(), Errc::kInvalid);
+}
+
+TEST_F(CallsTest, DescribesContainersAndMeasuresOnlyWhenAsked) {
+  answer("GET /containers/c1/json",
+         FakeAnswer::json(200, R"({"Id":"c1","Created":"2024-05-01T10:00:00Z","SizeRw":7,"State":{"Status":"exited",
+           "StartedAt":"2024-05-01T10:00:01Z","FinishedAt":"2024-05-01T11:00:00Z","ExitCode":0},
+           "HostConfig":{"RestartPolicy":{"Name":"no"}}})"));
+  const auto details = run(engine_->describe_container("c1", true));
+  ASSERT_TRUE(details) << details.error().message();
+  EXPECT_EQ(details->size, 7);
+  EXPECT_EQ(asked("GET", "/containers"), "/containers/c1/json?size=1");
+  EXPECT_TRUE(run(engine_->describe_container("c1", false)));
+  EXPECT_EQ(asked("GET", "/containers"), "/containers/c1/json");
+  EXPECT_EQ(run(engine_->describe_container("c2", false)).error().code(), Errc::kNotFound);
+}
+
+TEST_F(CallsTest, ListsAndRemovesNetworks) {
+  answer("GET /networks", FakeAnswer::json(200, R"([{"Name":"ci","Id":"n1","Created":"2024-05-01T10:00:00Z",
+    "Scope":"local","Ingress":false,"ConfigOnly":false,"Labels":{}}])"));
+  const auto networks = run(engine_->list_networks());
+  ASSERT_TRUE(networks) << networks.error().message();
+  EXPECT_EQ(networks->at(0).name, "ci");
+  answer("DELETE /networks", FakeAnswer::json(403, R"({"message":"has active endpoints"})"));
+  EXPECT_EQ(run(engine_->remove_network("n1")).error().code(), Errc::kDenied);
+  EXPECT_EQ(asked("DELETE", "/networks"), "/networks/n1");
+}
+
 TEST_F(CallsTest, GivesAnImagesId) {
   answer("GET /images/a:1/json", FakeAnswer::json(200, R"({"Id":"sha256:77"})"));
   EXPECT_EQ(*run(engine_->image_id("a:1")), "sha256:77");

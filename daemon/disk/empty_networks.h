@@ -1,0 +1,35 @@
+// Rung 2, too: networks without a container.
+#pragma once
+
+#include "daemon/disk/network_use.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::disk {
+
+// They cost hardly any space, but addresses. Lost: a `docker network create`. Never the engine's own, ours, one that
+// any container names, running or not, or one of a compose project that has containers.
+class EmptyNetworks final : public ports::Rung {
+ public:
+  struct Parts {
+    ports::Networks& networks;
+    ports::Containers& containers;
+    const ports::EngineState& engine;
+    NetworkUse& use;
+    const Clock& clock;
+  };
+  explicit EmptyNetworks(Parts parts) : parts_(parts) {}
+
+  [[nodiscard]] policy::RungId id() const override { return policy::RungId::kContainers; }
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
+  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+
+ private:
+  ports::Async<std::vector<policy::Candidate>> list_empty(policy::RungTurn turn);
+  ports::Async<Taken> take_again_asked(policy::Candidate candidate);
+
+  Parts parts_;
+  ports::EngineIdentity planned_on_;
+};
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,39 @@
+#include "daemon/disk/engine_answers.h"
+
+#include <utility>
+
+#include "common/format.h"
+
+namespace buildwarden::disk {
+
+std::string engine_changed(const ports::EngineStatus& status, const ports::EngineIdentity& planned_on) {
+  if (!status.up) return format("the engine went down: {}", status.reason);
+  if (status.identity.id == planned_on.id && status.identity.root_dir == planned_on.root_dir) return "";
+  return format("another engine answers now: {} at {}", status.identity.id, status.identity.root_dir);
+}
+
+Result<std::string> dropped_by_engine(const Result<void>& removed) {
+  if (removed) return std::string();
+  const auto code = removed.error().code();
+  if (code == Errc::kConflict) return format("the engine says it is in use: {}", removed.error().message());
+  if (code == Errc::kDenied) return format("the engine refuses: {}", removed.error().message());
+  if (code == Errc::kNotFound) return format("already gone: {}", removed.error().message());
+  return removed.error();
+}
+
+Result<ports::Rung::Taken> taken_or_dropped(const Result<void>& removed, Bytes reported) {
+  auto why = dropped_by_engine(removed);
+  if (!why) return std::move(why).error();
+  if (!why->empty()) return dropped(*std::move(why));
+  ports::Rung::Taken taken;
+  taken.reported = reported;
+  return taken;
+}
+
+ports::Rung::Taken dropped(std::string why) {
+  ports::Rung::Taken taken;
+  taken.dropped = std::move(why);
+  return taken;
+}
+
+}  // namespace buildwarden::disk

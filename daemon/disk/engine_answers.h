@@ -1,0 +1,22 @@
+// What rungs of the engine have in common.
+#pragma once
+
+#include <string>
+
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::disk {
+
+// Why a plan that was made on `planned_on` is void by now; "" when it is not.
+std::string engine_changed(const ports::EngineStatus& status, const ports::EngineIdentity& planned_on);
+
+// What the engine's answer to a deletion means for a candidate: "" deleted, else why it was left alone (in use, not to
+// be deleted, gone); other errors stay errors.
+Result<std::string> dropped_by_engine(const Result<void>& removed);
+
+// The same as what a rung answers.
+Result<ports::Rung::Taken> taken_or_dropped(const Result<void>& removed, Bytes reported);
+ports::Rung::Taken dropped(std::string why);
+
+}  // namespace buildwarden::disk
