@@ -1,0 +1,191 @@
+// Step 2 of the ladder against a real, private engine.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "daemon/disk/empty_networks.h"
+#include "daemon/disk/ended_containers.h"
+#include "daemon/engine/engine.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/loop.h"
+#include "tests/support/sandbox.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::UnorderedElementsAre;
+
+class NothingHeld final : public ports::InUse {
+ public:
+  [[nodiscard]] ports::Holdings now() const override { return {}; }
+};
+
+class EndedIntegration : public testing::SandboxFixture {
+ protected:
+  void SetUp() override {
+    SandboxFixture::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    EngineSettings settings;
+    settings.socket = socket();
+    engine_ = std::make_unique<engine::Engine>(settings, engine::EngineParts{workers_, clock_, journal_});
+    engine_->on_event([this](const ports::EngineEvent& event) { use_.on_event(event); });
+    engine_->on_connected([this](const ports::EngineIdentity&, std::optional<Duration>) { use_.on_connected(); });
+    background_ = std::make_unique<testing::Background>(loop_, engine_->run());
+    testing::run_until(loop_, [this] { return engine_->status().up; });
+    containers_ = std::make_unique<EndedContainers>(
+        EndedContainers::Parts{*engine_, *engine_, *engine_, nothing_, clock_, [] { return true; }});
+    networks_ = std::make_unique<EmptyNetworks>(EmptyNetworks::Parts{*engine_, *engine_, *engine_, use_, clock_});
+    shell("docker load -q -i " + builder_archive());
+  }
+  void TearDown() override {
+    if (background_) {
+      engine_->stop();
+      testing::run_until(loop_, [this] { return background_->ended(); });
+    }
+    SandboxFixture::TearDown();
+  }
+  template <class T>
+  T run(boost::asio::awaitable<T> work) {
+    return testing::run_on(loop_, std::move(work));
+  }
+  // What the rung would take, once the youngest of them is a second old.
+  std::vector<policy::Candidate> plan(ports::Rung& rung) {
+    policy::EvictionRules rules;
+    rules.age = turn_.age;
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    for (;;) {
+      auto listed = run(rung.list(turn_));
+      EXPECT_TRUE(listed) << listed.error().message();
+      if (!listed) return {};
+      auto ranking = policy::rank(*std::move(listed), rules, clock_.now());
+      const bool waits = std::any_of(ranking.skipped.begin(), ranking.skipped.end(),
+                                     [](const auto& skipped) { return skipped.rule == "age"; });
+      if (!waits || std::chrono::steady_clock::now() > until) return ranking.order;
+    }
+  }
+  static std::vector<std::string> names(const std::vector<policy::Candidate>& candidates) {
+    std::vector<std::string> all;
+    for (const auto& candidate : candidates) all.push_back(candidate.name);
+    return all;
+  }
+  static policy::Candidate named(const std::vector<policy::Candidate>& candidates, const std::string& part) {
+    for (const auto& candidate : candidates) {
+      if (candidate.name.find(part) != std::string::npos) return candidate;
+    }
+    ADD_FAILURE() << "no candidate " << part;
+    return {};
+  }
+  std::string create(const std::string& name, const std::string& more = "") {
+    return shell("docker create --network none --stop-signal KILL --name " + name + " " + more +
+                 " --entrypoint sh moby/buildkit:buildx-stable-1 -c 'head -c 5000000 /dev/zero > /big; sleep 1000'");
+  }
+  void run_and_end(const std::string& name) {
+    shell("docker start " + name + "; until docker exec " + name +
+          " sh -c 'test $(stat -c %s /big) = 5000000'; do :; "
+          "done; docker kill " +
+          name);
+  }
+  std::string all_containers() { return shell("docker ps -a --format '{{.Names}}' | sort"); }
+
+  boost::asio::io_context loop_;
+  SystemClock clock_;
+  testing::FakeJournal journal_;
+  WorkerPool workers_{1};
+  NothingHeld nothing_;
+  NetworkUse use_{clock_};
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<testing::Background> background_;
+  std::unique_ptr<EndedContainers> containers_;
+  std::unique_ptr<EmptyNetworks> networks_;
+  policy::RungTurn turn_{policy::RungId::kContainers, 1, 1s};
+};
+
+TEST_F(EndedIntegration, OnlyEndedContainersGoAndTheirVolumesStay) {
+  create("bw-ended", "-v /kept -v bw-named:/named");
+  create("bw-never");
+  create("bw-runs");
+  create("bw-service", "--restart unless-stopped");
+  create("bw-ours", "--label com.buildwarden.owner=buildwarden");
+  create("buildx_buildkit_job0");
+  for (const char* name : {"bw-ended", "bw-service", "bw-ours", "buildx_buildkit_job0"}) run_and_end(name);
+  shell("docker start bw-runs");
+  const auto volumes = shell("docker volume ls -q | sort");
+
+  const auto candidates = plan(*containers_);
+  EXPECT_THAT(names(candidates),
+              UnorderedElementsAre("container bw-ended (exited)", "container bw-never (never started)"));
+  EXPECT_GE(named(candidates, "bw-ended").size, 5'000'000);
+  shell("docker start bw-never");
+  auto taken = run(containers_->take(named(candidates, "bw-never"), turn_));
+  ASSERT_TRUE(taken) << taken.error().message();
+  EXPECT_EQ(taken->dropped, "it runs again");
+  taken = run(containers_->take(named(candidates, "bw-ended"), turn_));
+  ASSERT_TRUE(taken) << taken.error().message();
+  EXPECT_EQ(taken->dropped, "");
+  EXPECT_EQ(all_containers(), "buildx_buildkit_job0\nbw-never\nbw-ours\nbw-runs\nbw-service\n");
+  EXPECT_EQ(shell("docker volume ls -q | sort"), volumes);
+
+  EXPECT_EQ(run(engine_->remove_ended_container("bw-runs")).error().code(), Errc::kConflict) << "never by force";
+  taken = run(containers_->take(named(candidates, "bw-ended"), turn_));
+  ASSERT_TRUE(taken) << taken.error().message();
+  EXPECT_EQ(taken->dropped, "already gone");
+}
+
+TEST_F(EndedIntegration, OnlyEmptyNetworksGo) {
+  shell(
+      "docker network create bw-empty; docker network create bw-stopped; docker network create bw-running; "
+      "docker network create --label com.docker.compose.project=shop bw-shop");
+  shell("docker create --network bw-stopped --name bw-on-stopped --entrypoint sleep moby/buildkit:buildx-stable-1 9");
+  shell(
+      "docker run -d --network bw-running --name bw-on-running --entrypoint sleep moby/buildkit:buildx-stable-1 1000");
+  create("bw-of-shop", "--label com.docker.compose.project=shop");
+  const auto candidates = plan(*networks_);
+  EXPECT_THAT(names(candidates), UnorderedElementsAre("network bw-empty"));
+
+  const auto running = shell("docker network inspect -f '{{.Id}}' bw-running | tr -d '\\n'");
+  EXPECT_EQ(run(engine_->remove_network(running)).error().code(), Errc::kDenied);
+  EXPECT_EQ(run(engine_->remove_network("bridge")).error().code(), Errc::kDenied);
+
+  shell("docker create --network bw-empty --name bw-late --entrypoint sleep moby/buildkit:buildx-stable-1 9");
+  auto taken = run(networks_->take(named(candidates, "bw-empty"), turn_));
+  ASSERT_TRUE(taken) << taken.error().message();
+  EXPECT_EQ(taken->dropped, "in use by container bw-late");
+  shell("docker rm bw-late");
+  taken = run(networks_->take(named(candidates, "bw-empty"), turn_));
+  ASSERT_TRUE(taken) << taken.error().message();
+  EXPECT_EQ(taken->dropped, "");
+  const auto left = shell("docker network ls --format '{{.Name}}'");
+  EXPECT_THAT(left, Not(HasSubstr("bw-empty")));
+  for (const char* name : {"bw-stopped", "bw-running", "bw-shop"}) EXPECT_THAT(left, HasSubstr(name));
+}
+
+// A network that was used is new again: the engine's own event says so.
+TEST_F(EndedIntegration, AUseOfANetworkIsNoticed) {
+  shell("docker network create bw-net");
+  EXPECT_THAT(names(plan(*networks_)), Contains("network bw-net"));
+  shell("docker run --rm --network bw-net --entrypoint sleep moby/buildkit:buildx-stable-1 0");
+  const auto before = clock_.now().wall;
+  policy::LastUse use;
+  testing::run_until(loop_, [&] {
+    const auto networks = run(engine_->list_networks());
+    for (const auto& network : *networks) {
+      if (network.name == "bw-net") use = use_.last_use(network, clock_.now());
+    }
+    return before - use.at < 10s;
+  });
+  EXPECT_LT(use.observed, 10s);
+}
+
+}  // namespace
+}  // namespace buildwarden::disk
