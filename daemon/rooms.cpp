@@ -66,7 +66,11 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
       api_group(group_or_root(socket_group(settings.listen, settings.agent), "the API's socket")),
       journal(clock),
       workers(kWorkers),
-      engine(settings.engine, {workers, clock, journal}),
+      engine(settings.engine,
+             {workers, clock, journal,
+              [this](const std::string& method, const std::string& route, std::chrono::duration<double> took) {
+                metrics.engine_asked(method, route, took);
+              }}),
       ledger_store(settings.paths.state, clock, journal),
       lease_store({settings.paths.run}, clock, journal),
       handout(settings.builders, settings.paths),

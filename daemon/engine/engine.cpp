@@ -7,7 +7,7 @@ namespace buildwarden::engine {
 Engine::Engine(EngineSettings settings, EngineParts parts, LinkTimes times)
     : settings_(std::move(settings)),
       workers_(parts.workers),
-      transport_(settings_.socket, parts.workers),
+      transport_(settings_.socket, parts.workers, std::move(parts.on_call)),
       link_(transport_, parts.clock, parts.journal, times) {}
 
 void Engine::on_event(std::function<void(const ports::EngineEvent&)> listener) { link_.on_event(std::move(listener)); }

@@ -23,6 +23,7 @@ struct EngineParts {
   WorkerPool& workers;  // large answers, credential files
   const Clock& clock;
   ports::Journal& journal;
+  OnCall on_call{};  // may be empty
 };
 
 // Used on one loop. Calls may be made at any time: while the engine is away they fail at once with kUnavailable and the

@@ -4,6 +4,7 @@
 
 #include "common/format.h"
 #include "daemon/engine/decode.h"
+#include "daemon/engine/route.h"
 
 namespace buildwarden::engine {
 namespace {
@@ -25,7 +26,13 @@ Error refusal(int status, std::string_view body) {
 
 }  // namespace
 
-Transport::Transport(std::string socket, WorkerPool& workers) : client_(std::move(socket)), workers_(workers) {}
+Transport::Transport(std::string socket, WorkerPool& workers, OnCall on_call)
+    : client_(std::move(socket)), workers_(workers), on_call_(std::move(on_call)) {}
+
+void Transport::tell(const std::string& method, const std::string& route,
+                     std::chrono::steady_clock::time_point began) const {
+  if (on_call_) on_call_(method, route, std::chrono::steady_clock::now() - began);
+}
 
 void Transport::close(std::string reason) {
   version_.reset();
@@ -38,7 +45,9 @@ ports::Async<ApiVersion> Transport::ping(Duration deadline) {
   HttpLimits limits;
   limits.deadline = deadline;
   limits.max_body = kMiB;
+  const auto began = std::chrono::steady_clock::now();
   auto response = co_await client_.send(std::move(request), limits);
+  tell("GET", "/_ping", began);
   if (!response) co_return std::move(response).error();
   if (response->status != 200) co_return refusal(response->status, response->body);
   co_return choose_api_version(response->header("Api-Version"));
@@ -59,18 +68,26 @@ Result<HttpRequest> Transport::request_of(Call call) const {
 
 ports::Async<HttpResponse> Transport::call(Call call) {
   const auto limits = call.limits;
+  const auto method = call.method;
+  const auto route = route_of(call.target);
   auto request = request_of(std::move(call));
   if (!request) co_return std::move(request).error();
+  const auto began = std::chrono::steady_clock::now();
   auto response = co_await client_.send(*std::move(request), limits);
+  tell(method, route, began);
   if (response && response->status >= 400) co_return refusal(response->status, response->body);
   co_return response;
 }
 
 ports::Async<std::unique_ptr<HttpStream>> Transport::stream(Call call) {
   const auto limits = call.limits;
+  const auto method = call.method;
+  const auto route = route_of(call.target);
   auto request = request_of(std::move(call));
   if (!request) co_return std::move(request).error();
+  const auto began = std::chrono::steady_clock::now();
   auto stream = co_await client_.open(*std::move(request), limits);
+  tell(method, route, began);
   if (!stream) co_return std::move(stream).error();
   const auto status = (*stream)->head().status;
   if (status < 400) co_return stream;

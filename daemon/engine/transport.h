@@ -1,6 +1,7 @@
 // Calls to the engine in the negotiated version, and what their failures mean.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -24,10 +25,14 @@ struct Call {
   HttpLimits limits;
 };
 
+// Told of each answer, and of each failure to get one: the method, the route (see route.h), how long it took. Of a
+// stream: until it began.
+using OnCall = std::function<void(const std::string& method, const std::string& route, std::chrono::duration<double>)>;
+
 class Transport {
  public:
   // `workers` lives longer: answers above 256 KiB are parsed there.
-  Transport(std::string socket, WorkerPool& workers);
+  Transport(std::string socket, WorkerPool& workers, OnCall on_call);
 
   // Asks the engine whether it lives and what it speaks; works at any time.
   ports::Async<ApiVersion> ping(Duration deadline);
@@ -61,8 +66,12 @@ class Transport {
 
   [[nodiscard]] Result<HttpRequest> request_of(Call call) const;
 
+  // Since `began`.
+  void tell(const std::string& method, const std::string& route, std::chrono::steady_clock::time_point began) const;
+
   HttpClient client_;
   WorkerPool& workers_;
+  OnCall on_call_;
   std::optional<ApiVersion> version_;
   std::string closed_because_ = "the engine was not asked yet";
 };

@@ -17,11 +17,16 @@ namespace {
 const prometheus::Histogram::BucketBoundaries kStallBuckets = {0.001, 0.002, 0.005, 0.01, 0.025, 0.05,
                                                                0.1,   0.25,  0.5,   1,    5};
 
+// Seconds: a ping takes 0.1 ms, a list of many records a second, pulls and prunes minutes.
+const prometheus::Histogram::BucketBoundaries kEngineBuckets = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                                                0.25,   0.5,   1,      5,     10,   60,    300};
+
 }  // namespace
 
 struct Metrics::Instruments {
   prometheus::Registry registry;
   prometheus::Histogram* stall = nullptr;
+  prometheus::Family<prometheus::Histogram>* engine = nullptr;
 
   explicit Instruments(const std::string& version) {
     stall = &prometheus::BuildHistogram()
@@ -29,6 +34,10 @@ struct Metrics::Instruments {
                  .Help("How late the loop ran a timer, in seconds.")
                  .Register(registry)
                  .Add({}, kStallBuckets);
+    engine = &prometheus::BuildHistogram()
+                  .Name("buildwarden_engine_request_seconds")
+                  .Help("How long the engine took to answer, in seconds, by method and route.")
+                  .Register(registry);
     prometheus::BuildGauge()
         .Name("buildwarden_build_info")
         .Help("Always 1; the label says which version runs.")
@@ -44,6 +53,10 @@ Metrics::Metrics(const MetricsSources& sources, const std::string& version)
 Metrics::~Metrics() = default;
 
 void Metrics::loop_stalled(std::chrono::duration<double> lateness) { instruments_->stall->Observe(lateness.count()); }
+
+void Metrics::engine_asked(const std::string& method, const std::string& route, std::chrono::duration<double> took) {
+  instruments_->engine->Add({{"method", method}, {"route", route}}, kEngineBuckets).Observe(took.count());
+}
 
 std::string Metrics::text() const {
   Families families = instruments_->registry.Collect();

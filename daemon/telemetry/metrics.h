@@ -32,6 +32,8 @@ class Metrics {
   Metrics& operator=(const Metrics&) = delete;
 
   void loop_stalled(std::chrono::duration<double> lateness);
+  // The engine answered, or did not, after `took`. There must be few methods and routes: each pair is a series.
+  void engine_asked(const std::string& method, const std::string& route, std::chrono::duration<double> took);
 
   // The whole exposition, text format 0.0.4. Families are in the order of their names.
   [[nodiscard]] std::string text() const;

@@ -99,6 +99,12 @@ TEST_F(CallsTest, DescribesContainersAndMeasuresOnlyWhenAsked) {
   EXPECT_EQ(run(engine_->describe_container("c2", false)).error().code(), Errc::kNotFound);
 }
 
+TEST_F(CallsTest, EachCallIsToldByItsRoute) {
+  EXPECT_FALSE(run(engine_->remove_image("r.example:5000/a/b:1")));
+  EXPECT_FALSE(run(engine_->list_networks()));
+  EXPECT_THAT(calls_, ElementsAre("DELETE /images/{}", "GET /_ping", "GET /events", "GET /info", "GET /networks"));
+}
+
 TEST_F(CallsTest, ListsAndRemovesNetworks) {
   answer("GET /networks", FakeAnswer::json(200, R"([{"Name":"ci","Id":"n1","Created":"2024-05-01T10:00:00Z",
     "Scope":"local","Ingress":false,"ConfigOnly":false,"Labels":{}}])"));

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,7 @@ class EngineFixture : public ::testing::Test {
   }
 
   void start(LinkTimes times = fast()) {
-    engine_ = std::make_unique<Engine>(settings(), EngineParts{workers_, clock_, journal_}, times);
+    engine_ = std::make_unique<Engine>(settings(), EngineParts{workers_, clock_, journal_, on_call()}, times);
     engine_->on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
       identities_.push_back(identity);
       gaps_.push_back(gap);
@@ -71,6 +72,12 @@ class EngineFixture : public ::testing::Test {
     return testing::run_on(loop_, std::move(work));
   }
 
+  OnCall on_call() {
+    return [this](const std::string& method, const std::string& route, std::chrono::duration<double> took) {
+      EXPECT_GE(took.count(), 0);
+      calls_.insert(method + " " + route);
+    };
+  }
   EngineSettings settings() {
     EngineSettings settings;
     settings.socket = server_.path();
@@ -98,6 +105,7 @@ class EngineFixture : public ::testing::Test {
   std::vector<ports::EngineIdentity> identities_;
   std::vector<std::optional<Duration>> gaps_;
   std::vector<std::string> losses_;
+  std::set<std::string> calls_;  // that were told of, by route
   std::vector<ports::EngineEvent> events_;
 };
 

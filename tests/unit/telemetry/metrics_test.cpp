@@ -75,6 +75,16 @@ TEST_F(MetricsTest, CountersAreThereAtZeroFromTheStart) {
   EXPECT_THAT(text, HasSubstr("buildwarden_build_info{version=\"1.2.3\"} 1\n"));
 }
 
+TEST_F(MetricsTest, TheEnginesAnswersAreTimedByRoute) {
+  EXPECT_THAT(metrics.text(), ::testing::Not(HasSubstr("engine_request_seconds")));
+  metrics.engine_asked("GET", "/images/json", std::chrono::milliseconds{30});
+  metrics.engine_asked("GET", "/images/json", std::chrono::milliseconds{2});
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_engine_request_seconds_count{method=\"GET\",route=\"/images/json\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_engine_request_seconds_bucket"
+                              "{method=\"GET\",route=\"/images/json\",le=\"0.0025\"} 1\n"));
+}
+
 TEST_F(MetricsTest, EveryFamilyHasHelpAndTypeOnceAndTheyAreSorted) {
   rooms.disk.filesystems.push_back(filesystem(clock.now()));
   std::istringstream text(metrics.text());
