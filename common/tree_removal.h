@@ -1,0 +1,44 @@
+// Deleting a folder with all that is in it, while others may write there and want to lead us astray.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "common/units.h"
+
+namespace buildwarden {
+
+struct TreeRemoved {
+  std::uint64_t removed = 0;  // files, links and folders
+  Bytes bytes = 0;  // on disk, of files that had no other name: about what becomes free when nobody has them open
+  std::uint64_t left = 0;           // what could not be removed, mounts included, the folders above it not
+  std::string first_error;          // why, of the first of those; "" when there are none
+  std::vector<std::string> mounts;  // mount points that were left alone, relative to the tree's parent; 16 at most
+  bool stopped = false;             // by `stop`: the rest is there yet
+  [[nodiscard]] bool whole() const { return left == 0 && !stopped; }
+};
+
+// What was to be deleted when that was decided.
+struct TreeIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  friend bool operator==(const TreeIdentity&, const TreeIdentity&) = default;
+};
+
+// Removes `name`, a single component in the folder `parent`. Every step is relative to a descriptor of the folder that
+// it happens in, follows no link and crosses no mount: what was moved or swapped meanwhile is at worst left. Mounts
+// inside are left, with the folders above them. Nothing in there can make it open more than 70 descriptors: deep
+// folders are moved up first. May take minutes: for a worker. kNotFound: there is none; kConflict: it is not the one
+// that `identity` says; kInvalid: no component; kDenied or kIo: `parent` or `name` cannot be opened at all.
+Result<TreeRemoved> remove_tree(const std::string& parent, const std::string& name, TreeIdentity identity,
+                                std::stop_token stop);
+
+// Of `name` itself, links not followed.
+Result<TreeIdentity> tree_identity(const std::string& parent, const std::string& name);
+
+}  // namespace buildwarden
