@@ -29,6 +29,15 @@ ports::Event started_event(const config::Loaded& loaded) {
   return event;
 }
 
+// Without it the next start knows that this one did not end well.
+ports::Event stopped_event(Duration uptime) {
+  ports::Event event;
+  event.kind = "daemon.stopped";
+  event.rule = "asked";
+  event.reason = format("stopped as asked, after {}", format_duration(uptime));
+  return event;
+}
+
 }  // namespace
 
 Result<void> Daemon::Rooms::open() {
@@ -46,6 +55,7 @@ Result<void> Daemon::Rooms::open() {
 }
 
 void Daemon::Rooms::run() {
+  asio::co_spawn(loop, event_keeper.run(), asio::detached);
   asio::co_spawn(loop, engine.run(), asio::detached);
   asio::co_spawn(loop, ledger.run(), asio::detached);
   asio::co_spawn(loop, feed.run(), asio::detached);
@@ -95,6 +105,8 @@ asio::awaitable<void> Daemon::Rooms::end() {
   ledger.stop();
   engine.stop();
   probe.stop();
+  journal.record(stopped_event(clock.now().boot - started_.boot));
+  event_keeper.stop();
 }
 
 Daemon::Daemon(asio::io_context& loop, config::Loaded loaded)

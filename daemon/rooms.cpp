@@ -71,11 +71,12 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
               [this](const std::string& method, const std::string& route, std::chrono::duration<double> took) {
                 metrics.engine_asked(method, route, took);
               }}),
-      ledger_store(settings.paths.state, clock, journal),
+      store(settings.paths.state, clock, journal),
+      event_keeper(loop.get_executor(), journal, store, clock),
       lease_store({settings.paths.run}, clock, journal),
       handout(settings.builders, settings.paths),
       registry(loop.get_executor(), {clock, journal, lease_store, handout}),
-      ledger(clock, ledger_store, journal),
+      ledger(clock, store, journal),
       feed({ledger, engine, engine, clock}),
       reconciler(loop.get_executor(), reconciler_settings(settings, agent),
                  {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers}),

@@ -29,7 +29,8 @@
 #include "daemon/jobs/desk.h"
 #include "daemon/jobs/registry.h"
 #include "daemon/state/lease_file.h"
-#include "daemon/state/ledger_store.h"
+#include "daemon/state/state_store.h"
+#include "daemon/telemetry/event_keeper.h"
 #include "daemon/telemetry/event_log.h"
 #include "daemon/telemetry/loop_probe.h"
 #include "daemon/telemetry/metrics.h"
@@ -63,7 +64,8 @@ struct Daemon::Rooms {
   telemetry::EventLog journal;
   WorkerPool workers;
   engine::Engine engine;
-  state::SqliteLedgerStore ledger_store;
+  state::StateStore store;
+  telemetry::EventKeeper event_keeper;
   state::LeaseFile lease_store;
 
   builders::Handout handout;
@@ -105,6 +107,7 @@ struct Daemon::Rooms {
 
   boost::asio::steady_timer active_timer_;
   std::optional<bool> active_;
+  const Now started_ = clock.now();
   bool stopping_ = false;
 };
 

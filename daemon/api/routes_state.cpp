@@ -35,6 +35,17 @@ Response plain(std::string body, std::string content_type) {
   return response;
 }
 
+// What is not being kept on disk now, and why.
+json::object state_json(const ports::DiskView& disk, const ports::EventSource& events) {
+  const auto text = [](const std::string& error) {
+    return error.empty() ? json::value() : json::value(as_utf8(error));
+  };
+  json::object object;
+  object["ledger_error"] = text(disk.ledger_error);
+  object["journal_error"] = text(events.error());
+  return object;
+}
+
 Response status(const ApiContext& context, const Now& started) {
   const auto now = context.clock->now();
   const auto not_ready = context.readiness();
@@ -52,6 +63,7 @@ Response status(const ApiContext& context, const Now& started) {
   object["builders"] = builders_json(context.builders->builders_view());
   object["jobs"] = jobs_json(context.jobs->jobs_view(), now);
   object["last_event_id"] = context.events->last_id();
+  object["state"] = state_json(disk, *context.events);
   return json_response(object);
 }
 

@@ -34,6 +34,15 @@ std::string engine_line(const json::value& engine) {
   return printable(format("engine down: {}", text(engine, "reason"))) + "\n";
 }
 
+std::string state_lines(const json::value& state) {
+  std::string lines;
+  for (const auto* const part : {"ledger", "journal"}) {
+    const auto error = text(state, std::string(part) + "_error");
+    if (!error.empty()) lines += printable(format("the {} is not kept on disk: {}", part, error)) + "\n";
+  }
+  return lines;
+}
+
 std::string jobs_table(const json::array& jobs) {
   if (jobs.empty()) return "no job is running\n";
   std::vector<std::vector<std::string>> rows = {{"JOB", "PIPELINE", "AGENT", "STARTED", "EXPIRES"}};
@@ -45,9 +54,9 @@ std::string jobs_table(const json::array& jobs) {
 }
 
 std::string describe(const json::value& status) {
-  return daemon_line(status) + not_ready_lines(status) + engine_line(member(status, "engine")) + "\n" +
-         filesystems_table(list(status, "filesystems")) + "\n" + builders_table(list(status, "builders")) + "\n" +
-         jobs_table(list(status, "jobs"));
+  return daemon_line(status) + not_ready_lines(status) + engine_line(member(status, "engine")) +
+         state_lines(member(status, "state")) + "\n" + filesystems_table(list(status, "filesystems")) + "\n" +
+         builders_table(list(status, "builders")) + "\n" + jobs_table(list(status, "jobs"));
 }
 
 }  // namespace

@@ -125,7 +125,8 @@ class LedgerStore {
   virtual ~LedgerStore() = default;
   // All rows of one engine (`scope` = id + root dir). An empty store is empty, not an error.
   virtual Async<std::vector<LedgerRow>> load(std::string scope) = 0;
-  // Inserts or replaces; batched, never waited for by a decision.
+  // Inserts or replaces; batched, never waited for by a decision. In the order given: whatever stops it, those that
+  // are kept are the first ones.
   virtual Async<void> save(std::string scope, std::vector<LedgerRow> rows) = 0;
   virtual Async<void> forget(std::string scope, std::vector<std::string> ids) = 0;
 };

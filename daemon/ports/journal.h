@@ -1,12 +1,15 @@
 // Where every decision is recorded with its numbers.
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "common/result.h"
 #include "common/time.h"
 
 namespace buildwarden::ports {
@@ -26,13 +29,13 @@ struct Event {
 class Journal {
  public:
   virtual ~Journal() = default;
-  // Never blocks, never fails; stamps the event with the time and a number that only grows.
+  // Never blocks, never fails; stamps the event with the time and a number that only grows, over restarts too.
   virtual void record(Event event) = 0;
 };
 
 // What the journal makes of an event.
 struct RecordedEvent {
-  std::uint64_t id = 0;
+  std::uint64_t id = 0;  // below 2^53, so that JSON carries it
   WallTime at;
   Event event;
 };
@@ -43,6 +46,26 @@ class EventSource {
   // Recorded events with a larger id than `after`, oldest first, at most `most`.
   [[nodiscard]] virtual std::vector<RecordedEvent> since(std::uint64_t after, std::size_t most) const = 0;
   [[nodiscard]] virtual std::uint64_t last_id() const = 0;
+  // The newest event that since() no longer gives; 0: none was forgotten. Whoever has seen less has missed some.
+  [[nodiscard]] virtual std::uint64_t forgotten_id() const = 0;
+  // Why events are not being kept over a restart, "" when they are.
+  [[nodiscard]] virtual const std::string& error() const = 0;
+};
+
+struct StoredEvents {
+  std::vector<RecordedEvent> events;  // oldest first
+  bool complete = true;               // false: what was stored before could not be used, and had larger ids perhaps
+};
+
+// The journal over restarts: bounded, the oldest go first.
+class EventStore {
+ public:
+  virtual ~EventStore() = default;
+  // The latest `most`. An empty store is empty, not an error.
+  virtual boost::asio::awaitable<Result<StoredEvents>> load_events(std::size_t most) = 0;
+  // In the order given, an earlier event of the same id is replaced. After an error those at the front may be kept; the
+  // same events may be given again.
+  virtual boost::asio::awaitable<Result<void>> append_events(std::vector<RecordedEvent> events) = 0;
 };
 
 }  // namespace buildwarden::ports

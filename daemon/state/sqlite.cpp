@@ -6,11 +6,13 @@ namespace buildwarden::state {
 namespace {
 
 Errc code_of(int result) {
+  if (result == SQLITE_IOERR_READ || result == SQLITE_IOERR_CORRUPTFS) return Errc::kInvalid;
   switch (result & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return Errc::kConflict;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return Errc::kInvalid;
+    case SQLITE_FULL: return Errc::kTooLarge;
     case SQLITE_PERM:
     case SQLITE_AUTH: return Errc::kDenied;
     default: return Errc::kIo;
@@ -60,6 +62,8 @@ Result<Connection> Connection::open(const std::string& path) {
   Connection connection(handle);
   if (result != SQLITE_OK) return error_of(handle, result).with_context(format("open {}", path));
   sqlite3_extended_result_codes(handle, 1);
+  const int kept = sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  if (kept != SQLITE_OK) return error_of(handle, kept).with_context("keep the log at the close");
   return connection;
 }
 

@@ -33,9 +33,11 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
 };
 
-// kConflict: another process holds the database; kInvalid: damaged or not a database; kIo: full, read-only, unreadable.
+// kConflict: another process holds the database; kInvalid: damaged, unreadable or not a database; kTooLarge: the disk
+// or the database is full; kDenied, kIo: cannot be opened or written.
 class Connection {
  public:
+  // A write-ahead log stays as it is when the connection closes: on a full disk a new one could not be made.
   static Result<Connection> open(const std::string& path);
   Result<void> execute(const std::string& sql);
   Result<Statement> prepare(const std::string& sql);

@@ -7,7 +7,7 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 25> kEventKinds = {
+inline constexpr std::array<std::string_view, 29> kEventKinds = {
     "builder.healed",
     "builder.image",
     "builder.state",
@@ -16,6 +16,8 @@ inline constexpr std::array<std::string_view, 25> kEventKinds = {
     "builder.would",
     "clock.step",
     "daemon.started",
+    "daemon.stopped",
+    "daemon.unclean_end",
     "disk.level",
     "engine.connected",
     "engine.lost",
@@ -30,6 +32,8 @@ inline constexpr std::array<std::string_view, 25> kEventKinds = {
     "reclaim.rung_failed",
     "reclaim.short",
     "reclaim.step",
+    "state.not_saved",
+    "state.saved_again",
     "state.set_aside",
     "state.unreadable",
     "other",

@@ -72,13 +72,43 @@ std::string journal_line(const ports::Event& event) {
 EventLog::EventLog(const Clock& clock, std::size_t capacity)
     : clock_(clock), capacity_(std::max<std::size_t>(capacity, 1)) {}
 
+void EventLog::hold() { held_ = true; }
+
+void EventLog::begin(std::uint64_t first) {
+  last_id_ = std::max<std::uint64_t>(first, 1) - 1;
+  held_ = false;
+  for (auto& recorded : std::exchange(waiting_, {})) keep(std::move(recorded));
+}
+
+void EventLog::remember(std::vector<ports::RecordedEvent> past) {
+  const auto limit = ring_.empty() ? last_id_ + 1 : ring_.front().id;
+  while (!past.empty() && ring_.size() < capacity_) {
+    auto latest = std::move(past.back());
+    past.pop_back();
+    if (latest.id < limit) ring_.push_front(std::move(latest));
+  }
+  if (!ring_.empty()) forgotten_id_ = ring_.front().id - 1;
+}
+
 void EventLog::record(ports::Event event) {
   write_to_log(event);
   count(event.kind);
-  ring_.push_back({++last_id_, clock_.now().wall, std::move(event)});
-  // A copy: a listener that records may push this one out of the ring.
-  const ports::RecordedEvent recorded = ring_.back();
-  if (ring_.size() > capacity_) ring_.pop_front();
+  ports::RecordedEvent recorded{0, clock_.now().wall, std::move(event)};
+  if (!held_) {
+    keep(std::move(recorded));
+  } else if (waiting_.size() < capacity_) {
+    waiting_.push_back(std::move(recorded));
+  }
+}
+
+void EventLog::keep(ports::RecordedEvent recorded) {
+  recorded.id = ++last_id_;
+  ring_.push_back(recorded);
+  if (ring_.size() > capacity_) {
+    forgotten_id_ = ring_.front().id;
+    ring_.pop_front();
+  }
+  // Not the one in the ring: a listener that records may push that out.
   tell(recorded);
 }
 
@@ -100,14 +130,10 @@ void EventLog::tell(const ports::RecordedEvent& recorded) {
 }
 
 std::vector<ports::RecordedEvent> EventLog::since(std::uint64_t after, std::size_t most) const {
-  std::vector<ports::RecordedEvent> found;
-  if (ring_.empty() || after >= last_id_) return found;
-  const std::uint64_t first = ring_.front().id;
-  const std::size_t skip = after < first ? 0 : static_cast<std::size_t>(after - first + 1);
-  const std::size_t amount = std::min(ring_.size() - skip, most);
-  const auto from = ring_.begin() + static_cast<std::ptrdiff_t>(skip);
-  found.assign(from, from + static_cast<std::ptrdiff_t>(amount));
-  return found;
+  const auto is_older = [](std::uint64_t id, const ports::RecordedEvent& recorded) { return id < recorded.id; };
+  const auto from = std::upper_bound(ring_.begin(), ring_.end(), after, is_older);
+  const auto amount = std::min(static_cast<std::size_t>(ring_.end() - from), most);
+  return {from, from + static_cast<std::ptrdiff_t>(amount)};
 }
 
 std::shared_ptr<void> EventLog::subscribe(Listener listener) {

@@ -28,9 +28,22 @@ class EventLog final : public ports::Journal, public ports::EventSource {
 
   explicit EventLog(const Clock& clock, std::size_t capacity = kJournalCapacity);
 
+  // Until begin(), events wait for their numbers: nobody but the log sees them.
+  void hold();
+  // Numbers begin at `first`, 1 without it. Those that waited are told to the followers now.
+  void begin(std::uint64_t first);
+  // Events of earlier starts, oldest first, as far as there is room for them. Those that are not older than all that
+  // are known are left out. Not told to followers.
+  void remember(std::vector<ports::RecordedEvent> past);
+
   void record(ports::Event event) override;
   [[nodiscard]] std::vector<ports::RecordedEvent> since(std::uint64_t after, std::size_t most) const override;
   [[nodiscard]] std::uint64_t last_id() const override { return last_id_; }
+  [[nodiscard]] std::uint64_t forgotten_id() const override { return forgotten_id_; }
+  [[nodiscard]] const std::string& error() const override { return error_; }
+  void set_error(std::string error) { error_ = std::move(error); }
+
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
 
   // Follows until the returned handle is destroyed; the handle may outlive the log.
   [[nodiscard]] std::shared_ptr<void> subscribe(Listener listener);
@@ -44,12 +57,17 @@ class EventLog final : public ports::Journal, public ports::EventSource {
     bool gone = false;
   };
   void count(const std::string& kind);
+  void keep(ports::RecordedEvent recorded);
   void tell(const ports::RecordedEvent& recorded);
 
   const Clock& clock_;
   std::size_t capacity_;
-  std::deque<ports::RecordedEvent> ring_;  // ids without gaps
+  std::deque<ports::RecordedEvent> ring_;  // ids grow
   std::uint64_t last_id_ = 0;
+  std::uint64_t forgotten_id_ = 0;
+  bool held_ = false;
+  std::vector<ports::RecordedEvent> waiting_;
+  std::string error_;
   std::map<std::string, std::uint64_t> counts_;
   std::list<std::shared_ptr<Follower>> followers_;
 };

@@ -116,7 +116,9 @@ void add_events(Families& families, const EventLog& events) {
   auto kinds = events.counts();
   for (const auto& kind : kEventKinds) kinds.try_emplace(std::string(kind), 0);
   for (const auto& [kind, count] : kinds) add(total, {{"kind", kind}}, count);
-  keep(families, {&total});
+  auto saved = gauges("journal_saved", "Whether events are being kept over a restart.");
+  add(saved, {}, events.error().empty() ? 1 : 0);
+  keep(families, {&total, &saved});
 }
 
 }  // namespace buildwarden::telemetry

@@ -84,6 +84,8 @@ struct FakeSpace : ports::Space {
 struct FakeEvents : ports::EventSource {
   std::deque<ports::RecordedEvent> ring;
   std::size_t capacity = 100;
+  std::uint64_t forgotten = 0;
+  std::string failure;
   std::function<void()> listener;
   std::weak_ptr<void> following;
 
@@ -96,7 +98,10 @@ struct FakeEvents : ports::EventSource {
     made.event.rule = "always";
     made.event.fields = {{"free_bytes", std::int64_t{17}}};
     ring.push_back(made);
-    if (ring.size() > capacity) ring.pop_front();
+    if (ring.size() > capacity) {
+      forgotten = ring.front().id;
+      ring.pop_front();
+    }
     if (!following.expired()) listener();
   }
   [[nodiscard]] std::vector<ports::RecordedEvent> since(std::uint64_t after, std::size_t most) const override {
@@ -107,6 +112,8 @@ struct FakeEvents : ports::EventSource {
     return found;
   }
   [[nodiscard]] std::uint64_t last_id() const override { return ring.empty() ? 0 : ring.back().id; }
+  [[nodiscard]] std::uint64_t forgotten_id() const override { return forgotten; }
+  [[nodiscard]] const std::string& error() const override { return failure; }
   std::shared_ptr<void> subscribe(std::function<void()> told) {
     listener = std::move(told);
     auto handle = std::make_shared<int>(0);

@@ -1,0 +1,23 @@
+// The journal's events in the database. Errors are the connection's.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/ports/journal.h"
+#include "daemon/state/sqlite.h"
+
+namespace buildwarden::state {
+
+// The latest `most`, oldest first. What cannot be understood of an event's fields is left out.
+Result<std::vector<ports::RecordedEvent>> select_events(Connection& connection, std::size_t most);
+// Inserts or replaces.
+Result<void> insert_events(Connection& connection, std::span<const ports::RecordedEvent> events);
+// All but the latest `keep`.
+Result<void> trim_events(Connection& connection, std::size_t keep);
+// The oldest `amount`, if there are more.
+Result<void> drop_oldest_events(Connection& connection, std::size_t amount);
+
+}  // namespace buildwarden::state

@@ -1,0 +1,89 @@
+#include "daemon/state/state_file.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "daemon/state/event_table.h"
+#include "daemon/state/ledger_table.h"
+
+namespace buildwarden::state {
+namespace {
+
+// Each row may touch a page of its own, and what a transaction touches must fit into the log.
+constexpr std::size_t kRowsAtOnce = 250;
+// Finding the oldest one reads through all of them.
+constexpr std::size_t kEventsPerTrim = 250;
+constexpr std::size_t kEventsPerNeed = 500;
+
+template <class Row, class Write>
+Result<void> in_parts(const std::vector<Row>& rows, const Write& write) {
+  for (std::size_t at = 0; at < rows.size(); at += kRowsAtOnce) {
+    const auto part = std::span(rows).subspan(at, std::min(kRowsAtOnce, rows.size() - at));
+    if (auto written = write(part); !written) return written;
+  }
+  return {};
+}
+
+}  // namespace
+
+StateFile::StateFile(std::string path, const Clock& clock, const RoomLimits& limits)
+    : database_(std::move(path), clock, limits) {}
+
+Result<std::vector<ports::LedgerRow>> StateFile::load_rows(const std::string& scope) {
+  std::vector<ports::LedgerRow> rows;
+  auto read = database_.read([&](Connection& connection) -> Result<void> {
+    auto selected = select_rows(connection, scope);
+    if (!selected) return std::move(selected).error();
+    rows = *std::move(selected);
+    return {};
+  });
+  if (!read) return std::move(read).error();
+  return rows;
+}
+
+Result<void> StateFile::save_rows(const std::string& scope, const std::vector<ports::LedgerRow>& rows) {
+  return in_parts(rows, [&](std::span<const ports::LedgerRow> part) {
+    return write([&](Connection& connection) { return upsert_rows(connection, scope, part); });
+  });
+}
+
+Result<void> StateFile::forget_rows(const std::string& scope, const std::vector<std::string>& ids) {
+  return in_parts(ids, [&](std::span<const std::string> part) {
+    return write([&](Connection& connection) { return delete_rows(connection, scope, part); });
+  });
+}
+
+Result<ports::StoredEvents> StateFile::load_events(std::size_t most) {
+  ports::StoredEvents stored;
+  auto read = database_.read([&](Connection& connection) -> Result<void> {
+    auto selected = select_events(connection, most);
+    if (!selected) return std::move(selected).error();
+    stored.events = *std::move(selected);
+    return {};
+  });
+  if (!read) return std::move(read).error();
+  stored.complete = !database_.begun_anew();
+  return stored;
+}
+
+Result<void> StateFile::append_events(const std::vector<ports::RecordedEvent>& events) {
+  return in_parts(events, [&](std::span<const ports::RecordedEvent> part) {
+    return write([&](Connection& connection) -> Result<void> {
+      if (auto inserted = insert_events(connection, part); !inserted) return inserted;
+      const bool is_due = until_trim_ < part.size();
+      until_trim_ = is_due ? kEventsPerTrim : until_trim_ - part.size();
+      return is_due ? trim_events(connection, kMostEvents) : Result<void>{};
+    });
+  });
+}
+
+Result<void> StateFile::write(const Database::Work& work) {
+  auto written = database_.write(work);
+  if (written || written.error().code() != Errc::kTooLarge) return written;
+  const auto freed =
+      database_.write([](Connection& connection) { return drop_oldest_events(connection, kEventsPerNeed); });
+  return freed ? database_.write(work) : written;
+}
+
+}  // namespace buildwarden::state
