@@ -1,5 +1,6 @@
 #include "daemon/serve.h"
 
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -7,10 +8,10 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <string_view>
 
 #include "common/format.h"
 #include "common/log.h"
@@ -42,16 +43,20 @@ void notify(const std::string& state) {
   if (!sent) log_warning(sent.error().message());
 }
 
-void end_hard_when_late(asio::steady_timer& timer) {
-  timer.expires_after(kStopDeadline);
-  timer.async_wait([](const boost::system::error_code& error) {
-    if (error) return;
-    log_error("the stop took too long; ending now");
+// A signal, not a timer of the loop: it must also end what hangs after the loop, such as a thread in a dead disk.
+void end_hard_when_late() {
+  std::signal(SIGALRM, [](int) {
+    constexpr std::string_view kText = "<3>the stop took too long; ending now\n";
+    static_cast<void>(!::write(STDERR_FILENO, kText.data(), kText.size()));
     std::_Exit(EXIT_FAILURE);
   });
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(kStopDeadline);
+  const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(kStopDeadline - seconds);
+  const itimerval once{{0, 0}, {seconds.count(), rest.count()}};
+  ::setitimer(ITIMER_REAL, &once, nullptr);
 }
 
-asio::awaitable<void> stop_on_signal(Daemon* daemon, asio::steady_timer* deadline) {
+asio::awaitable<void> stop_on_signal(Daemon* daemon) {
   const auto executor = co_await asio::this_coro::executor;
   asio::signal_set signals(executor, SIGTERM, SIGINT);
   auto token = asio::as_tuple(asio::use_awaitable);
@@ -59,9 +64,8 @@ asio::awaitable<void> stop_on_signal(Daemon* daemon, asio::steady_timer* deadlin
   if (error) co_return;
   log_info(format("stopping on {}", number == SIGTERM ? "SIGTERM" : "SIGINT"));
   notify("STOPPING=1");
-  end_hard_when_late(*deadline);
+  end_hard_when_late();
   co_await daemon->stop();
-  deadline->cancel();
 }
 
 }  // namespace
@@ -77,14 +81,13 @@ int serve(const config::LoadRequest& request) {
   std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for these arguments
 
   asio::io_context loop(1);
-  asio::steady_timer deadline(loop);
   Daemon daemon(loop, *std::move(loaded));
   if (const auto started = daemon.start(); !started) {
     log_error(started.error().message());
     return EXIT_FAILURE;
   }
   notify(format("READY=1\nSTATUS=answering on {}", daemon.socket_path()));
-  asio::co_spawn(loop, stop_on_signal(&daemon, &deadline), asio::detached);
+  asio::co_spawn(loop, stop_on_signal(&daemon), asio::detached);
   loop.run();
   log_info("stopped");
   return EXIT_SUCCESS;
