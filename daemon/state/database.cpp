@@ -41,7 +41,6 @@ Result<void> take_room(Connection& connection, const std::string& path, const Ro
   if (!pages) return pages.error();
   auto limited = connection.number(format("PRAGMA max_page_count={}", *pages));
   if (!limited) return std::move(limited).error();
-  static_cast<void>(connection.execute("DROP TABLE IF EXISTS filler"));  // of a growth that was cut off
   static_cast<void>(reserve_log(path + "-wal"));
   static_cast<void>(keep_room(connection, path, limits));
   return {};

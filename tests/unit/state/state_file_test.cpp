@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <limits>
 
 #include "tests/support/fake_clock.h"
 #include "tests/support/temp_folder.h"
@@ -161,18 +162,18 @@ TEST_F(StateFileTest, ALedgerThatFillsItIsAnErrorAndTheFirstRowsAreKept) {
   for (const auto& row : *kept) EXPECT_LT(row.last_used, WallTime{Duration{static_cast<int>(kept->size())}});
 }
 
-TEST_F(StateFileTest, AGrowthThatWasCutOffIsTidiedUp) {
+TEST_F(StateFileTest, ItDoesNotGrowWhileTheDiskIsNearlyFull) {
   open();
   ASSERT_TRUE(state_->save_rows("one", rows(1)));
-  state_.reset();
-  {
-    auto connection = Connection::open(file());
-    ASSERT_TRUE(connection);
-    ASSERT_TRUE(connection->execute("CREATE TABLE filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob(409600))"));
+  const auto before = size_of(file());
+  RoomLimits limits;
+  limits.spare_on_disk = std::numeric_limits<Bytes>::max();
+  open(limits);
+  for (std::uint64_t turn = 0; turn < 100; ++turn) {
+    ASSERT_TRUE(state_->append_events(events(1 + turn * 100, 100))) << turn;
   }
-  open();
-  ASSERT_TRUE(state_->save_rows("one", rows(2)));
-  EXPECT_GE(pragma("freelist_count"), 512);
+  EXPECT_EQ(size_of(file()).length, before.length);
+  EXPECT_EQ(state_->load_events(1)->events.back().id, 10'000U);
 }
 
 }  // namespace
