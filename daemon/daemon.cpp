@@ -44,6 +44,7 @@ Result<void> Daemon::Rooms::open() {
   if (auto made = make_folders(settings.paths.run, 0755); !made) return made;
   if (auto made = make_folders(settings.paths.state, 0700); !made) return made;
   registry.restore();
+  api.restore();
   if (auto opened = api.open_unix(settings.listen.socket, api_group); !opened) {
     return std::move(opened).with_context("listen.socket");
   }

@@ -74,6 +74,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
       store(settings.paths.state, clock, journal),
       event_keeper(loop.get_executor(), journal, store, clock),
       lease_store({settings.paths.run}, clock, journal),
+      operation_store({settings.paths.run}, clock, journal),
       handout(settings.builders, settings.paths),
       registry(loop.get_executor(), {clock, journal, lease_store, handout}),
       ledger(clock, store, journal),
@@ -154,6 +155,7 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.subscribe = [this](std::function<void()> listener) {
     return journal.subscribe([listener = std::move(listener)](const ports::RecordedEvent&) { listener(); });
   };
+  context.operation_store = &operation_store;
   context.agent_group = api_group;
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) == 0) context.host_name = name.data();

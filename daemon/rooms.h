@@ -29,6 +29,7 @@
 #include "daemon/jobs/desk.h"
 #include "daemon/jobs/registry.h"
 #include "daemon/state/lease_file.h"
+#include "daemon/state/operation_file.h"
 #include "daemon/state/state_store.h"
 #include "daemon/telemetry/event_keeper.h"
 #include "daemon/telemetry/event_log.h"
@@ -67,6 +68,7 @@ struct Daemon::Rooms {
   state::StateStore store;
   telemetry::EventKeeper event_keeper;
   state::LeaseFile lease_store;
+  state::OperationFile operation_store;
 
   builders::Handout handout;
   jobs::Registry registry;

@@ -19,7 +19,7 @@ SessionContext session_context(Api& api, const ApiContext& context, const Sessio
 Api::Api(const asio::any_io_executor& executor, ApiContext context, const ApiLimits& limits)
     : context_(std::move(context)),
       limits_(limits),
-      operations_(executor, *context_.clock, limits.operations),
+      operations_(executor, {*context_.clock, *context_.operation_store}, limits.operations),
       server_(executor, session_context(*this, context_, limits.session)) {
   add_state_routes(router_, context_);
   add_disk_routes(router_, context_, operations_);

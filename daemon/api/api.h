@@ -31,6 +31,9 @@ class Api {
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
+  // Brings back the operations that the daemon before this one told of. Once, before anything is answered.
+  void restore() { operations_.restore(); }
+
   // Answers on `path` from now on; see listen_unix() for the errors. The file is removed by stop().
   Result<void> open_unix(const std::string& path, std::optional<gid_t> group);
 

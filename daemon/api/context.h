@@ -16,6 +16,7 @@
 #include "daemon/ports/health.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
+#include "daemon/ports/operations.h"
 
 namespace buildwarden::api {
 
@@ -36,6 +37,7 @@ struct ApiContext {
   ports::Space* space = nullptr;
   const ports::EventSource* events = nullptr;
   SubscribeEvents subscribe;
+  ports::OperationStore* operation_store = nullptr;
   std::optional<gid_t> agent_group;        // may read, start jobs and ask for space; nobody but root without it
   std::string host_name;                   // the machine's own name, good as a Host
   std::vector<std::string> allowed_hosts;  // further ones

@@ -36,8 +36,8 @@ Response after_throw(const std::exception& error) {
 
 }  // namespace
 
-Operations::Operations(asio::any_io_executor executor, const Clock& clock, OperationLimits limits)
-    : executor_(std::move(executor)), clock_(clock), limits_(limits), idle_(executor_) {}
+Operations::Operations(asio::any_io_executor executor, Parts parts, OperationLimits limits)
+    : executor_(std::move(executor)), parts_(parts), limits_(limits), idle_(executor_) {}
 
 std::shared_ptr<Operation> Operations::start(std::string kind, uid_t owner, Work work) {
   forget_old();
@@ -45,7 +45,7 @@ std::shared_ptr<Operation> Operations::start(std::string kind, uid_t owner, Work
   auto operation = std::make_shared<Operation>(executor_, random_id());
   operation->kind = std::move(kind);
   operation->owner = owner;
-  operation->started = clock_.now();
+  operation->started = parts_.clock.now();
   all_[operation->id] = operation;
   ++running_;
   auto ending = asio::bind_cancellation_slot(operation->cancel.slot(), asio::detached);
@@ -65,10 +65,12 @@ asio::awaitable<void> Operations::run(std::shared_ptr<Operation> operation, Work
     operation->result = std::move(response);
   } catch (const std::exception& error) {
     operation->result = after_throw(error);
+    operation->interrupted = stopped_;
   }
-  operation->finished = clock_.now();
+  operation->finished = parts_.clock.now();
   finished_.push_back(operation);
   forget_old();
+  if (operation->told) save();
   operation->done.ring();
   if (--running_ == 0) idle_.ring();
 }
@@ -80,6 +82,8 @@ asio::awaitable<Response> Operations::answer(std::shared_ptr<Operation> operatio
   }
   if (!operation->result) co_await operation->done.wait(patience);
   if (operation->result) co_return *operation->result;
+  operation->told = true;
+  save();
   Response accepted;
   accepted.status = 202;
   accepted.headers.emplace_back("Location", "/v1/operations/" + operation->id);
@@ -94,7 +98,7 @@ std::shared_ptr<Operation> Operations::find(const std::string& id) {
 }
 
 void Operations::forget_old() {
-  const auto now = clock_.now().boot;
+  const auto now = parts_.clock.now().boot;
   const auto is_old = [&](const Operation& operation) { return now - operation.finished->boot > limits_.keep; };
   while (!finished_.empty() && (finished_.size() > limits_.finished || is_old(*finished_.front()))) {
     all_.erase(finished_.front()->id);
@@ -116,7 +120,7 @@ json::object operation_json(const Operation& operation, bool with_result) {
   json::object object;
   object["id"] = operation.id;
   object["kind"] = operation.kind;
-  object["state"] = operation.result ? "done" : "running";
+  object["state"] = operation.interrupted ? "interrupted" : operation.result ? "done" : "running";
   json::array lines;
   for (const auto& line : operation.progress) lines.push_back(json::string(as_utf8(line)));
   object["progress"] = std::move(lines);

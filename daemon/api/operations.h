@@ -17,6 +17,7 @@
 #include "daemon/api/bell.h"
 #include "daemon/api/message.h"
 #include "daemon/ports/disk.h"
+#include "daemon/ports/operations.h"
 
 namespace buildwarden::api {
 
@@ -25,6 +26,8 @@ struct OperationLimits {
   std::size_t finished = 128;                // kept for those who ask later
   Duration keep = std::chrono::minutes{15};  // how long
   std::size_t lines = 1000;                  // of progress; later ones are dropped
+  std::size_t stored = 32;                   // finished ones that outlive the daemon
+  std::size_t stored_body = 64 * 1024;       // bytes of a result that does
 };
 
 struct Operation {
@@ -35,6 +38,8 @@ struct Operation {
   uid_t owner = 0;   // who sees the result, besides root
   Now started{};
   std::optional<Now> finished;
+  bool interrupted = false;  // ended by the end of the daemon
+  bool told = false;         // a client has its number, so it outlives the daemon
   std::vector<std::string> progress;
   std::optional<Response> result;
   Bell done;
@@ -47,7 +52,14 @@ class Operations {
   // Gives the answer as if the client had waited for it.
   using Work = std::function<boost::asio::awaitable<Response>(ports::Progress)>;
 
-  Operations(boost::asio::any_io_executor executor, const Clock& clock, OperationLimits limits = {});
+  struct Parts {
+    const Clock& clock;
+    ports::OperationStore& store;
+  };
+  Operations(boost::asio::any_io_executor executor, Parts parts, OperationLimits limits = {});
+
+  // Those that the daemon before this one told of; what ran then was interrupted.
+  void restore();
 
   // nullptr when too many are running.
   std::shared_ptr<Operation> start(std::string kind, uid_t owner, Work work);
@@ -59,15 +71,17 @@ class Operations {
   // nullptr: not known (any more).
   [[nodiscard]] std::shared_ptr<Operation> find(const std::string& id);
 
-  // Cancels all work and waits for its end, at most `patience`; nothing starts afterwards.
+  // Cancels all work, which is interrupted thereby, and waits for its end, at most `patience`; nothing starts
+  // afterwards.
   boost::asio::awaitable<void> stop(Duration patience);
 
  private:
   boost::asio::awaitable<void> run(std::shared_ptr<Operation> operation, Work work);
   void forget_old();
+  void save();
 
   boost::asio::any_io_executor executor_;
-  const Clock& clock_;
+  Parts parts_;
   OperationLimits limits_;
   std::map<std::string, std::shared_ptr<Operation>> all_;
   std::deque<std::shared_ptr<Operation>> finished_;  // oldest first
@@ -76,8 +90,8 @@ class Operations {
   Bell idle_;
 };
 
-// {id, kind, state: running|done, progress[], started_at, finished_at, status, result}; `status` and `result` are those
-// of the answer; without `with_result` the result is null.
+// {id, kind, state: running|done|interrupted, progress[], started_at, finished_at, status, result}; `status` and
+// `result` are those of the answer; without `with_result` the result is null.
 boost::json::object operation_json(const Operation& operation, bool with_result);
 
 }  // namespace buildwarden::api

@@ -12,23 +12,6 @@ namespace {
 
 constexpr mode_t kMode = 0600;
 
-Result<std::string> read_boot_id(const std::string& path) {
-  auto text = read_file(path, kKiB);
-  if (!text) return text;
-  while (!text->empty() && (text->back() == '\n' || text->back() == ' ')) text->pop_back();
-  if (text->empty()) return Error(Errc::kInvalid, format("{} is empty", path));
-  return text;
-}
-
-ports::Event unreadable_event(const Error& error) {
-  ports::Event event;
-  event.kind = "state.unreadable";
-  event.severity = ports::Severity::kError;
-  event.rule = "unreadable";
-  event.reason = format("The leases of earlier jobs are not known: {}.", error.message());
-  return event;
-}
-
 }  // namespace
 
 LeaseFile::LeaseFile(Places places, const Clock& clock, ports::Journal& journal)
@@ -38,7 +21,7 @@ std::vector<ports::Lease> LeaseFile::load_leases() {
   const auto text = read_file(path());
   if (!text && text.error().code() == Errc::kNotFound) return {};
   if (!text) {
-    journal_.record(unreadable_event(text.error()));
+    journal_.record(unreadable_event("The leases of earlier jobs", text.error()));
     return {};
   }
   auto document = read_leases(*text);

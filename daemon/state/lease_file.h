@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
+#include "daemon/state/boot_id.h"
 
 namespace buildwarden::state {
 
@@ -14,7 +15,7 @@ class LeaseFile final : public ports::LeaseStore {
  public:
   struct Places {
     std::string folder;  // paths.run; "leases.json" in it
-    std::string boot_id = "/proc/sys/kernel/random/boot_id";
+    std::string boot_id = kBootId;
   };
   LeaseFile(Places places, const Clock& clock, ports::Journal& journal);
 

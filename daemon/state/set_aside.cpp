@@ -25,4 +25,13 @@ ports::Event set_aside_event(const std::string& path, const std::string& why, co
   return event;
 }
 
+ports::Event unreadable_event(std::string_view what, const Error& error) {
+  ports::Event event;
+  event.kind = "state.unreadable";
+  event.severity = ports::Severity::kError;
+  event.rule = "unreadable";
+  event.reason = format("{} are not known: {}.", what, error.message());
+  return event;
+}
+
 }  // namespace buildwarden::state

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "common/result.h"
 #include "common/time.h"
@@ -14,5 +15,8 @@ Result<std::string> set_aside(const std::string& path, WallTime now);
 
 // "state.set_aside": what was wrong with the file, and where it is now.
 ports::Event set_aside_event(const std::string& path, const std::string& why, const Result<std::string>& moved);
+
+// "state.unreadable": `what` ("The leases of earlier jobs") is not known now, and the file stays where it is.
+ports::Event unreadable_event(std::string_view what, const Error& error);
 
 }  // namespace buildwarden::state

@@ -122,6 +122,17 @@ struct FakeEvents : ports::EventSource {
   }
 };
 
+struct FakeOperationStore : ports::OperationStore {
+  std::vector<ports::StoredOperation> kept;
+  int saves = 0;
+  std::vector<ports::StoredOperation> load_operations() override { return kept; }
+  Result<void> save_operations(const std::vector<ports::StoredOperation>& operations) override {
+    kept = operations;
+    ++saves;
+    return {};
+  }
+};
+
 class ApiTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -140,6 +151,7 @@ class ApiTest : public ::testing::Test {
     context.space = &space;
     context.events = &events;
     context.subscribe = [this](std::function<void()> told) { return events.subscribe(std::move(told)); };
+    context.operation_store = &operations;
     context.agent_group = ::getegid();
     context.host_name = "build-7";
     context.allowed_hosts = {"warden.example"};
@@ -149,6 +161,7 @@ class ApiTest : public ::testing::Test {
   // From here on everything of the daemon belongs to the loop's thread; use on_loop().
   void start() {
     api.emplace(loop.get_executor(), context, limits);
+    api->restore();
     const auto opened = api->open_unix(socket(), std::nullopt);
     ASSERT_TRUE(opened.ok()) << opened.error().message();
     const auto got = api->open_tcp("127.0.0.1:0");
@@ -195,12 +208,14 @@ class ApiTest : public ::testing::Test {
   }
 
   boost::asio::io_context loop;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{loop.get_executor()};
+  using WorkGuard = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
+  std::optional<WorkGuard> work{loop.get_executor()};
   testing::FakeClock clock;
   FakeViews views;
   FakeDesk desk{loop.get_executor()};
   FakeSpace space;
   FakeEvents events;
+  FakeOperationStore operations;
   std::vector<ports::NotReady> not_ready;
   ApiContext context;
   ApiLimits limits;
