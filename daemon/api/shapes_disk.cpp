@@ -108,6 +108,7 @@ json::object space_json(const ports::SpaceResult& result, bool dry_run) {
     entry["what"] = text(step.what);
     entry["reported_bytes"] = step.reported;
     entry["freed_bytes"] = step.freed;
+    entry["freed_inodes"] = step.freed_inodes;
     entry["reason"] = text(step.reason);
     entry["rule"] = text(step.rule);
     steps.push_back(std::move(entry));

@@ -35,7 +35,7 @@ struct Reclaimer::RungRun {
   std::size_t deletions = 0;
   Bytes promised = 0;  // by the candidates' sizes
   Bytes reported = 0;
-  Bytes freed = 0;
+  Room freed{};
   bool failed = false;
 };
 

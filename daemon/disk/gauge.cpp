@@ -12,6 +12,7 @@ policy::Reading reading_of(const Sample& sample) {
   policy::Reading reading;
   reading.total = sample.facts->total;
   reading.free = sample.facts->free;
+  reading.free_to_root = sample.facts->free_to_root;
   reading.total_inodes = sample.facts->total_inodes;
   reading.free_inodes = sample.facts->free_inodes;
   reading.at = sample.asked;

@@ -1,6 +1,9 @@
 #include "daemon/disk/goals.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "common/format.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -18,8 +21,9 @@ class Tally {
       now_.unread.push_back(filesystem.mount);
       return;
     }
-    note_lack(filesystem, goal);
-    if (policy::reached(goal, *filesystem.reading)) return;
+    const bool enough = policy::reached(goal, *filesystem.reading);
+    note_lack(filesystem, goal, enough);
+    if (enough) return;
     now_.reached = false;
     if (!freeable) now_.no_means.push_back(filesystem.mount);
     if (!freeable || filesystem.level == policy::Level::kUnknown) return;
@@ -31,17 +35,20 @@ class Tally {
   [[nodiscard]] Standing result() const { return now_; }
 
  private:
-  void note_lack(const Measured& filesystem, const policy::Goal& goal) {
-    const auto lack = goal.free - filesystem.reading->free;
+  void note_lack(const Measured& filesystem, const policy::Goal& goal, bool enough) {
+    const auto& reading = *filesystem.reading;
+    const std::pair lack(!enough, goal.free - reading.free);
     if (largest_lack_ && lack <= *largest_lack_) return;
     largest_lack_ = lack;
-    now_.free = filesystem.reading->free;
+    now_.free = reading.free;
     now_.wanted = goal.free;
+    now_.free_inodes = reading.free_inodes;
+    now_.wanted_inodes = reading.total_inodes == 0 ? 0 : goal.free_inodes;
     now_.mount = filesystem.mount;
   }
 
   Standing now_;
-  std::optional<Bytes> largest_lack_;
+  std::optional<std::pair<bool, Bytes>> largest_lack_;  // whether it is short at all, then by how many bytes
 };
 
 }  // namespace
@@ -79,12 +86,22 @@ Standing standing_there(const std::vector<Measured>& filesystems, const ports::S
   return tally.result();
 }
 
-std::optional<Bytes> free_together(const std::vector<Measured>& filesystems, const Frees& frees) {
-  Bytes free = 0;
+std::string figures(const Standing& standing) {
+  const bool by_inodes = standing.free >= standing.wanted && standing.free_inodes < standing.wanted_inodes;
+  if (by_inodes) {
+    return format("{} inodes free of {} wanted on {}", standing.free_inodes, standing.wanted_inodes, standing.mount);
+  }
+  return format("{} free of {} wanted on {}", format_bytes(standing.free), format_bytes(standing.wanted),
+                standing.mount);
+}
+
+std::optional<Room> free_together(const std::vector<Measured>& filesystems, const Frees& frees) {
+  Room free;
   for (const auto& filesystem : filesystems) {
     if (!frees(filesystem)) continue;
     if (!filesystem.reading) return std::nullopt;
-    free += filesystem.reading->free;
+    free.bytes += std::max(filesystem.reading->free, filesystem.reading->free_to_root);
+    free.inodes += filesystem.reading->free_inodes;
   }
   return free;
 }

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "daemon/disk/gauges.h"
@@ -25,6 +26,8 @@ struct Standing {
   policy::Level level{};              // the worst of those, at least low: whoever asks has a need
   Bytes free = 0;                     // of the shortest one, what it has
   Bytes wanted = 0;                   // and what it should have
+  std::int64_t free_inodes = 0;       // the same in inodes
+  std::int64_t wanted_inodes = 0;     // 0: none
   std::string mount;                  // and where it is
   std::vector<std::string> unread;    // mounts that could not be read: never reached, never climbed for
   std::vector<std::string> no_means;  // mounts that are short, and nothing can free them
@@ -34,8 +37,22 @@ Standing standing(const std::vector<Measured>& filesystems, const ports::SpaceRe
 Standing standing_there(const std::vector<Measured>& filesystems, const ports::SpaceRequest& request,
                         const Frees& frees);
 
-// What is free on those filesystems together: the measure of what a deletion gave back. Nothing when one of them could
-// not be read.
-std::optional<Bytes> free_together(const std::vector<Measured>& filesystems, const Frees& frees);
+// "9.00 GiB free of 25.00 GiB wanted on /docker"; in inodes where only those are short.
+std::string figures(const Standing& standing);
+
+struct Room {
+  Bytes bytes = 0;
+  std::int64_t inodes = 0;
+  friend Room operator-(const Room& one, const Room& other) {
+    return {one.bytes - other.bytes, one.inodes - other.inodes};
+  }
+  // Of a difference: something was freed.
+  [[nodiscard]] bool is_gain() const { return bytes > 0 || inodes > 0; }
+};
+
+// What is free on those filesystems together: the measure of what a deletion gave back. Root's reserve counts, or what
+// is deleted while that is in use would not show.
+// Nothing when one of them could not be read.
+std::optional<Room> free_together(const std::vector<Measured>& filesystems, const Frees& frees);
 
 }  // namespace buildwarden::disk

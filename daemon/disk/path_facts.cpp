@@ -29,6 +29,7 @@ Result<PathFacts> stat_path(const std::string& path) {
   const auto block = static_cast<Bytes>(space.f_frsize);
   facts.total = static_cast<Bytes>(space.f_blocks) * block;
   facts.free = static_cast<Bytes>(space.f_bavail) * block;
+  facts.free_to_root = static_cast<Bytes>(space.f_bfree) * block;
   facts.total_inodes = static_cast<std::int64_t>(space.f_files);
   facts.free_inodes = static_cast<std::int64_t>(space.f_favail);
   return facts;

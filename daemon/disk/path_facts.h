@@ -26,6 +26,7 @@ struct PathFacts {
   FilesystemKey key;
   Bytes total = 0;
   Bytes free = 0;                 // f_bavail
+  Bytes free_to_root = 0;         // f_bfree
   std::int64_t total_inodes = 0;  // 0: no inode limit
   std::int64_t free_inodes = 0;   // f_favail
 };

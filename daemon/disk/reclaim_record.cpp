@@ -13,13 +13,12 @@ std::string reason_of(const StepFacts& facts) {
   const auto& candidate = facts.candidate;
   const auto why =
       format("last used {} ago, which is longer than {}", format_duration(facts.age), format_duration(facts.turn.age));
-  const auto where = format("{} free of {} wanted on {}", format_bytes(facts.after.free),
-                            format_bytes(facts.after.wanted), facts.after.mount);
+  const auto where = figures(facts.after);
   if (facts.dry_run) {
     return format("Would delete {} of {} ({}): {}.", candidate.name, format_bytes(candidate.size), why, where);
   }
-  return format("Deleted {} ({}): freed {}, reported {}; {}.", candidate.name, why, format_bytes(facts.freed),
-                format_bytes(facts.reported), where);
+  return format("Deleted {} ({}): freed {} and {} inodes, reported {}; {}.", candidate.name, why,
+                format_bytes(facts.freed), facts.freed_inodes, format_bytes(facts.reported), where);
 }
 
 // Why the age was what it was.
@@ -33,6 +32,7 @@ ports::SpaceStep step_of(const StepFacts& facts) {
   step.what = facts.candidate.name;
   step.reported = facts.reported;
   step.freed = facts.freed;
+  step.freed_inodes = facts.freed_inodes;
   step.reason = reason_of(facts);
   step.rule = rule_of(facts.turn);
   return step;
@@ -49,6 +49,7 @@ ports::Event step_event(const StepFacts& facts) {
   event.fields.emplace_back("id", facts.candidate.id);
   event.fields.emplace_back("reported_bytes", facts.reported);
   event.fields.emplace_back("freed_bytes", facts.freed);
+  event.fields.emplace_back("freed_inodes", facts.freed_inodes);
   event.fields.emplace_back("free_bytes", facts.after.free);
   event.fields.emplace_back("wanted_bytes", facts.after.wanted);
   event.fields.emplace_back("mount", facts.after.mount);
@@ -83,9 +84,9 @@ ports::Event nothing_freed_event(const policy::RungTurn& turn, std::size_t delet
   ports::Event event;
   event.kind = "reclaim.nothing_freed";
   event.severity = ports::Severity::kError;
-  event.reason =
-      format("The rung {} deleted {} things of {} by their sizes, and the disk has no more free than before.",
-             rung_name(turn), deletions, format_bytes(reported));
+  event.reason = format(
+      "The rung {} deleted {} things of {} by their sizes, and the disk has no more bytes or inodes free than before.",
+      rung_name(turn), deletions, format_bytes(reported));
   event.rule = "measured";
   event.fields.emplace_back("rung", rung_name(turn));
   event.fields.emplace_back("deletions", static_cast<std::int64_t>(deletions));

@@ -16,6 +16,7 @@ struct StepFacts {
   policy::Candidate candidate;
   Bytes reported = 0;
   Bytes freed = 0;
+  std::int64_t freed_inodes = 0;
   Duration age{0};
   Standing after;
   bool dry_run = false;

@@ -105,16 +105,16 @@ asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vecto
 
 void Reclaimer::finish_rung(RungRun& run, Duration took) {
   const bool expected = run.promised > 0 || run.reported > 0;  // a network is not expected to free anything
-  if (run.deletions > 0 && expected && run.freed <= 0) {
+  if (run.deletions > 0 && expected && !run.freed.is_gain()) {
     parts_.journal.record(nothing_freed_event(run.turn, run.deletions, run.reported));
   }
-  const std::string result = run.freed > 0 ? "freed" : run.failed ? "failed" : "nothing";
-  stats_.count(run.turn.rung, result, run.freed, took);
+  const std::string result = run.freed.is_gain() ? "freed" : run.failed ? "failed" : "nothing";
+  stats_.count(run.turn.rung, result, run.freed.bytes, took);
 }
 
 std::string Reclaimer::reason_for(const Climb& climb) const {
   const auto& at = climb.at;
-  const auto where = format("{} free of {} wanted on {}", format_bytes(at.free), format_bytes(at.wanted), at.mount);
+  const auto where = figures(at);
   const auto steps = climb.result.steps.size();
   const auto* would = climb.request.dry_run ? "would be " : "";
   if (at.reached) return format("{} {}after {} steps.", where, would, steps);

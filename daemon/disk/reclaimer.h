@@ -64,11 +64,11 @@ class Reclaimer final : public ports::Space {
   // One turn of the loop: take, measure, record. false: the rung has failed.
   boost::asio::awaitable<bool> take_one(Climb& climb, RungRun& run, policy::Candidate candidate);
   // Waits until what was reported shows; the answer: by how much more is free where the rung frees.
-  boost::asio::awaitable<Bytes> settle(Climb& climb, Frees where, std::optional<Bytes> free_before, Bytes reported);
+  boost::asio::awaitable<Room> settle(Climb& climb, Frees where, std::optional<Room> free_before, Bytes reported);
   void pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate);
   struct Effect {
     Bytes reported = 0;
-    Bytes freed = 0;
+    Room freed{};
   };
   void record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect);
   void finish_rung(RungRun& run, Duration took);

@@ -42,27 +42,28 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
     parts_.journal.record(dropped_event(run.turn, candidate, taken->dropped));
     co_return true;
   }
-  const Bytes freed = co_await settle(climb, where, free_before, taken->reported);
+  const Room freed = co_await settle(climb, where, free_before, taken->reported);
   ++run.deletions;
   run.promised += candidate.size;
   run.reported += taken->reported;
-  run.freed += freed;
+  run.freed.bytes += freed.bytes;
+  run.freed.inodes += freed.inodes;
   const Effect effect{taken->reported, freed};
   record(climb, run, candidate, effect);
   co_return true;
 }
 
-// Until all that was reported is there, or some of it and no more comes.
-asio::awaitable<Bytes> Reclaimer::settle(Climb& climb, Frees where, std::optional<Bytes> free_before, Bytes reported) {
+// Until all that was reported is there, or some of it (inodes alone, perhaps) and no more comes.
+asio::awaitable<Room> Reclaimer::settle(Climb& climb, Frees where, std::optional<Room> free_before, Bytes reported) {
   using WaitClock = asio::steady_timer::clock_type;
   const auto until = WaitClock::now() + climb.settle;
-  Bytes last = 0;
+  Room last;
   for (;;) {
     climb.seen = co_await parts_.meter.measure();
     climb.at = standing_of(climb);
     const auto free = free_together(climb.seen, where);
-    const Bytes freed = free && free_before ? *free - *free_before : 0;
-    if (freed >= reported || (freed > 0 && freed <= last)) co_return freed;
+    const Room freed = free && free_before ? *free - *free_before : Room{};
+    if (freed.bytes >= reported || (freed.is_gain() && !(freed - last).is_gain())) co_return freed;
     last = freed;
     if (stopping_ || WaitClock::now() >= until) break;
     co_await sleeper_.sleep(parts_.pace.poll);
@@ -79,7 +80,7 @@ void Reclaimer::pretend(Climb& climb, RungRun& run, const policy::Candidate& can
     if (filesystem.reading && where(filesystem)) filesystem.reading->free += candidate.size;
   }
   climb.at = standing_of(climb);
-  record(climb, run, candidate, Effect{candidate.size, 0});
+  record(climb, run, candidate, Effect{candidate.size, {}});
 }
 
 void Reclaimer::record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect) {
@@ -87,7 +88,8 @@ void Reclaimer::record(Climb& climb, const RungRun& run, const policy::Candidate
   facts.turn = run.turn;
   facts.candidate = candidate;
   facts.reported = effect.reported;
-  facts.freed = effect.freed;
+  facts.freed = effect.freed.bytes;
+  facts.freed_inodes = effect.freed.inodes;
   facts.age = policy::age_of(candidate.last_use, parts_.clock.now());
   facts.after = standing_of(climb, run.rung, candidate.device);
   facts.dry_run = climb.request.dry_run;

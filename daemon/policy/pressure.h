@@ -22,6 +22,9 @@ struct Reading {
   std::int64_t total_inodes = 0;  // 0: the filesystem has no inode limit
   std::int64_t free_inodes = 0;   // f_favail
   Now at;
+  // f_bfree, with what only root may still have: an engine runs as root and writes on into that reserve at free 0, and
+  // what is deleted then shows here first. Below `free`: not known.
+  Bytes free_to_root = 0;
 };
 
 // Strictly less than a mark is below it.

@@ -39,6 +39,7 @@ struct SpaceStep {
   Bytes freed = 0;     // by statvfs; 0 in a dry run
   std::string reason;
   std::string rule;
+  std::int64_t freed_inodes = 0;  // as `freed`
 };
 
 struct SpaceResult {

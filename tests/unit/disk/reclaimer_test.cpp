@@ -33,8 +33,10 @@ class FakeMeter final : public Meter {
     docker.reading->free = 10 * kGiB;
   }
   boost::asio::awaitable<std::vector<Measured>> measure() override {
-    if (pending != 0 && --wait_for <= 0) {
-      docker.reading->free += pending;
+    if (wait_for > 0 && --wait_for == 0) {
+      if (!into_reserve) docker.reading->free += pending;
+      docker.reading->free_to_root += pending;
+      docker.reading->free_inodes += inodes_each;
       pending = 0;
     }
     auto all = others;
@@ -43,13 +45,16 @@ class FakeMeter final : public Meter {
   }
   void freed(Bytes bytes) {
     if (swallow) return;
-    pending += bytes;
+    pending += only_inodes ? 0 : bytes;
     wait_for = late + 1;
   }
   Measured docker;
   std::vector<Measured> others;
   int late = 0;
   bool swallow = false;
+  bool only_inodes = false;
+  bool into_reserve = false;     // f_bavail stays where it is
+  std::int64_t inodes_each = 0;  // by each deletion
 
  private:
   Bytes pending = 0;
@@ -179,6 +184,37 @@ TEST_F(ReclaimerTest, DeletingWithoutFreeingIsAnError) {
   ASSERT_EQ(journal_.count("reclaim.nothing_freed"), 1U);
   EXPECT_EQ(journal_.last("reclaim.nothing_freed").severity, ports::Severity::kError);
   EXPECT_EQ(reclaimer_.stats()[1].runs.at("nothing"), 1U);
+}
+
+TEST_F(ReclaimerTest, AShortageOfInodesIsClimbedForUntilTheInodesAreThere) {
+  meter_.docker.reading->free = 50 * kGiB;
+  meter_.docker.reading->total_inodes = 1000;
+  meter_.docker.reading->free_inodes = 10;
+  meter_.docker.marks.target_inodes = 200;
+  meter_.inodes_each = 100;
+  meter_.only_inodes = true;
+  const auto result = ensure(0);
+  EXPECT_TRUE(result.reached);
+  EXPECT_EQ(names(result), (Names{"image:0", "image:1"}));
+  EXPECT_EQ(result.steps[0].freed, 0);
+  EXPECT_EQ(result.steps[0].freed_inodes, 100);
+  EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
+  EXPECT_EQ(reclaimer_.stats()[1].runs.at("freed"), 1U);
+  const auto reason = journal_.last("reclaim.done").reason;
+  EXPECT_NE(reason.find("50.00 GiB free of 25.00 GiB wanted"), std::string::npos) << reason;
+  const auto step = result.steps[0].reason;
+  EXPECT_NE(step.find("freed 0 B and 100 inodes"), std::string::npos) << step;
+  EXPECT_NE(step.find("110 inodes free of 200 wanted on /docker"), std::string::npos) << step;
+}
+
+TEST_F(ReclaimerTest, WhatIsFreedWhileTheReserveIsInUseShows) {
+  meter_.docker.reading->free = 0;
+  meter_.docker.reading->free_to_root = kGiB;
+  meter_.into_reserve = true;
+  const auto result = ensure(15 * kGiB);
+  ASSERT_FALSE(result.steps.empty());
+  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+  EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
 }
 
 TEST_F(ReclaimerTest, SpaceThatShowsLateIsWaitedFor) {
