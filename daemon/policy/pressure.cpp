@@ -9,6 +9,7 @@
 namespace buildwarden::policy {
 namespace {
 
+constexpr Bytes kSliver = kMiB;
 constexpr Duration kForecast = std::chrono::seconds{60};
 constexpr Duration kFastest = std::chrono::milliseconds{20};
 constexpr Duration kFast = std::chrono::milliseconds{50};
@@ -26,6 +27,7 @@ struct Stock {
   std::int64_t critical;
   std::int64_t low;
   std::int64_t target;
+  bool exhausted;
   bool in_bytes;
 };
 
@@ -56,8 +58,10 @@ std::string less_than(const Stock& stock, std::string_view mark_name, std::int64
 // The first rule that holds, worst first. `held`: it was low or worse and has not met its target since.
 Finding judge(const Stock& stock, bool held) {
   const auto rule = [&](std::string_view name) { return format("{}_{}", stock.prefix, name); };
-  if (stock.free == 0)
-    return {Level::kExhausted, rule("exhausted"), format("nothing of {} is free", show(stock, stock.total))};
+  if (stock.exhausted) {
+    const auto left = stock.free == 0 ? std::string("nothing") : "only " + show(stock, stock.free);
+    return {Level::kExhausted, rule("exhausted"), format("{} of {} is free", left, show(stock, stock.total))};
+  }
   if (stock.free < stock.critical)
     return {Level::kCritical, rule("below_critical"), less_than(stock, "critical mark", stock.critical)};
   if (stock.free < stock.low) return {Level::kLow, rule("below_low"), less_than(stock, "low mark", stock.low)};
@@ -68,13 +72,12 @@ Finding judge(const Stock& stock, bool held) {
 }
 
 Stock bytes_of(const Reading& reading, const Marks& marks) {
-  return {"free", reading.total, reading.free, marks.critical, marks.low, marks.target, true};
+  return {"free", reading.total, reading.free, marks.critical, marks.low, marks.target, is_exhausted(reading), true};
 }
 
 Stock inodes_of(const Reading& reading, const Marks& marks) {
-  return {
-      "inodes", reading.total_inodes, reading.free_inodes, marks.critical_inodes, marks.low_inodes, marks.target_inodes,
-      false};
+  return {"inodes",         reading.total_inodes, reading.free_inodes,      marks.critical_inodes,
+          marks.low_inodes, marks.target_inodes,  reading.free_inodes == 0, false};
 }
 
 // Why the figures cannot be those of a filesystem; "" when they can.
@@ -162,6 +165,10 @@ std::string_view to_string(Level level) {
     case Level::kUnknown: return "unknown";
   }
   return "unknown";
+}
+
+bool is_exhausted(const Reading& reading) {
+  return reading.free == 0 || reading.free < std::min(kSliver, reading.total / 256);
 }
 
 Assessment assess(const std::optional<Reading>& reading, const Marks& marks, PressureMemory memory) {

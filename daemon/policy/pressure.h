@@ -43,6 +43,12 @@ struct Marks {
 // critical mark. Marks are never above the total.
 Marks marks_for(const DiskSettings& settings, const Reading& reading, bool gate);
 
+// Nothing can be written any more. Not only at 0: XFS keeps back some blocks that it shows as free, and a writer gives
+// up at its first write that finds no place, so what is left is less than that write (tried: 20 KiB and 340 KiB on XFS,
+// 3 KiB and 895 KiB on ext4, for writes of 4 KiB and 1 MiB). Hence less than 1 MiB; on a filesystem below 256 MiB less
+// than a 256th of it.
+bool is_exhausted(const Reading& reading);
+
 // What is remembered of a filesystem between two turns. A new one (or one that was replaced by a mount) starts empty.
 struct PressureMemory {
   Level level = Level::kUnknown;

@@ -56,7 +56,9 @@ const LevelCase kLevelCases[] = {
     {"one byte below low", kNew, 15 * kGiB - 1, 1000, Level::kLow, true, "free_below_low"},
     {"equal to critical is low", kNew, 5 * kGiB, 1000, Level::kLow, true, "free_below_low"},
     {"one byte below critical", kNew, 5 * kGiB - 1, 1000, Level::kCritical, true, "free_below_critical"},
-    {"one byte left", kNew, 1, 1000, Level::kCritical, true, "free_below_critical"},
+    {"a sliver left", kNew, kMiB, 1000, Level::kCritical, true, "free_below_critical"},
+    {"less than a sliver left", kNew, kMiB - 1, 1000, Level::kExhausted, true, "free_exhausted"},
+    {"one byte left", kNew, 1, 1000, Level::kExhausted, true, "free_exhausted"},
     {"nothing left", kNew, 0, 1000, Level::kExhausted, true, "free_exhausted"},
     {"inodes equal to low", kNew, 50 * kGiB, 125, Level::kOk, false, "enough"},
     {"inodes below low", kNew, 50 * kGiB, 124, Level::kLow, true, "inodes_below_low"},
@@ -72,7 +74,7 @@ const LevelCase kLevelCases[] = {
     {"was low: inodes at the target", Level::kLow, 50 * kGiB, 150, Level::kOk, false, "enough"},
     {"was critical: low at the mark", Level::kCritical, 5 * kGiB, 1000, Level::kLow, true, "free_below_low"},
     {"was critical: until the target", Level::kCritical, 20 * kGiB, 1000, Level::kLow, true, "until_target"},
-    {"was exhausted: critical again", Level::kExhausted, 1, 1000, Level::kCritical, true, "free_below_critical"},
+    {"was exhausted: critical again", Level::kExhausted, kMiB, 1000, Level::kCritical, true, "free_below_critical"},
     {"was exhausted: straight to ok", Level::kExhausted, 60 * kGiB, 1000, Level::kOk, false, "enough"},
 };
 INSTANTIATE_TEST_SUITE_P(Pressure, Levels, testing::ValuesIn(kLevelCases));
@@ -122,6 +124,15 @@ TEST(Pressure, AFailedReadingIsUnknownAndKeepsTheMemory) {
   EXPECT_EQ(next.pressure.rule, "until_target");
 }
 
+TEST(Pressure, TheSliverOfASmallFilesystemIsSmall) {
+  const auto left = [](Bytes total, Bytes free) { return is_exhausted(Reading{total, free, 0, 0, {}}); };
+  EXPECT_TRUE(left(64 * kMiB, 0));
+  EXPECT_TRUE(left(64 * kMiB, 256 * kKiB - 1));
+  EXPECT_FALSE(left(64 * kMiB, 256 * kKiB));
+  EXPECT_TRUE(left(100, 0));
+  EXPECT_FALSE(left(100, 1));
+}
+
 TEST(Pressure, WithoutAnInodeLimitThereIsNoInodeRule) {
   auto reading = reading_of(50 * kGiB, 0);
   reading.total_inodes = 0;
@@ -136,6 +147,7 @@ TEST(Pressure, ReasonsCarryTheNumbers) {
   EXPECT_EQ(reason(10 * kGiB, kNew), "10.00 GiB of 100.00 GiB are free, less than the low mark of 15.00 GiB");
   EXPECT_EQ(reason(20 * kGiB, Level::kLow), "20.00 GiB of 100.00 GiB are free, less than the target of 25.00 GiB");
   EXPECT_EQ(reason(0, kNew), "nothing of 100.00 GiB is free");
+  EXPECT_EQ(reason(20 * kKiB, kNew), "only 20 KiB of 100.00 GiB is free");
   EXPECT_EQ(reason(5 * kGiB - 1, kNew),
             "5368709119 B of 100.00 GiB are free, less than the critical mark of 5368709120 B");
 }
