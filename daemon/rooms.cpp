@@ -87,6 +87,8 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
       network_use(clock),
       ended_containers({engine, engine, engine, in_use, clock, [this] { return watch.clock_is_steady(); }}),
       empty_networks({engine, engine, engine, network_use, clock}),
+      ballast(
+          {settings, clock, journal, gauges, [this] { return are_wishes_unknown(settings); }, disk::work_on_ballast}),
       dangling_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache({engine, engine, in_use, settings, clock, [this] { return watch.clock_is_steady(); }}),
       unused_images({engine, engine, engine, in_use, ledger, clock}),
@@ -101,7 +103,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
                  {}}),
       users({engine, engine, clock}),
       views({gauges, reclaimer, users, ledger}),
-      watch({settings, clock, journal, gauges, reclaimer, users,
+      watch({settings, clock, journal, gauges, reclaimer, users, ballast,
              [this](const ports::Place& place) { return reclaimer.can_free(place); }}),
       desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer}),
       metrics({&views, &reconciler, &registry, &engine, &journal}, BUILDWARDEN_VERSION),

@@ -12,6 +12,7 @@
 #include "daemon/builders/handout.h"
 #include "daemon/builders/reconciler.h"
 #include "daemon/daemon.h"
+#include "daemon/disk/ballast.h"
 #include "daemon/disk/empty_networks.h"
 #include "daemon/disk/ended_containers.h"
 #include "daemon/disk/engine_build_cache.h"
@@ -82,6 +83,7 @@ struct Daemon::Rooms {
   disk::NetworkUse network_use;
   disk::EndedContainers ended_containers;
   disk::EmptyNetworks empty_networks;
+  disk::Ballast ballast;
   disk::DanglingImages dangling_images;
   disk::EngineBuildCache build_cache;
   disk::UnusedImages unused_images;

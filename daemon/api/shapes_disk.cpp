@@ -29,7 +29,7 @@ json::object marks_json(const policy::Marks& marks) {
 // Used space that no user of the disk accounts for; null while nothing was measured.
 json::value unattributed_json(const ports::FilesystemView& disk) {
   if (!disk.reading) return nullptr;
-  Bytes rest = disk.reading->total - disk.reading->free - disk.ballast;
+  Bytes rest = disk.reading->total - disk.reading->free - disk.ballast.bytes;
   for (const auto& user : disk.users) rest -= user.bytes;
   return std::max<Bytes>(rest, 0);
 }
@@ -61,7 +61,9 @@ json::object filesystem_json(const ports::FilesystemView& disk) {
   object["fill_bytes_per_second"] = rate_json(disk.pressure.fill_bytes_per_second);
   const auto& until = disk.pressure.until_critical;
   object["seconds_to_critical"] = until ? seconds_json(*until) : json::value(nullptr);
-  object["ballast_bytes"] = disk.ballast;
+  object["ballast_bytes"] = disk.ballast.bytes;
+  object["ballast_reason"] = text(disk.ballast.reason);
+  object["ballast_rule"] = text(disk.ballast.rule);
   object["users"] = users_json(disk.users);
   object["unattributed_bytes"] = unattributed_json(disk);
   object["error"] = disk.error.empty() ? json::value(nullptr) : json::value(text(disk.error));

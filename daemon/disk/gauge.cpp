@@ -46,6 +46,7 @@ void Gauge::refresh(const Sample& sample) {
   view_.device = device_label(sample.facts->key.device);
   view_.reading = reading_of(sample);
   resolved_ = sample.facts->resolved;
+  key_ = sample.facts->key;
 }
 
 void Gauge::take(const Sample& sample, const DiskSettings& settings, Now now) {

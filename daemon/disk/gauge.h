@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/disk/path_facts.h"
@@ -32,8 +33,14 @@ class Gauge {
   void fail(const std::string& error, Now now);
   // A good answer, for the view only: neither level nor history change.
   void refresh(const Sample& sample);
+  // The trend begins anew with the next reading; level and hysteresis stay.
+  void forget_history() { memory_.recent.clear(); }
+  void show_ballast(ports::BallastView ballast) { view_.ballast = std::move(ballast); }
 
   [[nodiscard]] const ports::FilesystemView& view() const { return view_; }
+  // As the last good answer had them.
+  [[nodiscard]] FilesystemKey key() const { return key_; }
+  [[nodiscard]] const std::string& resolved() const { return resolved_; }
   [[nodiscard]] BootTime due() const { return due_; }
   void set_due(BootTime due) { due_ = due; }
   // The level's change since the last call; the first level counts as one.
@@ -47,6 +54,7 @@ class Gauge {
   policy::Level announced_ = policy::Level::kUnknown;
   bool announced_once_ = false;
   std::string resolved_;
+  FilesystemKey key_;
   BootTime due_{};
 };
 

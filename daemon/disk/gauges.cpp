@@ -30,6 +30,7 @@ Measured measured(const Gauge& gauge) {
   one.marks = view.marks;
   one.level = view.pressure.level;
   one.wants_reclaim = view.pressure.reclaim;
+  one.ballast = view.ballast.bytes;
   if (view.error.empty()) one.reading = view.reading;
   return one;
 }
@@ -93,6 +94,25 @@ std::vector<Measured> Gauges::last() const {
   std::vector<Measured> all;
   for (const auto& [name, gauge] : gauges_) all.push_back(measured(gauge));
   return all;
+}
+
+std::vector<Site> Gauges::sites() const {
+  std::vector<Site> sites;
+  for (const auto& [name, gauge] : gauges_) {
+    if (!gauge.view().reading) continue;
+    sites.push_back({name, gauge.key(), &gauge.view(), home_of(mounts(), gauge.resolved())});
+  }
+  return sites;
+}
+
+void Gauges::show_ballast(const std::string& name, ports::BallastView ballast) {
+  const auto gauge = gauges_.find(name);
+  if (gauge != gauges_.end()) gauge->second.show_ballast(std::move(ballast));
+}
+
+void Gauges::forget_history(const std::string& name) {
+  const auto gauge = gauges_.find(name);
+  if (gauge != gauges_.end()) gauge->second.forget_history();
 }
 
 bool Gauges::engine_owned(const ports::FilesystemView& view) {

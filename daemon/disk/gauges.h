@@ -19,7 +19,16 @@ struct Measured : ports::Place {
   policy::Marks marks;
   policy::Level level = policy::Level::kUnknown;  // of the last turn of the watch
   bool wants_reclaim = false;                     // the same
+  Bytes ballast = 0;                              // held in reserve
   std::optional<policy::Reading> reading;         // of now; nothing when it could not be read
+};
+
+// One filesystem for whoever keeps something on it. Points into the gauges: good until they measure again.
+struct Site {
+  std::string name;  // of this filesystem as long as it is watched
+  FilesystemKey key;
+  const ports::FilesystemView* view = nullptr;
+  const MountEntry* mount = nullptr;  // see home_of(); nullptr without one
 };
 
 // The reclaimer's eyes.
@@ -50,6 +59,11 @@ class Gauges final : public Meter {
   [[nodiscard]] BootTime next_due() const;
   [[nodiscard]] std::vector<ports::FilesystemView> views() const;
   [[nodiscard]] std::vector<Measured> last() const;
+  // Those that answered once at least.
+  [[nodiscard]] std::vector<Site> sites() const;
+  [[nodiscard]] const std::vector<MountEntry>& mounts() const { return parts_.sampler.mounts(); }
+  void show_ballast(const std::string& name, ports::BallastView ballast);
+  void forget_history(const std::string& name);
   // The engine's data root lies on it.
   [[nodiscard]] static bool engine_owned(const ports::FilesystemView& view);
 

@@ -100,7 +100,7 @@ std::optional<Room> free_together(const std::vector<Measured>& filesystems, cons
   for (const auto& filesystem : filesystems) {
     if (!frees(filesystem)) continue;
     if (!filesystem.reading) return std::nullopt;
-    free.bytes += std::max(filesystem.reading->free, filesystem.reading->free_to_root);
+    free.bytes += std::max(filesystem.reading->free, filesystem.reading->free_to_root) + filesystem.ballast;
     free.inodes += filesystem.reading->free_inodes;
   }
   return free;

@@ -51,7 +51,7 @@ struct Room {
 };
 
 // What is free on those filesystems together: the measure of what a deletion gave back. Root's reserve counts, or what
-// is deleted while that is in use would not show.
+// is deleted while that is in use would not show; the ballast counts, or giving it back would look like a deletion.
 // Nothing when one of them could not be read.
 std::optional<Room> free_together(const std::vector<Measured>& filesystems, const Frees& frees);
 

@@ -1,5 +1,6 @@
 #include "daemon/disk/mounts.h"
 
+#include <algorithm>
 #include <optional>
 
 namespace buildwarden::disk {
@@ -35,6 +36,11 @@ std::string unescape(std::string_view text) {
   return plain;
 }
 
+bool says_read_only(std::string_view options) {
+  const auto all = split(options, ',');
+  return std::find(all.begin(), all.end(), "ro") != all.end();
+}
+
 // "36 35 98:0 /root /mount rw,noatime master:1 - ext3 /dev/root rw"
 std::optional<MountEntry> parse_line(std::string_view line) {
   const auto fields = split(line, ' ');
@@ -47,6 +53,7 @@ std::optional<MountEntry> parse_line(std::string_view line) {
   entry.mount_point = unescape(fields[4]);
   entry.type = std::string(fields[dash + 1]);
   entry.source = unescape(fields[dash + 2]);
+  entry.read_only = says_read_only(fields[5]) || (dash + 3 < fields.size() && says_read_only(fields[dash + 3]));
   return entry;
 }
 

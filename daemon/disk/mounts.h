@@ -13,6 +13,7 @@ struct MountEntry {
   std::string mount_point;  // unescaped
   std::string type;         // "ext4"
   std::string source;       // "/dev/sda1"
+  bool read_only = false;   // this mount, or the filesystem
 };
 
 // In the table's order. Lines that are not understood are left out: the table is asked for names, not for decisions.

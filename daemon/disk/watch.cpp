@@ -1,6 +1,7 @@
 #include "daemon/disk/watch.h"
 
 #include <algorithm>
+#include <boost/asio/this_coro.hpp>
 #include <utility>
 
 #include "common/format.h"
@@ -24,9 +25,11 @@ Watch::Watch(Parts parts) : parts_(std::move(parts)) {}
 
 asio::awaitable<Duration> Watch::turn(bool every) {
   record_clock_step(parts_.clock.now());
+  const auto loop = co_await asio::this_coro::executor;
   co_await parts_.gauges.observe(every);
   for (const auto& change : parts_.gauges.take_changes()) parts_.journal.record(level_event(change));
   note_need();
+  parts_.ballast.turn(loop);
   const auto next = parts_.gauges.next_due();
   const auto now = parts_.clock.now().boot;
   co_return next >= now + kLongestSleep ? kLongestSleep : std::max(kShortestSleep, next - now);

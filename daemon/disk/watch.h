@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "config/settings.h"
+#include "daemon/disk/ballast.h"
 #include "daemon/disk/clock_steps.h"
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/sleeper.h"
@@ -27,6 +28,7 @@ class Watch {
     Gauges& gauges;
     ports::Space& space;
     DiskUsers& users;
+    Ballast& ballast;
     // Whether a reclaim can free that filesystem: only then is its shortage a reason to begin one.
     std::function<bool(const ports::Place&)> can_free;
   };

@@ -32,6 +32,7 @@ asio::awaitable<void> Watch::run() {
 
 void Watch::stop() {
   stopping_ = true;
+  parts_.ballast.stop();
   cancel_.emit(asio::cancellation_type::terminal);
 }
 

@@ -138,6 +138,12 @@ struct DiskUser {
   Bytes bytes = 0;
 };
 
+struct BallastView {
+  Bytes bytes = 0;     // held now
+  std::string reason;  // why so much, and the rule; "" before the first look
+  std::string rule;
+};
+
 struct FilesystemView {
   std::string device;  // "8:1"
   std::string mount;
@@ -147,7 +153,7 @@ struct FilesystemView {
   std::optional<policy::Reading> reading;  // the last good one
   policy::Marks marks;
   policy::Pressure pressure;
-  Bytes ballast = 0;
+  BallastView ballast;
   std::vector<DiskUser> users;
   std::string error;  // of the last reading, "" when it was good
   std::uint64_t readings = 0;

@@ -7,7 +7,11 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 29> kEventKinds = {
+inline constexpr std::array<std::string_view, 33> kEventKinds = {
+    "ballast.failed",
+    "ballast.given",
+    "ballast.made",
+    "ballast.removed",
     "builder.healed",
     "builder.image",
     "builder.state",

@@ -44,7 +44,7 @@ void add_levels(Families& families, const ports::DiskView& view) {
     for (const auto one : kLevels) {
       add(level, {{"mount", disk.mount}, {"level", std::string(to_string(one))}}, disk.pressure.level == one ? 1 : 0);
     }
-    add(ballast, {{"mount", disk.mount}}, disk.ballast);
+    add(ballast, {{"mount", disk.mount}}, disk.ballast.bytes);
   }
   keep(families, {&level, &ballast});
 }

@@ -47,7 +47,8 @@ class WatchTest : public ::testing::Test {
   Sampler sampler_{paths_.function(), "/nonexistent", timing()};
   Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [this] { return data_root_; }}};
   DiskUsers users_{DiskUsers::Parts{engine_, engine_, clock_}};
-  Watch watch_{Watch::Parts{settings_, clock_, journal_, gauges_, space_, users_,
+  Ballast ballast_{Ballast::Parts{settings_, clock_, journal_, gauges_, {}}};
+  Watch watch_{Watch::Parts{settings_, clock_, journal_, gauges_, space_, users_, ballast_,
                             [](const ports::Place& place) { return place.has_role("data_root"); }}};
 };
 

@@ -1,0 +1,164 @@
+#include "daemon/disk/ballast.h"
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/disk/apart.h"
+#include "daemon/disk/ballast_record.h"
+#include "daemon/disk/ballast_site.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using policy::BallastAct;
+
+constexpr Duration kPatience = std::chrono::seconds{5};   // for a piece of work, before it is said that it hangs
+constexpr Duration kLookAgain = std::chrono::minutes{1};  // somebody may have deleted it
+constexpr Duration kAfterFailure = std::chrono::minutes{1};
+constexpr Duration kAfterFailedGive = std::chrono::seconds{1};
+
+Result<BallastDone> guarded(const BallastHand& hand, const BallastWork& work) {
+  try {
+    return hand(work);
+  } catch (const std::exception& error) {
+    return Error(Errc::kIo, error.what());
+  }
+}
+
+bool same(const policy::BallastPlan& one, const policy::BallastPlan& other) {
+  return one.act == other.act && one.size == other.size;
+}
+
+}  // namespace
+
+struct Ballast::Keeper {
+  std::optional<Bytes> held;  // nothing: not looked yet
+  policy::BallastPlan plan;   // the one that is at work, or was last
+  std::unique_ptr<Apart<Result<BallastDone>>> work;
+  BootTime begun{};
+  BootTime looked{};
+  BootTime not_before{};
+  std::string said;  // the last failure that was recorded
+  std::optional<policy::BallastPlan> pretended;
+};
+
+Ballast::Ballast(Parts parts) : parts_(std::move(parts)) {}
+
+Ballast::~Ballast() = default;
+
+void Ballast::turn(const Loop& loop) {
+  const auto sites = parts_.gauges.sites();
+  std::erase_if(keepers_, [&sites](const auto& entry) { return find_site(sites, entry.first) == nullptr; });
+  for (const auto& site : sites) tend(site, keepers_[site.name], loop);
+}
+
+void Ballast::tend(const Site& site, Keeper& keeper, const Loop& loop) {
+  if (keeper.work && !take_in(site, keeper)) return;
+  const auto now = parts_.clock.now().boot;
+  if (stopping_ || now < keeper.not_before) return;
+  if (const auto unfit = why_unfit(site); !unfit.empty()) {
+    parts_.gauges.show_ballast(site.name, {0, unfit, "unfit"});
+    return;
+  }
+  if (!site.view->reading || !site.view->error.empty()) return;
+  if (!keeper.held || now - keeper.looked >= kLookAgain) {
+    keeper.plan = {};
+    begin(site, keeper, loop);
+    return;
+  }
+  act(site, keeper, loop);
+}
+
+// false: it is still at work.
+bool Ballast::take_in(const Site& site, Keeper& keeper) {
+  const auto now = parts_.clock.now().boot;
+  const auto result = keeper.work->collect();
+  if (result) {
+    keeper.work.reset();
+    if (*result) {
+      conclude(site, keeper, **result);
+    } else {
+      fail(site, keeper, result->error());
+    }
+    return true;
+  }
+  if (now - keeper.begun <= kPatience) return false;
+  const auto hangs = format("nothing was heard of the work on it for {}", format_duration(kPatience));
+  if (keeper.said != hangs) parts_.journal.record(ballast_failed_event(*site.view, hangs, "hangs"));
+  keeper.said = hangs;
+  parts_.gauges.show_ballast(site.name, {keeper.held.value_or(0), hangs, "hangs"});
+  return false;
+}
+
+void Ballast::conclude(const Site& site, Keeper& keeper, const BallastDone& done) {
+  const auto now = parts_.clock.now().boot;
+  BallastStory story{*site.view, keeper.plan};
+  story.before = keeper.held.value_or(0);
+  story.done = done;
+  story.took = now - keeper.begun;
+  keeper.held = done.held;
+  keeper.looked = now;
+  keeper.said.clear();
+  parts_.gauges.show_ballast(site.name, {done.held, keeper.plan.reason, keeper.plan.rule});
+  if (keeper.plan.act == BallastAct::kKeep) return;
+  // What we took or gave is no trend.
+  parts_.gauges.forget_history(site.name);
+  parts_.journal.record(ballast_event(story));
+}
+
+void Ballast::fail(const Site& site, Keeper& keeper, const Error& error) {
+  const auto now = parts_.clock.now().boot;
+  const bool given = keeper.plan.act == BallastAct::kGive;
+  keeper.not_before = now + (given ? kAfterFailedGive : kAfterFailure);
+  if (error.code() == Errc::kInvalid) keeper.not_before = BootTime::max();
+  if (keeper.said != error.message()) {
+    parts_.journal.record(ballast_failed_event(*site.view, error.message(), std::string(to_string(error.code()))));
+  }
+  keeper.said = error.message();
+  parts_.gauges.show_ballast(site.name, {keeper.held.value_or(0), error.message(), "failed"});
+}
+
+void Ballast::act(const Site& site, Keeper& keeper, const Loop& loop) {
+  policy::BallastSituation situation;
+  situation.reading = site.view->reading;
+  situation.level = site.view->pressure.level;
+  situation.reclaim = site.view->pressure.reclaim;
+  situation.marks = site.view->marks;
+  situation.held = *keeper.held;
+  situation.wishes_known = !parts_.only_gentle || !parts_.only_gentle();
+  keeper.plan = policy::plan_ballast(parts_.settings.disk, situation);
+  parts_.gauges.show_ballast(site.name, {*keeper.held, keeper.plan.reason, keeper.plan.rule});
+  if (keeper.plan.act == BallastAct::kKeep) return;
+  if (parts_.settings.dry_run) {
+    pretend(site, keeper);
+  } else {
+    begin(site, keeper, loop);
+  }
+}
+
+void Ballast::pretend(const Site& site, Keeper& keeper) {
+  if (keeper.pretended && same(*keeper.pretended, keeper.plan)) return;
+  keeper.pretended = keeper.plan;
+  BallastStory story{*site.view, keeper.plan};
+  story.before = *keeper.held;
+  story.dry_run = true;
+  parts_.journal.record(ballast_event(story));
+}
+
+void Ballast::begin(const Site& site, Keeper& keeper, const Loop& loop) {
+  BallastWork work;
+  work.key = site.key;
+  work.places = places_on(site, parts_.settings.paths.state, parts_.gauges.mounts());
+  work.act = keeper.plan.act;
+  work.size = keeper.plan.size;
+  work.floor = site.view->marks.target;
+  keeper.begun = parts_.clock.now().boot;
+  keeper.work = std::make_unique<Apart<Result<BallastDone>>>();
+  auto job = [hand = parts_.hand, work = std::move(work)] { return guarded(hand, work); };
+  keeper.work->begin(std::move(job), loop, [this, loop] { turn(loop); });
+}
+
+}  // namespace buildwarden::disk

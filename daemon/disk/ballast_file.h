@@ -1,0 +1,42 @@
+// The ballast as a file: found, made, cut and given back, each beneath a folder that is ours alone.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/disk/path_facts.h"
+#include "daemon/policy/ballast.h"
+
+namespace buildwarden::disk {
+
+// A folder on the filesystem.
+struct BallastPlace {
+  std::string folder;
+  bool shared = true;  // not ours: the ballast lies in a hidden folder in it, which only its owner can enter
+};
+
+struct BallastWork {
+  FilesystemKey key;                                   // whatever lies on another filesystem now is left alone
+  std::vector<BallastPlace> places;                    // where it may lie; made in the first that there is
+  policy::BallastAct act = policy::BallastAct::kKeep;  // keep: only looked at
+  Bytes size = 0;                                      // kMake, kShrink
+  Bytes floor = 0;                                     // kMake: what must be free afterwards
+};
+
+struct BallastDone {
+  Bytes held = 0;   // what lies there now
+  Bytes freed = 0;  // f_bfree after less before; negative when it was made
+  Bytes free = 0;   // f_bavail after
+};
+
+// May block for ever (a frozen or hung filesystem). Recognised are only regular files of our own name, owner and
+// extended attribute, with one link; nothing else is ever opened for writing, cut or deleted (kConflict). No symlink is
+// followed below a place. kDenied: read-only; kInvalid: the filesystem gives no real blocks in advance, and never will;
+// kConflict for kMake also: not enough is free any more. A failed kMake leaves what was there before.
+Result<BallastDone> work_on_ballast(const BallastWork& work);
+
+using BallastHand = std::function<Result<BallastDone>(const BallastWork&)>;
+
+}  // namespace buildwarden::disk
