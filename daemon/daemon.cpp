@@ -42,7 +42,8 @@ ports::Event stopped_event(Duration uptime) {
 
 Result<void> Daemon::Rooms::open() {
   if (auto made = make_folders(settings.paths.run, 0755); !made) return made;
-  if (auto made = make_folders(settings.paths.state, 0700); !made) return made;
+  // A disk without a block left for a folder is when the daemon is needed most: what wants to keep something says so.
+  if (auto made = make_folders(settings.paths.state, 0700); !made) log_warning(made.error().message());
   registry.restore();
   api.restore();
   if (auto opened = api.open_unix(settings.listen.socket, api_group); !opened) {
