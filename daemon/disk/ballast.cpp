@@ -128,8 +128,12 @@ void Ballast::act(const Site& site, Keeper& keeper, const Loop& loop) {
   situation.reclaim = site.view->pressure.reclaim;
   situation.marks = site.view->marks;
   situation.held = *keeper.held;
-  situation.wishes_known = !parts_.only_gentle || !parts_.only_gentle();
   keeper.plan = policy::plan_ballast(parts_.settings.disk, situation);
+  // Asked only when it matters: it looks at files.
+  if (keeper.plan.act == BallastAct::kMake && parts_.only_gentle && parts_.only_gentle()) {
+    situation.wishes_known = false;
+    keeper.plan = policy::plan_ballast(parts_.settings.disk, situation);
+  }
   parts_.gauges.show_ballast(site.name, {*keeper.held, keeper.plan.reason, keeper.plan.rule});
   if (keeper.plan.act == BallastAct::kKeep) return;
   if (parts_.settings.dry_run) {

@@ -39,11 +39,11 @@ class Host {
   }
 
   // One turn, as the daemon takes it; the whole plan, since nothing is deleted in between.
-  Actions turn(std::optional<Bytes> free) {
+  Actions turn(std::optional<Bytes> free, Bytes total = kTotal) {
     const auto now = clock.now();
     std::optional<Reading> reading;
-    if (free) reading = Reading{kTotal, *free, 0, 0, now};
-    auto [pressure, memory] = assess(reading, marks_for(settings_, Reading{kTotal, 0, 0, 0, now}, true), memory_);
+    if (free) reading = Reading{total, *free, 0, 0, now};
+    auto [pressure, memory] = assess(reading, marks_for(settings_, Reading{total, 0, 0, 0, now}, true), memory_);
     memory_ = std::move(memory);
     last = pressure;
     if (!pressure.reclaim) return {};
@@ -107,6 +107,7 @@ struct Moment {
   const char* rule;
   Actions expected;   // in this order, perhaps with others between
   Actions forbidden;  // in whole or in part of an action
+  Bytes total = kTotal;
 };
 
 void expect_actions(const Moment& moment, const Actions& actions) {
@@ -128,7 +129,7 @@ void play(Host& host, const std::vector<Moment>& timeline) {
   for (const auto& moment : timeline) {
     SCOPED_TRACE(moment.name);
     host.clock.advance(moment.passes);
-    const auto actions = host.turn(moment.free);
+    const auto actions = host.turn(moment.free, moment.total);
     EXPECT_EQ(to_string(host.last.level), moment.level);
     EXPECT_EQ(host.last.rule, moment.rule);
     expect_actions(moment, actions);
@@ -174,6 +175,8 @@ TEST(DiskTimeline, AtCriticalTheGraceStillHolds) {
             "free_below_critical",
             {"pass 1: ancient", "pass 1: old", "pass 2: ancient", "pass 2: old", "pass 2: recent", "refuse jobs"},
             {"base", "builder", "kept", "fresh", "purge", "terminate"}},
+           {"equal to the sliver", seconds{60}, kMiB, "critical", "free_below_critical", {"pass 2: recent"}, kNever},
+           {"a byte less", seconds{60}, kMiB - 1, "exhausted", "free_exhausted", {"pass 2: recent"}, kNever},
            {"exhausted", seconds{60}, 0, "exhausted", "free_exhausted", {"pass 2: recent", "refuse jobs"}, kNever},
            {"critical is over", seconds{60}, 5 * kGiB, "low", "free_below_low", {"pass 1: ancient"}, kNeverAtLow},
        });
@@ -202,6 +205,8 @@ TEST(DiskTimeline, WithoutAReadingNothingStartsAndNothingIsForgotten) {
                  {"critical", seconds{60}, kGiB, "critical", "free_below_critical", {"pass 2: recent"}, kNever},
                  {"failed", seconds{60}, std::nullopt, "unknown", "no_reading", {}, {}},
                  {"more free than there is", seconds{60}, kTotal + 1, "unknown", "bad_reading", {}, {}},
+                 {"no size at all", seconds{60}, 0, "unknown", "bad_reading", {}, {}, 0},
+                 {"less than nothing free", seconds{60}, -1, "unknown", "bad_reading", {}, {}},
                  {"still below the target",
                   minutes{60},
                   24 * kGiB,
@@ -210,6 +215,17 @@ TEST(DiskTimeline, WithoutAReadingNothingStartsAndNothingIsForgotten) {
                   {"pass 1: ancient"},
                   {"purge", "terminate", "refuse"}},
              });
+}
+
+TEST(DiskTimeline, AStepOfTheWallClockNeitherEndsNorBeginsAShortage) {
+  Host host;
+  play(host, {{"low", seconds{0}, 14 * kGiB, "low", "free_below_low", {"pass 1: ancient"}, kNeverAtLow}});
+  host.clock.step_wall(-hours{48});
+  play(host,
+       {{"still below the target", minutes{1}, 20 * kGiB, "low", "until_target", {"pass 1: ancient"}, {"recent"}}});
+  host.clock.step_wall(hours{24 * 365});
+  play(host, {{"still", minutes{1}, 20 * kGiB, "low", "until_target", {"pass 1: ancient"}, {"recent", "fresh"}},
+              {"at the target", minutes{1}, 25 * kGiB, "ok", "enough", {}, {}}});
 }
 
 TEST(DiskTimeline, AStepOfTheWallClockMakesNothingOld) {

@@ -139,8 +139,10 @@ TEST(Mounts, TheDeepestAndLastMountCounts) {
       "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
       "30 21 8:2 / /mnt/a\\040b rw - ext4 /dev/sdb rw\n"
       "31 21 8:3 / /mnt/a\\040b rw master:3 propagate_from:1 - xfs /dev/sdc rw\n"
+      "32 21 8:4 / /ro ro,relatime - ext4 /dev/sdd rw\n"
+      "33 21 8:5 / /error rw,relatime - ext4 /dev/sde ro,errors=remount-ro\n"
       "nonsense\n");
-  ASSERT_EQ(mounts.size(), 3U);
+  ASSERT_EQ(mounts.size(), 5U);
   const auto* mount = mount_of(mounts, "/mnt/a b/c");
   ASSERT_NE(mount, nullptr);
   EXPECT_EQ(mount->device, "8:3");
@@ -148,6 +150,9 @@ TEST(Mounts, TheDeepestAndLastMountCounts) {
   EXPECT_EQ(mount->type, "xfs");
   EXPECT_EQ(mount_of(mounts, "/mnt/a bc")->device, "8:1");
   EXPECT_EQ(mount_of({}, "/mnt"), nullptr);
+  EXPECT_FALSE(mount->read_only);
+  EXPECT_TRUE(mount_of(mounts, "/ro")->read_only);
+  EXPECT_TRUE(mount_of(mounts, "/error/x")->read_only);
 }
 
 }  // namespace

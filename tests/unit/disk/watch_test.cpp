@@ -115,6 +115,10 @@ TEST_F(WatchTest, AfterAShortReclaimItWaitsUnlessItGetsWorse) {
   turn();
   EXPECT_TRUE(reclaim());
   EXPECT_FALSE(reclaim());
+  paths_.put("/docker", 1, 0);
+  turn();
+  EXPECT_TRUE(reclaim()) << "exhausted does not wait";
+  EXPECT_FALSE(reclaim());
   clock_.advance(Duration{61'000});
   EXPECT_TRUE(reclaim());
 }
