@@ -10,30 +10,42 @@
 namespace buildwarden {
 namespace {
 
-// syslog(3) severities, which sd-daemon(3) prefixes use.
-class JournaldPrefix final : public spdlog::custom_flag_formatter {
+// sd-daemon(3): each line has the priority of syslog(3) in front, also the later ones of one entry; journald has the
+// time.
+class JournaldFormatter final : public spdlog::formatter {
  public:
-  void format(const spdlog::details::log_msg& message, const std::tm& /*unused*/, spdlog::memory_buf_t& out) override {
-    const std::string_view prefix = text_of(message.level);
-    out.append(prefix.data(), prefix.data() + prefix.size());
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
+    const std::string_view prefix = prefix_of(message.level);
+    std::string_view rest(message.payload.data(), message.payload.size());
+    for (bool more = true; more;) {
+      const auto end = rest.find('\n');
+      const auto line = rest.substr(0, end);
+      out.append(prefix.data(), prefix.data() + prefix.size());
+      out.append(line.data(), line.data() + line.size());
+      out.push_back('\n');
+      more = end != std::string_view::npos;
+      if (more) rest.remove_prefix(end + 1);
+    }
   }
-  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
-    return std::make_unique<JournaldPrefix>();
+  [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<JournaldFormatter>();
   }
 
  private:
-  static std::string_view text_of(spdlog::level::level_enum level) {
+  static std::string_view prefix_of(spdlog::level::level_enum level) {
     if (level >= spdlog::level::err) return "<3>";
     if (level == spdlog::level::warn) return "<4>";
     return level == spdlog::level::info ? "<6>" : "<7>";
   }
 };
 
+constexpr const char* kTextPattern = "%Y-%m-%dT%H:%M:%S.%e %^%-5l%$ %v";
+
 spdlog::logger& logger() {
   static const auto instance = [] {
     auto made =
         std::make_shared<spdlog::logger>("buildwarden", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
-    made->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%-5l%$ %v");
+    made->set_pattern(kTextPattern);
     made->flush_on(spdlog::level::trace);
     return made;
   }();
@@ -55,10 +67,11 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 void configure_log(LogLevel threshold, LogFormat format) {
   const bool journald = format == LogFormat::kJournald || (format == LogFormat::kAuto && isatty(STDERR_FILENO) == 0);
   logger().set_level(to_spdlog(threshold));
-  if (!journald) return;
-  auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<JournaldPrefix>('Q').set_pattern("%Q%v");
-  logger().set_formatter(std::move(formatter));
+  if (journald) {
+    logger().set_formatter(std::make_unique<JournaldFormatter>());
+  } else {
+    logger().set_pattern(kTextPattern);
+  }
 }
 
 void log_debug(std::string_view text) { logger().debug("{}", text); }

@@ -1,5 +1,6 @@
-// The process's log: one line an entry on stderr, with the sd-daemon priority prefix ("<6>") when journald or a file
-// reads it, coloured when a person does. Safe to call before log_to() (level info, format auto) and from any thread.
+// The process's log on stderr: with the sd-daemon priority prefix ("<6>") on each line when journald or a file reads
+// it, coloured and with the time when a person does. Safe to call before configure_log() (level info, text) and from
+// any thread.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +9,10 @@
 namespace buildwarden {
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
-// auto: by whether stderr is a terminal.
+// auto: text on a terminal, else for journald.
 enum class LogFormat : std::uint8_t { kAuto, kText, kJournald };
 
+// May be called again; on one thread.
 void configure_log(LogLevel threshold, LogFormat format);
 
 void log_debug(std::string_view text);

@@ -5,11 +5,32 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
+
+#include "common/format.h"
 
 namespace buildwarden {
+namespace {
+
+constexpr std::int64_t kMicroseconds = 1'000'000;
+
+// Nothing where it is not set or no number.
+std::optional<std::int64_t> number_of(const char* variable) {
+  const char* value = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): set once, before we start
+  if (value == nullptr) return std::nullopt;
+  const std::string_view text(value);
+  std::int64_t number = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
 
 Result<void> sd_notify(std::string_view state) {
   const char* path = std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): set once, before we start
@@ -30,6 +51,19 @@ Result<void> sd_notify(std::string_view state) {
   ::close(socket_fd);
   if (sent < 0) return Error::from_errno(error_number, "notify systemd");
   return {};
+}
+
+std::string reloading_state() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return format("RELOADING=1\nMONOTONIC_USEC={}", now.tv_sec * kMicroseconds + now.tv_nsec / 1000);
+}
+
+std::optional<Duration> watchdog_limit() {
+  const auto pid = number_of("WATCHDOG_PID");
+  const auto limit = number_of("WATCHDOG_USEC");
+  if (!limit || *limit <= 0 || (pid && *pid != ::getpid())) return std::nullopt;
+  return std::chrono::duration_cast<Duration>(std::chrono::microseconds{*limit});
 }
 
 }  // namespace buildwarden

@@ -20,12 +20,12 @@ namespace {
 // For requests that run when we are asked to stop. Api::stop() may take it twice and a second, within kStopDeadline.
 constexpr Duration kPatience = std::chrono::milliseconds{1200};
 
-ports::Event started_event(const config::Loaded& loaded) {
+ports::Event started_event(const Settings& settings, const std::string& where) {
   ports::Event event;
   event.kind = "daemon.started";
   event.rule = "start";
-  event.reason = format("version {} answers on {}{}", BUILDWARDEN_VERSION, loaded.settings.listen.socket,
-                        loaded.settings.dry_run ? "; dry run: nothing is changed" : "");
+  event.reason = format("version {} answers on {}{}", BUILDWARDEN_VERSION, where,
+                        settings.dry_run ? "; dry run: nothing is changed" : "");
   return event;
 }
 
@@ -46,7 +46,22 @@ Result<void> Daemon::Rooms::open() {
   if (auto made = make_folders(settings.paths.state, 0700); !made) log_warning(made.error().message());
   registry.restore();
   api.restore();
-  if (auto opened = api.open_unix(settings.listen.socket, api_group); !opened) {
+  return passed.sockets.empty() ? open_own_sockets() : open_passed_sockets();
+}
+
+Result<void> Daemon::Rooms::open_passed_sockets() {
+  for (auto& socket : passed.sockets) {
+    auto opened = api.open_passed(std::move(socket.descriptor), socket.is_unix);
+    if (!opened) return std::move(opened).with_context(format("the passed socket {}", socket.address));
+    where += (where.empty() ? "" : ", ") + socket.address;
+  }
+  log_info(format("answering on the sockets that were passed, {}; listen.* opens nothing", where));
+  return {};
+}
+
+Result<void> Daemon::Rooms::open_own_sockets() {
+  where = settings.listen.socket;
+  if (auto opened = api.open_unix(where, api_group); !opened) {
     return std::move(opened).with_context("listen.socket");
   }
   if (settings.listen.tcp.empty()) return {};
@@ -63,15 +78,18 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, feed.run(), asio::detached);
   asio::co_spawn(loop, watch.run(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
-  asio::co_spawn(loop, keep_active_file(), asio::detached);
+  asio::co_spawn(loop, service.run(), asio::detached);
+  asio::co_spawn(loop, keep_outside_informed(), asio::detached);
   registry.start();
   reconciler.start();
-  journal.record(started_event(loaded));
+  journal.record(started_event(settings, where));
+  service.status("answering on " + where);
+  service.ready();
 }
 
-void Daemon::Rooms::update_active_file() {
+void Daemon::Rooms::update_active_file(const std::vector<ports::NotReady>& missing) {
   const auto path = settings.paths.run + "/active";
-  const bool active = !stopping_ && !settings.dry_run && not_ready().empty();
+  const bool active = !stopping_ && !settings.dry_run && missing.empty();
   if (active_ == active) return;
   if (active) {
     if (const auto written = write_file_atomically(path, ""); !written) {
@@ -84,20 +102,27 @@ void Daemon::Rooms::update_active_file() {
   active_ = active;
 }
 
-asio::awaitable<void> Daemon::Rooms::keep_active_file() {
+void Daemon::Rooms::inform_outside() {
+  const auto missing = not_ready();
+  update_active_file(missing);
+  if (!stopping_) service.status(status_line(views.disk_view(), reconciler.builders_view(), missing));
+}
+
+asio::awaitable<void> Daemon::Rooms::keep_outside_informed() {
   auto token = asio::as_tuple(asio::use_awaitable);
   while (!stopping_) {
-    update_active_file();
-    active_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kBeat));
-    co_await active_timer_.async_wait(token);
+    outside_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kBeat));
+    co_await outside_timer_.async_wait(token);
+    inform_outside();
   }
 }
 
 // Those who ask first, then those who act, then the facts that both rest on.
 asio::awaitable<void> Daemon::Rooms::end() {
   stopping_ = true;
-  active_timer_.cancel();
-  update_active_file();
+  service.stopping();
+  outside_timer_.cancel();
+  inform_outside();
   reclaimer.stop();
   watch.stop();
   co_await api.stop(kPatience);
@@ -109,10 +134,10 @@ asio::awaitable<void> Daemon::Rooms::end() {
   probe.stop();
   journal.record(stopped_event(clock.now().boot - started_.boot));
   event_keeper.stop();
+  service.stop();
 }
 
-Daemon::Daemon(asio::io_context& loop, config::Loaded loaded)
-    : rooms_(std::make_unique<Rooms>(loop, std::move(loaded))) {}
+Daemon::Daemon(asio::io_context& loop, Start start) : rooms_(std::make_unique<Rooms>(loop, std::move(start))) {}
 
 Daemon::~Daemon() = default;
 
@@ -124,7 +149,5 @@ Result<void> Daemon::start() {
 }
 
 asio::awaitable<void> Daemon::stop() { return rooms_->end(); }
-
-const std::string& Daemon::socket_path() const { return rooms_->settings.listen.socket; }
 
 }  // namespace buildwarden

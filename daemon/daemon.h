@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/result.h"
+#include "common/sd_listen.h"
 #include "config/load.h"
 
 namespace buildwarden {
@@ -15,19 +16,21 @@ namespace buildwarden {
 // was awaited and the loop ran out of work.
 class Daemon {
  public:
-  Daemon(boost::asio::io_context& loop, config::Loaded loaded);
+  struct Start {
+    config::Loaded loaded;
+    PassedSockets passed;  // where there are any, listen.* opens nothing
+  };
+  Daemon(boost::asio::io_context& loop, Start start);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
   // Makes its folders and opens the sockets; from then on the API answers, and everything else warms up behind it.
-  // On an error nothing was started.
+  // systemd is told. On an error nothing was started.
   Result<void> start();
 
   // Takes no more requests, lets those that run finish for a moment, then ends everything. Containers and leases stay.
   boost::asio::awaitable<void> stop();
-
-  [[nodiscard]] const std::string& socket_path() const;
 
  private:
   struct Rooms;

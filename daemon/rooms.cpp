@@ -59,9 +59,10 @@ ports::Holdings AllInUse::now() const {
   return all;
 }
 
-Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
+Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
     : loop(on),
-      loaded(std::move(from)),
+      loaded(std::move(from.loaded)),
+      passed(std::move(from.passed)),
       agent(group_or_root(agent_group(settings.agent), "the builders' sockets")),
       api_group(group_or_root(socket_group(settings.listen, settings.agent), "the API's socket")),
       journal(clock),
@@ -111,7 +112,8 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, config::Loaded from)
           loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
           [this] { return reclaimer.busy() ? kProbeAtWork : kBeat; }),
       api(loop.get_executor(), api_context()),
-      active_timer_(loop) {
+      service(loop.get_executor()),
+      outside_timer_(loop) {
   listen_to_engine();
 }
 

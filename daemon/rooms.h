@@ -5,6 +5,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/worker.h"
@@ -29,6 +31,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/jobs/desk.h"
 #include "daemon/jobs/registry.h"
+#include "daemon/service.h"
 #include "daemon/state/lease_file.h"
 #include "daemon/state/operation_file.h"
 #include "daemon/state/state_store.h"
@@ -54,10 +57,11 @@ class AllInUse final : public ports::InUse {
 inline constexpr auto kBeat = std::chrono::milliseconds{2'000};
 
 struct Daemon::Rooms {
-  Rooms(boost::asio::io_context& on, config::Loaded from);
+  Rooms(boost::asio::io_context& on, Start from);
 
   boost::asio::io_context& loop;
   config::Loaded loaded;
+  PassedSockets passed;
   const Settings& settings = loaded.settings;
   std::optional<gid_t> agent;  // the group of the builders' sockets; root's alone without it
   std::optional<gid_t> api_group;
@@ -96,20 +100,26 @@ struct Daemon::Rooms {
   telemetry::Metrics metrics;
   telemetry::LoopProbe probe;
   api::Api api;
+  Service service;
+  std::string where;  // it answers; for people
 
   Result<void> open();
   void run();
   boost::asio::awaitable<void> end();
   [[nodiscard]] std::vector<ports::NotReady> not_ready() const;
-  // `active` exists while the daemon is ready and not in dry run; units of the stack stand down by it.
-  boost::asio::awaitable<void> keep_active_file();
+  // What others see without asking: the file `active` and the line that systemd shows.
+  boost::asio::awaitable<void> keep_outside_informed();
 
  private:
+  Result<void> open_passed_sockets();
+  Result<void> open_own_sockets();
   void listen_to_engine();
-  void update_active_file();
+  void inform_outside();
+  // `active` exists while the daemon is ready and not in dry run; units of the stack stand down by it.
+  void update_active_file(const std::vector<ports::NotReady>& missing);
   [[nodiscard]] api::ApiContext api_context();
 
-  boost::asio::steady_timer active_timer_;
+  boost::asio::steady_timer outside_timer_;
   std::optional<bool> active_;
   const Now started_ = clock.now();
   bool stopping_ = false;

@@ -12,10 +12,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "common/format.h"
 #include "common/log.h"
-#include "common/sd_notify.h"
+#include "common/sd_listen.h"
 #include "daemon/daemon.h"
 
 namespace buildwarden {
@@ -38,11 +39,6 @@ LogFormat format_of(const std::string& name) {
   return name == "journald" ? LogFormat::kJournald : LogFormat::kAuto;
 }
 
-void notify(const std::string& state) {
-  const auto sent = sd_notify(state);
-  if (!sent) log_warning(sent.error().message());
-}
-
 // A signal, not a timer of the loop: it must also end what hangs after the loop, such as a thread in a dead disk.
 void end_hard_when_late() {
   std::signal(SIGALRM, [](int) {
@@ -56,14 +52,11 @@ void end_hard_when_late() {
   ::setitimer(ITIMER_REAL, &once, nullptr);
 }
 
-asio::awaitable<void> stop_on_signal(Daemon* daemon) {
-  const auto executor = co_await asio::this_coro::executor;
-  asio::signal_set signals(executor, SIGTERM, SIGINT);
+asio::awaitable<void> stop_on_signal(Daemon* daemon, asio::signal_set* signals) {
   auto token = asio::as_tuple(asio::use_awaitable);
-  const auto [error, number] = co_await signals.async_wait(token);
+  const auto [error, number] = co_await signals->async_wait(token);
   if (error) co_return;
   log_info(format("stopping on {}", number == SIGTERM ? "SIGTERM" : "SIGINT"));
-  notify("STOPPING=1");
   end_hard_when_late();
   co_await daemon->stop();
 }
@@ -71,6 +64,9 @@ asio::awaitable<void> stop_on_signal(Daemon* daemon) {
 }  // namespace
 
 int serve(const config::LoadRequest& request) {
+  configure_log(LogLevel::kInfo, LogFormat::kAuto);
+  auto passed = take_passed_sockets();
+  for (const auto& refused : passed.refused) log_warning(refused);
   auto loaded = config::load(request);
   if (!loaded) {
     log_error(format("the configuration is refused:\n{}", loaded.error().message()));
@@ -81,13 +77,13 @@ int serve(const config::LoadRequest& request) {
   std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for these arguments
 
   asio::io_context loop(1);
-  Daemon daemon(loop, *std::move(loaded));
+  asio::signal_set endings(loop, SIGTERM, SIGINT);
+  Daemon daemon(loop, {*std::move(loaded), std::move(passed)});
   if (const auto started = daemon.start(); !started) {
     log_error(started.error().message());
     return EXIT_FAILURE;
   }
-  notify(format("READY=1\nSTATUS=answering on {}", daemon.socket_path()));
-  asio::co_spawn(loop, stop_on_signal(&daemon), asio::detached);
+  asio::co_spawn(loop, stop_on_signal(&daemon, &endings), asio::detached);
   loop.run();
   log_info("stopped");
   return EXIT_SUCCESS;

@@ -49,6 +49,10 @@ Result<std::uint16_t> Api::open_tcp(const std::string& address) {
   return port;
 }
 
+Result<void> Api::open_passed(UniqueFd listening, bool is_unix) {
+  return server_.listen(std::move(listening), is_unix, is_unix ? limits_.unix_connections : limits_.tcp_connections);
+}
+
 asio::awaitable<Response> Api::handle(Request request) {
   auto refused = refuse_access(request, context_);
   if (refused) co_return *std::move(refused);

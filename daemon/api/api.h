@@ -40,6 +40,9 @@ class Api {
   // Answers on "127.0.0.1:9847" from now on and says at which port; see listen_tcp().
   Result<std::uint16_t> open_tcp(const std::string& address);
 
+  // Answers on a listening socket that another process opened (systemd) from now on; its file is not ours to remove.
+  Result<void> open_passed(UniqueFd listening, bool is_unix);
+
   // Every route as "GET /v1/jobs/{id}".
   [[nodiscard]] std::vector<std::string> route_names() const { return router_.names(); }
 

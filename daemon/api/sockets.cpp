@@ -103,15 +103,6 @@ Result<boost::asio::ip::tcp::endpoint> parse_address(std::string_view text) {
 
 }  // namespace
 
-UniqueFd& UniqueFd::operator=(UniqueFd&& other) noexcept {
-  UniqueFd old(std::exchange(descriptor_, other.release()));
-  return *this;
-}
-
-UniqueFd::~UniqueFd() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
 void SocketFile::remove() const {
   struct stat info{};
   if (path.empty() || ::lstat(path.c_str(), &info) != 0) return;

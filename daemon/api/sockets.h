@@ -8,28 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "common/result.h"
+#include "common/unique_fd.h"
 #include "daemon/api/message.h"
 
 namespace buildwarden::api {
-
-// A descriptor, closed with its owner.
-class UniqueFd {
- public:
-  UniqueFd() = default;
-  explicit UniqueFd(int descriptor) : descriptor_(descriptor) {}
-  UniqueFd(UniqueFd&& other) noexcept : descriptor_(other.release()) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept;
-  ~UniqueFd();
-
-  [[nodiscard]] int get() const { return descriptor_; }
-  [[nodiscard]] int release() { return std::exchange(descriptor_, -1); }
-
- private:
-  int descriptor_ = -1;
-};
 
 // A file in the file system that a unix socket is bound to.
 struct SocketFile {

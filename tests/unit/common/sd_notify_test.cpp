@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <string>
 
@@ -76,6 +77,37 @@ TEST_F(SdNotify, NobodyThereIsAnError) {
 TEST_F(SdNotify, ANameThatDoesNotFitIsInvalid) {
   ::setenv("NOTIFY_SOCKET", std::string(200, 'x').c_str(), 1);
   EXPECT_EQ(sd_notify("READY=1").error().code(), Errc::kInvalid);
+}
+
+TEST(ReloadingState, HasTheMonotonicTime) {
+  timespec now{};
+  ASSERT_EQ(::clock_gettime(CLOCK_MONOTONIC, &now), 0);
+  const auto text = reloading_state();
+  const std::string begins = "RELOADING=1\nMONOTONIC_USEC=";
+  ASSERT_EQ(text.substr(0, begins.size()), begins);
+  const auto seconds = std::stoll(text.substr(begins.size())) / 1'000'000;
+  EXPECT_GE(seconds, now.tv_sec);
+  EXPECT_LE(seconds, now.tv_sec + 10);
+}
+
+TEST(WatchdogLimit, IsOursOrNobodys) {
+  const auto limit = [](const char* usec, const std::string& pid) {
+    ::setenv("WATCHDOG_USEC", usec, 1);
+    ::setenv("WATCHDOG_PID", pid.c_str(), 1);
+    const auto found = watchdog_limit();
+    ::unsetenv("WATCHDOG_USEC");
+    ::unsetenv("WATCHDOG_PID");
+    return found;
+  };
+  EXPECT_EQ(watchdog_limit(), std::nullopt);
+  const auto own = std::to_string(::getpid());
+  EXPECT_EQ(limit("30000000", own), Duration{30'000});
+  EXPECT_EQ(limit("30000000", std::to_string(::getpid() + 1)), std::nullopt);
+  EXPECT_EQ(limit("0", own), std::nullopt);
+  EXPECT_EQ(limit("soon", own), std::nullopt);
+  ::setenv("WATCHDOG_USEC", "500000", 1);
+  EXPECT_EQ(watchdog_limit(), Duration{500}) << "without a process id it is for whoever reads it";
+  ::unsetenv("WATCHDOG_USEC");
 }
 
 }  // namespace

@@ -1,0 +1,93 @@
+#include "daemon/service.h"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <tuple>
+#include <utility>
+
+#include "common/format.h"
+#include "common/log.h"
+#include "common/sd_notify.h"
+
+namespace buildwarden {
+namespace asio = boost::asio;
+
+namespace {
+
+void notify(const std::string& state) {
+  const auto sent = sd_notify(state);
+  if (!sent) log_warning(sent.error().message());
+}
+
+std::string builders_text(const ports::BuildersView& view) {
+  const auto warm = std::count_if(view.builders.begin(), view.builders.end(),
+                                  [](const auto& one) { return one.state == policy::BuilderState::kWarm; });
+  const auto all = static_cast<std::ptrdiff_t>(view.builders.size());
+  const auto* noun = all == 1 ? "builder" : "builders";
+  return warm == all ? format("{} {} warm", all, noun) : format("{} of {} {} warm", warm, all, noun);
+}
+
+std::int64_t free_percent(const ports::FilesystemView& disk) {
+  if (!disk.reading || disk.reading->total <= 0) return 0;
+  return 100 * std::clamp<Bytes>(disk.reading->free, 0, disk.reading->total) / disk.reading->total;
+}
+
+bool is_better(const ports::FilesystemView& one, const ports::FilesystemView& other) {
+  return std::tuple(one.pressure.level, -free_percent(one)) < std::tuple(other.pressure.level, -free_percent(other));
+}
+
+std::string disk_text(const ports::DiskView& view) {
+  const auto worst = std::max_element(view.filesystems.begin(), view.filesystems.end(), is_better);
+  if (worst == view.filesystems.end()) return "no disk measured yet";
+  const auto level = policy::to_string(worst->pressure.level);
+  if (!worst->reading || !worst->error.empty()) return format("{} {}", worst->mount, level);
+  return format("{} {} % free, {}", worst->mount, free_percent(*worst), level);
+}
+
+// Builders and disks have their own words.
+bool is_told_already(const std::string& part) { return part.starts_with("builder ") || part.starts_with("disk "); }
+
+}  // namespace
+
+std::string status_line(const ports::DiskView& disk, const ports::BuildersView& builders,
+                        const std::vector<ports::NotReady>& missing) {
+  std::string text;
+  for (const auto& part : missing) {
+    if (!is_told_already(part.part)) text += format("{} not ready, ", part.part);
+  }
+  if (!builders.builders.empty()) text += builders_text(builders) + ", ";
+  return text + disk_text(disk);
+}
+
+Service::Service(asio::any_io_executor executor) : timer_(std::move(executor)) {}
+
+void Service::ready() { notify(line_.empty() ? "READY=1" : "READY=1\nSTATUS=" + line_); }
+
+void Service::reloading() { notify(reloading_state()); }
+
+void Service::stopping() { notify("STOPPING=1"); }
+
+void Service::status(const std::string& line) {
+  if (line == line_) return;
+  line_ = line;
+  notify("STATUS=" + line);
+}
+
+asio::awaitable<void> Service::run() {
+  const auto limit = watchdog_limit();
+  if (!limit) co_return;
+  auto token = asio::as_tuple(asio::use_awaitable);
+  while (!stopped_) {
+    notify("WATCHDOG=1");
+    timer_.expires_after(std::max(*limit / 2, Duration{1}));
+    co_await timer_.async_wait(token);
+  }
+}
+
+void Service::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
+
+}  // namespace buildwarden

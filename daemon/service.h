@@ -1,0 +1,43 @@
+// What systemd is told of the daemon: ready, reloading, stopping, one line of state, and that the loop still turns.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <string>
+#include <vector>
+
+#include "daemon/ports/builders.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/health.h"
+
+namespace buildwarden {
+
+// "2 builders warm, / 45 % free, ok": of all filesystems the one that is worst off. What is not ready beside builders
+// and disks is named.
+std::string status_line(const ports::DiskView& disk, const ports::BuildersView& builders,
+                        const std::vector<ports::NotReady>& missing);
+
+// On the loop's thread alone; outlives run(). Without systemd (no $NOTIFY_SOCKET) it does nothing.
+class Service {
+ public:
+  explicit Service(boost::asio::any_io_executor executor);
+
+  void ready();
+  void reloading();
+  void stopping();
+  // Sent when it is another one than the last.
+  void status(const std::string& line);
+
+  // Feeds the watchdog at half of its limit, from the loop itself, so that a loop that hangs does not feed it. Ends
+  // soon after stop(), and at once where nobody watches.
+  boost::asio::awaitable<void> run();
+  void stop();
+
+ private:
+  boost::asio::steady_timer timer_;
+  std::string line_;
+  bool stopped_ = false;
+};
+
+}  // namespace buildwarden
