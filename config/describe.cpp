@@ -33,6 +33,7 @@ std::string describe_json(const Loaded& loaded) {
     row["value"] = value.value;
     row["source"] = value.source;
     row["location"] = value.location;
+    if (!value.after_restart.empty()) row["after_restart"] = value.after_restart;
     settings.emplace_back(std::move(row));
   }
   boost::json::array warnings;

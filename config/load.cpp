@@ -113,7 +113,7 @@ std::vector<EffectiveValue> effective(const Merge& merge) {
     const auto from = merge.origins.find(key);
     const bool set = from != merge.origins.end();
     values.push_back(EffectiveValue{std::move(key), std::move(value), set ? from->second.source : kDefaultSource,
-                                    set ? from->second.location : ""});
+                                    set ? from->second.location : "", ""});
   }
   return values;
 }
@@ -130,7 +130,7 @@ Result<Loaded> load(const LoadRequest& request) {
   auto mistakes = merge_all(request, *yaml, first.settings.paths, merge);
   if (!mistakes.empty()) return all_of(std::move(mistakes));
   auto values = effective(merge);
-  return Loaded{std::move(merge.settings), std::move(values), std::move(merge.warnings)};
+  return Loaded{std::move(merge.settings), std::move(values), std::move(merge.warnings), merge.cfn_env_read};
 }
 
 }  // namespace buildwarden::config

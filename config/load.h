@@ -18,12 +18,14 @@ struct EffectiveValue {
   std::string value;
   std::string source;
   std::string location;
+  std::string after_restart;  // of a daemon that reloaded: another value of this key waits for its next start; else ""
 };
 
 struct Loaded {
   Settings settings;
   std::vector<EffectiveValue> values;  // every key, in the order of the schema
   std::vector<std::string> warnings;   // bad values in env files, which are never fatal
+  bool cfn_env_read = false;           // it was there and had variables: the operator's parameters are known
 };
 
 struct LoadRequest {
@@ -38,7 +40,7 @@ Result<Loaded> load(const LoadRequest& request);
 
 // The answer of `config check` for people: key, value, source and location in columns.
 std::string describe(const Loaded& loaded);
-// The same as JSON: {"settings":[{key, value, source, location}],"warnings":[…]}.
+// The same as JSON: {"settings":[{key, value, source, location}],"warnings":[…]}; `after_restart` only where it is set.
 std::string describe_json(const Loaded& loaded);
 
 }  // namespace buildwarden::config

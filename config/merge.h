@@ -22,6 +22,7 @@ struct Merge {
   Settings settings;
   Origins origins;
   std::vector<std::string> warnings;
+  bool cfn_env_read = false;  // with variables in it
 };
 
 // `data-root` and `userns-remap` of the engine's own configuration; an absent file changes nothing.

@@ -106,7 +106,9 @@ bool names_binfmt_image(const std::string& name) { return name == "IMAGE" || nam
 
 void apply_cfn_env(const std::string& path, Merge& merge) {
   const Source source{kCfnEnv, path};
-  apply_variables(source, read_variables(source, parse_cfn_env, merge), false, merge);
+  const auto variables = read_variables(source, parse_cfn_env, merge);
+  merge.cfn_env_read = !variables.by_name.empty();
+  apply_variables(source, variables, false, merge);
 }
 
 void apply_agent_env(const std::string& path, Merge& merge) {

@@ -1,0 +1,86 @@
+#include "config/changes.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include "common/format.h"
+
+namespace buildwarden::config {
+namespace {
+
+constexpr std::array<std::string_view, 14> kAtStartOnly = {
+    "agent.user",    "agent.group", "engine.docker_config", "engine.socket",     "listen.allowed_hosts", "listen.group",
+    "listen.socket", "listen.tcp",  "log.format",           "paths.binfmt_misc", "paths.builds",         "paths.images",
+    "paths.run",     "paths.state",
+};
+
+// The settings of exactly those keys; a test holds the two together.
+void keep_in_force(const Settings& in_force, Settings& fresh) {
+  fresh.agent.user = in_force.agent.user;
+  fresh.agent.group = in_force.agent.group;
+  fresh.engine.docker_config = in_force.engine.docker_config;
+  fresh.engine.socket = in_force.engine.socket;
+  fresh.listen = in_force.listen;
+  fresh.log.format = in_force.log.format;
+  fresh.paths.binfmt_misc = in_force.paths.binfmt_misc;
+  fresh.paths.builds = in_force.paths.builds;
+  fresh.paths.images = in_force.paths.images;
+  fresh.paths.run = in_force.paths.run;
+  fresh.paths.state = in_force.paths.state;
+}
+
+std::map<std::string_view, const EffectiveValue*> by_key(const Loaded& loaded) {
+  std::map<std::string_view, const EffectiveValue*> values;
+  for (const auto& value : loaded.values) values[value.key] = &value;
+  return values;
+}
+
+std::string told(const EffectiveValue& value) {
+  return value.location.empty() ? format("{} ({})", value.value, value.source)
+                                : format("{} ({} {})", value.value, value.source, value.location);
+}
+
+}  // namespace
+
+bool needs_restart(std::string_view key) {
+  return std::find(kAtStartOnly.begin(), kAtStartOnly.end(), key) != kAtStartOnly.end();
+}
+
+std::vector<Change> compare(const Loaded& in_force, const Loaded& fresh) {
+  std::vector<Change> changes;
+  const auto old_values = by_key(in_force);
+  for (const auto& value : fresh.values) {
+    const auto old = old_values.find(value.key);
+    if (old == old_values.end()) {
+      changes.push_back({value.key, "", told(value), false});
+    } else if (old->second->value != value.value) {
+      changes.push_back({value.key, told(*old->second), told(value), needs_restart(value.key)});
+    }
+  }
+  const auto new_values = by_key(fresh);
+  for (const auto& value : in_force.values) {
+    if (!new_values.contains(value.key)) changes.push_back({value.key, told(value), "", false});
+  }
+  return changes;
+}
+
+void adopt(Loaded& in_force, Loaded fresh) {
+  const auto old_values = by_key(in_force);
+  for (auto& value : fresh.values) {
+    const auto old = old_values.find(value.key);
+    if (!needs_restart(value.key) || old == old_values.end()) continue;
+    auto wanted = std::exchange(value, *old->second);
+    value.after_restart = wanted.value == value.value ? std::string() : std::move(wanted.value);
+  }
+  keep_in_force(in_force.settings, fresh.settings);
+  in_force = std::move(fresh);
+}
+
+std::vector<std::string> files_of(const LoadRequest& request, const Settings& settings) {
+  const auto& paths = settings.paths;
+  return {request.yaml_path, paths.cfn_env, paths.agent_env, paths.daemon_json, paths.docker_binfmt_env};
+}
+
+}  // namespace buildwarden::config
