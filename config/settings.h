@@ -49,12 +49,16 @@ struct CacheSettings {
   std::string endpoint_url;
   bool use_path_style = false;
   bool ignore_error = true;
+
+  friend bool operator==(const CacheSettings&, const CacheSettings&) = default;
 };
 
 struct RegistrySettings {
   std::vector<std::string> mirrors;
   std::string ca;  // a path
   bool insecure = false;
+
+  friend bool operator==(const RegistrySettings&, const RegistrySettings&) = default;
 };
 
 struct BuilderSettings {
@@ -69,6 +73,8 @@ struct BuilderSettings {
   std::vector<std::string> buildkitd_flags;
   std::map<std::string, RegistrySettings> registries;  // by registry host
   CacheSettings cache;
+
+  friend bool operator==(const BuilderSettings&, const BuilderSettings&) = default;
 };
 
 struct EmulationSettings {

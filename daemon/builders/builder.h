@@ -47,7 +47,8 @@ struct Builder {
         probe(executor),
         timer(executor) {}
 
-  BuilderSettings settings;
+  BuilderSettings settings;             // only changed between two turns
+  std::optional<BuilderSettings> next;  // taken at the next turn
   std::string container;
   std::vector<std::string> fronts;
 
@@ -66,6 +67,7 @@ struct Builder {
 
   Probe probe;
   boost::asio::steady_timer timer;          // the loop's wait
+  bool let_go = false;                      // configured no more: its loop ends
   bool woken = false;                       // something happened since the turn began
   boost::asio::cancellation_signal ending;  // of its loop
 };

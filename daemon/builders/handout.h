@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/settings.h"
@@ -14,6 +15,9 @@ namespace buildwarden::builders {
 class Handout final : public ports::Handout {
  public:
   Handout(std::vector<BuilderSettings> builders, PathSettings paths);
+
+  // From now on these are handed out; who holds one already keeps it.
+  void reconfigure(std::vector<BuilderSettings> builders) { builders_ = std::move(builders); }
 
   // An instance file for each builder; `use` names one of them, or an alias, and is granted too when `builders` leaves
   // it out. Remembers the lease; a second grant of the same job replaces the first. Beside an unknown builder kInvalid

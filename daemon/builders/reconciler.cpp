@@ -48,9 +48,12 @@ Reconciler::Reconciler(asio::any_io_executor executor, ReconcilerSettings settin
 }
 
 void Reconciler::start() {
-  for (const auto& builder : builders_) {
-    asio::co_spawn(executor_, keep(builder.get()), asio::bind_cancellation_slot(builder->ending.slot(), ended));
-  }
+  started_ = true;
+  for (const auto& builder : builders_) begin(builder.get());
+}
+
+void Reconciler::begin(Builder* builder) {
+  asio::co_spawn(executor_, keep(builder), asio::bind_cancellation_slot(builder->ending.slot(), ended));
 }
 
 void Reconciler::stop() {
@@ -63,10 +66,10 @@ void Reconciler::stop() {
 
 asio::awaitable<void> Reconciler::keep(Builder* builder) {
   co_await asio::this_coro::throw_if_cancelled(false);
-  while (!stopping_) {
+  while (!is_ending(*builder)) {
     builder->woken = false;
     const auto wait = co_await one_turn(builder);
-    if (stopping_ || builder->woken) continue;
+    if (is_ending(*builder) || builder->woken) continue;
     builder->timer.expires_at(wait_end(std::chrono::steady_clock::now(), std::max(wait, kShortestWait)));
     boost::system::error_code woken;
     co_await builder->timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
@@ -97,13 +100,14 @@ policy::BuilderPlan Reconciler::decide(const Builder& builder, const Observation
 // What the engine shows is acted on at once; only where it shows nothing to do is buildkitd asked, since that may take
 // long. Until it has answered, somebody may be building on it.
 asio::awaitable<Duration> Reconciler::one_turn(Builder* builder) {
+  take_settings(*builder);
   auto seen = co_await observer_.observe(builder);
-  if (stopping_) co_return Duration{0};
+  if (is_ending(*builder)) co_return Duration{0};
   if (seen.image_id) builder->image_id = seen.image_id;
   auto plan = decide(*builder, seen, ports_.clock.now());
   if (plan.steps.empty() && seen.builder.engine_up) {
     const bool asked = co_await observer_.ask(builder, &seen);
-    if (!asked || stopping_) co_return Duration{0};
+    if (!asked || is_ending(*builder)) co_return Duration{0};
     plan = decide(*builder, seen, ports_.clock.now());
   }
   builder->memory = plan.memory;
@@ -120,7 +124,7 @@ asio::awaitable<Duration> Reconciler::one_turn(Builder* builder) {
 asio::awaitable<Duration> Reconciler::take_steps(Builder* builder, policy::BuilderPlan plan, Observation seen) {
   note_outage(*builder, plan.steps.front(), ports_.clock.now());
   auto done = co_await actor_.carry_out(builder, plan.steps, std::move(seen), host());
-  if (stopping_) co_return Duration{0};
+  if (is_ending(*builder)) co_return Duration{0};
   // A container that somebody removes at this moment is not worth a back-off: the next look shows what became of it.
   if (!done && was_overtaken(done.error()) && builder->overtaken++ < kMostOvertaken) co_return kLookAgain;
   builder->overtaken = 0;

@@ -56,6 +56,11 @@ class Reconciler final : public ports::BuilderViews, public ports::InUse {
   // Ends the loops promptly, also within a long request to the engine. Containers stay as they are.
   void stop();
 
+  // Another configuration from now on. A builder whose settings differ takes them at its next turn: made anew on the
+  // same volume, once it is idle. A further one is begun. One that is not named any more, and the front of an alias
+  // that is not, are let go of: the containers stay as they are, and the journal says so.
+  void reconfigure(const std::vector<BuilderSettings>& builders, bool userns_remap, bool dry_run);
+
   // One turn for one builder: observe, decide, act, record. How long until the next, at the latest. kNotFound: no such
   // builder.
   ports::Async<Duration> turn(std::string builder);
@@ -69,6 +74,7 @@ class Reconciler final : public ports::BuilderViews, public ports::InUse {
   [[nodiscard]] std::vector<ports::NotReady> not_ready() const;
 
  private:
+  void begin(Builder* builder);
   boost::asio::awaitable<void> keep(Builder* builder);
   boost::asio::awaitable<Duration> one_turn(Builder* builder);
   boost::asio::awaitable<Duration> take_steps(Builder* builder, policy::BuilderPlan plan, Observation seen);
@@ -76,6 +82,10 @@ class Reconciler final : public ports::BuilderViews, public ports::InUse {
   [[nodiscard]] Result<policy::DesiredBuilder> desired(const Builder& builder, const Observation& seen) const;
   [[nodiscard]] HostFacts host() const;
   void wake(Builder& builder);
+  void let_go_of_others(const std::vector<BuilderSettings>& wanted);
+  void take_settings(Builder& builder);
+  void record_let_go(const std::string& builder, const std::string& container);
+  [[nodiscard]] bool is_ending(const Builder& builder) const { return stopping_ || builder.let_go; }
   void on_connected();
 
   boost::asio::any_io_executor executor_;
@@ -85,6 +95,8 @@ class Reconciler final : public ports::BuilderViews, public ports::InUse {
   Observer observer_;
   Actor actor_;
   std::vector<std::unique_ptr<Builder>> builders_;
+  std::vector<std::unique_ptr<Builder>> let_go_;  // their loops may not have ended yet
+  bool started_ = false;
   bool stopping_ = false;
 };
 

@@ -63,6 +63,7 @@ ports::Holdings Reconciler::now() const {
   ports::Holdings held;
   for (const auto& builder : builders_) {
     held.image_references.insert(builder->settings.image);
+    if (builder->next) held.image_references.insert(builder->next->image);
     if (builder->image_id) held.image_references.insert(*builder->image_id);
     held.container_names.insert(builder->container);
     held.container_names.insert(builder->fronts.begin(), builder->fronts.end());

@@ -30,6 +30,9 @@ class Desk final : public ports::JobDesk {
  public:
   Desk(JobSettings settings, Registry& registry, DeskPorts ports);
 
+  // For jobs that start, and times that are prolonged, from now on.
+  void reconfigure(const JobSettings& settings) { settings_ = settings; }
+
   // Beside what the port says: a known id renews (root, or the uid that started it); kConflict: the same id is being
   // admitted at this moment; kTooLarge: too many jobs are known; kDenied: the peer is not on this host's socket;
   // kCancelled: the job was ended, or its process died, while room was made for it.

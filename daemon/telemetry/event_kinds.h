@@ -7,18 +7,21 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 33> kEventKinds = {
+inline constexpr std::array<std::string_view, 36> kEventKinds = {
     "ballast.failed",
     "ballast.given",
     "ballast.made",
     "ballast.removed",
     "builder.healed",
     "builder.image",
+    "builder.let_go",
     "builder.state",
     "builder.step",
     "builder.step_failed",
     "builder.would",
     "clock.step",
+    "config.refused",
+    "config.reloaded",
     "daemon.started",
     "daemon.stopped",
     "daemon.unclean_end",

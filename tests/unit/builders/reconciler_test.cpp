@@ -320,6 +320,67 @@ TEST_F(ReconcilerTest, ProtectsWhatBuildersLiveOn) {
               UnorderedElementsAre("buildwarden_s3", "buildx_buildkit_s30", "buildx_buildkit_shared0"));
 }
 
+TEST_F(ReconcilerTest, TakesAnotherConfigurationWhileItRuns) {
+  warm();
+  auto builders = settings_.builders;
+  reconciler().reconfigure(builders, false, false);
+  EXPECT_THAT(turn(), IsEmpty()) << "the same one";
+  builders[0].max_parallelism = 2;
+  builders[0].aliases = {"other"};
+  reconciler().reconfigure(builders, false, false);
+  EXPECT_THAT(turn(), ElementsAre("create buildx_buildkit_other0", "start buildx_buildkit_other0"));
+  EXPECT_THAT(turn(), ElementsAre("remove buildwarden_s3", "create buildwarden_s3", "start buildwarden_s3"));
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_THAT(journal_.last("builder.let_go").reason, HasSubstr("buildx_buildkit_shared0 is not configured any more"));
+  EXPECT_EQ(journal_.count("builder.let_go"), 1U);
+  EXPECT_TRUE(engine_.containers.contains("buildx_buildkit_shared0"));
+}
+
+TEST_F(ReconcilerTest, ProtectsTheImageThatWillBeNeeded) {
+  warm();
+  auto builders = settings_.builders;
+  builders[0].image = "moby/buildkit:v9";
+  reconciler().reconfigure(builders, false, false);
+  EXPECT_THAT(reconciler().now().image_references,
+              UnorderedElementsAre("moby/buildkit:buildx-stable-1", "sha256:kit", "moby/buildkit:v9"));
+}
+
+TEST_F(ReconcilerTest, ADryRunBeginsAndEndsWhileItRuns) {
+  warm();
+  engine_.containers.erase("buildx_buildkit_s30");
+  reconciler().reconfigure(settings_.builders, false, true);
+  EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_EQ(journal_.count("builder.would"), 1U);
+  reconciler().reconfigure(settings_.builders, false, false);
+  EXPECT_THAT(turn(), Contains("create buildx_buildkit_s30"));
+}
+
+TEST_F(ReconcilerTest, BeginsNewOnesAndLetsGoOfOthersWhileItsLoopsRun) {
+  reconciler().start();
+  const auto is_warm = [this](const std::string& name) {
+    for (const auto& one : reconciler().builders_view().builders) {
+      if (one.name == name) return one.state == BuilderState::kWarm;
+    }
+    return false;
+  };
+  buildwarden::testing::run_until(loop_, [&] { return is_warm("s3"); });
+  auto builders = settings_.builders;
+  builders[0].name = "new";
+  builders[0].aliases.clear();
+  reconciler().reconfigure(builders, false, false);
+  buildwarden::testing::run_until(loop_, [&] { return engine_.containers.contains("buildx_buildkit_new0"); });
+  EXPECT_EQ(reconciler().builders_view().builders.size(), 1U);
+  EXPECT_EQ(journal_.count("builder.let_go"), 3U);
+  EXPECT_TRUE(engine_.containers.contains("buildwarden_s3")) << "left as it is";
+  engine_.containers.erase("buildwarden_s3");
+  engine_.calls.clear();
+  ports::EngineEvent gone{"container", "destroy", {}, {}, {}};
+  gone.attributes["name"] = "buildwarden_s3";
+  reconciler().on_engine_event(gone);
+  reconciler().reconfigure(settings_.builders, false, false);  // and back again, beside a loop that may still be ending
+  buildwarden::testing::run_until(loop_, [&] { return engine_.containers.contains("buildwarden_s3"); });
+}
+
 TEST_F(ReconcilerTest, TakesTheHostsUsersUnderRemap) {
   engine_.engine.identity.userns_remap = true;
   warm();
