@@ -1,6 +1,7 @@
 // The state of one climb; inside of the reclaimer.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -16,6 +17,7 @@ struct Reclaimer::Climb {
   std::vector<Measured> seen;  // the last measurement; a dry run adds here what would be free
   Standing at;                 // what it means
   BootTime until{};            // when the requester's patience ends
+  std::uint64_t settings = 0;  // the reclaimer's, when its legs were laid out
   Duration settle{0};          // shortened once nothing showed
   // Devices that were well when the background asked for others: nothing is deleted for them on the way.
   std::set<std::string> spared;

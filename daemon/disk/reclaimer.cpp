@@ -63,10 +63,14 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
 }
 
 asio::awaitable<void> Reclaimer::climb(Climb& climb) {
-  for (const auto& leg : legs(climb)) {
-    if (over(climb)) co_return;
-    if (helps(climb, *leg.rung, "")) co_await run_rung(climb, *leg.rung, leg.turn);
-  }
+  do {
+    climb.settings = settings_;
+    for (const auto& leg : legs(climb)) {
+      if (over(climb)) co_return;
+      if (outdated(climb)) break;
+      if (helps(climb, *leg.rung, "")) co_await run_rung(climb, *leg.rung, leg.turn);
+    }
+  } while (outdated(climb));
 }
 
 asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, policy::RungTurn turn) {
@@ -89,7 +93,7 @@ asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vecto
   const auto taken_before = climb.simulated[&run.rung];
   Bytes listed = 0;
   for (auto& candidate : order) {
-    if (over(climb) || !helps(climb, run.rung, "")) co_return;
+    if (over(climb) || outdated(climb) || !helps(climb, run.rung, "")) co_return;
     if (!helps(climb, run.rung, candidate.device)) continue;
     listed += candidate.size;
     if (climb.request.dry_run && run.turn.pass > 1 && listed <= taken_before) continue;
@@ -124,6 +128,9 @@ std::string Reclaimer::reason_for(const Climb& climb) const {
   }
   if (!at.can_help) return format("{}, and its level is not known yet.", where);
   if (stopping_) return format("{} after {} steps: the daemon stops.", where, steps);
+  if (parts_.settings.dry_run && !climb.request.dry_run) {
+    return format("{} after {} steps: dry_run was switched on.", where, steps);
+  }
   if (parts_.clock.now().boot >= climb.until) {
     return format("{} after {} steps, when the time of {} was over.", where, steps,
                   format_duration(climb.request.wait));

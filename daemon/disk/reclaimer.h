@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -49,6 +50,9 @@ class Reclaimer final : public ports::Space {
   ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override;
   // A climb under way ends after the deletion that it is at; further ones do nothing.
   void stop();
+  // The settings are others now: nothing that was listed by the old ones is taken any more, and a climb under way
+  // begins again by the new ones, or ends when dry_run came on.
+  void settings_changed() { ++settings_; }
   // Whether any rung frees that filesystem.
   [[nodiscard]] bool can_free(const ports::Place& place) const;
   [[nodiscard]] bool busy() const { return turnstile_.busy(); }
@@ -73,6 +77,7 @@ class Reclaimer final : public ports::Space {
   void record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect);
   void finish_rung(RungRun& run, Duration took);
   [[nodiscard]] bool over(const Climb& climb) const;
+  [[nodiscard]] bool outdated(const Climb& climb) const;
   // Whether a filesystem is still short that the rung frees; with a device: that one.
   [[nodiscard]] bool helps(const Climb& climb, const ports::Rung& rung, const std::string& device) const;
   [[nodiscard]] std::vector<Leg> legs(const Climb& climb) const;
@@ -85,6 +90,7 @@ class Reclaimer final : public ports::Space {
   ReclaimStats stats_;
   Turnstile turnstile_;
   Sleeper sleeper_;
+  std::uint64_t settings_ = 0;  // how often they have changed
   bool stopping_ = false;
 };
 

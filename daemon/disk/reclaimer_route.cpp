@@ -11,8 +11,11 @@ bool Reclaimer::can_free(const ports::Place& place) const {
 }
 
 bool Reclaimer::over(const Climb& climb) const {
-  return stopping_ || climb.at.reached || !climb.at.can_help || parts_.clock.now().boot >= climb.until;
+  const bool forbidden = parts_.settings.dry_run && !climb.request.dry_run;
+  return stopping_ || forbidden || climb.at.reached || !climb.at.can_help || parts_.clock.now().boot >= climb.until;
 }
+
+bool Reclaimer::outdated(const Climb& climb) const { return !climb.request.dry_run && climb.settings != settings_; }
 
 std::vector<policy::RungTurn> Reclaimer::turns(policy::Level level) const {
   policy::LadderRequest request;

@@ -30,6 +30,7 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
   if (over(climb) || !helps(climb, run.rung, "")) co_return false;
   if (!helps(climb, run.rung, candidate.device)) co_return true;
   if (parts_.before_take) co_await parts_.before_take(candidate);
+  if (over(climb) || outdated(climb)) co_return false;
   const auto where = place_of(run.rung, candidate.device);
   const auto free_before = free_together(climb.seen, where);
   auto taken = co_await run.rung.take(candidate, run.turn);

@@ -41,6 +41,10 @@ class Watch {
   // short ago. Whether it tried.
   boost::asio::awaitable<bool> reclaim_turn();
 
+  // Something was mounted or configured: the next turn comes at once and measures everything, and room is made again
+  // even if that fell short a moment ago.
+  void look_now();
+
   // Turns until stop(), which also breaks off a background reclaim where it waits. Only stop() ends it.
   boost::asio::awaitable<void> run();
   void stop();
@@ -66,6 +70,7 @@ class Watch {
   Sleeper reclaim_sleep_;
   Sleeper users_sleep_;
   boost::asio::cancellation_signal cancel_;
+  bool every_ = false;  // the next turn measures everything
   bool stopping_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 #include "daemon/disk/watch.h"
 
@@ -30,6 +31,12 @@ asio::awaitable<void> Watch::run() {
   }
 }
 
+void Watch::look_now() {
+  every_ = true;
+  not_before_.reset();
+  watch_sleep_.wake();
+}
+
 void Watch::stop() {
   stopping_ = true;
   parts_.ballast.stop();
@@ -43,7 +50,8 @@ asio::awaitable<void> Watch::all_loops() {
 
 asio::awaitable<void> Watch::watch_loop() {
   while (!stopping_) {
-    const auto pause = co_await turn(false);
+    const bool every = std::exchange(every_, false);
+    const auto pause = co_await turn(every);
     co_await watch_sleep_.sleep(pause);
   }
 }

@@ -328,5 +328,38 @@ TEST_F(ReclaimerTest, EnoughIsEnoughWithoutAWord) {
   EXPECT_TRUE(journal_.events.empty());
 }
 
+// After the first deletion.
+TEST_F(ReclaimerTest, SettingsThatChangeOnTheWayCountAtOnce) {
+  engine_.freed = [this](Bytes bytes) {
+    meter_.freed(bytes);
+    settings_.disk.keep = {"image:1"};
+    reclaimer_.settings_changed();
+  };
+  const auto result = ensure(19 * kGiB);
+  EXPECT_TRUE(result.reached);
+  EXPECT_EQ(names(result), (Names{"image:0", "image:2"})) << "image:1 was listed before it was kept";
+}
+
+TEST_F(ReclaimerTest, ALongerAgeOnTheWaySparesWhatWasOldBefore) {
+  engine_.freed = [this](Bytes bytes) {
+    meter_.freed(bytes);
+    settings_.disk.keep_used_within = std::chrono::minutes{60 * 14 + 30};
+    reclaimer_.settings_changed();
+  };
+  EXPECT_EQ(names(ensure(24 * kGiB)), (Names{"image:0"}));
+}
+
+TEST_F(ReclaimerTest, ADryRunThatIsSwitchedOnEndsTheClimb) {
+  engine_.freed = [this](Bytes bytes) {
+    meter_.freed(bytes);
+    settings_.dry_run = true;
+    reclaimer_.settings_changed();
+  };
+  const auto result = ensure(24 * kGiB);
+  EXPECT_FALSE(result.reached);
+  EXPECT_EQ(names(result), (Names{"image:0"}));
+  EXPECT_NE(result.reason.find("dry_run was switched on"), std::string::npos) << result.reason;
+}
+
 }  // namespace
 }  // namespace buildwarden::disk

@@ -123,6 +123,15 @@ TEST_F(WatchTest, AfterAShortReclaimItWaitsUnlessItGetsWorse) {
   EXPECT_TRUE(reclaim());
 }
 
+TEST_F(WatchTest, AfterAMountOrAnotherConfigurationItTriesAgainAtOnce) {
+  paths_.put("/docker", 1, 10);
+  turn();
+  EXPECT_TRUE(reclaim());
+  EXPECT_FALSE(reclaim());
+  watch_.look_now();
+  EXPECT_TRUE(reclaim());
+}
+
 TEST_F(WatchTest, AFailedReadingIsShownAndNeverStartsAReclaim) {
   paths_.put("/docker", 1, 10);
   turn();
