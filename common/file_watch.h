@@ -37,8 +37,8 @@ class FileWatch {
   // These from now on, absolute paths.
   void watch(std::vector<std::string> files);
 
-  // Waits until one of them differs from what the last call saw (true; always so at the first one and after watch()), or
-  // look_again() was called and nothing differs, or stop() was (false). For one coroutine.
+  // Waits until one of them differs from what the last call saw (true; always so at the first one and after watch()),
+  // or look_again() was called and nothing differs, or stop() was (false). For one coroutine.
   boost::asio::awaitable<bool> next();
   // Makes next() look soon, and return.
   void look_again();

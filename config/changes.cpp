@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "common/format.h"
@@ -55,7 +57,7 @@ std::vector<Change> compare(const Loaded& in_force, const Loaded& fresh) {
     const auto old = old_values.find(value.key);
     if (old == old_values.end()) {
       changes.push_back({value.key, "", told(value), false});
-    } else if (old->second->value != value.value) {
+    } else if (old->second->value != value.value && old->second->after_restart != value.value) {
       changes.push_back({value.key, told(*old->second), told(value), needs_restart(value.key)});
     }
   }
@@ -80,7 +82,10 @@ void adopt(Loaded& in_force, Loaded fresh) {
 
 std::vector<std::string> files_of(const LoadRequest& request, const Settings& settings) {
   const auto& paths = settings.paths;
-  return {request.yaml_path, paths.cfn_env, paths.agent_env, paths.daemon_json, paths.docker_binfmt_env};
+  std::error_code unknown;  // then it stays as it is written
+  const auto yaml = std::filesystem::absolute(request.yaml_path, unknown);
+  return {unknown ? request.yaml_path : yaml.string(), paths.cfn_env, paths.agent_env, paths.daemon_json,
+          paths.docker_binfmt_env};
 }
 
 }  // namespace buildwarden::config

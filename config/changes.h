@@ -22,14 +22,14 @@ struct Change {
 bool needs_restart(std::string_view key);
 
 // What `fresh` would change of what is in force, in the order of the schema. A value that only comes from elsewhere now
-// is no change.
+// is no change, nor is one that waits for a restart already.
 std::vector<Change> compare(const Loaded& in_force, const Loaded& fresh);
 
 // Takes over from `fresh` all that counts at once. A key that needs a restart keeps its value and its source; where
 // `fresh` has another value it is told in EffectiveValue::after_restart.
 void adopt(Loaded& in_force, Loaded fresh);
 
-// The files that were read, or would have been: the YAML, then the weaker sources.
+// The files that were read, or would have been, by absolute paths: the YAML, then the weaker sources.
 std::vector<std::string> files_of(const LoadRequest& request, const Settings& settings);
 
 }  // namespace buildwarden::config

@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -19,6 +20,11 @@ namespace {
 
 // For requests that run when we are asked to stop. Api::stop() may take it twice and a second, within kStopDeadline.
 constexpr Duration kPatience = std::chrono::milliseconds{1200};
+
+// A refused reload does not stop the work: the old configuration is in force.
+bool is_at_work(const std::vector<ports::NotReady>& missing) {
+  return std::all_of(missing.begin(), missing.end(), [](const auto& part) { return part.part == "config"; });
+}
 
 ports::Event started_event(const Settings& settings, const std::string& where) {
   ports::Event event;
@@ -82,6 +88,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, keep_outside_informed(), asio::detached);
   registry.start();
   reconciler.start();
+  reload_loop.start();
   journal.record(started_event(settings, where));
   service.status("answering on " + where);
   service.ready();
@@ -89,7 +96,7 @@ void Daemon::Rooms::run() {
 
 void Daemon::Rooms::update_active_file(const std::vector<ports::NotReady>& missing) {
   const auto path = settings.paths.run + "/active";
-  const bool active = !stopping_ && !settings.dry_run && missing.empty();
+  const bool active = !stopping_ && !settings.dry_run && is_at_work(missing);
   if (active_ == active) return;
   if (active) {
     if (const auto written = write_file_atomically(path, ""); !written) {
@@ -123,6 +130,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   service.stopping();
   outside_timer_.cancel();
   inform_outside();
+  reload_loop.stop();
   reclaimer.stop();
   watch.stop();
   co_await api.stop(kPatience);
@@ -147,6 +155,8 @@ Result<void> Daemon::start() {
   rooms_->run();
   return {};
 }
+
+void Daemon::reload() { rooms_->reload_loop.ask(); }
 
 asio::awaitable<void> Daemon::stop() { return rooms_->end(); }
 

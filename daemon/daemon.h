@@ -18,7 +18,8 @@ class Daemon {
  public:
   struct Start {
     config::Loaded loaded;
-    PassedSockets passed;  // where there are any, listen.* opens nothing
+    config::LoadRequest request;  // that it was loaded by, for reloads
+    PassedSockets passed;         // where there are any, listen.* opens nothing
   };
   Daemon(boost::asio::io_context& loop, Start start);
   ~Daemon();
@@ -28,6 +29,9 @@ class Daemon {
   // Makes its folders and opens the sockets; from then on the API answers, and everything else warms up behind it.
   // systemd is told. On an error nothing was started.
   Result<void> start();
+
+  // Loads the configuration again, soon; a bad one changes nothing.
+  void reload();
 
   // Takes no more requests, lets those that run finish for a moment, then ends everything. Containers and leases stay.
   boost::asio::awaitable<void> stop();

@@ -11,6 +11,7 @@
 #include "common/format.h"
 #include "common/log.h"
 #include "daemon/identity.h"
+#include "daemon/logging.h"
 
 namespace buildwarden {
 namespace {
@@ -26,9 +27,10 @@ std::optional<gid_t> group_or_root(Result<gid_t> group, std::string_view what) {
   return std::nullopt;
 }
 
-// A machine whose agent is installed but whose parameters are not written yet must not act on defaults.
-bool are_wishes_unknown(const Settings& settings) {
-  return is_unit_installed(settings.agent.unit) && ::access(settings.paths.cfn_env.c_str(), F_OK) != 0;
+// A machine whose agent is installed but whose parameters are not read yet must not act on defaults. That the file is
+// there is not enough: it may be half written, and what it says counts from the reload on that follows.
+bool are_wishes_unknown(const config::Loaded& loaded) {
+  return !loaded.cfn_env_read && is_unit_installed(loaded.settings.agent.unit);
 }
 
 builders::ReconcilerSettings reconciler_settings(const Settings& settings, std::optional<gid_t> agent) {
@@ -62,6 +64,7 @@ ports::Holdings AllInUse::now() const {
 Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
     : loop(on),
       loaded(std::move(from.loaded)),
+      request(std::move(from.request)),
       passed(std::move(from.passed)),
       agent(group_or_root(agent_group(settings.agent), "the builders' sockets")),
       api_group(group_or_root(socket_group(settings.listen, settings.agent), "the API's socket")),
@@ -89,7 +92,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       ended_containers({engine, engine, engine, in_use, clock, [this] { return watch.clock_is_steady(); }}),
       empty_networks({engine, engine, engine, network_use, clock}),
       ballast(
-          {settings, clock, journal, gauges, [this] { return are_wishes_unknown(settings); }, disk::work_on_ballast}),
+          {settings, clock, journal, gauges, [this] { return are_wishes_unknown(loaded); }, disk::work_on_ballast}),
       dangling_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache({engine, engine, in_use, settings, clock, [this] { return watch.clock_is_steady(); }}),
       unused_images({engine, engine, engine, in_use, ledger, clock}),
@@ -100,19 +103,22 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
                  gauges,
                  {&ended_containers, &empty_networks, &dangling_images, &build_cache, &unused_images},
                  {},
-                 [this] { return are_wishes_unknown(settings); },
+                 [this] { return are_wishes_unknown(loaded); },
                  {}}),
       users({engine, engine, clock}),
       views({gauges, reclaimer, users, ledger}),
       watch({settings, clock, journal, gauges, reclaimer, users, ballast,
              [this](const ports::Place& place) { return reclaimer.can_free(place); }}),
       desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer}),
-      metrics({&views, &reconciler, &registry, &engine, &journal}, BUILDWARDEN_VERSION),
+      service(loop.get_executor()),
+      reload(reload_parts()),
+      reload_loop(loop.get_executor(), {reload, workers, [this] { return config::files_of(request, settings); },
+                                        [this] { watch.look_now(); }}),
+      metrics({&views, &reconciler, &registry, &engine, &journal, &reload}, BUILDWARDEN_VERSION),
       probe(
           loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
           [this] { return reclaimer.busy() ? kProbeAtWork : kBeat; }),
       api(loop.get_executor(), api_context()),
-      service(loop.get_executor()),
       outside_timer_(loop) {
   listen_to_engine();
 }
@@ -139,8 +145,30 @@ std::vector<ports::NotReady> Daemon::Rooms::not_ready() const {
   for (const auto& filesystem : views.disk_view().filesystems) {
     if (!filesystem.error.empty()) missing.push_back({"disk " + filesystem.mount, filesystem.error});
   }
+  if (auto part = reload.not_ready()) missing.push_back(*std::move(part));
   for (auto& part : reconciler.not_ready()) missing.push_back(std::move(part));
   return missing;
+}
+
+Reload::Parts Daemon::Rooms::reload_parts() {
+  return {loaded,
+          request,
+          clock,
+          journal,
+          workers,
+          [this] { apply_settings(); },
+          [this](bool begins) { begins ? service.reloading() : service.ready(); },
+          [this] { return are_wishes_unknown(loaded); }};
+}
+
+void Daemon::Rooms::apply_settings() {
+  configure_log(settings.log);
+  handout.reconfigure(settings.builders);
+  reconciler.reconfigure(settings.builders, settings.engine.userns_remap, settings.dry_run);
+  desk.reconfigure(settings.jobs);
+  reclaimer.settings_changed();
+  watch.look_now();
+  inform_outside();
 }
 
 api::ApiContext Daemon::Rooms::api_context() {
@@ -149,6 +177,7 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.readiness = [this] { return not_ready(); };
   context.config_json = [this] { return config::describe_json(loaded); };
   context.metrics_text = [this] { return metrics.text(); };
+  context.config = &reload;
   context.engine = &engine;
   context.disk = &views;
   context.builders = &reconciler;
@@ -165,7 +194,7 @@ api::ApiContext Daemon::Rooms::api_context() {
   if (::gethostname(name.data(), name.size() - 1) == 0) context.host_name = name.data();
   context.allowed_hosts = settings.listen.allowed_hosts;
   context.version = BUILDWARDEN_VERSION;
-  context.dry_run = settings.dry_run;
+  context.dry_run = [this] { return settings.dry_run; };
   return context;
 }
 

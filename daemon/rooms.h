@@ -31,6 +31,8 @@
 #include "daemon/engine/engine.h"
 #include "daemon/jobs/desk.h"
 #include "daemon/jobs/registry.h"
+#include "daemon/reload.h"
+#include "daemon/reload_loop.h"
 #include "daemon/service.h"
 #include "daemon/state/lease_file.h"
 #include "daemon/state/operation_file.h"
@@ -61,6 +63,7 @@ struct Daemon::Rooms {
 
   boost::asio::io_context& loop;
   config::Loaded loaded;
+  config::LoadRequest request;
   PassedSockets passed;
   const Settings& settings = loaded.settings;
   std::optional<gid_t> agent;  // the group of the builders' sockets; root's alone without it
@@ -97,10 +100,12 @@ struct Daemon::Rooms {
   disk::Watch watch;
 
   jobs::Desk desk;
+  Service service;
+  Reload reload;
+  ReloadLoop reload_loop;
   telemetry::Metrics metrics;
   telemetry::LoopProbe probe;
   api::Api api;
-  Service service;
   std::string where;  // it answers; for people
 
   Result<void> open();
@@ -115,7 +120,10 @@ struct Daemon::Rooms {
   Result<void> open_own_sockets();
   void listen_to_engine();
   void inform_outside();
-  // `active` exists while the daemon is ready and not in dry run; units of the stack stand down by it.
+  // Rooms that hold copies of settings get the new ones.
+  void apply_settings();
+  [[nodiscard]] Reload::Parts reload_parts();
+  // `active` exists while the daemon is at work and not in dry run; units of the stack stand down by it.
   void update_active_file(const std::vector<ports::NotReady>& missing);
   [[nodiscard]] api::ApiContext api_context();
 

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/sd_listen.h"
 #include "daemon/daemon.h"
+#include "daemon/logging.h"
 
 namespace buildwarden {
 namespace asio = boost::asio;
@@ -27,17 +28,6 @@ namespace {
 // systemd's TimeoutStopSec is longer. Coroutines that still run then cannot be taken apart safely, so the process ends
 // without it: all state on disk is whole at any instant.
 constexpr Duration kStopDeadline = std::chrono::milliseconds{4500};
-
-LogLevel level_of(const std::string& name) {
-  if (name == "debug") return LogLevel::kDebug;
-  if (name == "warning") return LogLevel::kWarning;
-  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
-}
-
-LogFormat format_of(const std::string& name) {
-  if (name == "text") return LogFormat::kText;
-  return name == "journald" ? LogFormat::kJournald : LogFormat::kAuto;
-}
 
 // A signal, not a timer of the loop: it must also end what hangs after the loop, such as a thread in a dead disk.
 void end_hard_when_late() {
@@ -52,13 +42,24 @@ void end_hard_when_late() {
   ::setitimer(ITIMER_REAL, &once, nullptr);
 }
 
-asio::awaitable<void> stop_on_signal(Daemon* daemon, asio::signal_set* signals) {
+asio::awaitable<void> stop_on_signal(Daemon* daemon, asio::signal_set* signals, asio::signal_set* others) {
   auto token = asio::as_tuple(asio::use_awaitable);
   const auto [error, number] = co_await signals->async_wait(token);
   if (error) co_return;
   log_info(format("stopping on {}", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+  others->cancel();
   end_hard_when_late();
   co_await daemon->stop();
+}
+
+// One that comes while a reload is under way leads to another one.
+asio::awaitable<void> reload_on_signal(Daemon* daemon, asio::signal_set* signals) {
+  auto token = asio::as_tuple(asio::use_awaitable);
+  for (;;) {
+    const auto [error, number] = co_await signals->async_wait(token);
+    if (error) co_return;
+    daemon->reload();
+  }
 }
 
 }  // namespace
@@ -72,18 +73,20 @@ int serve(const config::LoadRequest& request) {
     log_error(format("the configuration is refused:\n{}", loaded.error().message()));
     return EXIT_FAILURE;
   }
-  configure_log(level_of(loaded->settings.log.level), format_of(loaded->settings.log.format));
+  configure_log(loaded->settings.log);
   for (const auto& warning : loaded->warnings) log_warning(warning);
   std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for these arguments
 
   asio::io_context loop(1);
   asio::signal_set endings(loop, SIGTERM, SIGINT);
-  Daemon daemon(loop, {*std::move(loaded), std::move(passed)});
+  asio::signal_set reloads(loop, SIGHUP);
+  Daemon daemon(loop, {*std::move(loaded), request, std::move(passed)});
   if (const auto started = daemon.start(); !started) {
     log_error(started.error().message());
     return EXIT_FAILURE;
   }
-  asio::co_spawn(loop, stop_on_signal(&daemon, &endings), asio::detached);
+  asio::co_spawn(loop, stop_on_signal(&daemon, &endings, &reloads), asio::detached);
+  asio::co_spawn(loop, reload_on_signal(&daemon, &reloads), asio::detached);
   loop.run();
   log_info("stopped");
   return EXIT_SUCCESS;

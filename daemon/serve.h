@@ -5,8 +5,8 @@
 
 namespace buildwarden {
 
-// Runs until SIGTERM or SIGINT. 0: stopped as asked; 1: the configuration is refused (all mistakes on stderr), a socket
-// cannot be opened, or the stop took longer than it may.
+// Runs until SIGTERM or SIGINT; SIGHUP loads the configuration again. 0: stopped as asked; 1: the configuration is
+// refused (all mistakes on stderr), a socket cannot be opened, or the stop took longer than it may.
 int serve(const config::LoadRequest& request);
 
 }  // namespace buildwarden

@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "daemon/ports/builders.h"
+#include "daemon/ports/config.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/health.h"
@@ -29,6 +30,7 @@ struct ApiContext {
   ports::Readiness readiness;
   std::function<std::string()> config_json;   // the whole answer of /v1/config: {"settings":[…]}
   std::function<std::string()> metrics_text;  // Prometheus text format 0.0.4
+  const ports::ConfigViews* config = nullptr;
   const ports::EngineState* engine = nullptr;
   const ports::DiskViews* disk = nullptr;
   const ports::BuilderViews* builders = nullptr;
@@ -42,10 +44,10 @@ struct ApiContext {
   std::string host_name;                   // the machine's own name, good as a Host
   std::vector<std::string> allowed_hosts;  // further ones
   std::string version;
-  bool dry_run = false;
-  Duration reclaim_wait = std::chrono::minutes{10};     // at most, for one reclaim on request
-  Duration answer_within = std::chrono::seconds{1};     // then a POST answers 202
-  Duration event_heartbeat = std::chrono::seconds{15};  // of a follower of events
+  std::function<bool()> dry_run = [] { return false; };  // of the whole daemon, now
+  Duration reclaim_wait = std::chrono::minutes{10};      // at most, for one reclaim on request
+  Duration answer_within = std::chrono::seconds{1};      // then a POST answers 202
+  Duration event_heartbeat = std::chrono::seconds{15};   // of a follower of events
 };
 
 }  // namespace buildwarden::api

@@ -68,7 +68,7 @@ asio::awaitable<Response> reclaim(const ApiContext& context, Operations& operati
   wanted.free = body.target;
   wanted.wait = context.reclaim_wait;
   wanted.on_behalf_of = format("uid {}", request.peer.uid);
-  wanted.dry_run = body.dry_run || context.dry_run;
+  wanted.dry_run = body.dry_run || context.dry_run();
   Operations::Work work = [space = context.space, wanted](ports::Progress progress) {
     return make_room(space, wanted, std::move(progress));
   };

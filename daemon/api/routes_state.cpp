@@ -28,6 +28,15 @@ Response readiness(const ApiContext& context) {
   return problem(503, "not_ready", detail, std::move(more));
 }
 
+json::object config_json(const ports::ConfigView& view) {
+  json::object object;
+  object["loaded_at"] = format_rfc3339(view.loaded_at);
+  object["error"] = view.error.empty() ? json::value(nullptr) : json::value(view.error);
+  object["restart_needed"] = json::array(view.restart_needed.begin(), view.restart_needed.end());
+  object["parameters_awaited"] = view.parameters_awaited;
+  return object;
+}
+
 Response plain(std::string body, std::string content_type) {
   Response response;
   response.content_type = std::move(content_type);
@@ -52,11 +61,12 @@ Response status(const ApiContext& context, const Now& started) {
   const auto disk = context.disk->disk_view();
   json::object object;
   object["version"] = context.version;
-  object["dry_run"] = context.dry_run;
+  object["dry_run"] = context.dry_run();
   object["started_at"] = format_rfc3339(started.wall);
   object["uptime_seconds"] = (now.boot - started.boot).count() / 1000;
   object["ready"] = not_ready.empty();
   object["not_ready"] = not_ready_json(not_ready);
+  object["config"] = config_json(context.config->config_view());
   object["engine"] = engine_json(context.engine->status());
   object["reclaiming"] = disk.reclaiming;
   object["filesystems"] = filesystems_json(disk.filesystems);

@@ -25,6 +25,17 @@ std::string not_ready_lines(const json::value& status) {
   return lines;
 }
 
+std::string config_lines(const json::value& config) {
+  std::string keys;
+  for (const auto& key : list(config, "restart_needed")) {
+    if (key.is_string()) keys += (keys.empty() ? "" : ", ") + std::string(key.get_string());
+  }
+  std::string lines = keys.empty() ? "" : printable("a restart is needed for " + keys) + "\n";
+  if (truth(config, "parameters_awaited"))
+    lines += "the stack's parameters are awaited: only gentle steps until then\n";
+  return lines;
+}
+
 std::string engine_line(const json::value& engine) {
   if (truth(engine, "up")) {
     return printable(format("engine {} (API {}), data in {}", text(engine, "version"), text(engine, "api_version"),
@@ -54,8 +65,9 @@ std::string jobs_table(const json::array& jobs) {
 }
 
 std::string describe(const json::value& status) {
-  return daemon_line(status) + not_ready_lines(status) + engine_line(member(status, "engine")) +
-         state_lines(member(status, "state")) + "\n" + filesystems_table(list(status, "filesystems")) + "\n" +
+  return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
+         engine_line(member(status, "engine")) + state_lines(member(status, "state")) + "\n" +
+         filesystems_table(list(status, "filesystems")) + "\n" +
          builders_table(list(status, "builders")) + "\n" + jobs_table(list(status, "jobs"));
 }
 

@@ -111,6 +111,20 @@ void add_engine(Families& families, const ports::EngineStatus& status) {
   keep(families, {&up});
 }
 
+void add_config(Families& families, const ports::ConfigView& view) {
+  auto reloads = counters("config_reloads_total", "Times that the configuration was loaded again, by the result.");
+  auto good = gauges("config_last_reload_success", "Whether the last load of the configuration was good.");
+  auto at =
+      gauges("config_loaded_timestamp_seconds", "When the configuration in force was loaded, in seconds since 1970.");
+  auto waiting = gauges("config_restart_needed", "Keys whose new value waits for a restart.");
+  add(reloads, {{"result", "taken"}}, view.taken);
+  add(reloads, {{"result", "refused"}}, view.refused);
+  add(good, {}, view.error.empty() ? 1 : 0);
+  add(at, {}, seconds(std::chrono::duration_cast<Duration>(view.loaded_at.time_since_epoch())));
+  add(waiting, {}, view.restart_needed.size());
+  keep(families, {&reloads, &good, &at, &waiting});
+}
+
 void add_events(Families& families, const EventLog& events) {
   auto total = counters("events_total", "Events in the journal since the start, by kind.");
   auto kinds = events.counts();

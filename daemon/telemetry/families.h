@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/ports/builders.h"
+#include "daemon/ports/config.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/jobs.h"
@@ -21,6 +22,7 @@ void add_rungs(Families& families, const ports::DiskView& view);
 void add_builders(Families& families, const ports::BuildersView& view);
 void add_jobs(Families& families, const ports::JobsView& view);
 void add_engine(Families& families, const ports::EngineStatus& status);
+void add_config(Families& families, const ports::ConfigView& view);
 void add_events(Families& families, const EventLog& events);
 
 }  // namespace buildwarden::telemetry

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "daemon/ports/builders.h"
+#include "daemon/ports/config.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/jobs.h"
@@ -21,6 +22,7 @@ struct MetricsSources {
   const ports::JobViews* jobs = nullptr;
   const ports::EngineState* engine = nullptr;
   const EventLog* events = nullptr;
+  const ports::ConfigViews* config = nullptr;
 };
 
 // For the loop's thread alone.

@@ -23,15 +23,17 @@
 
 namespace buildwarden::api {
 
-struct FakeViews : ports::DiskViews, ports::BuilderViews, ports::JobViews, ports::EngineState {
+struct FakeViews : ports::DiskViews, ports::BuilderViews, ports::JobViews, ports::EngineState, ports::ConfigViews {
   ports::DiskView disk;
   ports::BuildersView builders;
   ports::JobsView jobs;
   ports::EngineStatus engine;
+  ports::ConfigView config;
   [[nodiscard]] ports::DiskView disk_view() const override { return disk; }
   [[nodiscard]] ports::BuildersView builders_view() const override { return builders; }
   [[nodiscard]] ports::JobsView jobs_view() const override { return jobs; }
   [[nodiscard]] ports::EngineStatus status() const override { return engine; }
+  [[nodiscard]] ports::ConfigView config_view() const override { return config; }
 };
 
 // Answers what the test put there, after the gate was opened if it was closed.
@@ -143,6 +145,7 @@ class ApiTest : public ::testing::Test {
     context.readiness = [this] { return not_ready; };
     context.config_json = [] { return std::string("{\"settings\":[]}"); };
     context.metrics_text = [] { return std::string("buildwarden_up 1\n"); };
+    context.config = &views;
     context.engine = &views;
     context.disk = &views;
     context.builders = &views;

@@ -108,6 +108,20 @@ TEST_F(RoutesTest, StatusIsOneViewOfEverything) {
   EXPECT_EQ(status.at("last_event_id").as_int64(), 1);
 }
 
+TEST_F(RoutesTest, StatusSaysHowTheConfigurationIs) {
+  views.config.loaded_at = clock.now().wall;
+  start();
+  EXPECT_THAT(get("/v1/status").body, HasSubstr(R"("config":{"loaded_at":"2026-01-01T00:00:00.000Z","error":null,)"
+                                                R"("restart_needed":[],"parameters_awaited":false})"));
+  on_loop([&] {
+    views.config.error = "a.yaml:1: no";
+    views.config.restart_needed = {"listen.tcp"};
+    views.config.parameters_awaited = true;
+  });
+  EXPECT_THAT(get("/v1/status").body, HasSubstr(R"("error":"a.yaml:1: no","restart_needed":["listen.tcp"],)"
+                                                R"("parameters_awaited":true)"));
+}
+
 TEST_F(RoutesTest, BuildersAsListAndByName) {
   ports::BuilderView builder;
   builder.name = "s3";
@@ -176,7 +190,7 @@ TEST_F(RoutesTest, ReclaimIsDryWhenAskedOrWhenTheDaemonIs) {
 }
 
 TEST_F(RoutesTest, ADryDaemonNeverAsksForMore) {
-  context.dry_run = true;
+  context.dry_run = [] { return true; };
   views.disk.filesystems = {filesystem(clock.now())};
   start();
   ask("POST", "/v1/disk/reclaim", R"({"dry_run":false})");

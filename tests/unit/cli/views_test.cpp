@@ -32,8 +32,18 @@ TEST(Builders, AreShownWithTheirReason) {
             "b        down   0       -        0      no engine\n");
 }
 
+TEST(Status, SaysWhatTheConfigurationWaitsFor) {
+  ClientWorld world;
+  const auto run = with_answer(
+      world, http_answer(200, R"({"config":{"restart_needed":["listen.tcp","paths.run"],"parameters_awaited":true}})"),
+      {"status"});
+  EXPECT_THAT(run.out, HasSubstr("a restart is needed for listen.tcp, paths.run\n"));
+  EXPECT_THAT(run.out, HasSubstr("only gentle steps until then\n"));
+}
+
 TEST(Views, AnswersOfAnotherShapeDoNotCrash) {
-  for (const std::string answer : {"[]", "null", "\"x\"", "nonsense", R"({"builders":[1,null,{"name":5}]})", ""}) {
+  for (const std::string answer :
+       {"[]", "null", "\"x\"", "nonsense", R"({"builders":[1,null,{"name":5}],"config":{"restart_needed":[1]}})", ""}) {
     for (const std::string command : {"status", "disk", "builders", "events"}) {
       ClientWorld world;
       EXPECT_EQ(with_answer(world, http_answer(200, answer), {command}).code, cli::kYes) << command << answer;

@@ -167,6 +167,8 @@ TEST_F(Changes, TheFilesThatCount) {
   LoadRequest request;
   request.yaml_path = "/y";
   EXPECT_THAT(files_of(request, settings), ElementsAre("/y", "/c", "/a", "/d", "/b"));
+  request.yaml_path = "y";
+  EXPECT_EQ(files_of(request, settings).front(), std::filesystem::current_path().string() + "/y");
 }
 
 }  // namespace

@@ -15,15 +15,17 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-struct Rooms : ports::DiskViews, ports::BuilderViews, ports::JobViews, ports::EngineState {
+struct Rooms : ports::DiskViews, ports::BuilderViews, ports::JobViews, ports::EngineState, ports::ConfigViews {
   ports::DiskView disk;
   ports::BuildersView builders;
   ports::JobsView jobs;
   ports::EngineStatus engine;
+  ports::ConfigView config;
   [[nodiscard]] ports::DiskView disk_view() const override { return disk; }
   [[nodiscard]] ports::BuildersView builders_view() const override { return builders; }
   [[nodiscard]] ports::JobsView jobs_view() const override { return jobs; }
   [[nodiscard]] ports::EngineStatus status() const override { return engine; }
+  [[nodiscard]] ports::ConfigView config_view() const override { return config; }
 };
 
 ports::FilesystemView filesystem(const Now& now) {
@@ -54,8 +56,24 @@ struct MetricsTest : ::testing::Test {
   testing::FakeClock clock;
   Rooms rooms;
   EventLog events{clock};
-  Metrics metrics{{&rooms, &rooms, &rooms, &rooms, &events}, "1.2.3"};
+  Metrics metrics{{&rooms, &rooms, &rooms, &rooms, &events, &rooms}, "1.2.3"};
 };
+
+TEST_F(MetricsTest, ReloadsAreCountedAndTheLastOneIsJudged) {
+  rooms.config.loaded_at = clock.now().wall;
+  rooms.config.taken = 3;
+  auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_config_reloads_total{result=\"taken\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_config_reloads_total{result=\"refused\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_config_last_reload_success 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_config_loaded_timestamp_seconds 1767225600\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_config_restart_needed 0\n"));
+  rooms.config.error = "no";
+  rooms.config.restart_needed = {"listen.tcp", "listen.group"};
+  text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_config_last_reload_success 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_config_restart_needed 2\n"));
+}
 
 TEST_F(MetricsTest, CountersAreThereAtZeroFromTheStart) {
   ports::BuilderView builder;
