@@ -12,6 +12,7 @@
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/engine/link.h"
+#include "daemon/engine/output.h"
 #include "daemon/engine/transport.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"
@@ -71,7 +72,8 @@ class Engine final : public ports::EngineState,
   ports::Async<std::string> create_container(ports::ContainerSpec spec) override;
   ports::Async<void> act_on_container(std::string id, ports::ContainerVerb verb) override;
   // After kTimeout the command may still run: the engine cannot end it.
-  ports::Async<ExecResult> exec_in_container(std::string id, std::vector<std::string> command) override;
+  ports::Async<ExecResult> exec_in_container(std::string id, std::vector<std::string> command,
+                                             ExecLimits limits) override;
 
   void on_event(std::function<void(const ports::EngineEvent&)> listener) override;
   void on_connected(std::function<void(const ports::EngineIdentity&, std::optional<Duration>)> listener) override;
@@ -80,6 +82,7 @@ class Engine final : public ports::EngineState,
  private:
   // "" without a configured folder or an entry for the registry.
   ports::Async<std::string> credentials(std::string registry);
+  ports::Async<Output> read_output(std::string frames, std::size_t most);
   ports::Async<int> exit_code(std::string exec_id);
 
   EngineSettings settings_;

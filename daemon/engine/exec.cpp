@@ -3,6 +3,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include "common/format.h"
@@ -17,16 +19,17 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kCreateDeadline = std::chrono::seconds{10};
-constexpr Duration kRunDeadline = std::chrono::seconds{60};
-constexpr Bytes kMostOutput = kMiB;
-constexpr Bytes kMostFrames = 4 * kMiB;
+constexpr Bytes kFramesOfOutput = 4;  // both streams and the heads of small frames
+constexpr std::size_t kInlineFrames = 262'144;
+constexpr Duration kDecodeDeadline = std::chrono::seconds{30};
 constexpr int kExitCodeTries = 50;
 constexpr Duration kExitCodePause{20};
 
 }  // namespace
 
 ports::Async<ports::ContainerControl::ExecResult> Engine::exec_in_container(std::string id,
-                                                                            std::vector<std::string> command) {
+                                                                            std::vector<std::string> command,
+                                                                            ExecLimits limits) {
   const auto doing = format("running a command in container {}", id);
   const auto encoded = encode_name(id);
   if (!encoded) co_return Error(encoded.error()).with_context(doing);
@@ -41,18 +44,30 @@ ports::Async<ports::ContainerControl::ExecResult> Engine::exec_in_container(std:
   start.method = "POST";
   start.target = format("/exec/{}/start", *exec);
   start.body = encode_exec_start();
-  start.limits.deadline = kRunDeadline;
-  start.limits.max_body = kMostFrames;
+  start.limits.deadline = limits.deadline;
+  start.limits.max_body = kFramesOfOutput * limits.output;
   auto ran = co_await transport_.call(std::move(start));
   if (!ran) co_return std::move(ran).error().with_context(doing);
-  auto output = decode_output(ran->body, static_cast<std::size_t>(kMostOutput));
+  auto output = co_await read_output(std::move(ran->body), static_cast<std::size_t>(limits.output));
   if (!output) co_return std::move(output).error().with_context(doing);
   const auto code = co_await exit_code(*exec);
   if (!code) co_return Error(code.error()).with_context(doing);
   ExecResult result;
   result.exit_code = *code;
-  result.output = *std::move(output);
+  result.output = std::move(output->out);
+  result.errors = std::move(output->err);
+  result.cut = output->cut;
   co_return result;
+}
+
+ports::Async<Output> Engine::read_output(std::string frames, std::size_t most) {
+  if (frames.size() <= kInlineFrames) co_return decode_output(frames, most);
+  auto text = std::make_shared<std::string>(std::move(frames));
+  std::function<Result<Output>()> work = [text, most] {
+    const auto taken = std::move(*text);  // freed here and not on the loop
+    return decode_output(taken, most);
+  };
+  co_return co_await workers_.compute<Output>(std::move(work), kDecodeDeadline);
 }
 
 // The output may end a moment before the engine knows the exit code.

@@ -9,8 +9,14 @@
 
 namespace buildwarden::engine {
 
-// Strips the frames ({stream, 0, 0, 0, size in 4 bytes, big endian}) and joins stdout and stderr in the order they
-// came, at most `most` bytes. kProtocol: not frames, or cut off within one.
-Result<std::string> decode_output(std::string_view frames, std::size_t most);
+struct Output {
+  std::string out;
+  std::string err;
+  bool cut = false;  // one of them was longer
+};
+
+// Takes the frames ({stream, 0, 0, 0, size in 4 bytes, big endian}) apart into stdout and stderr, each of at most
+// `most` bytes. kProtocol: not frames, or cut off within one.
+Result<Output> decode_output(std::string_view frames, std::size_t most);
 
 }  // namespace buildwarden::engine

@@ -174,12 +174,19 @@ class ContainerControl {
   virtual ~ContainerControl() = default;
   virtual Async<std::string> create_container(ContainerSpec spec) = 0;  // its id; not started
   virtual Async<void> act_on_container(std::string id, ContainerVerb verb) = 0;
-  // Runs a command in a container and waits for it.
+  // Runs a command in a container and waits for it. kConflict: it does not run; kTooLarge: it writes far more than
+  // `output`.
+  struct ExecLimits {
+    Duration deadline = std::chrono::seconds{60};
+    Bytes output = kMiB;  // of stdout, and as much of stderr
+  };
   struct ExecResult {
     int exit_code = -1;
-    std::string output;  // stdout and stderr, at most 1 MiB
+    std::string output;  // stdout
+    std::string errors;  // stderr
+    bool cut = false;    // one of them was longer
   };
-  virtual Async<ExecResult> exec_in_container(std::string id, std::vector<std::string> command) = 0;
+  virtual Async<ExecResult> exec_in_container(std::string id, std::vector<std::string> command, ExecLimits limits) = 0;
 };
 
 // One message of GET /events.

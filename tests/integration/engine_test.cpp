@@ -20,7 +20,6 @@ namespace buildwarden::engine {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -188,19 +187,21 @@ TEST_F(EngineIntegration, RunsCommandsInAContainer) {
   const auto id = run(engine_->create_container(sleeper("bw-exec")));
   ASSERT_TRUE(id) << id.error().message();
   const std::vector<std::string> both = {"sh", "-c", "echo out; echo err >&2; exit 5"};
-  EXPECT_EQ(run(engine_->exec_in_container("bw-exec", both)).error().code(), Errc::kConflict) << "not running";
+  EXPECT_EQ(run(engine_->exec_in_container("bw-exec", both, {})).error().code(), Errc::kConflict) << "not running";
   ASSERT_TRUE(run(engine_->act_on_container(*id, ports::ContainerVerb::kStart)));
-  const auto result = run(engine_->exec_in_container("bw-exec", both));
+  const auto result = run(engine_->exec_in_container("bw-exec", both, {}));
   ASSERT_TRUE(result) << result.error().message();
   EXPECT_EQ(result->exit_code, 5);
-  EXPECT_THAT(result->output, AnyOf("out\nerr\n", "err\nout\n"));
+  EXPECT_EQ(result->output, "out\n");
+  EXPECT_EQ(result->errors, "err\n");
   const std::vector<std::string> much = {"sh", "-c", "head -c 2000000 /dev/zero"};
-  const auto cut = run(engine_->exec_in_container("bw-exec", much));
+  const auto cut = run(engine_->exec_in_container("bw-exec", much, {}));
   ASSERT_TRUE(cut) << cut.error().message();
   EXPECT_EQ(cut->output.size(), 1024U * 1024U);
+  EXPECT_TRUE(cut->cut);
   EXPECT_EQ(cut->exit_code, 0);
   const std::vector<std::string> absent = {"/no/such/program"};
-  const auto failed = run(engine_->exec_in_container("bw-exec", absent));
+  const auto failed = run(engine_->exec_in_container("bw-exec", absent, {}));
   EXPECT_TRUE(!failed || failed->exit_code == 126 || failed->exit_code == 127);
 }
 

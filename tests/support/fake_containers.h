@@ -40,6 +40,7 @@ class FakeContainers final : public ports::EngineState,
   std::map<std::string, Error> fail;                // by call, as in `calls`; "inspect" for all inspections
   std::function<void(const std::string&)> started;  // told the name
   std::function<void()> inspecting;                 // before an inspection is answered
+  std::function<ExecResult(const std::vector<std::string>&)> execute;  // a command in a container
 
   // Somebody else's doing, with the engine's event about it.
   void set_state(const std::string& name, policy::ContainerState state, const std::string& action) {
@@ -114,8 +115,12 @@ class FakeContainers final : public ports::EngineState,
     }
     co_return Result<void>{};
   }
-  ports::Async<ExecResult> exec_in_container(std::string /*id*/, std::vector<std::string> /*command*/) override {
-    co_return ExecResult{};
+  ports::Async<ExecResult> exec_in_container(std::string id, std::vector<std::string> command, ExecLimits) override {
+    std::string call = "exec " + id;
+    for (const auto& word : command) call += " " + word;
+    if (const auto error = did(call)) co_return *error;
+    if (!execute) co_return ExecResult{};
+    co_return execute(command);
   }
   ports::Async<std::vector<ports::ImageRecord>> list_images() override { co_return std::vector<ports::ImageRecord>{}; }
   ports::Async<void> remove_image(std::string reference) override {

@@ -220,10 +220,12 @@ TEST_F(CallsTest, RunsACommand) {
   answer("GET /exec/e1/json", FakeAnswer::json(200, R"({"Running":true,"ExitCode":null})"));
   answer("GET /exec/e1/json", FakeAnswer::json(200, R"({"Running":false,"ExitCode":7})"));
   const std::vector<std::string> command = {"buildctl", "du"};
-  const auto result = run(engine_->exec_in_container("c", command));
+  const auto result = run(engine_->exec_in_container("c", command, {}));
   ASSERT_TRUE(result) << result.error().message();
   EXPECT_EQ(result->exit_code, 7);
-  EXPECT_EQ(result->output, "outerr");
+  EXPECT_EQ(result->output, "out");
+  EXPECT_EQ(result->errors, "err");
+  EXPECT_FALSE(result->cut);
   EXPECT_THAT(server_.last("POST /v1.45/containers/c/exec")->body, HasSubstr(R"("Cmd":["buildctl","du"])"));
 }
 
@@ -231,8 +233,8 @@ TEST_F(CallsTest, ACommandsOutputThatBreaksIsNoResult) {
   answer("POST /containers/c/exec", FakeAnswer::json(201, R"({"Id":"e1"})"));
   answer("POST /exec/e1/start", FakeAnswer::raw("HTTP/1.1 200 OK\r\n\r\n" + frame('\1', "whole").substr(0, 10)));
   const std::vector<std::string> command = {"x"};
-  EXPECT_EQ(run(engine_->exec_in_container("c", command)).error().code(), Errc::kProtocol);
-  EXPECT_EQ(run(engine_->exec_in_container("absent", command)).error().code(), Errc::kNotFound);
+  EXPECT_EQ(run(engine_->exec_in_container("c", command, {})).error().code(), Errc::kProtocol);
+  EXPECT_EQ(run(engine_->exec_in_container("absent", command, {})).error().code(), Errc::kNotFound);
 }
 
 TEST_F(CallsTest, LoadsAnArchive) {

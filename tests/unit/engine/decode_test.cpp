@@ -258,15 +258,23 @@ std::string frame(char stream, const std::string& text) {
   return head + text;
 }
 
-TEST(DecodeOutput, JoinsBothStreamsInOrder) {
+TEST(DecodeOutput, TakesTheStreamsApart) {
   const auto output =
       decode_output(frame(1, "out\n") + frame(2, "err\n") + frame(1, "") + frame(1, std::string(300, 'x')), 1000);
   ASSERT_TRUE(output) << output.error().message();
-  EXPECT_EQ(*output, "out\nerr\n" + std::string(300, 'x'));
-  EXPECT_EQ(*decode_output("", 10), "");
+  EXPECT_EQ(output->out, "out\n" + std::string(300, 'x'));
+  EXPECT_EQ(output->err, "err\n");
+  EXPECT_FALSE(output->cut);
+  EXPECT_EQ(decode_output("", 10)->out, "");
 }
 
-TEST(DecodeOutput, IsCutAtTheLimit) { EXPECT_EQ(*decode_output(frame(1, "12345") + frame(1, "678"), 6), "123456"); }
+TEST(DecodeOutput, IsCutAtTheLimit) {
+  EXPECT_FALSE(decode_output(frame(1, "12345") + frame(1, "6") + frame(2, "123456"), 6)->cut);
+  const auto output = decode_output(frame(1, "12345") + frame(1, "678") + frame(2, "123456"), 6);
+  EXPECT_EQ(output->out, "123456");
+  EXPECT_EQ(output->err, "123456");
+  EXPECT_TRUE(output->cut);
+}
 
 TEST(DecodeOutput, RefusesWhatIsNotFrames) {
   EXPECT_FALSE(decode_output("plain text that has no frames", 100));
