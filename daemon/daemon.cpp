@@ -83,6 +83,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, ledger.run(), asio::detached);
   asio::co_spawn(loop, feed.run(), asio::detached);
   asio::co_spawn(loop, watch.run(), asio::detached);
+  asio::co_spawn(loop, cache_sizes.run(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
   asio::co_spawn(loop, service.run(), asio::detached);
   asio::co_spawn(loop, keep_outside_informed(), asio::detached);
@@ -133,6 +134,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   reload_loop.stop();
   reclaimer.stop();
   watch.stop();
+  cache_sizes.stop();
   co_await api.stop(kPatience);
   reconciler.stop();
   registry.stop();

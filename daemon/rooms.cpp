@@ -43,6 +43,21 @@ builders::ReconcilerSettings reconciler_settings(const Settings& settings, std::
   return result;
 }
 
+std::vector<std::unique_ptr<builders::BuilderCache>> make_caches(const Settings& settings,
+                                                                 const builders::BuilderCache::Parts& parts) {
+  std::vector<std::unique_ptr<builders::BuilderCache>> caches;
+  for (const auto& builder : settings.builders) {
+    caches.push_back(std::make_unique<builders::BuilderCache>(builder.name, parts));
+  }
+  return caches;
+}
+
+std::vector<builders::BuilderCache*> all_of(const std::vector<std::unique_ptr<builders::BuilderCache>>& caches) {
+  std::vector<builders::BuilderCache*> all;
+  for (const auto& cache : caches) all.push_back(cache.get());
+  return all;
+}
+
 std::string data_root_of(const ports::EngineState& engine, const Settings& settings) {
   const auto status = engine.status();
   return status.identity.root_dir.empty() ? settings.engine.data_root : status.identity.root_dir;
@@ -83,8 +98,11 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       registry(loop.get_executor(), {clock, journal, lease_store, handout}),
       ledger(clock, store, journal),
       feed({ledger, engine, engine, clock}),
+      builder_caches(make_caches(settings, {engine, engine, workers})),
+      cache_sizes(loop.get_executor(), all_of(builder_caches), clock),
       reconciler(loop.get_executor(), reconciler_settings(settings, agent),
-                 {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers}),
+                 {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers,
+                  [this](const std::string& builder) { return cache_bytes(builder); }}),
       in_use(registry, reconciler),
       sampler(disk::stat_path, "/proc/self/mountinfo", {}),
       gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),
@@ -94,18 +112,19 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       ballast(
           {settings, clock, journal, gauges, [this] { return are_wishes_unknown(loaded); }, disk::work_on_ballast}),
       dangling_images({engine, engine, engine, in_use, ledger, clock}),
-      build_cache({engine, engine, in_use, settings, clock, [this] { return watch.clock_is_steady(); }}),
+      build_cache(policy::RungId::kBuildCache, build_cache_parts()),
       unused_images({engine, engine, engine, in_use, ledger, clock}),
+      build_cache_share(policy::RungId::kBuildCacheShare, build_cache_parts()),
       reclaimer({settings,
                  clock,
                  journal,
                  in_use,
                  gauges,
-                 {&ended_containers, &empty_networks, &dangling_images, &build_cache, &unused_images},
+                 {&ended_containers, &empty_networks, &dangling_images, &build_cache, &unused_images, &build_cache_share},
                  {},
                  [this] { return are_wishes_unknown(loaded); },
                  {}}),
-      users({engine, engine, clock}),
+      users({engine, engine, reconciler, clock, workers}),
       views({gauges, reclaimer, users, ledger}),
       watch({settings, clock, journal, gauges, reclaimer, users, ballast,
              [this](const ports::Place& place) { return reclaimer.can_free(place); }}),
@@ -121,6 +140,27 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       api(loop.get_executor(), api_context()),
       outside_timer_(loop) {
   listen_to_engine();
+}
+
+// The engine's own cache has no share in the configuration: the first builder's is taken for it, too.
+disk::BuildCacheRung::Parts Daemon::Rooms::build_cache_parts() {
+  const auto own_share = settings.builders.empty() ? BuilderSettings{}.cache_share : settings.builders[0].cache_share;
+  std::vector<disk::CacheSource> sources{{"engine", "the engine's build cache", &engine, own_share, true}};
+  for (std::size_t at = 0; at < builder_caches.size(); ++at) {
+    const auto& name = builder_caches[at]->builder();
+    sources.push_back({"builder:" + name, format("builder {}'s build cache", name), builder_caches[at].get(),
+                       settings.builders[at].cache_share, false});
+  }
+  return {std::move(sources), engine, in_use, gauges, journal, settings, clock, workers, [this](Duration time) {
+            return watch.clock_is_steady_for(time);
+          }};
+}
+
+std::optional<Bytes> Daemon::Rooms::cache_bytes(const std::string& builder) const {
+  for (const auto& cache : builder_caches) {
+    if (cache->builder() == builder) return cache->bytes();
+  }
+  return std::nullopt;
 }
 
 void Daemon::Rooms::listen_to_engine() {

@@ -11,13 +11,15 @@
 #include "common/clock.h"
 #include "common/worker.h"
 #include "daemon/api/api.h"
+#include "daemon/builders/builder_cache.h"
+#include "daemon/builders/cache_sizes.h"
 #include "daemon/builders/handout.h"
 #include "daemon/builders/reconciler.h"
 #include "daemon/daemon.h"
 #include "daemon/disk/ballast.h"
+#include "daemon/disk/build_cache_rung.h"
 #include "daemon/disk/empty_networks.h"
 #include "daemon/disk/ended_containers.h"
-#include "daemon/disk/engine_build_cache.h"
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/image_rungs.h"
 #include "daemon/disk/ledger.h"
@@ -82,6 +84,8 @@ struct Daemon::Rooms {
   jobs::Registry registry;
   disk::Ledger ledger;
   disk::LedgerFeed feed;
+  std::vector<std::unique_ptr<builders::BuilderCache>> builder_caches;
+  builders::CacheSizes cache_sizes;
   builders::Reconciler reconciler;
   AllInUse in_use;
 
@@ -92,8 +96,9 @@ struct Daemon::Rooms {
   disk::EmptyNetworks empty_networks;
   disk::Ballast ballast;
   disk::DanglingImages dangling_images;
-  disk::EngineBuildCache build_cache;
+  disk::BuildCacheRung build_cache;
   disk::UnusedImages unused_images;
+  disk::BuildCacheRung build_cache_share;
   disk::Reclaimer reclaimer;
   disk::DiskUsers users;
   disk::Views views;
@@ -126,6 +131,8 @@ struct Daemon::Rooms {
   // `active` exists while the daemon is at work and not in dry run; units of the stack stand down by it.
   void update_active_file(const std::vector<ports::NotReady>& missing);
   [[nodiscard]] api::ApiContext api_context();
+  [[nodiscard]] disk::BuildCacheRung::Parts build_cache_parts();
+  [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
 
   boost::asio::steady_timer outside_timer_;
   std::optional<bool> active_;

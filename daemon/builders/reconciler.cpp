@@ -36,7 +36,7 @@ void ended(const std::exception_ptr& failure) {
 Reconciler::Reconciler(asio::any_io_executor executor, ReconcilerSettings settings, ReconcilerPorts ports)
     : executor_(std::move(executor)),
       settings_(std::move(settings)),
-      ports_(ports),
+      ports_(std::move(ports)),
       provider_(executor_, {ports_.images, ports_.source, ports_.journal, ports_.clock}, settings_.paths.images,
                 settings_.jitter),
       observer_({ports_.engine, ports_.containers, ports_.images}, settings_.paths),

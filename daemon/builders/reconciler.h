@@ -3,7 +3,9 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +45,8 @@ struct ReconcilerPorts {
   const Clock& clock;
   const Handout& handout;
   WorkerPool& files;
+  // The size of a builder's cache as last measured; may be empty.
+  std::function<std::optional<Bytes>(const std::string& builder)> cache_bytes{};
 };
 
 // On the loop's thread alone. It listens to the engine's events from its construction on and cannot stop listening, so

@@ -55,6 +55,7 @@ ports::BuildersView Reconciler::builders_view() const {
   for (const auto& builder : builders_) {
     const auto& name = builder->settings.name;
     view.builders.push_back(view_of(*builder, endpoint(settings_.paths, name), ports_.handout.leases_on(name)));
+    if (ports_.cache_bytes) view.builders.back().cache_bytes = ports_.cache_bytes(name);
   }
   return view;
 }

@@ -22,7 +22,10 @@ std::string reason_of(const StepFacts& facts) {
 }
 
 // Why the age was what it was.
-std::string rule_of(const policy::RungTurn& turn) { return turn.pass == 1 ? "keep_used_within" : "critical_grace"; }
+std::string rule_of(const policy::RungTurn& turn) {
+  if (turn.rung == policy::RungId::kBuildCacheShare) return "cache_share";
+  return turn.pass == 1 ? "keep_used_within" : "critical_grace";
+}
 
 }  // namespace
 

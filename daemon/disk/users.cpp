@@ -1,6 +1,8 @@
 #include "daemon/disk/users.h"
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include "common/format.h"
@@ -12,13 +14,23 @@ namespace {
 
 constexpr Duration kKept = std::chrono::seconds{60};
 
-template <class Record>
-ports::DiskUser total_of(const std::vector<Record>& records, const char* kind, const char* noun) {
+constexpr Duration kCountDeadline = std::chrono::seconds{30};
+
+ports::DiskUser user(const char* kind, std::string name, Bytes bytes) {
   ports::DiskUser user;
   user.kind = kind;
-  user.name = format("{} {}", records.size(), noun);
-  for (const auto& record : records) user.bytes += record.size;
+  user.name = std::move(name);
+  user.bytes = bytes;
   return user;
+}
+
+// The name tells how many records there are. They are freed where this runs: not on the loop.
+std::function<Result<ports::DiskUser>()> counting(std::vector<policy::CacheRecord> records) {
+  auto shared = std::make_shared<std::vector<policy::CacheRecord>>(std::move(records));
+  return [shared]() -> Result<ports::DiskUser> {
+    const auto all = std::move(*shared);
+    return user("build_cache", format("{} records", all.size()), policy::cache_bytes(all));
+  };
 }
 
 }  // namespace
@@ -27,11 +39,22 @@ asio::awaitable<void> DiskUsers::refresh() {
   const auto now = parts_.clock.now().boot;
   if (asked_at_ && now - *asked_at_ < kKept) co_return;
   asked_at_ = now;
-  const auto images = co_await parts_.images.list_images();
-  const auto records = co_await parts_.cache.cache_records();
   std::vector<ports::DiskUser> users;
-  if (images) users.push_back(total_of(*images, "images", "images"));
-  if (records) users.push_back(total_of(*records, "build_cache", "records"));
+  const auto images = co_await parts_.images.list_images();
+  if (images) {
+    Bytes bytes = 0;
+    for (const auto& image : *images) bytes += image.size;
+    users.push_back(user("images", format("{} images", images->size()), bytes));
+  }
+  auto records = co_await parts_.cache.cache_records();
+  if (records) {
+    auto work = counting(*std::move(records));
+    auto cache = co_await parts_.workers.compute<ports::DiskUser>(std::move(work), kCountDeadline);
+    if (cache) users.push_back(*std::move(cache));
+  }
+  for (const auto& builder : parts_.builders.builders_view().builders) {
+    if (builder.cache_bytes) users.push_back(user("builder_cache", builder.name, *builder.cache_bytes));
+  }
   std::sort(users.begin(), users.end(), [](const auto& one, const auto& other) { return one.bytes > other.bytes; });
   users_ = std::move(users);
 }

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/worker.h"
+#include "daemon/ports/builders.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 
@@ -16,7 +18,9 @@ class DiskUsers {
   struct Parts {
     ports::Images& images;
     ports::BuildCache& cache;
+    const ports::BuilderViews& builders;
     const Clock& clock;
+    WorkerPool& workers;
   };
   explicit DiskUsers(Parts parts) : parts_(parts) {}
 
@@ -25,8 +29,8 @@ class DiskUsers {
   boost::asio::awaitable<void> refresh();
   // Something was deleted: the figures are to be asked for again.
   void forget() { asked_at_.reset(); }
-  // Images by their sizes as the engine lists them (layers that several share count for each), the build cache, the
-  // largest first. Empty before the first answer.
+  // Images by their sizes as the engine lists them (layers that several share count for each), the engine's build
+  // cache, the cache of each builder that was asked; the largest first. Empty before the first answer.
   [[nodiscard]] const std::vector<ports::DiskUser>& last() const { return users_; }
 
  private:

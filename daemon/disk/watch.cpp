@@ -71,8 +71,6 @@ void Watch::record_clock_step(Now now) {
   if (step) parts_.journal.record(clock_step_event(*step, parts_.settings.disk.keep_used_within));
 }
 
-bool Watch::clock_is_steady() const {
-  return clock_steps_.steady_for(parts_.settings.disk.keep_used_within, parts_.clock.now());
-}
+bool Watch::clock_is_steady_for(Duration time) const { return clock_steps_.steady_for(time, parts_.clock.now()); }
 
 }  // namespace buildwarden::disk

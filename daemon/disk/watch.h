@@ -49,8 +49,8 @@ class Watch {
   boost::asio::awaitable<void> run();
   void stop();
 
-  // For the age rules of what has no ledger: the wall clock was not set within keep_used_within.
-  [[nodiscard]] bool clock_is_steady() const;
+  // For the age rules of what has no ledger: the wall clock was not set within `time`.
+  [[nodiscard]] bool clock_is_steady_for(Duration time) const;
 
  private:
   boost::asio::awaitable<void> all_loops();

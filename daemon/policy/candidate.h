@@ -89,9 +89,23 @@ struct CacheStep {
   Duration unused_for{0};  // the age to give to the prune: spares what is too young or used since the oldest job start
 };
 
+// How far a cache is pruned, and in which steps.
+struct CacheBounds {
+  Bytes chunk = 0;  // about so much a step; 0 and below: a record a step
+  Bytes floor = 0;  // nothing goes once at most so much is left: what the cache may hold without being asked
+};
+
 // Prune steps of about `chunk` bytes each, least recently used first, over the records unused for `age` and not in use.
 // Both bounds of a step must be given to the prune: an engine's order is not purely by last use, so `keep` alone may
 // cost a younger record. Empty also when the oldest job seems to start in the future: then nothing tells what it used.
-std::vector<CacheStep> cache_steps(std::vector<CacheRecord> records, Bytes chunk, const EvictionRules& rules, Now now);
+std::vector<CacheStep> cache_steps(std::vector<CacheRecord> records, const CacheBounds& bounds,
+                                   const EvictionRules& rules, Now now);
+
+// What is left of the records after a step: the least recently used of those that it may delete are gone until at most
+// `keep` bytes are there. For plans that build on steps which were only pretended.
+std::vector<CacheRecord> after_step(std::vector<CacheRecord> records, Bytes keep, Duration unused_for, Now now);
+
+// The bytes of a cache's own: what a prune can bring down. Shared records are an image's.
+Bytes cache_bytes(const std::vector<CacheRecord>& records);
 
 }  // namespace buildwarden::policy

@@ -28,6 +28,9 @@ struct RungTurn {
   bool terminate = false;    // rung 9: drain and terminate as well; without it only new jobs are refused
   // Dry run: the ids of what this climb would have deleted by now, so that a rung lists what it would find then.
   std::set<std::string> gone{};
+  // In a dry run: the ids of what earlier turns of the same climb would have deleted, in their order; to be taken for
+  // gone.
+  std::vector<std::string> pretended{};
 };
 
 // The whole climb for this level, to be walked until the goal is met. At ok as at low: whoever asks has a reason (a

@@ -133,7 +133,7 @@ class LedgerStore {
 };
 
 struct DiskUser {
-  std::string kind;  // "images", "build_cache", "containers", "checkouts"
+  std::string kind;  // "images", "build_cache", "builder_cache", "containers", "checkouts"
   std::string name;
   Bytes bytes = 0;
 };

@@ -175,8 +175,11 @@ RC_GTEST_PROP(Eviction, CacheStepsSpareWhatMustStay, ()) {
     if (record.in_use || young || job) spared += record.size;
   }
   Bytes before = total;
-  const auto chunk = *rc::gen::inRange<Bytes>(-1, 20);
-  for (const auto& step : cache_steps(records, chunk, world.rules, now)) {
+  CacheBounds bounds;
+  bounds.chunk = *rc::gen::inRange<Bytes>(-1, 20);
+  bounds.floor = *rc::gen::inRange<Bytes>(-1, 30);
+  for (const auto& step : cache_steps(records, bounds, world.rules, now)) {
+    RC_ASSERT(before > bounds.floor);
     RC_ASSERT(step.keep >= spared);
     RC_ASSERT(step.keep == before - step.frees);
     RC_ASSERT(step.frees > 0);
@@ -185,7 +188,7 @@ RC_GTEST_PROP(Eviction, CacheStepsSpareWhatMustStay, ()) {
     RC_ASSERT(step.unused_for >= world.rules.grace);
     before = step.keep;
   }
-  RC_ASSERT(before == total || before == spared);
+  RC_ASSERT(before == total || before == spared || before <= bounds.floor);
 }
 
 RC_GTEST_PROP(Ladder, NoClimbGoesBelowTheGraceOrClimbsWhatIsForbidden, ()) {

@@ -30,7 +30,7 @@ class FakeImageEngine final : public ports::EngineState,
   std::vector<ports::ContainerRecord> containers;
   std::vector<policy::CacheRecord> records;
   ports::Holdings holdings;
-  std::map<std::string, Error> fail;    // by call: "list", "remove", "prune", "containers"
+  std::map<std::string, Error> fail;    // by call: "list", "remove", "records", "prune", "containers"
   std::vector<std::string> removed;     // what remove_image() was asked for
   std::vector<Duration> pruned_unused;  // what prune_cache() was asked for
   std::function<void()> before_remove;  // the world moves on
@@ -83,7 +83,10 @@ class FakeImageEngine final : public ports::EngineState,
   ports::Async<policy::ObservedContainer> inspect_container(std::string) override {
     co_return policy::ObservedContainer{};
   }
-  ports::Async<std::vector<policy::CacheRecord>> cache_records() override { co_return records; }
+  ports::Async<std::vector<policy::CacheRecord>> cache_records() override {
+    if (const auto at = fail.find("records"); at != fail.end()) co_return at->second;
+    co_return records;
+  }
   ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override {
     pruned_unused.push_back(unused_for);
     if (const auto at = fail.find("prune"); at != fail.end()) co_return at->second;

@@ -2,7 +2,6 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "daemon/disk/engine_build_cache.h"
 #include "daemon/disk/image_rungs.h"
 #include "daemon/disk/references.h"
 #include "tests/support/fake_clock.h"
@@ -160,72 +159,6 @@ TEST_F(RungTest, WithoutKnowingWhoUsesWhatNothingIsListed) {
   const auto listed = run_on(loop_, unused_.list(turn_));
   ASSERT_FALSE(listed);
   EXPECT_EQ(listed.error().code(), Errc::kUnavailable);
-}
-
-class CacheTest : public RungTest {
- protected:
-  CacheTest() {
-    for (int at = 0; at < 4; ++at) {
-      policy::CacheRecord record;
-      record.id = std::to_string(at);
-      record.size = kGiB;
-      record.last_used = clock_.now().wall - hours{20 - 6 * at};  // 20, 14, 8 and 2 hours ago
-      engine_.records.push_back(record);
-    }
-    turn_.rung = policy::RungId::kBuildCache;
-  }
-  EngineBuildCache::Parts cache_parts() {
-    return EngineBuildCache::Parts{engine_, engine_, engine_, settings_, clock_, [this] { return steady_; }};
-  }
-  Settings settings_;
-  bool steady_ = true;
-  EngineBuildCache cache_{cache_parts()};
-};
-
-TEST_F(CacheTest, StepsGoFromTheOldestAndKeepTheRest) {
-  const auto steps = list(cache_);
-  ASSERT_EQ(steps.size(), 3U);
-  EXPECT_EQ(steps[0].size, kGiB);
-  EXPECT_EQ(steps[0].last_use.at, clock_.now().wall - hours{20});
-  const auto taken = run_on(loop_, cache_.take(steps[0], turn_));
-  ASSERT_TRUE(taken);
-  EXPECT_EQ(taken->reported, kGiB);
-  EXPECT_EQ(engine_.records.size(), 3U);
-  EXPECT_EQ(engine_.pruned_unused, (std::vector<Duration>{hours{4}}));
-}
-
-TEST_F(CacheTest, WhatAJobMayHaveUsedSinceItsStartIsKeptByThePruneToo) {
-  const auto steps = list(cache_);
-  engine_.holdings.oldest_job_start = clock_.now().wall - hours{9};
-  ASSERT_TRUE(run_on(loop_, cache_.take(steps.at(0), turn_)));
-  EXPECT_GE(engine_.pruned_unused.at(0), hours{9});
-}
-
-TEST_F(CacheTest, NothingIsListedWhileItIsOutOrTheClockIsNotToBeTrusted) {
-  turn_.engine_cache = false;
-  EXPECT_TRUE(list(cache_).empty());
-  turn_.engine_cache = true;
-  steady_ = false;
-  EXPECT_TRUE(list(cache_).empty());
-}
-
-TEST_F(CacheTest, AnotherEngineOrAnotherPruneDropsTheStep) {
-  auto steps = list(cache_);
-  engine_.engine.identity.root_dir = "/mnt";
-  EXPECT_EQ(run_on(loop_, cache_.take(steps.at(0), turn_))->dropped, "another engine answers now");
-  steps = list(cache_);
-  engine_.fail.emplace("prune", Error(Errc::kConflict, "busy"));
-  EXPECT_EQ(run_on(loop_, cache_.take(steps.at(0), turn_))->dropped, "another prune runs: busy");
-  EXPECT_EQ(engine_.records.size(), 4U);
-}
-
-TEST_F(CacheTest, OnlyItsOwnStepsAreTaken) {
-  policy::Candidate foreign;
-  for (const auto* id : {"", "keep", "keep -1 unused 4", "keep 1 unused 4x", "keep 1", "keep  unused 1"}) {
-    foreign.id = id;
-    EXPECT_FALSE(run_on(loop_, cache_.take(foreign, turn_))) << id;
-  }
-  EXPECT_TRUE(engine_.pruned_unused.empty());
 }
 
 TEST(References, AreComparedAsTheEngineMeansThem) {

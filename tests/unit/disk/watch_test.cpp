@@ -16,6 +16,12 @@ namespace {
 
 using testing::run_on;
 
+class FakeBuilders final : public ports::BuilderViews {
+ public:
+  ports::BuildersView view;
+  [[nodiscard]] ports::BuildersView builders_view() const override { return view; }
+};
+
 // 100 GiB, marks by default: critical 5, low 15, target 25 GiB.
 class WatchTest : public ::testing::Test {
  protected:
@@ -46,7 +52,9 @@ class WatchTest : public ::testing::Test {
   std::string data_root_ = "/docker";
   Sampler sampler_{paths_.function(), "/nonexistent", timing()};
   Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [this] { return data_root_; }}};
-  DiskUsers users_{DiskUsers::Parts{engine_, engine_, clock_}};
+  FakeBuilders builders_;
+  WorkerPool workers_{1};
+  DiskUsers users_{DiskUsers::Parts{engine_, engine_, builders_, clock_, workers_}};
   Ballast ballast_{Ballast::Parts{settings_, clock_, journal_, gauges_, {}}};
   Watch watch_{Watch::Parts{settings_, clock_, journal_, gauges_, space_, users_, ballast_,
                             [](const ports::Place& place) { return place.has_role("data_root"); }}};
@@ -181,15 +189,15 @@ TEST_F(WatchTest, AMeasurementOfAFilesystemThatStoppedAnsweringHasNoReading) {
 
 TEST_F(WatchTest, AClockStepSwitchesTheAgesOffForAWhile) {
   turn();
-  EXPECT_TRUE(watch_.clock_is_steady());
+  EXPECT_TRUE(watch_.clock_is_steady_for(settings_.disk.keep_used_within));
   clock_.step_wall(std::chrono::seconds{61});
   turn();
   EXPECT_EQ(journal_.count("clock.step"), 1U);
-  EXPECT_FALSE(watch_.clock_is_steady());
+  EXPECT_FALSE(watch_.clock_is_steady_for(settings_.disk.keep_used_within));
   clock_.advance(settings_.disk.keep_used_within + Duration{1});
   turn();
   EXPECT_EQ(journal_.count("clock.step"), 1U);
-  EXPECT_TRUE(watch_.clock_is_steady());
+  EXPECT_TRUE(watch_.clock_is_steady_for(settings_.disk.keep_used_within));
 }
 
 TEST_F(WatchTest, UsersAreAskedForOnceAMinute) {
@@ -203,6 +211,25 @@ TEST_F(WatchTest, UsersAreAskedForOnceAMinute) {
   testing::run_void(loop_, users_.refresh());
   EXPECT_EQ(users_.last()[0].bytes, 12);
   EXPECT_EQ(users_.last()[0].name, "2 images");
+}
+
+TEST_F(WatchTest, EachBuilderWhoseCacheIsKnownIsAUser) {
+  ports::BuilderView known;
+  known.name = "s3";
+  known.cache_bytes = 9;
+  ports::BuilderView unknown;
+  unknown.name = "other";
+  builders_.view.builders = {unknown, known};
+  policy::CacheRecord record;
+  record.size = 5;
+  engine_.records = {record};
+  testing::run_void(loop_, users_.refresh());
+  const auto& users = users_.last();
+  ASSERT_EQ(users.size(), 3U);
+  EXPECT_EQ(users[0].kind + " " + users[0].name, "builder_cache s3");
+  EXPECT_EQ(users[0].bytes, 9);
+  EXPECT_EQ(users[1].kind + " " + users[1].name, "build_cache 1 records");
+  EXPECT_EQ(users[1].bytes, 5);
 }
 
 TEST_F(WatchTest, TheLoopsRunAndStop) {

@@ -1,0 +1,131 @@
+#include "daemon/builders/buildctl.h"
+
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <chrono>
+#include <optional>
+
+#include "common/format.h"
+#include "common/time.h"
+
+namespace buildwarden::builders {
+namespace json = boost::json;
+
+namespace {
+
+constexpr const char* kJson = "{{json .}}";
+constexpr Bytes kMegabyte = 1'000'000;
+
+// In megabytes of a million, as a decimal. BuildKit deletes until less than that is left, so it is told one byte more,
+// and half a byte on top, which its rounding down takes away again whichever way the decimal was rounded.
+std::string megabytes(Bytes keep) {
+  const auto bound = keep + 1;
+  return format("{}.{:06}5", bound / kMegabyte, bound % kMegabyte);
+}
+
+Error unreadable(std::string_view why) { return {Errc::kProtocol, format("buildctl's answer {}", why)}; }
+
+Result<json::value> parse(std::string_view text) {
+  boost::system::error_code broken;
+  auto value = json::parse({text.data(), text.size()}, broken);
+  if (broken) return unreadable(format("is not JSON: {}", broken.message()));
+  return value;
+}
+
+// Nothing when it is absent or null.
+Result<std::optional<WallTime>> time_of(const json::object& record, const char* name) {
+  const auto* value = record.if_contains(name);
+  if (value == nullptr || value->is_null()) return std::optional<WallTime>{};
+  const auto* text = value->if_string();
+  const auto time = parse_rfc3339(text == nullptr ? std::string_view{} : std::string_view(text->data(), text->size()));
+  if (!time) return unreadable(format("has a {} that is no time", name));
+  return std::optional<WallTime>{*time};
+}
+
+// BuildKit says -1 of a size that it could not find out.
+Result<Bytes> size_of(const json::object& record) {
+  const auto* value = record.if_contains("size");
+  if (value == nullptr || !value->is_int64()) return unreadable("has a record without size");
+  return std::max<Bytes>(value->get_int64(), 0);
+}
+
+Result<bool> flag_of(const json::object& record, const char* name) {
+  const auto* value = record.if_contains(name);
+  if (value == nullptr || !value->is_bool()) return unreadable(format("has a record without {}", name));
+  return value->get_bool();
+}
+
+Result<policy::CacheRecord> record_of(const json::value& value) {
+  const auto* object = value.if_object();
+  if (object == nullptr) return unreadable("has a record that is none");
+  const auto* id = object->if_contains("id");
+  if (id == nullptr || !id->is_string() || id->get_string().empty()) return unreadable("has a record without id");
+  const auto size = size_of(*object);
+  if (!size) return size.error();
+  const auto in_use = flag_of(*object, "inUse");
+  if (!in_use) return in_use.error();
+  const auto shared = flag_of(*object, "shared");
+  if (!shared) return shared.error();
+  const auto created = time_of(*object, "createdAt");
+  if (!created) return created.error();
+  const auto used = time_of(*object, "lastUsedAt");
+  if (!used) return used.error();
+  if (!*created && !*used) return unreadable("has a record without a time");
+  policy::CacheRecord record;
+  record.id.assign(id->get_string().data(), id->get_string().size());
+  record.size = *size;
+  record.in_use = *in_use;
+  record.shared = *shared;
+  // Go's zero time, too, means never.
+  record.last_used = std::max(created->value_or(WallTime::min()), used->value_or(WallTime::min()));
+  return record;
+}
+
+}  // namespace
+
+std::vector<std::string> usage_command() { return {"buildctl", "du", "--format", kJson}; }
+
+std::vector<std::string> prune_command(Bytes keep, Duration unused_for) {
+  // With --all also frontends and internal records: they count as well, and would stay for ever.
+  std::vector<std::string> command = {"buildctl", "prune", "--all", "--format", kJson};
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(std::max(unused_for, Duration{0})).count();
+  command.insert(command.end(), {"--keep-duration", format("{}s", seconds)});
+  if (keep > 0) command.insert(command.end(), {"--keep-storage", megabytes(keep)});  // 0 would be no bound, as without
+  return command;
+}
+
+Result<std::vector<policy::CacheRecord>> decode_usage(std::string_view text) {
+  const auto root = parse(text);
+  if (!root) return root.error();
+  std::vector<policy::CacheRecord> records;
+  if (root->is_null()) return records;
+  const auto* list = root->if_array();
+  if (list == nullptr) return unreadable("is no list");
+  records.reserve(list->size());
+  for (const auto& item : *list) {
+    auto record = record_of(item);
+    if (!record) return std::move(record).error();
+    records.push_back(*std::move(record));
+  }
+  return records;
+}
+
+Result<Bytes> decode_pruned(std::string_view text) {
+  Bytes bytes = 0;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    if (line.find_first_not_of(" \r\t") == std::string_view::npos) continue;
+    const auto value = parse(line);
+    if (!value) return value.error();
+    if (!value->is_object()) return unreadable("has a record that is none");
+    const auto size = size_of(value->get_object());
+    const auto shared = flag_of(value->get_object(), "shared");
+    if (!size || !shared) return size ? shared.error() : size.error();
+    bytes += *shared ? 0 : *size;
+  }
+  return bytes;
+}
+
+}  // namespace buildwarden::builders

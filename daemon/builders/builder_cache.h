@@ -1,0 +1,47 @@
+// The build cache of one of our builders, reached by a command in its container.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "common/worker.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::builders {
+
+// On the loop's thread alone; outlives its coroutines. Only a container that is ours and runs is asked: kNotFound
+// without one (its cache is on its volume, out of reach), kDenied for somebody else's of the same name.
+class BuilderCache final : public ports::BuildCache {
+ public:
+  struct Parts {
+    ports::Containers& containers;
+    ports::ContainerControl& control;
+    WorkerPool& workers;  // a hundred thousand records are 35 MB of text
+  };
+  BuilderCache(std::string builder, Parts parts);
+
+  ports::Async<std::vector<policy::CacheRecord>> cache_records() override;
+  // Only in the container that cache_records() listed last, else kConflict. BuildKit itself leaves alone what a running
+  // build uses.
+  ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override;
+
+  // How large it is, asked now and remembered for bytes(). The errors of cache_records().
+  ports::Async<Bytes> measure();
+  // As last asked; nothing before, after a failure, and after a prune.
+  [[nodiscard]] std::optional<Bytes> bytes() const { return bytes_; }
+  [[nodiscard]] const std::string& builder() const { return builder_; }
+
+ private:
+  ports::Async<Bytes> size();
+  // The id of its container.
+  ports::Async<std::string> reachable();
+  // What the command wrote; kIo with its words when it fails, kTooLarge beyond the bound.
+  ports::Async<std::string> run(std::string container, std::vector<std::string> command, Duration deadline);
+
+  std::string builder_;
+  Parts parts_;
+  std::string listed_in_;
+  std::optional<Bytes> bytes_;
+};
+
+}  // namespace buildwarden::builders

@@ -1,0 +1,64 @@
+#include "daemon/builders/cache_sizes.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+
+namespace buildwarden::builders {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kKept = std::chrono::minutes{5};  // a command in a container costs the engine some 50 ms
+constexpr Duration kAskAgain = std::chrono::seconds{30};
+constexpr Duration kLook = std::chrono::seconds{5};
+
+}  // namespace
+
+CacheSizes::CacheSizes(const asio::any_io_executor& executor, std::vector<BuilderCache*> caches, const Clock& clock)
+    : clock_(clock), timer_(executor) {
+  for (auto* cache : caches) asked_.push_back(Asked{cache, std::nullopt});
+}
+
+asio::awaitable<void> CacheSizes::turn() {
+  for (auto& asked : asked_) {
+    const auto now = clock_.now().boot;
+    if (asked.at && now - *asked.at < (asked.cache->bytes() ? kKept : kAskAgain)) continue;
+    asked.at = now;
+    // A builder that is not there or does not answer says so elsewhere; its size is then not known.
+    const auto bytes = co_await asked.cache->measure();
+    if (!bytes && bytes.error().code() == Errc::kUnavailable) co_return;
+  }
+}
+
+asio::awaitable<void> CacheSizes::run() {
+  const auto executor = co_await asio::this_coro::executor;
+  if (stopping_) co_return;
+  auto turns = loop();
+  auto token = asio::bind_cancellation_slot(cancel_.slot(), asio::use_awaitable);
+  try {
+    co_await asio::co_spawn(executor, std::move(turns), token);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != asio::error::operation_aborted) throw;
+  }
+}
+
+void CacheSizes::stop() {
+  stopping_ = true;
+  cancel_.emit(asio::cancellation_type::terminal);
+}
+
+asio::awaitable<void> CacheSizes::loop() {
+  while (!stopping_) {
+    co_await turn();
+    timer_.expires_after(kLook);
+    boost::system::error_code ended;
+    auto token = asio::redirect_error(asio::use_awaitable, ended);
+    co_await timer_.async_wait(token);
+  }
+}
+
+}  // namespace buildwarden::builders

@@ -1,0 +1,41 @@
+// How large the builders' caches are: asked in the background, answered from memory.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "daemon/builders/builder_cache.h"
+
+namespace buildwarden::builders {
+
+// On the loop's thread alone. Must outlive run(), which ends promptly after stop().
+class CacheSizes {
+ public:
+  // `caches` outlive it.
+  CacheSizes(const boost::asio::any_io_executor& executor, std::vector<BuilderCache*> caches, const Clock& clock);
+
+  // One turn: measures those whose size was asked five minutes ago, or thirty seconds where it is not known.
+  boost::asio::awaitable<void> turn();
+  boost::asio::awaitable<void> run();
+  void stop();
+
+ private:
+  boost::asio::awaitable<void> loop();
+  struct Asked {
+    BuilderCache* cache;
+    std::optional<BootTime> at;
+  };
+  std::vector<Asked> asked_;
+  const Clock& clock_;
+  boost::asio::steady_timer timer_;
+  boost::asio::cancellation_signal cancel_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden::builders

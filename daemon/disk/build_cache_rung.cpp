@@ -1,0 +1,161 @@
+#include "daemon/disk/build_cache_rung.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/disk/cache_step_id.h"
+#include "daemon/disk/reclaim_record.h"
+#include "daemon/disk/rules.h"
+
+namespace buildwarden::disk {
+namespace {
+
+constexpr Bytes kSmallestChunk = 64 * kMiB;
+constexpr int kChunksOfAll = 20;  // 5 % each
+constexpr Duration kPlanDeadline = std::chrono::seconds{30};
+
+struct Plan {
+  std::string source;
+  std::shared_ptr<std::vector<policy::CacheRecord>> records;
+  std::vector<std::string> pretended;
+  Bytes floor = 0;
+  policy::EvictionRules rules;
+  Now now;
+};
+
+// Empties `records`, so that they are freed where this runs and not on the loop.
+Result<std::vector<policy::CacheStep>> steps_of(const Plan& plan) {
+  auto records = std::move(*plan.records);
+  for (const auto& id : plan.pretended) {
+    const auto step = parse_cache_step_id(id);
+    if (!step || step->source != plan.source) continue;
+    records = policy::after_step(std::move(records), step->keep, step->unused_for, plan.now);
+  }
+  policy::CacheBounds bounds;
+  bounds.chunk = std::max(kSmallestChunk, policy::cache_bytes(records) / kChunksOfAll);
+  bounds.floor = plan.floor;
+  return policy::cache_steps(std::move(records), bounds, plan.rules, plan.now);
+}
+
+policy::Candidate candidate_of(const CacheSource& source, const policy::CacheStep& step, Now now) {
+  policy::Candidate candidate;
+  candidate.id = cache_step_id({source.key, step.keep, step.unused_for});
+  candidate.name = format("{} records of {}", step.records, source.name);
+  candidate.size = step.frees;
+  candidate.last_use.at = step.newest;
+  // The caches keep these times themselves; whether the clock can be trusted was asked before.
+  candidate.last_use.observed = std::max(Duration{0}, now.wall - step.newest);
+  return candidate;
+}
+
+}  // namespace
+
+BuildCacheRung::BuildCacheRung(policy::RungId id, Parts parts) : id_(id), parts_(std::move(parts)) {}
+
+ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list(const policy::RungTurn& turn) {
+  return list_all(turn);
+}
+
+ports::Async<ports::Rung::Taken> BuildCacheRung::take(const policy::Candidate& candidate,
+                                                      const policy::RungTurn& turn) {
+  return prune(candidate, turn);
+}
+
+// An age is worth nothing for the whole of keep_used_within after the clock was set. The share goes by size; what it
+// must spare all the same, the grace and the use of running jobs, is known again once these began after the step.
+bool BuildCacheRung::ages_are_known(Now now) const {
+  if (id_ == policy::RungId::kBuildCache) return parts_.clock_is_steady_for(parts_.settings.disk.keep_used_within);
+  auto time = parts_.settings.disk.grace;
+  if (const auto start = parts_.in_use.now().oldest_job_start) time = std::max(time, now.wall - *start);
+  return parts_.clock_is_steady_for(time);
+}
+
+ports::Async<Bytes> BuildCacheRung::whole() {
+  const bool by_share = id_ == policy::RungId::kBuildCacheShare;
+  if (!by_share) co_return Bytes{0};
+  for (const auto& filesystem : co_await parts_.meter.measure()) {
+    if (frees(filesystem) && filesystem.reading) co_return filesystem.reading->total;
+  }
+  co_return Error(Errc::kUnavailable, "the size of the engine's filesystem is not known");
+}
+
+ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_all(policy::RungTurn turn) {
+  std::vector<policy::Candidate> candidates;
+  if (!ages_are_known(parts_.clock.now())) co_return candidates;
+  const auto status = parts_.engine.status();
+  if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
+  planned_on_ = status.identity;
+  const auto whole = co_await this->whole();
+  if (!whole) co_return whole.error();
+  std::optional<Error> failure;
+  bool any = false;
+  for (const auto& source : parts_.sources) {
+    if (source.is_engines_own && !turn.engine_cache) continue;
+    auto listed = co_await list_one(&source, turn, *whole);
+    any = any || listed;
+    if (listed) {
+      std::move(listed->begin(), listed->end(), std::back_inserter(candidates));
+    } else {
+      if (failure) parts_.journal.record(rung_failed_event(turn, *failure));
+      failure = listed.error();
+    }
+  }
+  if (failure && !any) co_return *std::move(failure);  // whoever asked records it
+  if (failure) parts_.journal.record(rung_failed_event(turn, *failure));
+  co_return candidates;
+}
+
+ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_one(const CacheSource* source, policy::RungTurn turn,
+                                                                      Bytes whole) {
+  std::vector<policy::Candidate> candidates;
+  auto records = co_await source->cache->cache_records();
+  if (!records && records.error().code() == Errc::kNotFound) co_return candidates;
+  if (!records) co_return std::move(records).error().with_context(format("list {}", source->name));
+  Plan plan;
+  plan.source = source->key;
+  plan.pretended = std::move(turn.pretended);
+  plan.records = std::make_shared<std::vector<policy::CacheRecord>>(*std::move(records));
+  plan.floor = id_ == policy::RungId::kBuildCacheShare ? source->share.of(whole) : 0;
+  plan.rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
+  plan.now = parts_.clock.now();
+  std::function<Result<std::vector<policy::CacheStep>>()> work = [plan] { return steps_of(plan); };
+  const auto steps = co_await parts_.workers.compute<std::vector<policy::CacheStep>>(std::move(work), kPlanDeadline);
+  if (!steps) co_return Error(steps.error()).with_context(format("plan {}", source->name));
+  for (const auto& step : *steps) candidates.push_back(candidate_of(*source, step, plan.now));
+  co_return candidates;
+}
+
+ports::Async<ports::Rung::Taken> BuildCacheRung::prune(policy::Candidate candidate, policy::RungTurn turn) {
+  Taken taken;
+  const auto step = parse_cache_step_id(candidate.id);
+  const auto source = std::find_if(parts_.sources.begin(), parts_.sources.end(),
+                                   [&step](const CacheSource& one) { return step && one.key == step->source; });
+  if (source == parts_.sources.end()) {
+    co_return Error(Errc::kInvalid, format("{} is not a step of this rung", candidate.id));
+  }
+  const auto status = parts_.engine.status();
+  if (!status.up || status.identity.id != planned_on_.id || status.identity.root_dir != planned_on_.root_dir) {
+    taken.dropped = status.up ? "another engine answers now" : format("the engine went down: {}", status.reason);
+    co_return taken;
+  }
+  // Records used since the plan move the older ones beyond `keep`: the age holds for them all the same, and so does
+  // the start of the oldest job.
+  auto unused_for = std::max({step->unused_for, turn.age, parts_.settings.disk.grace});
+  if (const auto start = parts_.in_use.now().oldest_job_start) {
+    unused_for = std::max(unused_for, std::chrono::duration_cast<Duration>(parts_.clock.now().wall - *start));
+  }
+  const auto reported = co_await source->cache->prune_cache(step->keep, unused_for);
+  const auto code = reported ? Errc::kInvalid : reported.error().code();
+  if (!reported && code != Errc::kConflict && code != Errc::kNotFound) co_return reported.error();
+  if (reported) {
+    taken.reported = *reported;
+  } else {
+    taken.dropped = format("it cannot be pruned now: {}", reported.error().message());
+  }
+  co_return taken;
+}
+
+}  // namespace buildwarden::disk

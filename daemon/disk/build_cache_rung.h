@@ -1,0 +1,65 @@
+// Rungs 4 and 6: build caches, of the engine's own builder and of every container builder.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "config/settings.h"
+#include "daemon/disk/gauges.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::disk {
+
+struct CacheSource {
+  std::string key;              // without blanks; part of the candidates' ids
+  std::string name;             // for people: "the engine's build cache"
+  ports::BuildCache* cache;     // outlives the rung
+  Amount share;                 // of the engine's filesystem: rung 6 goes no further
+  bool is_engines_own = false;  // takes part only when the turn says so
+};
+
+// In steps of a few hundred megabytes, least recently used first, whichever cache they are of. A candidate is one step:
+// "keep at most so many bytes of what is left". Lost: a rebuild of layers that nobody asked for within the age (rung
+// 4), or that exceed the share (rung 6).
+class BuildCacheRung final : public ports::Rung {
+ public:
+  struct Parts {
+    std::vector<CacheSource> sources;
+    const ports::EngineState& engine;
+    const ports::InUse& in_use;
+    Meter& meter;
+    ports::Journal& journal;
+    const Settings& settings;
+    const Clock& clock;
+    WorkerPool& workers;  // planning over a hundred thousand records takes longer than the loop may be kept
+    // Whether the wall clock was not set within that time: while it was, ages by it are worth nothing.
+    std::function<bool(Duration)> clock_is_steady_for;
+  };
+  // `id` is kBuildCache or kBuildCacheShare.
+  BuildCacheRung(policy::RungId id, Parts parts);
+
+  [[nodiscard]] policy::RungId id() const override { return id_; }
+  // A source that fails is recorded and the others are listed; an error when none can be. One that is not there
+  // (kNotFound) has nothing.
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
+  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+
+ private:
+  ports::Async<std::vector<policy::Candidate>> list_all(policy::RungTurn turn);
+  ports::Async<std::vector<policy::Candidate>> list_one(const CacheSource* source, policy::RungTurn turn, Bytes whole);
+  ports::Async<Taken> prune(policy::Candidate candidate, policy::RungTurn turn);
+  // The size of the engine's filesystem, where a share is asked for.
+  ports::Async<Bytes> whole();
+  [[nodiscard]] bool ages_are_known(Now now) const;
+
+  policy::RungId id_;
+  Parts parts_;
+  ports::EngineIdentity planned_on_;
+};
+
+}  // namespace buildwarden::disk

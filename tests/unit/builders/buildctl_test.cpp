@@ -1,0 +1,157 @@
+#include "daemon/builders/buildctl.h"
+
+#include <gtest/gtest.h>
+
+#include "daemon/builders/builder_cache.h"
+#include "tests/support/fake_containers.h"
+#include "tests/support/loop.h"
+
+namespace buildwarden::builders {
+namespace {
+
+using testing::run_on;
+using Command = std::vector<std::string>;
+
+// As BuildKit 0.32's buildctl wrote it, shortened to what differs.
+constexpr std::string_view kUsage =
+    R"([{"id":"a","mutable":false,"inUse":false,"size":8192,"createdAt":"2026-01-01T10:00:00.5Z",)"
+    R"("lastUsedAt":"2026-01-02T10:00:00Z","usageCount":3,"parents":["b"],"description":"COPY . .",)"
+    R"("recordType":"regular","shared":false},)"
+    R"({"id":"b","mutable":true,"inUse":true,"size":100,"createdAt":"2026-01-01T09:00:00Z","lastUsedAt":null,)"
+    R"("usageCount":0,"parents":null,"description":"local source","recordType":"source.local","shared":true},)"
+    R"({"id":"c","inUse":false,"size":-1,"createdAt":"2026-01-01T09:00:00Z","lastUsedAt":"0001-01-01T00:00:00Z",)"
+    R"("shared":false}])";
+
+TEST(Buildctl, ReadsTheRecords) {
+  const auto records = decode_usage(kUsage);
+  ASSERT_TRUE(records) << records.error().message();
+  ASSERT_EQ(records->size(), 3U);
+  EXPECT_EQ(records->at(0).id, "a");
+  EXPECT_EQ(records->at(0).size, 8192);
+  EXPECT_FALSE(records->at(0).in_use);
+  EXPECT_EQ(format_rfc3339(records->at(0).last_used), "2026-01-02T10:00:00.000Z");
+  EXPECT_TRUE(records->at(1).in_use);
+  EXPECT_TRUE(records->at(1).shared);
+  EXPECT_EQ(format_rfc3339(records->at(1).last_used), "2026-01-01T09:00:00.000Z");
+  EXPECT_EQ(records->at(2).size, 0);
+  EXPECT_EQ(format_rfc3339(records->at(2).last_used), "2026-01-01T09:00:00.000Z");
+  EXPECT_TRUE(decode_usage("null\n")->empty());
+}
+
+TEST(Buildctl, AnythingElseIsNoList) {
+  for (const auto* text : {"", "[", "{}", "7", "[7]", "[{}]", R"([{"id":"a","inUse":false,"size":1,"shared":false}])",
+                           R"([{"id":"a","inUse":false,"size":"1","createdAt":"2026-01-01T09:00:00Z","shared":false}])",
+                           R"([{"id":"a","inUse":0,"size":1,"createdAt":"2026-01-01T09:00:00Z","shared":false}])",
+                           R"([{"id":"a","inUse":false,"size":1,"createdAt":"yesterday","shared":false}])",
+                           R"([{"id":"","inUse":false,"size":1,"createdAt":"2026-01-01T09:00:00Z","shared":false}])"}) {
+    const auto records = decode_usage(text);
+    ASSERT_FALSE(records) << text;
+    EXPECT_EQ(records.error().code(), Errc::kProtocol) << text;
+  }
+}
+
+TEST(Buildctl, AddsUpWhatWasPruned) {
+  EXPECT_EQ(*decode_pruned(""), 0);
+  EXPECT_EQ(*decode_pruned("{\"id\":\"a\",\"size\":10,\"shared\":false}\r\n\n"
+                           "{\"id\":\"b\",\"size\":5,\"shared\":true}\n{\"id\":\"c\",\"size\":2,\"shared\":false}"),
+            12);
+  EXPECT_FALSE(decode_pruned("{\"id\":\"a\"}"));
+  EXPECT_FALSE(decode_pruned("error: no"));
+  EXPECT_FALSE(decode_pruned("[]"));
+}
+
+// BuildKit stops when less than the bound is left.
+TEST(Buildctl, PrunesByBothBounds) {
+  const Command head = {"buildctl", "prune", "--all", "--format", "{{json .}}", "--keep-duration"};
+  auto expected = head;
+  expected.insert(expected.end(), {"14401s", "--keep-storage", "1073.7418255"});
+  EXPECT_EQ(prune_command(kGiB, std::chrono::hours{4} + Duration{1}), expected);
+  expected = head;
+  expected.insert(expected.end(), {"600s", "--keep-storage", "0.0000025"});
+  EXPECT_EQ(prune_command(1, std::chrono::minutes{10}), expected);
+  expected = head;
+  expected.emplace_back("0s");
+  EXPECT_EQ(prune_command(0, Duration{-1}), expected);
+}
+
+class BuilderCacheTest : public ::testing::Test {
+ protected:
+  BuilderCacheTest() {
+    auto& container = engine_.containers["buildwarden_s3"];
+    container.seen.id = "one";
+    container.seen.ours = true;
+    container.seen.state = policy::ContainerState::kRunning;
+    engine_.execute = [this](const Command& command) {
+      ports::ContainerControl::ExecResult result = answer_;
+      if (command.at(1) == "prune") result.output = "{\"id\":\"a\",\"size\":8192,\"shared\":false}\n";
+      return result;
+    };
+    answer_.exit_code = 0;
+    answer_.output = std::string(kUsage);
+  }
+  policy::ObservedContainer& seen() { return engine_.containers.at("buildwarden_s3").seen; }
+  Errc list_failure() {
+    const auto records = run_on(loop_, cache_.cache_records());
+    EXPECT_FALSE(records);
+    return records ? Errc::kInvalid : records.error().code();
+  }
+
+  boost::asio::io_context loop_;
+  testing::FakeContainers engine_;
+  WorkerPool workers_{1};
+  ports::ContainerControl::ExecResult answer_;
+  BuilderCache cache_{"s3", {engine_, engine_, workers_}};
+};
+
+TEST_F(BuilderCacheTest, AsksInTheContainerByItsId) {
+  EXPECT_EQ(run_on(loop_, cache_.cache_records())->size(), 3U);
+  EXPECT_EQ(*run_on(loop_, cache_.prune_cache(100, std::chrono::hours{1})), 8192);
+  EXPECT_EQ(engine_.calls, (Command{"exec one buildctl du --format {{json .}}",
+                                    "exec one buildctl prune --all --format {{json .}} --keep-duration 3600s "
+                                    "--keep-storage 0.0001015"}));
+}
+
+TEST_F(BuilderCacheTest, OnlyOneThatIsOursAndRunsIsAsked) {
+  seen().state = policy::ContainerState::kPaused;
+  EXPECT_EQ(list_failure(), Errc::kNotFound);
+  seen().state = policy::ContainerState::kRunning;
+  seen().ours = false;
+  EXPECT_EQ(list_failure(), Errc::kDenied);
+  engine_.containers.clear();
+  EXPECT_EQ(list_failure(), Errc::kNotFound);
+  EXPECT_TRUE(engine_.calls.empty());
+}
+
+TEST_F(BuilderCacheTest, APlanIsForTheContainerThatItWasMadeIn) {
+  EXPECT_EQ(run_on(loop_, cache_.prune_cache(1, Duration{0})).error().code(), Errc::kConflict);
+  ASSERT_TRUE(run_on(loop_, cache_.cache_records()));
+  seen().id = "two";
+  EXPECT_EQ(run_on(loop_, cache_.prune_cache(1, Duration{0})).error().code(), Errc::kConflict);
+  EXPECT_EQ(engine_.calls.size(), 1U);
+}
+
+TEST_F(BuilderCacheTest, ItsSizeIsKnownAsLongAsItAnswers) {
+  EXPECT_FALSE(cache_.bytes());
+  EXPECT_EQ(*run_on(loop_, cache_.measure()), 8192);
+  EXPECT_EQ(cache_.bytes(), 8192);
+  answer_.exit_code = 1;
+  answer_.errors = "error: no such socket";
+  const auto failed = run_on(loop_, cache_.measure());
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().message().find("buildctl ended with 1: error: no such socket"), std::string::npos)
+      << failed.error().message();
+  EXPECT_FALSE(cache_.bytes());
+}
+
+TEST_F(BuilderCacheTest, HalfAListIsNone) {
+  answer_.cut = true;
+  EXPECT_EQ(list_failure(), Errc::kTooLarge);
+  answer_.cut = false;
+  answer_.output.resize(100);
+  EXPECT_EQ(list_failure(), Errc::kProtocol);
+  answer_.output.clear();
+  EXPECT_EQ(list_failure(), Errc::kProtocol);
+}
+
+}  // namespace
+}  // namespace buildwarden::builders

@@ -1,0 +1,238 @@
+#include "daemon/disk/build_cache_rung.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "common/format.h"
+#include "daemon/disk/cache_step_id.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_image_engine.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/run_void.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using policy::RungId;
+using std::chrono::hours;
+using std::chrono::minutes;
+using testing::run_on;
+
+class FixedMeter final : public Meter {
+ public:
+  FixedMeter() {
+    disk.mount = "/docker";
+    disk.roles = {"data_root"};
+    disk.reading.emplace();
+    disk.reading->total = 10 * kGiB;
+  }
+  boost::asio::awaitable<std::vector<Measured>> measure() override { co_return std::vector<Measured>{disk}; }
+  Measured disk;
+};
+
+class FakeCache final : public ports::BuildCache {
+ public:
+  struct Prune {
+    Bytes keep;
+    Duration unused_for;
+    bool operator==(const Prune&) const = default;
+  };
+  std::vector<policy::CacheRecord> records;
+  std::vector<Prune> prunes;
+  std::optional<Error> fail_list;
+  std::optional<Error> fail_prune;
+
+  ports::Async<std::vector<policy::CacheRecord>> cache_records() override {
+    if (fail_list) co_return *fail_list;
+    co_return records;
+  }
+  ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override {
+    if (fail_prune) co_return *fail_prune;
+    prunes.push_back({keep, unused_for});
+    co_return kGiB;
+  }
+};
+
+// Two caches of 1 GiB records: the engine's 20, 14, 8 and 2 hours unused, the builder's 17, 11, 5 and 1.
+class BuildCacheRungTest : public ::testing::Test {
+ protected:
+  BuildCacheRungTest() {
+    for (const int age : {20, 14, 8, 2}) own_.records.push_back(record(age));
+    for (const int age : {17, 11, 5, 1}) builder_.records.push_back(record(age));
+  }
+  policy::CacheRecord record(int unused_hours) {
+    policy::CacheRecord record;
+    record.id = format("{} hours", unused_hours);
+    record.size = kGiB;
+    record.last_used = clock_.now().wall - hours{unused_hours};
+    return record;
+  }
+  BuildCacheRung::Parts parts() {
+    std::vector<CacheSource> sources{{"engine", "the engine's build cache", &own_, Amount::share(0.35), true},
+                                     {"builder:s3", "builder s3's build cache", &builder_, Amount::share(0.15), false}};
+    return {std::move(sources), engine_, engine_, meter_, journal_, settings_, clock_, workers_, [this](Duration time) {
+              return clock_set_ago_ > time;
+            }};
+  }
+  std::vector<policy::Candidate> list(BuildCacheRung& rung) {
+    auto candidates = run_on(loop_, rung.list(turn_));
+    EXPECT_TRUE(candidates) << candidates.error().message();
+    return candidates ? *candidates : std::vector<policy::Candidate>{};
+  }
+  // "engine 20h", …: source and the age of the youngest record of each step, least recently used first.
+  std::vector<std::string> plan(BuildCacheRung& rung) {
+    policy::EvictionRules rules;
+    rules.grace = settings_.disk.grace;
+    std::vector<std::string> steps;
+    for (const auto& step : policy::rank(list(rung), rules, clock_.now()).order) {
+      const auto source = step.id.substr(0, step.id.find(' '));
+      steps.push_back(source + " " + format_duration(clock_.now().wall - step.last_use.at));
+    }
+    return steps;
+  }
+  using Steps = std::vector<std::string>;
+
+  testing::FakeClock clock_;
+  testing::FakeJournal journal_;
+  testing::FakeImageEngine engine_;
+  FixedMeter meter_;
+  FakeCache own_;
+  FakeCache builder_;
+  Settings settings_;
+  Duration clock_set_ago_ = hours{24 * 365};
+  boost::asio::io_context loop_;
+  WorkerPool workers_{1};
+  policy::RungTurn turn_{RungId::kBuildCache, 1, hours{4}};
+  BuildCacheRung by_age_{RungId::kBuildCache, parts()};
+  BuildCacheRung by_share_{RungId::kBuildCacheShare, parts()};
+};
+
+TEST_F(BuildCacheRungTest, TheAgeHoldsInEveryBuilderAndTheOldestGoFirst) {
+  EXPECT_EQ(plan(by_age_),
+            (Steps{"engine 20h", "builder:s3 17h", "engine 14h", "builder:s3 11h", "engine 8h", "builder:s3 5h"}));
+  const auto steps = list(by_age_);
+  EXPECT_EQ(steps[0].name, "1 records of the engine's build cache");
+  EXPECT_EQ(steps[0].size, kGiB);
+  EXPECT_EQ(steps[3].name, "1 records of builder s3's build cache");
+}
+
+TEST_F(BuildCacheRungTest, AStepIsPrunedWhereItBelongs) {
+  const auto steps = list(by_age_);
+  ASSERT_EQ(steps.size(), 6U);
+  EXPECT_EQ(run_on(loop_, by_age_.take(steps[3], turn_))->reported, kGiB);
+  EXPECT_TRUE(own_.prunes.empty());
+  EXPECT_EQ(builder_.prunes, (std::vector<FakeCache::Prune>{{3 * kGiB, hours{4}}}));
+  ASSERT_TRUE(run_on(loop_, by_age_.take(steps[1], turn_)));
+  EXPECT_EQ(own_.prunes, (std::vector<FakeCache::Prune>{{2 * kGiB, hours{4}}}));
+}
+
+// Of 10 GiB: the engine's cache may hold 3.5, the builder's 1.5.
+TEST_F(BuildCacheRungTest, TheShareIsGoneDownToWhateverTheAge) {
+  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}};
+  EXPECT_EQ(plan(by_share_), (Steps{"engine 20h", "builder:s3 17h", "builder:s3 11h", "builder:s3 5h"}));
+  meter_.disk.reading->total = 100 * kGiB;
+  EXPECT_TRUE(list(by_share_).empty());
+}
+
+TEST_F(BuildCacheRungTest, WithoutTheDisksSizeNoShareIsKnown) {
+  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}};
+  meter_.disk.reading.reset();
+  const auto listed = run_on(loop_, by_share_.list(turn_));
+  ASSERT_FALSE(listed);
+  EXPECT_EQ(listed.error().code(), Errc::kUnavailable);
+}
+
+TEST_F(BuildCacheRungTest, TheShareSparesTheGraceAndWhatAJobMayHaveUsed) {
+  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}};
+  builder_.records.push_back(record(0));
+  engine_.holdings.oldest_job_start = clock_.now().wall - hours{12};
+  EXPECT_EQ(plan(by_share_), (Steps{"engine 20h", "builder:s3 17h"}));
+  const auto steps = list(by_share_);
+  engine_.holdings.oldest_job_start = clock_.now().wall - hours{18};  // since the plan an older one was found
+  ASSERT_TRUE(run_on(loop_, by_share_.take(steps.at(1), turn_)));
+  EXPECT_EQ(builder_.prunes.at(0).unused_for, Duration{hours{18}});
+}
+
+TEST_F(BuildCacheRungTest, TheEnginesOwnStaysOutUntilItIsAllowed) {
+  turn_.engine_cache = false;
+  EXPECT_EQ(plan(by_age_), (Steps{"builder:s3 17h", "builder:s3 11h", "builder:s3 5h"}));
+}
+
+TEST_F(BuildCacheRungTest, AfterTheClockWasSetOnlyTheShareGoesOnAndOnlyBeyondWhatItMustSpare) {
+  clock_set_ago_ = hours{4};
+  EXPECT_TRUE(list(by_age_).empty());
+  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}};
+  EXPECT_FALSE(list(by_share_).empty());
+  engine_.holdings.oldest_job_start = clock_.now().wall - hours{5};  // it began before the clock was set
+  EXPECT_TRUE(list(by_share_).empty());
+  engine_.holdings.oldest_job_start.reset();
+  clock_set_ago_ = minutes{10};
+  EXPECT_TRUE(list(by_share_).empty());
+}
+
+TEST_F(BuildCacheRungTest, OneThatFailsIsRecordedAndTheOthersAreListed) {
+  builder_.fail_list = Error(Errc::kTimeout, "frozen");
+  EXPECT_EQ(plan(by_age_).size(), 3U);
+  ASSERT_EQ(journal_.count("reclaim.rung_failed"), 1U);
+  EXPECT_NE(journal_.last("reclaim.rung_failed").reason.find("list builder s3's build cache: frozen"),
+            std::string::npos);
+  own_.fail_list = Error(Errc::kTimeout, "busy");
+  EXPECT_FALSE(run_on(loop_, by_age_.list(turn_)));
+}
+
+TEST_F(BuildCacheRungTest, ABuilderThatIsNotThereHasNothing) {
+  builder_.fail_list = Error(Errc::kNotFound, "there is no buildwarden_s3");
+  EXPECT_EQ(plan(by_age_).size(), 3U);
+  EXPECT_EQ(journal_.count("reclaim.rung_failed"), 0U);
+  turn_.engine_cache = false;
+  EXPECT_TRUE(list(by_age_).empty());
+}
+
+TEST_F(BuildCacheRungTest, WhatAnEarlierTurnPretendedToDeleteIsTakenForGone) {
+  for (const auto& step : list(by_age_)) turn_.pretended.push_back(step.id);
+  EXPECT_TRUE(list(by_age_).empty());
+  auto pretended = std::move(turn_.pretended);
+  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}};
+  turn_.pretended = std::move(pretended);
+  turn_.pretended.emplace_back("sha256:some image");
+  EXPECT_TRUE(list(by_share_).empty());
+  turn_.pretended.resize(1);
+  EXPECT_EQ(plan(by_share_), (Steps{"builder:s3 17h", "builder:s3 11h", "builder:s3 5h"}));
+}
+
+TEST_F(BuildCacheRungTest, AnotherEngineContainerOrPruneDropsTheStep) {
+  const auto steps = list(by_age_);
+  engine_.engine.identity.root_dir = "/mnt";
+  EXPECT_EQ(run_on(loop_, by_age_.take(steps.at(0), turn_))->dropped, "another engine answers now");
+  engine_.engine.identity.root_dir = "/var/lib/docker";
+  own_.fail_prune = Error(Errc::kConflict, "busy");
+  EXPECT_EQ(run_on(loop_, by_age_.take(steps.at(0), turn_))->dropped, "it cannot be pruned now: busy");
+  own_.fail_prune = Error(Errc::kTimeout, "slow");
+  EXPECT_FALSE(run_on(loop_, by_age_.take(steps.at(0), turn_)));
+  EXPECT_TRUE(own_.prunes.empty());
+}
+
+TEST_F(BuildCacheRungTest, OnlyItsOwnStepsAreTaken) {
+  list(by_age_);
+  policy::Candidate foreign;
+  for (const auto* id : {"", "engine", "engine keep", "engine keep -1 unused 4", "engine keep 1 unused 4x",
+                         "engine keep 1", "engine keep  unused 1", "builder:other keep 1 unused 4", " keep 1 unused 1",
+                         "engine unused 1 keep 1", "engine keep unused 1"}) {
+    foreign.id = id;
+    EXPECT_FALSE(run_on(loop_, by_age_.take(foreign, turn_))) << id;
+  }
+  EXPECT_TRUE(own_.prunes.empty());
+  EXPECT_TRUE(builder_.prunes.empty());
+}
+
+TEST(CacheStepIds, ComeBackAsTheyWere) {
+  const auto step = parse_cache_step_id(cache_step_id({"builder:s3", 5 * kGiB, hours{4}}));
+  ASSERT_TRUE(step);
+  EXPECT_EQ(step->source, "builder:s3");
+  EXPECT_EQ(step->keep, 5 * kGiB);
+  EXPECT_EQ(step->unused_for, Duration{hours{4}});
+}
+
+}  // namespace
+}  // namespace buildwarden::disk
