@@ -15,6 +15,8 @@ namespace http = boost::beast::http;
 namespace {
 
 constexpr std::size_t kReadSize = 65'536;
+constexpr std::size_t kLarge = 1'048'576;
+constexpr std::size_t kAtOnce = 67'108'864;
 
 // A body as a string that grows with what really arrives: Beast's own string_body reserves what Content-Length claims.
 struct GrowingBody {
@@ -30,6 +32,7 @@ struct GrowingBody {
       ec = {};
       std::size_t taken = 0;
       for (const asio::const_buffer piece : boost::beast::buffers_range_ref(buffers)) {
+        make_room(piece.size());
         body_.append(static_cast<const char*>(piece.data()), piece.size());
         taken += piece.size();
       }
@@ -38,6 +41,12 @@ struct GrowingBody {
     void finish(boost::system::error_code& ec) { ec = {}; }
 
    private:
+    // Growing by doubling would copy tens of megabytes in one go, and the loop waits for it. Memory that is not written
+    // to costs nothing.
+    void make_room(std::size_t more) {
+      const bool grows = body_.size() + more > body_.capacity();
+      if (grows && body_.size() >= kLarge && body_.capacity() < kAtOnce) body_.reserve(kAtOnce);
+    }
     value_type& body_;
   };
 };

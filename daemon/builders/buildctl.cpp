@@ -1,10 +1,12 @@
 #include "daemon/builders/buildctl.h"
 
 #include <algorithm>
+#include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "common/format.h"
 #include "common/time.h"
@@ -28,7 +30,8 @@ Error unreadable(std::string_view why) { return {Errc::kProtocol, format("buildc
 
 Result<json::value> parse(std::string_view text) {
   boost::system::error_code broken;
-  auto value = json::parse({text.data(), text.size()}, broken);
+  auto memory = json::make_shared_resource<json::monotonic_resource>();  // nothing is freed before the whole is
+  auto value = json::parse({text.data(), text.size()}, broken, std::move(memory));
   if (broken) return unreadable(format("is not JSON: {}", broken.message()));
   return value;
 }

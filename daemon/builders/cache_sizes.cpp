@@ -12,8 +12,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kKept = std::chrono::minutes{5};  // a command in a container costs the engine some 50 ms
-constexpr Duration kAskAgain = std::chrono::seconds{30};
+constexpr Duration kKept = std::chrono::minutes{1};  // a command in a container costs the engine some 50 ms
+constexpr Duration kAskAgain = std::chrono::seconds{10};
 constexpr Duration kLook = std::chrono::seconds{5};
 
 }  // namespace

@@ -20,7 +20,7 @@ class CacheSizes {
   // `caches` outlive it.
   CacheSizes(const boost::asio::any_io_executor& executor, std::vector<BuilderCache*> caches, const Clock& clock);
 
-  // One turn: measures those whose size was asked five minutes ago, or thirty seconds where it is not known.
+  // One turn: measures those whose size was asked a minute ago, or ten seconds where it is not known.
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
   void stop();

@@ -18,9 +18,8 @@ constexpr int kChunksOfAll = 20;  // 5 % each
 constexpr Duration kPlanDeadline = std::chrono::seconds{30};
 
 struct Plan {
-  std::string source;
   std::shared_ptr<std::vector<policy::CacheRecord>> records;
-  std::vector<std::string> pretended;
+  std::vector<CacheStepId> pretended;
   Bytes floor = 0;
   policy::EvictionRules rules;
   Now now;
@@ -29,15 +28,23 @@ struct Plan {
 // Empties `records`, so that they are freed where this runs and not on the loop.
 Result<std::vector<policy::CacheStep>> steps_of(const Plan& plan) {
   auto records = std::move(*plan.records);
-  for (const auto& id : plan.pretended) {
-    const auto step = parse_cache_step_id(id);
-    if (!step || step->source != plan.source) continue;
-    records = policy::after_step(std::move(records), step->keep, step->unused_for, plan.now);
+  for (const auto& step : plan.pretended) {
+    records = policy::after_step(std::move(records), step.keep, step.unused_for, plan.now);
   }
   policy::CacheBounds bounds;
   bounds.chunk = std::max(kSmallestChunk, policy::cache_bytes(records) / kChunksOfAll);
   bounds.floor = plan.floor;
   return policy::cache_steps(std::move(records), bounds, plan.rules, plan.now);
+}
+
+std::vector<CacheStepId> pretended_on(const CacheSource& source, const policy::RungTurn& turn) {
+  std::vector<CacheStepId> steps;
+  if (!turn.pretended) return steps;
+  for (const auto& id : turn.pretended->order) {
+    auto step = parse_cache_step_id(id);
+    if (step && step->source == source.key) steps.push_back(*std::move(step));
+  }
+  return steps;
 }
 
 policy::Candidate candidate_of(const CacheSource& source, const policy::CacheStep& step, Now now) {
@@ -115,8 +122,7 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_one(const Cach
   if (!records && records.error().code() == Errc::kNotFound) co_return candidates;
   if (!records) co_return std::move(records).error().with_context(format("list {}", source->name));
   Plan plan;
-  plan.source = source->key;
-  plan.pretended = std::move(turn.pretended);
+  plan.pretended = pretended_on(*source, turn);
   plan.records = std::make_shared<std::vector<policy::CacheRecord>>(*std::move(records));
   plan.floor = id_ == policy::RungId::kBuildCacheShare ? source->share.of(whole) : 0;
   plan.rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -21,9 +21,8 @@ struct Reclaimer::Climb {
   Duration settle{0};          // shortened once nothing showed
   // Devices that were well when the background asked for others: nothing is deleted for them on the way.
   std::set<std::string> spared;
-  // Dry run: bytes by rung, because a second pass lists again what the first would have taken; and all their ids.
-  std::map<const ports::Rung*, Bytes> simulated;
-  std::set<std::string> gone;
+  // Dry run: what would have been deleted by now; later turns would list it again.
+  std::shared_ptr<policy::Pretended> pretended = std::make_shared<policy::Pretended>();
 };
 
 struct Reclaimer::Leg {

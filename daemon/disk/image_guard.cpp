@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/breather.h"
 #include "common/format.h"
 #include "daemon/disk/engine_answers.h"
 #include "daemon/disk/references.h"
@@ -10,20 +11,23 @@ namespace buildwarden::disk {
 
 ImageGuard::ImageGuard(Parts parts) : parts_(parts) {}
 
-ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling, std::set<std::string> gone) {
+ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling,
+ std::shared_ptr<const policy::Pretended> pretended) {
   const auto status = parts_.engine.status();
   if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
   if (!parts_.ledger.knows(status.identity)) {
     co_return Error(Errc::kUnavailable, "the ledger of last use does not know this engine yet");
   }
   planned_on_ = status.identity;
-  auto users = co_await this->users(std::move(gone));
+  auto users = co_await this->users(std::move(pretended));
   if (!users) co_return std::move(users).error();
   auto images = co_await parts_.images.list_images();
   if (!images) co_return std::move(images).error().with_context("list images");
   std::vector<policy::Candidate> candidates;
   const Now now = parts_.clock.now();
+  Breather breather;
   for (auto& image : *images) {
+    co_await breather.breathe();
     if (image.tags.empty() != dangling) continue;
     policy::Candidate candidate;
     candidate.id = image.id;
@@ -39,8 +43,8 @@ ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling, std
 }
 
 ports::Async<std::string> ImageGuard::ask_again(policy::Candidate candidate) {
-  std::set<std::string> none_gone;
-  auto users = co_await this->users(std::move(none_gone));
+  std::shared_ptr<const policy::Pretended> nothing;
+  auto users = co_await this->users(std::move(nothing));
   if (!users) co_return std::move(users).error();
   if (const auto user = user_of(*users, candidate); !user.empty()) co_return format("in use by {}", user);
   if (const auto role = protection_of(candidate); !role.empty()) co_return format("protected: {}", role);
@@ -58,12 +62,12 @@ std::string ImageGuard::changed(const policy::Candidate& candidate) const {
   return "";
 }
 
-ports::Async<ImageGuard::Users> ImageGuard::users(std::set<std::string> gone) {
+ports::Async<ImageGuard::Users> ImageGuard::users(std::shared_ptr<const policy::Pretended> pretended) {
   const auto containers = co_await parts_.containers.list_containers();
   if (!containers) co_return Error(containers.error()).with_context("list containers");
   Users users;
   for (const auto& container : *containers) {
-    if (gone.contains(container.id)) continue;
+    if (policy::is_pretended(pretended, container.id)) continue;
     const auto user = format("container {}", container.name);
     users.emplace(container.image_id, user);
     users.emplace(normalised_reference(container.image), user);

@@ -28,9 +28,9 @@ class ImageGuard {
   explicit ImageGuard(Parts parts);
 
   // The images as candidates, users and protection marked: those without a tag (`dangling`), or those with. What was
-  // planned before is void. `gone`: containers that a dry run takes for deleted. kUnavailable: no engine, or the ledger
+  // planned before is void. `pretended`: containers in it are taken for deleted. kUnavailable: no engine, or the ledger
   // does not know it yet.
-  ports::Async<std::vector<policy::Candidate>> plan(bool dangling, std::set<std::string> gone);
+  ports::Async<std::vector<policy::Candidate>> plan(bool dangling, std::shared_ptr<const policy::Pretended> pretended);
   // Why the candidate must be left alone now: in use, protected, used since, another engine. "" when nothing speaks
   // for it.
   ports::Async<std::string> ask_again(policy::Candidate candidate);
@@ -39,7 +39,7 @@ class ImageGuard {
 
  private:
   using Users = std::map<std::string, std::string>;  // image id or normalised reference → "container web"
-  ports::Async<Users> users(std::set<std::string> gone);
+  ports::Async<Users> users(std::shared_ptr<const policy::Pretended> pretended);
   [[nodiscard]] std::string user_of(const Users& users, const policy::Candidate& candidate) const;
   [[nodiscard]] std::string protection_of(const policy::Candidate& candidate) const;
 

@@ -1,7 +1,9 @@
 #include "daemon/disk/reclaimer.h"
 
+#include <memory>
 #include <utility>
 
+#include "common/breather.h"
 #include "common/format.h"
 #include "daemon/disk/climb.h"
 #include "daemon/disk/reclaim_record.h"
@@ -13,6 +15,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kPlanPatience = std::chrono::minutes{10};
+constexpr std::size_t kManyCandidates = 500;  // ranking them takes about a millisecond
+constexpr Duration kRankDeadline = std::chrono::seconds{30};
 
 std::vector<policy::RungId> ids_of(const std::vector<ports::Rung*>& rungs) {
   std::vector<policy::RungId> ids;
@@ -59,6 +63,7 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   climb.result.reason = reason_for(climb);
   if (!pass && needed) climb.result.reason = "Another reclaim ran until the time was over. " + climb.result.reason;
   if (needed) parts_.journal.record(end_event(climb.request, climb.result, climb.at));
+  discard(climb);
   co_return std::move(climb.result);
 }
 
@@ -75,13 +80,13 @@ asio::awaitable<void> Reclaimer::climb(Climb& climb) {
 
 asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, policy::RungTurn turn) {
   const auto began = parts_.clock.now().boot;
-  turn.gone = climb.gone;
+  turn.pretended = climb.pretended;
   RungRun run{rung, turn};
   auto candidates = co_await rung.list(turn);
+  if (candidates) candidates = co_await rank(*std::move(candidates), turn);
   if (candidates) {
-    const auto rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
-    auto ranking = policy::rank(std::move(*candidates), rules, parts_.clock.now());
-    co_await take_all(climb, run, std::move(ranking.order));
+    co_await take_all(climb, run, &*candidates);
+    discard(*std::move(candidates));
   } else {
     run.failed = true;
     parts_.journal.record(rung_failed_event(turn, candidates.error()));
@@ -89,16 +94,42 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
   if (!climb.request.dry_run) finish_rung(run, parts_.clock.now().boot - began);
 }
 
-asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate> order) {
-  const auto taken_before = climb.simulated[&run.rung];
-  Bytes listed = 0;
-  for (auto& candidate : order) {
+ports::Async<std::vector<policy::Candidate>> Reclaimer::rank(std::vector<policy::Candidate> candidates,
+                                                             const policy::RungTurn& turn) {
+  const auto rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
+  const auto now = parts_.clock.now();
+  if (parts_.workers == nullptr || candidates.size() < kManyCandidates) {
+    auto ranking = policy::rank(std::move(candidates), rules, now);
+    co_return std::move(ranking.order);
+  }
+  auto all = std::make_shared<std::vector<policy::Candidate>>(std::move(candidates));
+  std::function<Result<std::vector<policy::Candidate>>()> work = [all, rules, now] {
+    auto ranking = policy::rank(std::move(*all), rules, now);
+    return Result<std::vector<policy::Candidate>>(std::move(ranking.order));
+  };
+  co_return co_await parts_.workers->compute<std::vector<policy::Candidate>>(std::move(work), kRankDeadline);
+}
+
+void Reclaimer::discard(std::vector<policy::Candidate> candidates) {
+  if (parts_.workers == nullptr || candidates.size() < kManyCandidates) return;
+  auto all = std::make_shared<std::vector<policy::Candidate>>(std::move(candidates));
+  parts_.workers->post([all] { all->clear(); });
+}
+
+void Reclaimer::discard(Climb& climb) {
+  if (parts_.workers == nullptr || climb.pretended->ids.size() < kManyCandidates) return;
+  parts_.workers->post([pretended = std::move(climb.pretended)] { *pretended = policy::Pretended{}; });
+}
+
+asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate>* order) {
+  Breather breather;
+  for (auto& candidate : *order) {
     if (over(climb) || outdated(climb) || !helps(climb, run.rung, "")) co_return;
     if (!helps(climb, run.rung, candidate.device)) continue;
-    listed += candidate.size;
-    if (climb.request.dry_run && run.turn.pass > 1 && listed <= taken_before) continue;
+    if (climb.pretended->ids.contains(candidate.id)) continue;
     if (climb.request.dry_run) {
       pretend(climb, run, candidate);
+      co_await breather.breathe();
       continue;
     }
     if (climb.at.level == policy::Level::kLow) co_await sleeper_.sleep(parts_.pace.pause);

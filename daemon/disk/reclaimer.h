@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/turnstile.h"
+#include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/goals.h"
@@ -44,6 +45,8 @@ class Reclaimer final : public ports::Space {
     std::function<bool()> only_gentle{};
     // For tests: awaited between plan and deletion, directly before a candidate is taken; may be empty.
     std::function<boost::asio::awaitable<void>(policy::Candidate)> before_take{};
+    // Long lists are ranked there; nothing: on the loop.
+    WorkerPool* workers = nullptr;
   };
   explicit Reclaimer(Parts parts);
 
@@ -64,7 +67,13 @@ class Reclaimer final : public ports::Space {
   struct RungRun;
   boost::asio::awaitable<void> climb(Climb& climb);
   boost::asio::awaitable<void> run_rung(Climb& climb, ports::Rung& rung, policy::RungTurn turn);
-  boost::asio::awaitable<void> take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate> order);
+  // What may go, least recently used first.
+  ports::Async<std::vector<policy::Candidate>> rank(std::vector<policy::Candidate> candidates,
+                                                    const policy::RungTurn& turn);
+  // Freed on a worker when they are many.
+  void discard(std::vector<policy::Candidate> candidates);
+  void discard(Climb& climb);
+  boost::asio::awaitable<void> take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate>* order);
   // One turn of the loop: take, measure, record. false: the rung has failed.
   boost::asio::awaitable<bool> take_one(Climb& climb, RungRun& run, policy::Candidate candidate);
   // Waits until what was reported shows; the answer: by how much more is free where the rung frees.

@@ -74,8 +74,8 @@ asio::awaitable<Room> Reclaimer::settle(Climb& climb, Frees where, std::optional
 }
 
 void Reclaimer::pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate) {
-  climb.simulated[&run.rung] += candidate.size;
-  climb.gone.insert(candidate.id);
+  climb.pretended->order.push_back(candidate.id);
+  climb.pretended->ids.insert(candidate.id);
   const auto where = place_of(run.rung, candidate.device);
   for (auto& filesystem : climb.seen) {
     if (filesystem.reading && where(filesystem)) filesystem.reading->free += candidate.size;

@@ -56,7 +56,10 @@ class Transport {
     if (!response) co_return std::move(response).error();
     if (response->body.size() <= kInlineBody) co_return decode(response->body);
     auto text = std::make_shared<std::string>(std::move(response->body));
-    std::function<Result<T>()> work = [text, decode] { return decode(*text); };
+    std::function<Result<T>()> work = [text, decode] {
+      const auto taken = std::move(*text);  // freed there and not on the loop, which tens of megabytes would keep
+      return decode(taken);
+    };
     co_return co_await workers_.compute<T>(work, kParseDeadline);
   }
 

@@ -1,6 +1,7 @@
 // Which rungs a filesystem in need climbs, in which order, with which age, and when to stop. Pure.
 #pragma once
 
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,18 +21,31 @@ struct LadderRequest {
   bool only_gentle = false;  // the operator's file is not there yet: rungs 1-3 only
 };
 
+// Dry run: the ids of what the climb would have deleted by now, in their order and for looking one up. A rung lists what
+// it would find then.
+struct Pretended {
+  std::vector<std::string> order;
+  std::set<std::string> ids;
+};
+
 struct RungTurn {
   RungId rung;
   int pass = 1;  // 2: at critical, down to grace
   Duration age{0};
   bool engine_cache = true;  // rung 4 and 6: whether the engine's own cache takes part
   bool terminate = false;    // rung 9: drain and terminate as well; without it only new jobs are refused
-  // Dry run: the ids of what this climb would have deleted by now, so that a rung lists what it would find then.
-  std::set<std::string> gone{};
-  // In a dry run: the ids of what earlier turns of the same climb would have deleted, in their order; to be taken for
-  // gone.
-  std::vector<std::string> pretended{};
+  // Grows while the climb goes on, so whoever works beside it copies what concerns it.
+  std::shared_ptr<const Pretended> pretended{};
 };
+  // In a dry run: the ids of what earlier turns of the same climb would have deleted, in their order; to be taken for
+  // gone. Nothing: none. Grows while the climb goes on, so whoever works beside it copies what concerns it.
+  std::shared_ptr<const std::vector<std::string>> pretended{};
+};
+
+// Whether a dry run takes it for deleted.
+inline bool is_pretended(const std::shared_ptr<const Pretended>& pretended, const std::string& id) {
+  return pretended && pretended->ids.contains(id);
+}
 
 // The whole climb for this level, to be walked until the goal is met. At ok as at low: whoever asks has a reason (a
 // job, a person, a forecast). Empty at unknown.

@@ -29,7 +29,7 @@ struct SpaceRequest {
   Duration wait{0};          // at most; 0: only what is there already counts
   std::string on_behalf_of;  // "job 12", for the journal
   bool dry_run = false;
-  bool on_request = true;  // of a person or a job, not of the background: DOCKER_BUILDER_PRUNE_ENABLED is honoured
+  bool on_request = true;  // of a person or a job; the background spares the filesystems that are well
 };
 
 struct SpaceStep {

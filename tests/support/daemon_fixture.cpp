@@ -59,7 +59,8 @@ void DaemonFixture::TearDown() {
 std::string DaemonFixture::yaml(const DaemonOptions& options) const {
   std::string text = options.dry_run ? "dry_run: true\n" : "";
   text += "disk: { watch: [ { path: " + dir_ + "/disk, gate: true } ], " + options.disk + " }\n";
-  text += "builders: [ { name: s3, aliases: [my-custom-builder] } ]\n";
+  const auto keys = options.builder.empty() ? std::string() : ", " + options.builder;
+  text += "builders: [ { name: s3, aliases: [my-custom-builder]" + keys + " } ]\n";
   text += "emulation: { platforms: [] }\n";
   text += "agent: { user: \"2000\", group: \"2000\", unit: \"\" }\n";
   text += "engine: { socket: " + dir_ + "/docker.sock }\n";

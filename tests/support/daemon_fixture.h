@@ -22,7 +22,8 @@ class DaemonFixture : public ::testing::Test {
     std::string disk =
         "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 3s, grace: "
         "1s, ballast: 0B";
-    std::string more;  // top-level YAML lines
+    std::string builder;  // more keys of the builder s3: "cache_share: 10%"
+    std::string more;     // top-level YAML lines
     bool dry_run = false;
   };
   void start_daemon(const DaemonOptions& options);

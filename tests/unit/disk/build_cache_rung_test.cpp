@@ -190,14 +190,15 @@ TEST_F(BuildCacheRungTest, ABuilderThatIsNotThereHasNothing) {
 }
 
 TEST_F(BuildCacheRungTest, WhatAnEarlierTurnPretendedToDeleteIsTakenForGone) {
-  for (const auto& step : list(by_age_)) turn_.pretended.push_back(step.id);
+  policy::Pretended gone;
+  for (const auto& step : list(by_age_)) gone.order.push_back(step.id);
+  gone.order.emplace_back("sha256:some image");
+  turn_.pretended = std::make_shared<const policy::Pretended>(gone);
   EXPECT_TRUE(list(by_age_).empty());
-  auto pretended = std::move(turn_.pretended);
-  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}};
-  turn_.pretended = std::move(pretended);
-  turn_.pretended.emplace_back("sha256:some image");
+  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}, true, false, turn_.pretended};
   EXPECT_TRUE(list(by_share_).empty());
-  turn_.pretended.resize(1);
+  gone.order.resize(1);  // the engine's oldest
+  turn_.pretended = std::make_shared<const policy::Pretended>(gone);
   EXPECT_EQ(plan(by_share_), (Steps{"builder:s3 17h", "builder:s3 11h", "builder:s3 5h"}));
 }
 
