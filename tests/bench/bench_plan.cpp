@@ -1,0 +1,219 @@
+// bench_plan - what a plan over a crowded engine costs, and for how long it keeps the loop.
+//
+// usage: bench_plan FOLDER
+//
+// An engine of 10,000 images and 100,000 cache records answers over a socket in FOLDER, which is left with its two
+// answers (df.json, images.json) for whoever wants to parse them, too. A dry run climbs the whole ladder. Writes one
+// line: wall milliseconds of the cache's listing with parsing and plan, of the whole dry run, and the longest turn of
+// the loop in CPU milliseconds (of the thread, so that a busy machine does not count). Exit codes: 0 measured; 1
+// failed; 2 wrong usage.
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <exception>
+#include <fstream>
+#include <optional>
+#include <stdexcept>
+
+#include "common/worker.h"
+#include "daemon/disk/build_cache_rung.h"
+#include "daemon/disk/image_rungs.h"
+#include "daemon/disk/ledger.h"
+#include "daemon/disk/reclaimer.h"
+#include "daemon/engine/engine.h"
+#include "tests/bench/crowded_engine.h"
+
+namespace buildwarden::bench {
+namespace {
+
+namespace asio = boost::asio;
+using Wall = std::chrono::steady_clock;
+
+constexpr int kImages = 10'000;
+constexpr int kRecords = 100'000;
+
+class NoJournal final : public ports::Journal {
+ public:
+  void record(ports::Event) override {}
+};
+
+class NobodyIn final : public ports::InUse {
+ public:
+  [[nodiscard]] ports::Holdings now() const override { return {}; }
+};
+
+class EmptyStore final : public ports::LedgerStore {
+ public:
+  ports::Async<std::vector<ports::LedgerRow>> load(std::string) override { co_return std::vector<ports::LedgerRow>{}; }
+  ports::Async<void> save(std::string, std::vector<ports::LedgerRow>) override { co_return Result<void>{}; }
+  ports::Async<void> forget(std::string, std::vector<std::string>) override { co_return Result<void>{}; }
+};
+
+// A day later than it is: everything is old.
+class LaterClock final : public Clock {
+ public:
+  [[nodiscard]] Now now() const override {
+    auto now = clock_.now();
+    now.wall += late;
+    now.boot += late;
+    return now;
+  }
+  Duration late{0};
+
+ private:
+  SystemClock clock_;
+};
+
+class FullDisk final : public disk::Meter {
+ public:
+  asio::awaitable<std::vector<disk::Measured>> measure() override {
+    disk::Measured disk;
+    disk.device = "8:1";
+    disk.mount = "/docker";
+    disk.roles = {"data_root"};
+    disk.level = policy::Level::kCritical;
+    disk.wants_reclaim = true;
+    disk.marks.target = 1024 * 1024 * kGiB;  // out of reach: the whole ladder is climbed
+    disk.reading.emplace();
+    disk.reading->total = 2 * disk.marks.target;
+    co_return std::vector<disk::Measured>{disk};
+  }
+};
+
+double cpu_milliseconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+double milliseconds_since(Wall::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Wall::now() - begin).count();
+}
+
+template <class T>
+asio::awaitable<void> keep_value(asio::awaitable<T> work, std::optional<T>* into) {
+  into->emplace(co_await std::move(work));
+}
+
+// The loop, turn by turn, with the longest one kept.
+class WatchedLoop {
+ public:
+  asio::io_context loop;
+
+  void run_until(const std::function<bool()>& done) {
+    const auto end = Wall::now() + std::chrono::minutes{2};
+    while (!done()) {
+      loop.restart();
+      const auto begin = cpu_milliseconds();
+      loop.run_one_for(std::chrono::milliseconds{100});
+      longest = std::max(longest, cpu_milliseconds() - begin);
+      if (Wall::now() > end) throw std::runtime_error("it does not end");
+    }
+  }
+  template <class T>
+  T run(asio::awaitable<T> work) {
+    std::optional<T> value;
+    asio::co_spawn(loop, keep_value(std::move(work), &value), asio::detached);
+    run_until([&value] { return value.has_value(); });
+    return *std::move(value);
+  }
+  double longest = 0;
+};
+
+asio::awaitable<bool> connect(disk::Ledger& ledger, ports::EngineIdentity identity) {
+  co_await ledger.connected(std::move(identity), std::nullopt);
+  co_return true;
+}
+
+void keep(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+
+struct Parts {
+  Settings settings;
+  LaterClock clock;
+  NoJournal journal;
+  NobodyIn nobody;
+  EmptyStore store;
+  FullDisk meter;
+  WorkerPool workers{2};
+};
+
+disk::BuildCacheRung::Parts rung_parts(Parts& parts, engine::Engine& engine) {
+  std::vector<disk::CacheSource> sources{
+      {"engine", "the engine's build cache", &engine, Amount::bytes(10 * kGiB), true}};
+  return {std::move(sources), engine,        parts.nobody,
+          parts.meter,        parts.journal, parts.settings,
+          parts.clock,        parts.workers, [](Duration) { return true; }};
+}
+
+int measure(const std::string& folder) {
+  CrowdedEngine crowd(folder + "/docker.sock", kImages, kRecords);
+  keep(folder + "/df.json", crowd.body("/system/df"));
+  keep(folder + "/images.json", crowd.body("/images/json"));
+  Parts parts;
+  WatchedLoop watched;
+  parts.settings.engine.socket = folder + "/docker.sock";
+  engine::Engine engine(parts.settings.engine, {parts.workers, parts.clock, parts.journal});
+  bool ended = false;
+  asio::co_spawn(watched.loop, engine.run(), [&ended](const std::exception_ptr&) { ended = true; });
+  watched.run_until([&engine] { return engine.status().up; });
+
+  disk::Ledger ledger(parts.clock, parts.store, parts.journal);
+  watched.run(connect(ledger, engine.status().identity));
+  const auto images = watched.run(engine.list_images());
+  if (!images) throw std::runtime_error(images.error().message());
+  ledger.seen(*images);
+  parts.clock.late = std::chrono::hours{24};
+
+  const disk::ImageGuard::Parts guard{engine, engine, engine, parts.nobody, ledger, parts.clock};
+  disk::DanglingImages dangling(guard);
+  disk::UnusedImages unused(guard);
+  disk::BuildCacheRung by_age(policy::RungId::kBuildCache, rung_parts(parts, engine));
+  disk::BuildCacheRung by_share(policy::RungId::kBuildCacheShare, rung_parts(parts, engine));
+  disk::Reclaimer reclaimer({parts.settings,
+                             parts.clock,
+                             parts.journal,
+                             parts.nobody,
+                             parts.meter,
+                             {&dangling, &by_age, &unused, &by_share},
+                             {},
+                             {},
+                             {},
+                             &parts.workers});
+  watched.longest = 0;
+
+  const policy::RungTurn turn{policy::RungId::kBuildCache, 1, parts.settings.disk.keep_used_within};
+  auto begin = Wall::now();
+  const auto steps = watched.run(by_age.list(turn));
+  const auto listed = milliseconds_since(begin);
+  if (!steps || steps->empty()) throw std::runtime_error(steps ? "nothing was planned" : steps.error().message());
+  const auto longest_listing = watched.longest;
+  ports::SpaceRequest request;
+  request.dry_run = true;
+  begin = Wall::now();
+  const auto planned = watched.run(reclaimer.ensure(request, {}));
+  const auto climbed = milliseconds_since(begin);
+  if (!planned || planned->steps.size() < kImages) throw std::runtime_error("the ladder was not climbed");
+  std::printf("%.1f %.1f %.2f %.2f\n", listed, climbed, longest_listing, watched.longest);
+  engine.stop();
+  watched.run_until([&ended] { return ended; });
+  return 0;
+}
+
+}  // namespace
+}  // namespace buildwarden::bench
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fputs("usage: bench_plan FOLDER\n", stderr);
+    return 2;
+  }
+  try {
+    return buildwarden::bench::measure(argv[1]);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_plan: %s\n", error.what());
+    return 1;
+  }
+}

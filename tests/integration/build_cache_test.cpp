@@ -1,0 +1,94 @@
+// Build caches on real parts: the container builder's, by its last use and down to its share.
+#include "tests/support/daemon_fixture.h"
+
+namespace buildwarden::testing {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::int64_t kMiB = 1'048'576;
+constexpr std::int64_t kLayer = 90 * kMiB;
+
+class BuildCaches : public DaemonFixture {
+ protected:
+  // One build on the warm builder, whose one large layer is `name`'s own; again: cached.
+  [[nodiscard]] CommandResult build(const std::string& name) const {
+    const auto context = run_shell(
+        "d=" + dir() + "/" + name + "; mkdir -p $d && cp " + dir() + "/context/busybox $d/ && printf '%s\\n' " +
+        "'FROM scratch' 'COPY busybox /busybox' 'RUN [\"/busybox\", \"dd\", \"if=/dev/urandom\", \"of=/" + name +
+        "\", \"bs=1048576\", \"count=90\"]' > $d/Dockerfile && chmod -R a+rX $d");
+    if (context.exit_code != 0) return context;
+    return job_shell("eval \"$(buildwarden job start --id " + name + " --use s3)\"\n" +
+                     "docker build --progress plain \"$DIR/" + name + "\" 2>&1\n" + "buildwarden job end --id " + name);
+  }
+  void build_all(const std::vector<std::string>& names) const {
+    for (const auto& name : names) {
+      const auto built = build(name);
+      ASSERT_EQ(built.exit_code, 0) << built.out;
+    }
+  }
+  [[nodiscard]] bool is_cached(const std::string& name) const {
+    const auto built = build(name);
+    EXPECT_EQ(built.exit_code, 0) << built.out;
+    return built.out.find("CACHED") != std::string::npos && built.out.find("records in") == std::string::npos;
+  }
+  [[nodiscard]] std::int64_t number(const std::string& path, const std::string& filter) const {
+    const auto text = query(path, filter);
+    return text.empty() || text == "null" ? 0 : std::stoll(text);
+  }
+  // Of the steps that pruned: how many, and what they freed in all as statvfs measured it.
+  [[nodiscard]] std::int64_t steps(const std::string& rung, const std::string& what) const {
+    return number("/v1/events?since=0", "[.events[] | select(.kind == \"reclaim.step\" and .fields.rung == \"" + rung +
+                                            "\" and (.fields.id | startswith(\"builder:s3 \"))) | " + what + "] | add");
+  }
+};
+
+// The background learns how large the cache is; a shortage costs what was used longest ago, and the builder stays warm.
+TEST_F(BuildCaches, ABuildersCacheGoesByLastUse) {
+  start_daemon();
+  wait_until_warm();
+  build_all({"a", "b", "c", "d", "e", "f", "g"});
+  ASSERT_TRUE(is_cached("a"));  // its last use is the latest now
+  ASSERT_TRUE(
+      eventually([this] { return number("/v1/builders", ".builders[0].cache_bytes") > 7 * kLayer; }, seconds{90}))
+      << api("/v1/builders");
+  EXPECT_NE(api("/metrics").find("buildwarden_builder_cache_bytes{builder=\"s3\"} "), std::string::npos);
+  ASSERT_TRUE(is_cached("a"));
+  std::this_thread::sleep_for(seconds{4});  // longer than keep_used_within
+
+  const auto target = number("/v1/disk", ".filesystems[0].marks.target_bytes");
+  fill_disk_until(target - 3 * kLayer);
+  ASSERT_TRUE(eventually([this] { return !events("reclaim.done").empty(); }, seconds{60})) << api("/v1/events?since=0");
+  EXPECT_GE(free_bytes(), target);
+  EXPECT_GE(steps("build_cache", "1"), 3);
+  EXPECT_GE(steps("build_cache", ".fields.freed_bytes"), 3 * kLayer);
+  EXPECT_TRUE(builder_is_warm());
+  EXPECT_TRUE(is_cached("a")) << "it was used last";
+  EXPECT_FALSE(is_cached("b")) << "it was used longest ago";
+}
+
+// Nothing is old enough, so the cache is brought down to its share and no further.
+TEST_F(BuildCaches, ABuildersCacheGoesDownToItsShare) {
+  DaemonOptions options;
+  options.disk =
+      "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 10h, grace: 1s, "
+      "ballast: 0B";
+  options.builder = "cache_share: 230MiB";  // BuildKit itself collects at its start and then once a minute
+  start_daemon(options);
+  wait_until_warm();
+  build_all({"a", "b", "c", "d", "e"});
+  const auto low = number("/v1/disk", ".filesystems[0].marks.low_bytes");
+  fill_disk_until(low - 20 * kMiB);
+  ASSERT_TRUE(
+      eventually([this] { return !events("reclaim.done").empty() || !events("reclaim.short").empty(); }, seconds{60}))
+      << api("/v1/events?since=0");
+  EXPECT_EQ(steps("build_cache", "1"), 0);
+  EXPECT_GE(steps("build_cache_share", "1"), 2) << api("/v1/events?since=0");
+  EXPECT_GE(steps("build_cache_share", ".fields.freed_bytes"), 2 * kLayer);
+  EXPECT_TRUE(is_cached("d"));
+  EXPECT_TRUE(is_cached("e"));
+  EXPECT_FALSE(is_cached("a"));
+}
+
+}  // namespace
+}  // namespace buildwarden::testing
