@@ -53,7 +53,8 @@ ports::Async<std::vector<policy::Candidate>> EmptyNetworks::list_empty(policy::R
   // After the networks: a container that was made in between is seen.
   auto containers = co_await parts_.containers.list_containers();
   if (!containers) co_return std::move(containers).error();
-  std::erase_if(*containers, [&turn](const auto& container) { return policy::is_pretended(turn.pretended, container.id); });
+  std::erase_if(*containers,
+                [&turn](const auto& container) { return policy::is_pretended(turn.pretended, container.id); });
   std::vector<policy::Candidate> candidates;
   for (const auto& network : *networks) {
     if (network.made_by_engine) continue;

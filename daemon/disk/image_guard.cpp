@@ -12,7 +12,7 @@ namespace buildwarden::disk {
 ImageGuard::ImageGuard(Parts parts) : parts_(parts) {}
 
 ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling,
- std::shared_ptr<const policy::Pretended> pretended) {
+                                                              std::shared_ptr<const policy::Pretended> pretended) {
   const auto status = parts_.engine.status();
   if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
   if (!parts_.ledger.knows(status.identity)) {

@@ -3,13 +3,14 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <map>
-#include <set>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "common/clock.h"
 #include "daemon/disk/ledger.h"
 #include "daemon/policy/candidate.h"
+#include "daemon/policy/ladder.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 

@@ -11,7 +11,8 @@ namespace buildwarden::disk {
 // For one coroutine at a time; used on its loop only.
 class Sleeper {
  public:
-  // Ends after `time` (wait_end()), at wake(), at once when wake() came since the last sleep, or when the coroutine is cancelled.
+  // Ends after `time` (wait_end()), at wake(), at once when wake() came since the last sleep, or when the coroutine is
+  // cancelled.
   boost::asio::awaitable<void> sleep(Duration time);
   void wake();
   // Only a sleep that would last longer than `time` is cut short.

@@ -21,8 +21,8 @@ struct LadderRequest {
   bool only_gentle = false;  // the operator's file is not there yet: rungs 1-3 only
 };
 
-// Dry run: the ids of what the climb would have deleted by now, in their order and for looking one up. A rung lists what
-// it would find then.
+// Dry run: the ids of what the climb would have deleted by now, in their order and for looking one up. A rung lists
+// what it would find then.
 struct Pretended {
   std::vector<std::string> order;
   std::set<std::string> ids;
@@ -36,10 +36,6 @@ struct RungTurn {
   bool terminate = false;    // rung 9: drain and terminate as well; without it only new jobs are refused
   // Grows while the climb goes on, so whoever works beside it copies what concerns it.
   std::shared_ptr<const Pretended> pretended{};
-};
-  // In a dry run: the ids of what earlier turns of the same climb would have deleted, in their order; to be taken for
-  // gone. Nothing: none. Grows while the climb goes on, so whoever works beside it copies what concerns it.
-  std::shared_ptr<const std::vector<std::string>> pretended{};
 };
 
 // Whether a dry run takes it for deleted.
