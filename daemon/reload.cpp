@@ -98,8 +98,9 @@ void Reload::record_taken(const std::vector<config::Change>& changes, ReloadCaus
   event.kind = "config.reloaded";
   event.severity = waiting.empty() ? ports::Severity::kInfo : ports::Severity::kWarning;
   event.rule = rule_of(cause);
-  event.reason = format("the configuration was loaded again {}: {} values changed{}", cause_text(cause), changes.size(),
-                        waiting.empty() ? "" : "; a restart is needed for " + waiting);
+  event.reason =
+      format("the configuration was loaded again {}: {} {} changed{}", cause_text(cause), changes.size(),
+             changes.size() == 1 ? "value" : "values", waiting.empty() ? "" : "; a restart is needed for " + waiting);
   event.fields = {{"changed", static_cast<std::int64_t>(changes.size())},
                   {"changes", changes_text(changes)},
                   {"restart_needed", waiting},

@@ -1,5 +1,6 @@
 // The reconciler's configuration while it runs.
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "common/format.h"
@@ -33,17 +34,21 @@ void Reconciler::reconfigure(const std::vector<BuilderSettings>& builders, bool 
 }
 
 void Reconciler::let_go_of_others(const std::vector<BuilderSettings>& wanted) {
-  const auto others = std::stable_partition(builders_.begin(), builders_.end(),
-                                            [&](const auto& one) { return is_named(wanted, one->settings.name); });
-  for (auto other = others; other != builders_.end(); ++other) {
-    record_let_go((*other)->settings.name, (*other)->container);
-    for (const auto& front : (*other)->fronts) record_let_go((*other)->settings.name, front);
-    (*other)->let_go = true;
-    wake(**other);
-    (*other)->ending.emit(boost::asio::cancellation_type::terminal);
-    let_go_.push_back(std::move(*other));
+  std::vector<std::unique_ptr<Builder>> kept;
+  for (auto& builder : builders_) {
+    const auto& name = builder->settings.name;
+    if (is_named(wanted, name)) {
+      kept.push_back(std::move(builder));
+      continue;
+    }
+    record_let_go(name, builder->container);
+    for (const auto& front : builder->fronts) record_let_go(name, front);
+    builder->let_go = true;
+    wake(*builder);
+    builder->ending.emit(boost::asio::cancellation_type::terminal);
+    let_go_.push_back(std::move(builder));
   }
-  builders_.erase(others, builders_.end());
+  builders_ = std::move(kept);
 }
 
 // What failed with the old settings may do with the new ones: no back-off stays.

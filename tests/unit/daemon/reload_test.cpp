@@ -70,7 +70,7 @@ TEST_F(ReloadTest, AGoodOneCountsAtOnceAndIsToldWithOldAndNew) {
   EXPECT_EQ(min_free(), Amount::bytes(2 * kGiB));
   EXPECT_EQ(applied_, 1);
   EXPECT_EQ(told_, "reloading ready ");
-  EXPECT_THAT(journal_.last("config.reloaded").reason, HasSubstr("by itself: 1 values changed"));
+  EXPECT_THAT(journal_.last("config.reloaded").reason, HasSubstr("by itself: 1 value changed"));
   EXPECT_EQ(field("config.reloaded", "changes"),
             "disk.min_free: 1GiB (yaml " + in("conf.yaml") + ":1) -> 2GiB (yaml " + in("conf.yaml") + ":1)");
   EXPECT_EQ(reload_->config_view().taken, 1U);
