@@ -48,7 +48,7 @@ ports::Event stopped_event(Duration uptime) {
 
 Result<void> Daemon::Rooms::open() {
   if (auto made = make_folders(settings.paths.run, 0755); !made) return made;
-  // A disk without a block left for a folder is when the daemon is needed most: what wants to keep something says so.
+  // A disk without a block left for a folder is when the daemon is needed most: the store makes it later.
   if (auto made = make_folders(settings.paths.state, 0700); !made) log_warning(made.error().message());
   registry.restore();
   api.restore();

@@ -65,7 +65,7 @@ Result<void> Database::write(const Work& work) {
 
 Result<void> Database::open() {
   if (connection_) return {};
-  if (auto made = make_folders(folder_of(path_)); !made) return made;
+  if (auto made = make_folders(folder_of(path_), 0700); !made) return made;
   auto opened = open_checked();
   if (!opened && opened.error().code() == Errc::kInvalid) {
     if (auto begun = begin_anew(opened.error().message()); !begun) return begun;

@@ -70,7 +70,7 @@ EventKeeper::EventKeeper(const asio::any_io_executor& executor, EventLog& log, p
     : log_(log), store_(store), clock_(clock), timer_(executor) {
   log_.hold();
   following_ = log_.subscribe([this](const ports::RecordedEvent&) {
-    if (idle_) timer_.cancel();
+    if (idle_ || crowded()) timer_.cancel();
   });
 }
 
@@ -134,10 +134,15 @@ asio::awaitable<void> EventKeeper::wait() {
     co_await timer_.async_wait(token);
     idle_ = false;
   }
-  if (stopping_) co_return;
+  if (stopping_ || crowded()) co_return;
   timer_.expires_after(log_.error().empty() ? kBatch : kRetryAfter);
   auto token = asio::redirect_error(asio::use_awaitable, woken);
   co_await timer_.async_wait(token);
+}
+
+// The log forgets what it has no room for, stored or not. A store that fails is not tried more often for it.
+bool EventKeeper::crowded() const {
+  return log_.error().empty() && log_.last_id() - std::min(saved_, log_.last_id()) >= log_.capacity() / 4;
 }
 
 void EventKeeper::stop() {

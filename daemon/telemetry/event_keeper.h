@@ -29,7 +29,8 @@ class EventKeeper {
   boost::asio::awaitable<void> start();
   boost::asio::awaitable<void> flush();
 
-  // start(), then flush() a second after the first of a batch was recorded, and once more after stop().
+  // start(), then flush() a second after the first of a batch was recorded, sooner when there are many, and once more
+  // after stop().
   boost::asio::awaitable<void> run();
   void stop();
 
@@ -37,6 +38,7 @@ class EventKeeper {
   boost::asio::awaitable<void> load();
   boost::asio::awaitable<void> wait();
   [[nodiscard]] bool pending() const { return log_.last_id() > saved_; }
+  [[nodiscard]] bool crowded() const;
   void conclude(const std::string& failure);
 
   EventLog& log_;

@@ -114,6 +114,16 @@ TEST_F(EventsTest, ASlowFollowerIsDroppedNotBuffered) {
   EXPECT_TRUE(client.is_closed());
 }
 
+TEST_F(EventsTest, AFollowerIsNotDroppedWhereARestartLeftNumbersOut) {
+  for (int i = 0; i < 60; ++i) events.record("a", clock.now().wall);
+  events.ring.back().id = 1'764'000'000;
+  start();
+  auto client = follow("/v1/events?since=1");
+  const auto text = client.read_until("id: 1764000000\n");
+  EXPECT_THAT(text, HasSubstr("id: 59\n"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("dropped")));
+}
+
 TEST_F(EventsTest, AFollowerThatDoesNotReadIsCutOff) {
   limits.session.written_within = 50ms;
   start();

@@ -92,6 +92,7 @@ TEST_F(RoutesTest, StatusIsOneViewOfEverything) {
   views.builders.builders.resize(1);
   views.jobs.leases.resize(2);
   events.record("a", clock.now().wall);
+  events.failure = "the disk is full";
   start();
   on_loop([&] { clock.advance(90s); });
   const auto status = get("/v1/status").json();
@@ -106,6 +107,8 @@ TEST_F(RoutesTest, StatusIsOneViewOfEverything) {
   EXPECT_EQ(status.at("builders").as_array().size(), 1U);
   EXPECT_EQ(status.at("jobs").as_array().size(), 2U);
   EXPECT_EQ(status.at("last_event_id").as_int64(), 1);
+  EXPECT_EQ(status.at("state").at("journal_error").as_string(), "the disk is full");
+  EXPECT_TRUE(status.at("state").at("ledger_error").is_null());
 }
 
 TEST_F(RoutesTest, StatusSaysHowTheConfigurationIs) {

@@ -108,5 +108,15 @@ TEST(ConfigCheck, AFileThatWasNamedMustBeThere) {
   EXPECT_EQ(world.run({"config", "check", "--config", world.folder() + "/none.yaml"}).code, cli::kNo);
 }
 
+TEST(Status, SaysWhatIsNotKeptOnDisk) {
+  ClientWorld world;
+  const auto answer = http_answer(
+      200, R"({"version":"1","ready":true,"state":{"ledger_error":null,"journal_error":"the disk is full"}})");
+  const auto run = with_answer(world, answer, {"status"});
+  EXPECT_EQ(run.code, cli::kYes);
+  EXPECT_THAT(run.out, HasSubstr("\nthe journal is not kept on disk: the disk is full\n"));
+  EXPECT_THAT(run.out, ::testing::Not(HasSubstr("ledger")));
+}
+
 }  // namespace
 }  // namespace buildwarden::testing

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <mutex>
 
 #include "common/atomic_file.h"
 #include "daemon/state/sqlite.h"
@@ -259,6 +262,49 @@ TEST_F(StateStoreTest, EventsSayWhetherEarlierOnesAreLost) {
   ASSERT_TRUE(stored);
   EXPECT_TRUE(stored->events.empty());
   EXPECT_FALSE(stored->complete);
+}
+
+// Holds up the thread that asks it, as a dead disk does.
+class Gate final : public Clock {
+ public:
+  [[nodiscard]] Now now() const override {
+    std::unique_lock lock(mutex_);
+    opened_.wait(lock, [this] { return open_; });
+    return {};
+  }
+  void open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    opened_.notify_all();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::condition_variable opened_;
+  bool open_ = false;
+};
+
+TEST_F(StateStoreTest, WhileTheDiskDoesNotAnswerNobodyWaitsForItAgain) {
+  std::filesystem::create_directories(folder_.path() + "/state");
+  std::ofstream(file()) << "damaged";
+  Gate gate;  // it is asked when the file is set aside
+  StateStore hung(folder_.path() + "/state", gate, journal_);
+  const auto loaded = run_on(loop_, hung.load_events(10));
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().code(), Errc::kTimeout);
+  const auto begun = std::chrono::steady_clock::now();
+  for (int turn = 0; turn < 100; ++turn) {
+    const auto saved = run_on(loop_, hung.save("one", Rows{row("a", 10)}));
+    ASSERT_FALSE(saved);
+    EXPECT_EQ(saved.error().code(), Errc::kTimeout);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds{5});
+  EXPECT_EQ(hung.error(), "the disk has not answered yet");
+  gate.open();
+  const auto end = std::chrono::steady_clock::now() + testing::kTestPatience;
+  while (!run_on(loop_, hung.save("one", Rows{row("a", 10)}))) ASSERT_LT(std::chrono::steady_clock::now(), end);
+  EXPECT_EQ(hung.error(), "");
+  EXPECT_EQ(journal_.count("state.set_aside"), 1U);
 }
 
 }  // namespace

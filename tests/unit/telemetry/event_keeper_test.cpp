@@ -204,6 +204,21 @@ TEST_F(EventKeeperTest, ItRunsABatchBehindSleepsInBetweenAndSavesTheRestWhenStop
   EXPECT_EQ(store.appends, 2);
 }
 
+TEST_F(EventKeeperTest, ManyEventsDoNotWaitForTheirBatch) {
+  begin(40);
+  testing::Background running(loop, keeper->run());
+  testing::run_until(loop, [&] { return store.loads == 1; });
+  for (int at = 0; at < 9; ++at) log->record(event("a"));
+  loop.poll();
+  EXPECT_EQ(store.appends, 0);
+  log->record(event("a"));
+  loop.restart();
+  loop.poll();
+  EXPECT_EQ(store.kept.size(), 10U);
+  keeper->stop();
+  testing::run_until(loop, [&] { return running.ended(); });
+}
+
 TEST_F(EventKeeperTest, AStopBeforeTheStartStillSavesWhatThereIs) {
   begin();
   log->record(event("daemon.stopped"));
