@@ -276,12 +276,15 @@ TEST_F(BallastTest, OneThatSomebodyDeletedIsMadeAgain) {
 }
 
 TEST_F(BallastTest, MakingItIsNoTrend) {
-  for (int i = 0; i < 8; ++i) testing::run_void(loop_, gauges_.observe(true)), clock_.advance(Duration{1'000});
-  turn();
-  for (int i = 0; i < 4; ++i) {
-    paths_.put("/docker", 1, 59);
-    testing::run_void(loop_, gauges_.observe(true));
+  for (int i = 0; i < 8; ++i) {
     clock_.advance(Duration{1'000});
+    testing::run_void(loop_, gauges_.observe(true));
+  }
+  turn();
+  paths_.put("/docker", 1, 59);
+  for (int i = 0; i < 9; ++i) {
+    clock_.advance(Duration{1'000});
+    testing::run_void(loop_, gauges_.observe(true));
     for (const auto& view : gauges_.views()) EXPECT_EQ(view.pressure.fill_bytes_per_second, 0) << view.mount;
   }
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <utility>
 
 #include "common/format.h"
 #include "daemon/disk/image_rungs.h"
@@ -215,6 +216,17 @@ TEST_F(ReclaimerTest, WhatIsFreedWhileTheReserveIsInUseShows) {
   ASSERT_FALSE(result.steps.empty());
   EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
   EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
+}
+
+TEST_F(ReclaimerTest, ABallastThatIsGivenMeanwhileIsNoFreedByte) {
+  meter_.docker.ballast = kGiB;
+  engine_.before_remove = [this] {
+    meter_.docker.reading->free += std::exchange(meter_.docker.ballast, 0);
+    meter_.docker.reading->free_to_root = 0;
+  };
+  const auto result = ensure(15 * kGiB);
+  ASSERT_EQ(result.steps.size(), 1U);
+  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
 }
 
 TEST_F(ReclaimerTest, SpaceThatShowsLateIsWaitedFor) {
