@@ -49,7 +49,8 @@ void BareDaemonFixture::start(const Options& options) {
        << "/agent-env, daemon_json: " << dir_ << "/daemon.json, docker_binfmt_env: " << dir_ << "/binfmt.env }\n";
   yaml.close();
   daemon_ = std::make_unique<BackgroundProcess>(
-      std::vector<std::string>{program_, "serve", "--config", dir_ + "/buildwarden.yaml"}, dir_ + "/daemon.log");
+      std::vector<std::string>{program_, "serve", "--config", dir_ + "/buildwarden.yaml"}, dir_ + "/daemon.log",
+      options.env);
   const auto answers = [this] { return curl("/healthz", "-f").exit_code == 0; };
   ASSERT_TRUE(eventually(answers, kSoon)) << log();
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,7 @@ class BareDaemonFixture : public ::testing::Test {
     std::string state;
     std::string data_root;
     bool dry_run = false;
+    std::map<std::string, std::string> env{};
   };
   // Waits until it answers.
   void start(const Options& options);
