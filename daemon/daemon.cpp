@@ -133,6 +133,8 @@ asio::awaitable<void> Daemon::Rooms::end() {
   inform_outside();
   reload_loop.stop();
   reclaimer.stop();
+  own_leftovers.stop();
+  cache_dirs.stop();
   watch.stop();
   cache_sizes.stop();
   co_await api.stop(kPatience);

@@ -18,6 +18,7 @@
 #include "daemon/daemon.h"
 #include "daemon/disk/ballast.h"
 #include "daemon/disk/build_cache_rung.h"
+#include "daemon/disk/cache_dirs.h"
 #include "daemon/disk/empty_networks.h"
 #include "daemon/disk/ended_containers.h"
 #include "daemon/disk/gauges.h"
@@ -25,6 +26,7 @@
 #include "daemon/disk/ledger.h"
 #include "daemon/disk/ledger_feed.h"
 #include "daemon/disk/network_use.h"
+#include "daemon/disk/own_leftovers.h"
 #include "daemon/disk/reclaimer.h"
 #include "daemon/disk/sampler.h"
 #include "daemon/disk/users.h"
@@ -91,6 +93,8 @@ struct Daemon::Rooms {
 
   disk::Sampler sampler;
   disk::Gauges gauges;
+  disk::OwnLeftovers own_leftovers;
+  disk::CacheDirs cache_dirs;
   disk::NetworkUse network_use;
   disk::EndedContainers ended_containers;
   disk::EmptyNetworks empty_networks;

@@ -11,8 +11,9 @@ double seconds(Duration time) { return static_cast<double>(time.count()) / 1000.
 
 std::string reason_of(const StepFacts& facts) {
   const auto& candidate = facts.candidate;
-  const auto why =
-      format("last used {} ago, which is longer than {}", format_duration(facts.age), format_duration(facts.turn.age));
+  const auto why = candidate.thrown_away ? std::string("thrown away before")
+                                         : format("last used {} ago, which is longer than {}",
+                                                  format_duration(facts.age), format_duration(facts.turn.age));
   const auto where = figures(facts.after);
   if (facts.dry_run) {
     return format("Would delete {} of {} ({}): {}.", candidate.name, format_bytes(candidate.size), why, where);
@@ -22,9 +23,10 @@ std::string reason_of(const StepFacts& facts) {
 }
 
 // Why the age was what it was.
-std::string rule_of(const policy::RungTurn& turn) {
-  if (turn.rung == policy::RungId::kBuildCacheShare) return "cache_share";
-  return turn.pass == 1 ? "keep_used_within" : "critical_grace";
+std::string rule_of(const StepFacts& facts) {
+  if (facts.candidate.thrown_away) return "thrown_away";
+  if (facts.turn.rung == policy::RungId::kBuildCacheShare) return "cache_share";
+  return facts.turn.pass == 1 ? "keep_used_within" : "critical_grace";
 }
 
 }  // namespace
@@ -37,7 +39,7 @@ ports::SpaceStep step_of(const StepFacts& facts) {
   step.freed = facts.freed;
   step.freed_inodes = facts.freed_inodes;
   step.reason = reason_of(facts);
-  step.rule = rule_of(facts.turn);
+  step.rule = rule_of(facts);
   return step;
 }
 
@@ -45,7 +47,7 @@ ports::Event step_event(const StepFacts& facts) {
   ports::Event event;
   event.kind = "reclaim.step";
   event.reason = reason_of(facts);
-  event.rule = rule_of(facts.turn);
+  event.rule = rule_of(facts);
   event.fields.emplace_back("rung", rung_name(facts.turn));
   event.fields.emplace_back("pass", std::int64_t{facts.turn.pass});
   event.fields.emplace_back("name", facts.candidate.name);

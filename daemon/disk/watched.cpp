@@ -27,6 +27,7 @@ std::vector<WatchedFolder> watched_folders(const Settings& settings, const std::
   for (const auto& watched : settings.disk.watch) {
     add(folders, WatchedFolder{watched.path, {"configured"}, watched.gate, false});
   }
+  for (const auto& cache : settings.disk.cache_dirs) add(folders, WatchedFolder{cache, {"cache_dirs"}, false, true});
   if (!automatic) return folders;
   add(folders, WatchedFolder{kContainerdRoot, {"containerd"}, true, true});
   add(folders, WatchedFolder{settings.paths.builds, {"builds"}, true, true});

@@ -41,6 +41,7 @@ struct Candidate {
   std::vector<std::string> references;  // what `keep` globs match: image references
   std::string in_use_by;                // "container web", "" when nobody uses it
   std::string protected_as;             // "builder image", "leased by job 12", "" when it is not
+  bool thrown_away = false;             // by us, before: nobody can want it, so no age holds it back
   std::string device;                   // the filesystem that it lies on, "8:1"; "": any that its rung frees
 };
 

@@ -1,0 +1,72 @@
+#include "common/trash.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+
+#include "common/beneath.h"
+#include "common/format.h"
+
+namespace buildwarden {
+namespace {
+
+constexpr mode_t kOthers = 077;
+
+bool is_ours(int folder) {
+  struct stat what{};
+  return ::fstat(folder, &what) == 0 && what.st_uid == ::geteuid() && (what.st_mode & kOthers) == 0;
+}
+
+bool is_it(int folder, const std::string& name, TreeIdentity identity) {
+  struct stat what{};
+  return ::fstatat(folder, name.c_str(), &what, AT_SYMLINK_NOFOLLOW) == 0 &&
+         TreeIdentity{what.st_dev, what.st_ino} == identity;
+}
+
+std::string name_in_trash(TreeIdentity identity) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return format("{}-{}", identity.inode, std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
+}  // namespace
+
+Result<Descriptor> open_trash(const std::string& parent, bool make) {
+  auto folder = open_folder(parent);
+  if (!folder) return std::move(folder).error();
+  const auto where = format("{}/{}", parent, kTrashName);
+  if (make && ::mkdirat(folder->get(), kTrashName, 0700) != 0 && errno != EEXIST) {
+    return Error::from_errno(errno, format("make {}", where));
+  }
+  auto trash = open_beneath(folder->get(), kTrashName, O_RDONLY | O_DIRECTORY);
+  if (!trash.open() && errno == ENOENT) return Error(Errc::kNotFound, format("there is no {}", where));
+  if (!trash.open() || !is_ours(trash.get())) {
+    return Error(Errc::kDenied, format("{} is not a folder that is ours alone", where));
+  }
+  return trash;
+}
+
+Result<std::string> throw_away(const std::string& parent, const std::string& name, TreeIdentity identity) {
+  if (auto fine = check_component(name); !fine) return std::move(fine).error();
+  auto folder = open_folder(parent);
+  if (!folder) return std::move(folder).error();
+  auto trash = open_trash(parent, true);
+  if (!trash) return std::move(trash).error();
+  const auto path = format("{}/{}", parent, name);
+  if (!is_it(folder->get(), name, identity)) return Error(Errc::kConflict, format("{} is another one by now", path));
+  auto there = name_in_trash(identity);
+  if (::renameat2(folder->get(), name.c_str(), trash->get(), there.c_str(), RENAME_NOREPLACE) != 0) {
+    return Error::from_errno(errno, format("rename {} into {}", path, kTrashName));
+  }
+  if (is_it(trash->get(), there, identity)) return there;
+  // Somebody was between the look and the rename.
+  if (::renameat2(trash->get(), there.c_str(), folder->get(), name.c_str(), RENAME_NOREPLACE) != 0) {
+    return Error::from_errno(errno, format("put {} back, which is another one by now", path));
+  }
+  return Error(Errc::kConflict, format("{} is another one by now", path));
+}
+
+}  // namespace buildwarden

@@ -1,0 +1,83 @@
+#include "daemon/disk/cache_dirs.h"
+
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/disk/engine_answers.h"
+#include "daemon/disk/path_facts.h"
+#include "daemon/disk/watched.h"
+
+namespace buildwarden::disk {
+namespace {
+
+constexpr Duration kLookDeadline = std::chrono::minutes{5};
+constexpr Duration kRemoveDeadline = std::chrono::minutes{30};
+
+policy::Candidate candidate_of(const CacheEntry& entry, Now now) {
+  policy::Candidate candidate;
+  candidate.id = entry.path();
+  candidate.name = format("cache {}", entry.path());
+  candidate.size = entry.look.bytes;
+  candidate.device = device_label(entry.look.identity.device);
+  candidate.last_use.at = entry.look.changed;
+  // The filesystem keeps these times itself; whether the clock can be trusted was asked before.
+  candidate.last_use.observed = std::max(Duration{0}, now.wall - entry.look.changed);
+  candidate.in_use_by = entry.user;
+  candidate.protected_as = entry.spared;
+  return candidate;
+}
+
+}  // namespace
+
+ports::Async<std::vector<policy::Candidate>> CacheDirs::list(const policy::RungTurn&) { return list_entries(); }
+
+ports::Async<ports::Rung::Taken> CacheDirs::take(const policy::Candidate& candidate, const policy::RungTurn&) {
+  return take_planned(candidate);
+}
+
+std::vector<std::string> CacheDirs::never() const {
+  const auto& paths = parts_.settings.paths;
+  std::vector<std::string> all = {parts_.data_root(),
+                                  kContainerdRoot,
+                                  paths.run,
+                                  paths.state,
+                                  paths.images,
+                                  paths.builds,
+                                  "/etc",
+                                  "/usr",
+                                  "/boot",
+                                  "/proc",
+                                  "/sys",
+                                  "/dev"};
+  std::erase(all, std::string());
+  return all;
+}
+
+ports::Async<std::vector<policy::Candidate>> CacheDirs::list_entries() {
+  std::vector<policy::Candidate> candidates;
+  planned_.clear();
+  if (!parts_.clock_is_steady() || parts_.settings.disk.cache_dirs.empty()) co_return candidates;
+  std::function<Result<std::vector<CacheEntry>>()> work = [folders = parts_.settings.disk.cache_dirs, stays = never(),
+                                                           stop = stop_.get_token()] {
+    return look_at_caches(folders, stays, stop);
+  };
+  auto entries = co_await parts_.workers.compute<std::vector<CacheEntry>>(work, kLookDeadline);
+  if (!entries) co_return std::move(entries).error();
+  const Now now = parts_.clock.now();
+  for (auto& entry : *entries) {
+    candidates.push_back(candidate_of(entry, now));
+    planned_.emplace(entry.path(), std::move(entry));
+  }
+  co_return candidates;
+}
+
+ports::Async<ports::Rung::Taken> CacheDirs::take_planned(policy::Candidate candidate) {
+  const auto planned = planned_.find(candidate.id);
+  if (planned == planned_.end()) co_return dropped("it is not of the last plan");
+  std::function<Result<Taken>()> work = [entry = planned->second, stop = stop_.get_token()] {
+    return remove_cache(entry, stop);
+  };
+  co_return co_await parts_.workers.compute<Taken>(work, kRemoveDeadline);
+}
+
+}  // namespace buildwarden::disk

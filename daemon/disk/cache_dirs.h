@@ -1,0 +1,48 @@
+// Rung 1: what lies in the operator's cache folders, by when it was changed last.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <stop_token>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "config/settings.h"
+#include "daemon/disk/cache_look.h"
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::disk {
+
+// Each thing directly in a folder of disk.cache_dirs is a candidate of its own; it is old when nothing in it has been
+// changed for the age. Lost: a download. Never one that a process or a container uses, that something is mounted in,
+// or that holds folders of the daemon, the engine or the builds.
+class CacheDirs final : public ports::Rung {
+ public:
+  struct Parts {
+    const Settings& settings;
+    const Clock& clock;
+    WorkerPool& workers;
+    std::function<std::string()> data_root;  // the engine's, now
+    // Whether the wall clock can be trusted for ages; while it cannot, nothing is a candidate.
+    std::function<bool()> clock_is_steady;
+  };
+  explicit CacheDirs(Parts parts) : parts_(std::move(parts)) {}
+
+  [[nodiscard]] policy::RungId id() const override { return policy::RungId::kLeftovers; }
+  [[nodiscard]] bool frees(const ports::Place& place) const override { return place.has_role("cache_dirs"); }
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
+  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  // A look or a removal that runs ends within moments.
+  void stop() { stop_.request_stop(); }
+
+ private:
+  ports::Async<std::vector<policy::Candidate>> list_entries();
+  ports::Async<Taken> take_planned(policy::Candidate candidate);
+  [[nodiscard]] std::vector<std::string> never() const;
+
+  Parts parts_;
+  std::map<std::string, CacheEntry> planned_;  // by path
+  std::stop_source stop_;
+};
+
+}  // namespace buildwarden::disk

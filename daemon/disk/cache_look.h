@@ -1,0 +1,31 @@
+// The operator's cache folders, looked at and emptied: the part of rung 1 that blocks.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/tree_look.h"
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::disk {
+
+// One thing directly in a cache folder.
+struct CacheEntry {
+  std::string folder;  // without links
+  std::string name;
+  TreeLook look;
+  std::string spared;  // why it is never touched; "" when nothing speaks for it
+  std::string user;    // who has it in use; "" when nobody has
+  [[nodiscard]] std::string path() const { return folder + "/" + name; }
+};
+
+// `never`: paths that must stay, with what lies above and below them. Folders that are not there have nothing in them.
+// For a worker, like all here. Errors: as folder_users(), and of a folder that cannot be read.
+Result<std::vector<CacheEntry>> look_at_caches(const std::vector<std::string>& folders,
+                                               const std::vector<std::string>& never, const std::stop_token& stop);
+
+// Throws the entry away and removes it, unless it is used or has changed since: then it is dropped.
+Result<ports::Rung::Taken> remove_cache(const CacheEntry& entry, const std::stop_token& stop);
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,52 @@
+// Rung 1: what we left over ourselves.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <stop_token>
+#include <string>
+
+#include "common/clock.h"
+#include "common/tree_look.h"
+#include "common/worker.h"
+#include "config/settings.h"
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::disk {
+
+// Things that were thrown away and not removed before the daemon was killed: in .buildwarden-trash of the folders that
+// we throw away in, when that is a folder of ours that nobody else may enter. And damaged state files that were kept
+// for a look, once they are older than the age.
+class OwnLeftovers final : public ports::Rung {
+ public:
+  struct Parts {
+    const Settings& settings;
+    const Clock& clock;
+    WorkerPool& workers;
+  };
+  explicit OwnLeftovers(Parts parts) : parts_(parts) {}
+
+  [[nodiscard]] policy::RungId id() const override { return policy::RungId::kLeftovers; }
+  [[nodiscard]] bool frees(const ports::Place& place) const override;
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
+  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  // A look or a removal that runs ends within moments.
+  void stop() { stop_.request_stop(); }
+
+  struct Leftover {
+    std::string folder;
+    std::string name;
+    TreeLook look;
+    bool thrown_away = false;
+  };
+
+ private:
+  ports::Async<std::vector<policy::Candidate>> list_leftovers();
+  ports::Async<Taken> take_planned(policy::Candidate candidate);
+
+  Parts parts_;
+  std::map<std::string, Leftover> planned_;  // by path
+  std::stop_source stop_;
+};
+
+}  // namespace buildwarden::disk
