@@ -11,11 +11,13 @@ group_of() { printf '/buildwarden-%s' "$(folder_hash "$1")"; }
 
 # ---- disk
 
+# make_disk DIR SIZE [OPTION...]: options of mkfs.ext4.
 make_disk() {
   local dir=$1 size=$2
+  shift 2
   mkdir -p "$dir/disk"
   truncate -s "$size" "$dir/disk.img"
-  mkfs.ext4 -qF "$dir/disk.img"
+  mkfs.ext4 -qF "$@" "$dir/disk.img"
   mount -o loop "$dir/disk.img" "$dir/disk"
 }
 
@@ -91,7 +93,7 @@ answers_or_died() { engine_answers "$1" || is_gone "$2"; }
 engine_pid() {
   local dir=$1 pid
   pid=$(cat "$dir/docker.pid" 2>/dev/null) || return 0
-  if has_argument "$pid" "--data-root=$dir/disk/docker"; then printf '%s' "$pid"; fi
+  if has_argument "$pid" "--pidfile=$dir/docker.pid"; then printf '%s' "$pid"; fi
 }
 
 # What the caller holds open (a lock, a test runner's pipe) must not stay open for as long as the engine lives.
@@ -103,17 +105,18 @@ close_inherited() {
   done
 }
 
-# The engine leaves this shell's process group, terminal and descriptors. cgroupfs, not systemd: no units of the machine are made.
+# start_engine DIR PROGRAMS [NAME]: with the data root DIR/disk/NAME. The engine leaves this shell's process group, terminal and
+# descriptors. cgroupfs, not systemd: no units of the machine are made. Its id must not be that of the machine's engine (the key).
 start_engine() {
-  local dir=$1 lab=$2
+  local dir=$1 programs=$2 name=${3:-docker}
   [[ -z $(engine_pid "$dir") ]] || return 0
   rm -f "$dir/docker.pid"  # of a killed engine: its number may be another process's by now
-  printf '{}\n' > "$dir/daemon.json.engine"
+  printf '{ "deprecated-key-path": "%s" }\n' "$dir/key.json.engine" > "$dir/daemon.json.engine"
   (
     cd /
     close_inherited
-    PATH=$lab/engine:$PATH exec setsid dockerd \
-      --config-file="$dir/daemon.json.engine" --data-root="$dir/disk/docker" --exec-root="$dir/exec" \
+    PATH=$programs:$PATH exec setsid dockerd \
+      --config-file="$dir/daemon.json.engine" --data-root="$dir/disk/$name" --exec-root="$dir/exec" \
       --host="unix://$dir/docker.sock" --pidfile="$dir/docker.pid" \
       --bridge="$(bridge_of "$dir")" --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
       --userland-proxy=false --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent="$(group_of "$dir")"

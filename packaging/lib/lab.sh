@@ -1,16 +1,31 @@
 # shellcheck shell=bash disable=SC2154 # names of common.sh
-# lab.sh - the lab folder: an engine unpacked from packages (engine/), and the test builder's image (images/buildkit.tar).
+# lab.sh - the lab folder: engines unpacked from packages (engine/, engine-20.10/), and the test builder's image (images/buildkit.tar).
 # Sourced after common.sh, debian.sh and image.sh.
 
-engine_suite=trixie  # Docker 26.1: starts privileged containers also where CAP_SYS_RESOURCE is missing
+default_engine=26.1
 
-# prepare_lab LAB: engine and image, each only when its inputs changed.
+# Docker 26.1 starts privileged containers also where CAP_SYS_RESOURCE is missing; 20.10 is the oldest engine that is supported, for
+# tests alone.
+suite_of_engine() {
+  case $1 in
+    26.1) printf 'trixie' ;;
+    20.10) printf 'bookworm' ;;
+    *) usage_error "there is no engine \"$1\": 26.1 or 20.10" ;;
+  esac
+}
+
+# engine_of LAB VERSION: the folder of its programs.
+engine_of() { if [[ $2 == "$default_engine" ]]; then printf '%s/engine' "$1"; else printf '%s/engine-%s' "$1" "$2"; fi; }
+
+# prepare_lab LAB VERSION: the default engine, the image, and the engine VERSION; each only when its inputs changed.
 prepare_lab() {
-  local lab=$1
+  local lab=$1 version
   mkdir -p "$lab"
   exec {lab_lock}>"$lab/lock"                        # two runs at once: the second waits, then finds all done
   flock "$lab_lock"
-  up_to_date "$lab/engine.stamp" engine_inputs || make_engine "$lab"
+  for version in "$default_engine" "$2"; do
+    up_to_date "$(engine_of "$lab" "$version").stamp" engine_inputs || make_engine "$lab" "$version"
+  done
   up_to_date "$lab/image.stamp" image_inputs || make_image "$lab"
   exec {lab_lock}>&-
 }
@@ -23,18 +38,21 @@ engine_inputs() { sha256sum < "$checkout/packaging/lib/lab.sh"; }
 # The host's own runc is bookworm's, since the newer one needs a newer libc. It is unpacked too, not installed: other vendors'
 # packages conflict with it.
 make_engine() {
-  local lab=$1 work=$1/work
-  say "unpacking the engine"
-  rm -rf "$work" "$lab/engine" "$lab/image.stamp"
-  download_packages "$engine_suite" "$work/debs" docker.io containerd tini
+  local version=$2 work=$1/work engine suite
+  engine=$(engine_of "$1" "$version")
+  suite=$(suite_of_engine "$version")
+  say "unpacking engine $version"
+  rm -rf "$work" "$engine"
+  if [[ $version == "$default_engine" ]]; then rm -f "$1/image.stamp"; fi
+  download_packages "$suite" "$work/debs" docker.io containerd tini
   download_packages "$(own_suite)" "$work/debs" runc
   local deb
   for deb in "$work"/debs/*.deb; do
     dpkg -x "$deb" "$work/root"
   done
-  mkdir -p "$lab/engine"
-  cp "$work"/root/usr/sbin/{dockerd,runc} "$work"/root/usr/bin/{containerd,containerd-shim-runc-v2} "$lab/engine/"
-  cp "$work/root/usr/bin/tini-static" "$lab/engine/docker-init"
+  mkdir -p "$engine"
+  cp "$work"/root/usr/sbin/{dockerd,runc} "$work"/root/usr/bin/{containerd,containerd-shim-runc-v2} "$engine/"
+  cp "$work/root/usr/bin/tini-static" "$engine/docker-init"
   rm -rf "$work"
-  engine_inputs > "$lab/engine.stamp"
+  engine_inputs > "$engine.stamp"
 }

@@ -10,7 +10,7 @@ is_gone() { [[ ! -d /proc/$1 || $(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$1/sta
 # container_ids DIR: of all containers that the engine of DIR knew, also those whose control group is not the sandbox's.
 container_ids() {
   local folder
-  for folder in "$1"/disk/docker/containers/* "$1"/exec/containerd/daemon/io.containerd.runtime.v2.task/*/*; do
+  for folder in "$1"/disk/*/containers/* "$1"/exec/containerd/daemon/io.containerd.runtime.v2.task/*/*; do
     printf '%s\n' "${folder##*/}"
   done | { grep -xE '[0-9a-f]{64}' || true; } | sort -u
 }
@@ -21,7 +21,7 @@ sandbox_processes() {
   local dir=${1//./\\.} group=$2 ids
   ids=$(container_ids "$1" | paste -sd'|')
   {
-    grep -lzE "^(--data-root=$dir/disk/docker\$|$dir/exec/)" /proc/[0-9]*/cmdline
+    grep -lzE "^(--pidfile=$dir/docker.pid\$|$dir/exec/)" /proc/[0-9]*/cmdline
     grep -lE ":$group(/|\$)${ids:+|$ids}" /proc/[0-9]*/cgroup
   } 2>/dev/null | cut -d/ -f3 | sort -u | while read -r pid; do
     is_gone "$pid" || printf '%s\n' "$pid"
