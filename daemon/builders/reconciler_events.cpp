@@ -32,6 +32,7 @@ void Reconciler::on_connected() {
 }
 
 void Reconciler::on_engine_event(const ports::EngineEvent& event) {
+  if (event.before_start) return;  // the first look shows what came of it
   // An exec changes nothing of its container, and every build through a front is one.
   if (event.type != "container" || event.action.starts_with("exec_")) return;
   // After a rename the old name is the one that we know.

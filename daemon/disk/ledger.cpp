@@ -10,8 +10,9 @@ namespace asio = boost::asio;
 
 namespace {
 
-// The engine replays an in-memory ring of some hundred events: what happened in a minute is in it.
+// The engine replays an in-memory ring of 256 events: what happened in a minute is in it, where nothing shows more.
 constexpr Duration kReplayable = std::chrono::seconds{60};
+constexpr std::size_t kMostReplayed = 1024;  // more than any engine's ring
 
 }  // namespace
 
@@ -28,6 +29,7 @@ asio::awaitable<void> Ledger::connected(ports::EngineIdentity identity, std::opt
     entries_.clear();
     gone_.clear();
     alive_.reset();
+    remembered_.reset();
     scope_ = scope;
     loaded_ = false;
     gap.reset();
@@ -38,10 +40,23 @@ asio::awaitable<void> Ledger::connected(ports::EngineIdentity identity, std::opt
     loaded_ = true;
   }
   close_gap(gap, clock_.now());
+  replayed_.clear();
   connected_ = true;
 }
 
-void Ledger::lost() { connected_ = false; }
+// The engine may have ended, and its ring with it: the events of before prove nothing of the next connection.
+void Ledger::lost() {
+  connected_ = false;
+  event_dirty_ = event_dirty_ || last_event_;
+  last_event_.reset();
+}
+
+void Ledger::heard(WallTime at, bool before_start) {
+  if (before_start && replayed_.size() < kMostReplayed) replayed_.insert(at);
+  if (last_event_ && at <= *last_event_) return;
+  last_event_ = at;
+  event_dirty_ = true;
+}
 
 void Ledger::seen(const std::vector<ports::ImageRecord>& images) {
   const Now now = clock_.now();
@@ -93,6 +108,10 @@ void Ledger::merge(const std::vector<ports::LedgerRow>& rows, Now now) {
       alive_ = row.last_used;
       continue;
     }
+    if (row.id == kEventRow) {
+      if (row.last_used != WallTime{}) remembered_ = row.last_used;
+      continue;
+    }
     if (gone_.contains(row.id) || entries_.contains(row.id)) continue;
     entries_[row.id] =
         Entry{std::min(row.last_used, now.wall), std::max(Duration{0}, row.observed), now.boot, row.why, false};
@@ -100,8 +119,17 @@ void Ledger::merge(const std::vector<ports::LedgerRow>& rows, Now now) {
 }
 
 void Ledger::close_gap(std::optional<Duration> gap, Now now) {
+  const bool of_a_restart = !gap;
   if (!gap && alive_ && *alive_ <= now.wall) gap = now.wall - *alive_;
-  if (gap && *gap <= kReplayable) return;
+  if (of_a_restart && remembered_) {
+    if (replayed_.contains(*remembered_)) return;
+    use_all(gap, "and the engine does not remember the last one that was", now);
+  } else if (!gap || *gap > kReplayable) {
+    use_all(gap, format("more than the engine can replay ({})", format_duration(kReplayable)), now);
+  }
+}
+
+void Ledger::use_all(std::optional<Duration> gap, const std::string& why, Now now) {
   const auto length = gap ? format_duration(*gap) : std::string("an unknown time");
   std::int64_t moved = 0;
   for (auto& [id, entry] : entries_) {
@@ -113,10 +141,8 @@ void Ledger::close_gap(std::optional<Duration> gap, Now now) {
   ports::Event event;
   event.kind = "ledger.gap";
   event.severity = ports::Severity::kWarning;
-  event.reason = format(
-      "Engine events were not followed for {}, more than the engine can replay ({}): all {} images "
-      "count as used now.",
-      length, format_duration(kReplayable), moved);
+  event.reason =
+      format("Engine events were not followed for {}, {}: all {} images count as used now.", length, why, moved);
   event.rule = "gap";
   event.fields.emplace_back("images", moved);
   if (gap) event.fields.emplace_back("gap_seconds", static_cast<double>(gap->count()) / 1000.0);

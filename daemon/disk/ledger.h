@@ -17,8 +17,9 @@
 
 namespace buildwarden::disk {
 
-// The row that says until when events were followed; no image has such an id.
+// The rows that say until when events were followed, and when the last of them happened; no image has such ids.
 inline constexpr const char* kAliveRow = "@alive";
+inline constexpr const char* kEventRow = "@event";
 
 // Facts about images hold for one engine and one data root.
 std::string ledger_scope(const ports::EngineIdentity& identity);
@@ -30,11 +31,14 @@ class Ledger final : public ports::ImageUse {
   Ledger(const Clock& clock, ports::LedgerStore& store, ports::Journal& journal);
 
   // The engine is reached and events flow. Another scope: its rows are loaded and the old ones stay in the store.
-  // `gap`: for how long events were lost; nothing: since the last time that the store remembers. After a gap longer
-  // than the engine can replay, every image counts as used at its end.
+  // `gap`: for how long events were lost; nothing: since the last time that the store remembers. After a gap in which
+  // something may have happened that the engine did not replay, every image counts as used at its end.
   boost::asio::awaitable<void> connected(ports::EngineIdentity identity, std::optional<Duration> gap);
   // Events are being lost from now on.
   void lost();
+  // An event happened. `before_start`: the engine replays it to a daemon that has just started; to be told before
+  // connected(). When the last event of the daemon before is among them, none was lost, however long the gap.
+  void heard(WallTime at, bool before_start);
   // The engine's images, all of them: unknown ones were first seen now, those that are gone are forgotten.
   void seen(const std::vector<ports::ImageRecord>& images);
   // A stamp from the future counts as now.
@@ -64,6 +68,7 @@ class Ledger final : public ports::ImageUse {
   };
   void merge(const std::vector<ports::LedgerRow>& rows, Now now);
   void close_gap(std::optional<Duration> gap, Now now);
+  void use_all(std::optional<Duration> gap, const std::string& why, Now now);
   [[nodiscard]] static Duration observed_at(const Entry& entry, Now now);
   std::vector<ports::LedgerRow> rows_to_save(bool all, Now now);
 
@@ -73,7 +78,11 @@ class Ledger final : public ports::ImageUse {
   std::string scope_;
   bool loaded_ = false;
   bool connected_ = false;
-  std::optional<WallTime> alive_;  // until when events were followed, at the last save
+  std::optional<WallTime> alive_;       // until when events were followed, at the last save
+  std::optional<WallTime> last_event_;  // of this connection
+  std::optional<WallTime> remembered_;  // the last event of the daemon before
+  std::set<WallTime> replayed_;
+  bool event_dirty_ = false;
   std::map<std::string, Entry> entries_;
   std::set<std::string> gone_;
   std::string error_;

@@ -34,12 +34,15 @@ bool runs(const ports::ContainerRecord& container) {
 LedgerFeed::LedgerFeed(Parts parts) : parts_(parts) {}
 
 void LedgerFeed::on_event(const ports::EngineEvent& event) {
+  parts_.ledger.heard(event.at, event.before_start);
   if (event.type == "container" && container_used_image(event.action)) {
     const auto image = event.attributes.find("image");
     if (image == event.attributes.end()) return;
-    note(Use{image->second, event.at, format("container {}", event.action)});
+    note(Use{image->second, event.at, format("container {}", event.action), event.before_start});
   } else if (event.type == "image") {
-    if (image_was_used(event.action)) note(Use{event.id, event.at, format("image {}", event.action)});
+    if (image_was_used(event.action)) {
+      note(Use{event.id, event.at, format("image {}", event.action), event.before_start});
+    }
     listing_wanted_ = true;
     wake();
   }
@@ -48,6 +51,7 @@ void LedgerFeed::on_event(const ports::EngineEvent& event) {
 void LedgerFeed::on_connected(const ports::EngineIdentity& identity, std::optional<Duration> gap) {
   connection_ = Connection{identity, gap};
   connected_ = true;
+  ++connections_;
   listing_wanted_ = true;
   wake();
 }
@@ -55,14 +59,12 @@ void LedgerFeed::on_connected(const ports::EngineIdentity& identity, std::option
 void LedgerFeed::on_lost() {
   parts_.ledger.lost();
   connected_ = false;
+  ++connections_;
 }
 
 asio::awaitable<Result<void>> LedgerFeed::turn() {
   if (!connected_) co_return Result<void>{};
-  if (connection_) {
-    const auto connection = std::exchange(connection_, std::nullopt);
-    co_await parts_.ledger.connected(connection->identity, connection->gap);
-  }
+  const auto connection = connections_;
   listing_wanted_ = false;
   // Containers first: an image that is pulled and started between the two lists must not look unused.
   const auto containers = co_await parts_.containers.list_containers();
@@ -70,6 +72,16 @@ asio::awaitable<Result<void>> LedgerFeed::turn() {
   if (!containers || !images) {
     listing_wanted_ = true;
     co_return containers ? images.error() : containers.error();
+  }
+  // Only now: the answers to two questions came after all that the engine replayed.
+  if (connection_ && connection == connections_) {
+    const auto made = std::exchange(connection_, std::nullopt);
+    co_await parts_.ledger.connected(made->identity, made->gap);
+  }
+  // Lists of an engine that is gone say nothing of the one that answers now.
+  if (connection != connections_) {
+    listing_wanted_ = true;
+    co_return Error(Errc::kUnavailable, "the connection to the engine changed in between");
   }
   learn(*images);
   use_containers(*containers);
@@ -80,7 +92,8 @@ asio::awaitable<void> LedgerFeed::run() {
   bool failed = false;
   while (!stopping_) {
     const bool soon = listing_wanted_ && connected_ && !failed;
-    co_await sleeper_.sleep(soon ? kListSoon : failed ? kRetryAfter : kListEvery);
+    const auto gathering = connection_ ? Duration{0} : kListSoon;
+    co_await sleeper_.sleep(soon ? gathering : failed ? kRetryAfter : kListEvery);
     if (stopping_) break;
     // Cut short by an event: what it wants is done after the short wait that gathers its companions.
     if (!soon && !failed && listing_wanted_) continue;
@@ -105,7 +118,7 @@ std::string LedgerFeed::id_of(const std::string& image) const {
 
 void LedgerFeed::note(Use use) {
   const auto id = id_of(use.image);
-  if (!id.empty()) {
+  if (!id.empty() && !use.before_start) {
     parts_.ledger.used(id, use.at, use.why);
     return;
   }
@@ -125,10 +138,14 @@ void LedgerFeed::learn(const std::vector<ports::ImageRecord>& images) {
     ids_[image.id] = image.id;
     for (const auto& tag : image.tags) ids_[normalised_reference(tag)] = image.id;
   }
-  for (const auto& [name, use] : std::exchange(waiting_uses_, {})) {
-    const auto id = id_of(use.image);
-    if (!id.empty()) parts_.ledger.used(id, use.at, use.why);
-  }
+  for (const auto& [name, use] : std::exchange(waiting_uses_, {})) settle(use);
+}
+
+void LedgerFeed::settle(const Use& use) {
+  const auto id = id_of(use.image);
+  if (id.empty()) return;
+  if (use.before_start && use.at <= parts_.ledger.last_use(id, parts_.clock.now()).at) return;
+  parts_.ledger.used(id, use.at, use.why);
 }
 
 void LedgerFeed::use_containers(const std::vector<ports::ContainerRecord>& containers) {

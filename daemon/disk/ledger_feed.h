@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -41,6 +42,7 @@ class LedgerFeed {
     std::string image;  // as the event names it
     WallTime at;
     std::string why;
+    bool before_start = false;  // counts only when it is news to the ledger, which may know it from its store
   };
   struct Connection {
     ports::EngineIdentity identity;
@@ -50,6 +52,7 @@ class LedgerFeed {
   void note(Use use);
   void wake();
   void learn(const std::vector<ports::ImageRecord>& images);
+  void settle(const Use& use);
   void use_containers(const std::vector<ports::ContainerRecord>& containers);
 
   Parts parts_;
@@ -57,6 +60,7 @@ class LedgerFeed {
   std::map<std::string, Use> waiting_uses_;  // the last of each image that no list has named yet
   std::optional<Connection> connection_;     // not yet told to the ledger
   bool connected_ = false;
+  std::uint64_t connections_ = 0;  // made and lost
   bool listing_wanted_ = false;
   bool stopping_ = false;
   Sleeper sleeper_;

@@ -24,6 +24,11 @@ std::vector<ports::LedgerRow> Ledger::rows_to_save(bool all, Now now) {
     rows.push_back(ports::LedgerRow{id, entry.last_used, observed_at(entry, now), entry.why});
     entry.dirty = false;
   }
+  if (event_dirty_ && connected_) {
+    const auto last = last_event_.value_or(WallTime{});
+    rows.push_back(ports::LedgerRow{kEventRow, last, Duration{0}, "the last event that was followed"});
+    event_dirty_ = false;
+  }
   const bool alive_is_old = !alive_ || *alive_ > now.wall || now.wall - *alive_ >= kAliveEvery;
   if (connected_ && (all || alive_is_old || !rows.empty())) {
     alive_ = now.wall;
@@ -50,6 +55,7 @@ asio::awaitable<void> Ledger::flush(bool all) {
   error_ = failure;
   if (failure.empty() || scope != scope_) co_return;
   for (auto& [id, entry] : entries_) entry.dirty = true;
+  event_dirty_ = true;
   for (auto& id : gone) {
     if (!entries_.contains(id)) gone_.insert(std::move(id));
   }

@@ -18,6 +18,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
+constexpr std::int64_t kEverything = 1;  // a time before every engine's first event; 0 would mean none
 
 std::int64_t nanos_of(WallTime time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
@@ -87,8 +88,8 @@ ports::Async<std::unique_ptr<HttpStream>> Link::connect() {
   status_.identity = *std::move(identity);
   status_.identity.api_version = version->text();
   Call events;
-  Query query;
-  if (since_nanos_ != 0) query.emplace_back("since", since_text(since_nanos_));
+  // First all that the engine remembers: what happened while the daemon was down.
+  const Query query = {{"since", since_text(since_nanos_ != 0 ? since_nanos_ : kEverything)}};
   events.target = "/events" + encode_query(query);
   events.limits.deadline = times_.ping_deadline;
   co_return co_await transport_.stream(std::move(events));
@@ -102,6 +103,7 @@ asio::awaitable<Error> Link::follow(std::shared_ptr<HttpStream> events) {
       if (!streamed) co_return std::move(streamed).error();
       heard_ = clock_.now().boot;
       since_nanos_ = std::max(since_nanos_, streamed->nanos + 1);
+      streamed->event.before_start = streamed->event.at < first_reached_;
       deliver(streamed->event);
       continue;
     }
@@ -117,7 +119,10 @@ void Link::connected() {
   std::optional<Duration> gap;
   if (heard_) gap = now.boot - *heard_;
   heard_ = now.boot;
-  if (since_nanos_ == 0) since_nanos_ = nanos_of(now.wall);
+  if (since_nanos_ == 0) {
+    since_nanos_ = nanos_of(now.wall);
+    first_reached_ = now.wall;
+  }
   status_.up = true;
   status_.since = now;
   status_.reason.clear();

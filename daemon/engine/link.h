@@ -62,6 +62,7 @@ class Link {
   ports::EngineStatus status_;
   std::optional<BootTime> heard_;  // the last proof that the engine lived and we followed its events
   std::int64_t since_nanos_ = 0;   // where the event stream goes on; 0: not begun
+  WallTime first_reached_{};       // the wall clock at the first connect
   bool stopping_ = false;
   std::function<void()> wake_;  // ends run()'s wait for stop()
   std::vector<std::function<void(const ports::EngineEvent&)>> event_listeners_;

@@ -196,12 +196,15 @@ struct EngineEvent {
   std::string id;                                 // the actor's
   std::map<std::string, std::string> attributes;  // "name", "image", …
   WallTime at;
+  // Happened before the engine was first reached: news for the memory of last use, nobody else acts on it.
+  bool before_start = false;
 };
 
 class EngineEvents {
  public:
   virtual ~EngineEvents() = default;
-  // Called on the loop for each event, in order. Listeners live as long as the daemon.
+  // Called on the loop for each event, in order; after the first connect for all that the engine still remembers (its
+  // last 256 events since its own start). Listeners live as long as the daemon.
   virtual void on_event(std::function<void(const EngineEvent&)> listener) = 0;
   // Called after each (re)connect, when the stream is open but events may have been lost: relist. `gap` is how long the
   // stream was closed; nothing on the first connect.

@@ -34,6 +34,8 @@ class FakeImageEngine final : public ports::EngineState,
   std::vector<std::string> removed;     // what remove_image() was asked for
   std::vector<Duration> pruned_unused;  // what prune_cache() was asked for
   std::function<void()> before_remove;  // the world moves on
+  std::function<void()> on_list;        // of images
+  std::function<void()> on_status;
   std::function<void(Bytes)> freed = [](Bytes) {};
 
   void add_image(const std::string& id, const std::vector<std::string>& tags, Bytes size) {
@@ -49,9 +51,13 @@ class FakeImageEngine final : public ports::EngineState,
   }
 
   // ---- ports
-  [[nodiscard]] ports::EngineStatus status() const override { return engine; }
+  [[nodiscard]] ports::EngineStatus status() const override {
+    if (on_status) on_status();
+    return engine;
+  }
   [[nodiscard]] ports::Holdings now() const override { return holdings; }
   ports::Async<std::vector<ports::ImageRecord>> list_images() override {
+    if (on_list) on_list();
     if (const auto at = fail.find("list"); at != fail.end()) co_return at->second;
     co_return images;
   }

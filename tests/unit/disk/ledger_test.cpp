@@ -125,6 +125,54 @@ TEST_F(LedgerTest, AGapOfTheEventStreamCountsTheSame) {
   EXPECT_EQ(age("sha256:a"), Duration{0});
 }
 
+// The engine remembers the last event of the daemon before: nothing was lost, however long it was away.
+TEST_F(LedgerTest, AGapThatTheEngineReplaysInFullIsNone) {
+  connect();
+  see({"sha256:a"});
+  const auto last = clock_.now().wall;
+  ledger_->heard(last, false);
+  clock_.advance(hours{5});
+  flush();
+  clock_.advance(hours{1});
+  start();
+  ledger_->heard(last, true);
+  ledger_->heard(last + seconds{1}, true);
+  connect();
+  EXPECT_EQ(age("sha256:a"), hours{5});
+  EXPECT_EQ(journal_.count("ledger.gap"), 0U);
+}
+
+// Its ring has run over, or it was started anew: what happened in between is not known, however short it was.
+TEST_F(LedgerTest, AGapThatTheEngineDoesNotReplayInFullMakesEveryImageUsed) {
+  connect();
+  see({"sha256:a"});
+  const auto last = clock_.now().wall;
+  ledger_->heard(last, false);
+  clock_.advance(hours{5});
+  flush();
+  clock_.advance(seconds{5});
+  start();
+  ledger_->heard(last + seconds{1}, true);
+  connect();
+  EXPECT_EQ(age("sha256:a"), Duration{0});
+  EXPECT_NE(journal_.last("ledger.gap").reason.find("does not remember"), std::string::npos);
+}
+
+// The engine went and came while the daemon lived: its ring is not what it was, and nothing was missed.
+TEST_F(LedgerTest, AnEventOfAnEarlierConnectionProvesNothing) {
+  connect();
+  see({"sha256:a"});
+  ledger_->heard(clock_.now().wall, false);
+  clock_.advance(hours{5});
+  ledger_->lost();
+  connect(seconds{12});
+  flush();
+  clock_.advance(seconds{5});
+  start();
+  connect();
+  EXPECT_EQ(age("sha256:a"), hours{5});
+}
+
 TEST_F(LedgerTest, NobodyListensWhileTheEngineIsLost) {
   connect();
   see({"sha256:a"});
@@ -200,11 +248,16 @@ class LedgerFeedTest : public LedgerTest {
     clock_.advance(hours{5});
   }
   void tell(const std::string& type, const std::string& action, const std::string& image) {
+    tell_of(clock_.now().wall, false, type, action, image);
+  }
+  void tell_of(WallTime at, bool before_start, const std::string& type, const std::string& action,
+               const std::string& image) {
     ports::EngineEvent event;
+    event.before_start = before_start;
     event.type = type;
     event.action = action;
     event.id = image;
-    event.at = clock_.now().wall;
+    event.at = at;
     if (type == "container") event.attributes["image"] = image;
     feed_.on_event(event);
   }
@@ -217,6 +270,43 @@ TEST_F(LedgerFeedTest, EventsOfContainersUseTheirImagesByWhateverName) {
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
   tell("container", "die", "aaaabbbbcccc");
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), Duration{0});
+}
+
+// What the engine replays is news only where the store knows nothing later: ages survive a restart.
+TEST_F(LedgerFeedTest, AReplayedUseCountsWhenItIsNews) {
+  flush();
+  const auto saved = clock_.now().wall;
+  ledger_->lost();
+  start();
+  LedgerFeed feed(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_});
+  ports::EngineEvent event;
+  event.type = "container";
+  event.action = "start";
+  event.before_start = true;
+  clock_.advance(seconds{30});
+  event.at = saved - hours{6};
+  event.attributes["image"] = "alpine:3";
+  feed.on_event(event);
+  event.at = saved + seconds{10};
+  event.attributes["image"] = "web";
+  feed.on_event(event);
+  feed.on_connected(identity(), std::nullopt);
+  EXPECT_TRUE(run_on(loop_, feed.turn()));
+  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
+  EXPECT_EQ(age("sha256:ddddeeeeffff0000"), Duration{0});
+  EXPECT_EQ(ledger_->last_use("sha256:ddddeeeeffff0000", clock_.now()).at, saved + seconds{10});
+}
+
+// A list that was made on one engine must not be taken for the next one's.
+TEST_F(LedgerFeedTest, AListOfAConnectionThatIsGoneIsNotLearned) {
+  engine_.on_list = [this] {
+    engine_.on_list = {};
+    engine_.images.clear();
+    feed_.on_lost();
+    feed_.on_connected(identity(), seconds{1});
+  };
+  EXPECT_FALSE(run_on(loop_, feed_.turn()));
+  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
 }
 
 TEST_F(LedgerFeedTest, RemovalIsNoUse) {

@@ -36,7 +36,8 @@ TEST_F(LinkTest, TellsWhoAnswersOnceTheStreamIsOpen) {
   EXPECT_EQ(gaps_[0], std::nullopt);
   EXPECT_EQ(engine_->status().identity, identities_[0]);
   EXPECT_EQ(engine_->status().reason, "");
-  EXPECT_EQ(server_.last("GET /v1.45/events")->what(), "GET /v1.45/events") << "nothing to catch up with at first";
+  EXPECT_EQ(server_.last("GET /v1.45/events")->what(), "GET /v1.45/events?since=0.000000001")
+      << "all that the engine remembers of the time before";
   EXPECT_THAT(journal_.kinds(), ElementsAre("engine.connected"));
 }
 
@@ -64,6 +65,14 @@ TEST_F(LinkTest, DeliversEventsInOrder) {
   EXPECT_EQ(events_[0].action, "create");
   EXPECT_EQ(events_[1].action, "start");
   EXPECT_EQ(events_[1].attributes.at("name"), "web");
+}
+
+TEST_F(LinkTest, TellsWhatHappenedBeforeTheStartFromWhatHappensNow) {
+  start_and_connect();
+  server_.push("GET /v1.45/events", event_line(1'700'000'000'000'000'001) + event_line(4'000'000'000'000'000'002));
+  until([this] { return events_.size() == 2; });
+  EXPECT_TRUE(events_[0].before_start);
+  EXPECT_FALSE(events_[1].before_start);
 }
 
 TEST_F(LinkTest, AsksForWhatItMissedSinceTheLastEvent) {
