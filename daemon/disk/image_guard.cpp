@@ -1,13 +1,20 @@
 #include "daemon/disk/image_guard.h"
 
+#include <boost/asio/steady_timer.hpp>
 #include <utility>
 
 #include "common/breather.h"
 #include "common/format.h"
 #include "daemon/disk/engine_answers.h"
 #include "daemon/disk/references.h"
+#include "daemon/disk/sleeper.h"
 
 namespace buildwarden::disk {
+namespace {
+
+constexpr Duration kLook{20};
+
+}  // namespace
 
 ImageGuard::ImageGuard(Parts parts) : parts_(parts) {}
 
@@ -15,9 +22,8 @@ ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling,
                                                               std::shared_ptr<const policy::Pretended> pretended) {
   const auto status = parts_.engine.status();
   if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
-  if (!parts_.ledger.knows(status.identity)) {
-    co_return Error(Errc::kUnavailable, "the ledger of last use does not know this engine yet");
-  }
+  const bool known = co_await ledger_knows(status.identity);
+  if (!known) co_return Error(Errc::kUnavailable, "the ledger of last use does not know this engine yet");
   planned_on_ = status.identity;
   auto users = co_await this->users(std::move(pretended));
   if (!users) co_return std::move(users).error();
@@ -40,6 +46,19 @@ ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling,
     candidates.push_back(std::move(candidate));
   }
   co_return candidates;
+}
+
+// Polled: it is a matter of some milliseconds after a connect, and of no event that others must tell.
+boost::asio::awaitable<bool> ImageGuard::ledger_knows(ports::EngineIdentity identity) {
+  using WaitClock = boost::asio::steady_timer::clock_type;
+  const auto until = WaitClock::now() + parts_.ledger_patience;
+  Sleeper sleeper;
+  while (!parts_.ledger.knows(identity)) {
+    const auto status = parts_.engine.status();
+    if (!status.up || status.identity != identity || WaitClock::now() >= until) co_return false;
+    co_await sleeper.sleep(kLook);
+  }
+  co_return true;
 }
 
 ports::Async<std::string> ImageGuard::ask_again(policy::Candidate candidate) {

@@ -25,6 +25,8 @@ class ImageGuard {
     const ports::InUse& in_use;
     const Ledger& ledger;
     const Clock& clock;
+    // A ledger that has just been connected is waited for, real time: without images the ladder would begin too high.
+    Duration ledger_patience = std::chrono::seconds{3};
   };
   explicit ImageGuard(Parts parts);
 
@@ -39,6 +41,7 @@ class ImageGuard {
   [[nodiscard]] std::string changed(const policy::Candidate& candidate) const;
 
  private:
+  boost::asio::awaitable<bool> ledger_knows(ports::EngineIdentity identity);
   using Users = std::map<std::string, std::string>;  // image id or normalised reference → "container web"
   ports::Async<Users> users(std::shared_ptr<const policy::Pretended> pretended);
   [[nodiscard]] std::string user_of(const Users& users, const policy::Candidate& candidate) const;

@@ -25,7 +25,9 @@ class RungTest : public ::testing::Test {
     ledger_.seen(engine_.images);
     clock_.advance(hours{5});
   }
-  ImageGuard::Parts parts() { return ImageGuard::Parts{engine_, engine_, engine_, engine_, ledger_, clock_}; }
+  ImageGuard::Parts parts() {
+    return ImageGuard::Parts{engine_, engine_, engine_, engine_, ledger_, clock_, Duration{0}};
+  }
   std::vector<policy::Candidate> list(ports::Rung& rung) {
     auto candidates = run_on(loop_, rung.list(turn_));
     EXPECT_TRUE(candidates) << candidates.error().message();
@@ -46,6 +48,7 @@ class RungTest : public ::testing::Test {
   testing::FakeJournal journal_;
   testing::FakeImageEngine engine_;
   boost::asio::io_context loop_;
+  boost::asio::io_context connecting_;  // beside the loop that waits
   Ledger ledger_{clock_, store_, journal_};
   UnusedImages unused_{parts()};
   DanglingImages dangling_{parts()};
@@ -66,6 +69,23 @@ TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
   EXPECT_EQ(candidates[1].in_use_by, "container web");
   EXPECT_EQ(candidates[2].protected_as, "held as docker.io/moby/buildkit:buildx-stable-1");
   ASSERT_EQ(list(dangling_).size(), 1U);
+}
+
+// Directly after a start the ledger is still being read: the ladder must not begin at the rung after the images.
+TEST_F(RungTest, APlanWaitsForALedgerThatIsJustBeingConnected) {
+  ledger_.lost();
+  EXPECT_EQ(run_on(loop_, unused_.list(turn_)).error().code(), Errc::kUnavailable);
+  auto patient = parts();
+  patient.ledger_patience = std::chrono::seconds{20};
+  UnusedImages unused(patient);
+  int looks = 0;
+  engine_.on_status = [&] {
+    if (++looks == 3) testing::run_void(connecting_, ledger_.connected(engine_.engine.identity, Duration{1}));
+  };
+  EXPECT_EQ(list(unused).size(), 1U);
+  ledger_.lost();
+  engine_.on_status = [&] { engine_.engine.up = false; };
+  EXPECT_EQ(run_on(loop_, unused.list(turn_)).error().code(), Errc::kUnavailable) << "not for an engine that is away";
 }
 
 TEST_F(RungTest, EveryReferenceOfAnUnusedImageIsRemovedByName) {
