@@ -36,6 +36,7 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
   auto taken = co_await run.rung.take(candidate, run.turn);
   if (!taken) {
     run.failed = true;
+    climb.result.hindered = true;
     parts_.journal.record(rung_failed_event(run.turn, taken.error()));
     co_return false;
   }

@@ -17,6 +17,8 @@ constexpr Duration kShortestSleep{10};
 // How long a background reclaim is not begun again: after one that fell short, and after one that was enough.
 constexpr Duration kAfterShort = std::chrono::seconds{60};
 constexpr Duration kAfterDone = std::chrono::seconds{2};
+// After one that a failure cut short, an engine that went away say; doubled from try to try.
+constexpr Duration kAfterHindered = std::chrono::seconds{2};
 constexpr Duration kBackgroundWait = std::chrono::hours{1};
 
 }  // namespace
@@ -46,11 +48,19 @@ asio::awaitable<bool> Watch::reclaim_turn() {
   request.on_request = false;
   ports::Progress quiet;
   const auto result = co_await parts_.space.ensure(std::move(request), std::move(quiet));
-  const bool reached = result && result->reached;
   const bool did_something = result && !result->steps.empty();
-  not_before_ = parts_.clock.now().boot + (reached ? kAfterDone : kAfterShort);
+  not_before_ = parts_.clock.now().boot + pause_after(result ? *result : ports::SpaceResult{});
   if (did_something) parts_.users.forget();
   co_return true;
+}
+
+// A dry run frees nothing, however often it is done.
+Duration Watch::pause_after(const ports::SpaceResult& result) {
+  const auto hindered = std::exchange(after_hindered_, Duration{0});
+  if (result.reached) return parts_.settings.dry_run ? kAfterShort : kAfterDone;
+  if (!result.hindered) return kAfterShort;
+  after_hindered_ = std::clamp(hindered * 2, kAfterHindered, kAfterShort);
+  return after_hindered_;
 }
 
 void Watch::note_need() {

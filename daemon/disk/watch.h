@@ -59,6 +59,7 @@ class Watch {
   boost::asio::awaitable<void> users_loop();
   void record_clock_step(Now now);
   void note_need();
+  [[nodiscard]] Duration pause_after(const ports::SpaceResult& result);
 
   Parts parts_;
   ClockSteps clock_steps_;
@@ -66,6 +67,7 @@ class Watch {
   policy::Level worst_ = policy::Level::kOk;  // of the filesystems that need room
   policy::Level tried_at_ = policy::Level::kOk;
   std::optional<BootTime> not_before_;
+  Duration after_hindered_{0};  // of the last try, doubled at the next; 0: it was not hindered
   Sleeper watch_sleep_;
   Sleeper reclaim_sleep_;
   Sleeper users_sleep_;

@@ -47,6 +47,7 @@ struct SpaceResult {
   Bytes free_before = 0;
   Bytes free_after = 0;
   std::vector<SpaceStep> steps;  // done, or in a dry run: would be done
+  bool hindered = false;         // a rung failed: another try may do more soon
   std::string reason;
 };
 

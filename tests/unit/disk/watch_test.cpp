@@ -140,6 +140,44 @@ TEST_F(WatchTest, AfterAMountOrAnotherConfigurationItTriesAgainAtOnce) {
   EXPECT_TRUE(reclaim());
 }
 
+// An engine that went away comes back in seconds: then it goes on, and does not wait for a minute.
+TEST_F(WatchTest, AfterAHinderedReclaimItTriesAgainSoonAndThenLessOften) {
+  paths_.put("/docker", 1, 10);
+  space_.answer.hindered = true;
+  turn();
+  std::vector<std::int64_t> pauses;
+  for (std::int64_t last = 0, second = 0; pauses.size() < 8; ++second) {
+    if (reclaim()) {
+      pauses.push_back(second - last);
+      last = second;
+    }
+    clock_.advance(std::chrono::seconds{1});
+    turn();
+  }
+  EXPECT_EQ(pauses, (std::vector<std::int64_t>{0, 2, 4, 8, 16, 32, 60, 60}));
+  space_.answer.hindered = false;
+  clock_.advance(std::chrono::seconds{60});
+  EXPECT_TRUE(reclaim());
+  space_.answer.hindered = true;
+  clock_.advance(std::chrono::seconds{60});
+  EXPECT_TRUE(reclaim());
+  clock_.advance(std::chrono::seconds{2});
+  EXPECT_TRUE(reclaim());
+}
+
+// A dry run that would reach its target leaves the disk as it is: it is not said again every two seconds.
+TEST_F(WatchTest, ADryRunIsNotRepeatedAllTheTime) {
+  settings_.dry_run = true;
+  space_.answer.reached = true;
+  paths_.put("/docker", 1, 10);
+  turn();
+  EXPECT_TRUE(reclaim());
+  clock_.advance(std::chrono::seconds{59});
+  EXPECT_FALSE(reclaim());
+  clock_.advance(std::chrono::seconds{1});
+  EXPECT_TRUE(reclaim());
+}
+
 TEST_F(WatchTest, AFailedReadingIsShownAndNeverStartsAReclaim) {
   paths_.put("/docker", 1, 10);
   turn();
