@@ -167,6 +167,10 @@ std::string Reclaimer::reason_for(const Climb& climb) const {
     return format("{} after {} steps, when the time of {} was over.", where, steps,
                   format_duration(climb.request.wait));
   }
+  const bool by_inodes = at.free >= at.wanted && at.free_inodes < at.wanted_inodes;
+  if (by_inodes && climb.request.dry_run) {
+    return format("{} before {} steps; how many inodes they give back shows only when they are taken.", where, steps);
+  }
   return format("{} {}after {} steps: all that is allowed was done.", where, would, steps);
 }
 

@@ -73,7 +73,9 @@ TEST_F(BuildCaches, ABuildersCacheGoesDownToItsShare) {
   options.disk =
       "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 10h, grace: 1s, "
       "ballast: 0B";
-  options.builder = "cache_share: 230MiB";  // BuildKit itself collects at its start and then once a minute
+  options.builders =
+      "[ { name: s3, aliases: [my-custom-builder], cache_share: 230MiB } ]";  // BuildKit itself collects at its start
+                                                                              // and then once a minute
   start_daemon(options);
   wait_until_warm();
   build_all({"a", "b", "c", "d", "e"});

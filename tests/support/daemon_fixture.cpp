@@ -40,7 +40,7 @@ void DaemonFixture::SetUp() {
   dir_ = pattern;
   const auto up = run_shell("chmod 755 " + dir_ + " && mkdir " + dir_ + "/bin " + dir_ + "/state && install -m 755 " +
                             shell_quoted(program) + " " + dir_ + "/bin/buildwarden && " + sandbox_ + " up " + dir_ +
-                            " --lab " + shell_quoted(lab_));
+                            " --lab " + shell_quoted(lab_) + " " + sandbox_options());
   ASSERT_EQ(up.exit_code, 0) << up.out;
   make_context();
 }
@@ -59,8 +59,7 @@ void DaemonFixture::TearDown() {
 std::string DaemonFixture::yaml(const DaemonOptions& options) const {
   std::string text = options.dry_run ? "dry_run: true\n" : "";
   text += "disk: { watch: [ { path: " + dir_ + "/disk, gate: true } ], " + options.disk + " }\n";
-  const auto keys = options.builder.empty() ? std::string() : ", " + options.builder;
-  text += "builders: [ { name: s3, aliases: [my-custom-builder]" + keys + " } ]\n";
+  text += "builders: " + options.builders + "\n";
   text += "emulation: { platforms: [] }\n";
   text += "agent: { user: \"2000\", group: \"2000\", unit: \"\" }\n";
   text += "engine: { socket: " + dir_ + "/docker.sock }\n";

@@ -16,14 +16,16 @@ class DaemonFixture : public ::testing::Test {
  protected:
   void SetUp() override;
   void TearDown() override;
+  // More words for `packaging/sandbox up`: "--size 4G --engine 20.10 --inodes 20000".
+  [[nodiscard]] virtual std::string sandbox_options() const { return ""; }
 
   // The YAML of the sandbox; `disk` and `more` are appended to the defaults (later keys of `disk` win).
   struct DaemonOptions {
     std::string disk =
         "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 3s, grace: "
         "1s, ballast: 0B";
-    std::string builder;  // more keys of the builder s3: "cache_share: 10%"
-    std::string more;     // top-level YAML lines
+    std::string builders = "[ { name: s3, aliases: [my-custom-builder] } ]";
+    std::string more;  // top-level YAML lines
     bool dry_run = false;
   };
   void start_daemon(const DaemonOptions& options);

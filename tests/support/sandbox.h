@@ -22,7 +22,7 @@ class SandboxFixture : public ::testing::Test {
     char pattern[] = "/tmp/bw.XXXXXX";
     ASSERT_NE(::mkdtemp(pattern), nullptr);
     dir_ = pattern;
-    run_sandbox("up", "--lab '" + lab_ + "'");
+    run_sandbox("up", "--lab '" + lab_ + "' " + sandbox_options());
   }
   void TearDown() override {
     if (dir_.empty()) return;
@@ -32,6 +32,14 @@ class SandboxFixture : public ::testing::Test {
     run_shell("rm -rf --one-file-system " + dir_);
   }
 
+  // More words for `packaging/sandbox up`: "--engine 20.10".
+  [[nodiscard]] virtual std::string sandbox_options() const { return ""; }
+
+  // Ends the engine and starts one on another data root below the disk; "docker" is the first.
+  void swap_engine(const std::string& data_root) {
+    run_sandbox("engine-stop", "TERM");
+    run_sandbox("engine-start", data_root);
+  }
   // By SIGKILL, as a crash; containers go on.
   void kill_engine() { run_sandbox("engine-stop", "KILL"); }
   void start_engine() { run_sandbox("engine-start", ""); }

@@ -1,0 +1,69 @@
+// A disk with bytes enough that runs out of inodes: the guardian reclaims by them in the same way.
+#include <gmock/gmock.h>
+
+#include "tests/support/guard_fixture.h"
+
+namespace buildwarden::testing {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+
+class DiskGuardInodes : public GuardFixture {
+ protected:
+  [[nodiscard]] std::string sandbox_options() const override { return "--size 3G --inodes 24000"; }
+  // critical 3000 inodes, low 3750, target 4500.
+  [[nodiscard]] static DaemonOptions options(bool dry_run) {
+    auto options = guard_options("6s", "4s", 3'000);
+    options.dry_run = dry_run;
+    return options;
+  }
+  [[nodiscard]] std::string level() const { return query("/v1/disk", ".filesystems[0].level"); }
+};
+
+TEST_F(DiskGuardInodes, ReclaimsByLastUseUntilThereAreInodes) {
+  start_daemon(options(true));
+  const std::vector<std::string> by_last_use = {"lru/c:1", "lru/a:1", "lru/e:1", "lru/b:1", "lru/d:1"};
+  for (const std::string name : {"a", "b", "c", "d", "e"}) make_image_of_files("lru/" + name + ":1", 1'000);
+  for (const std::string tag : {"busy/x:1", "fresh/x:1"}) make_image_of_files(tag, 1'000);
+  on_engine("docker run -d --network none --name holds busy/x:1 /busybox sleep 600");
+  for (const auto& tag : by_last_use) use(tag);
+  const auto all_old = [this] {
+    return api("/v1/disk/reclaim", "-d '{\"dry_run\":true,\"target_free_bytes\":109951162777600}'").find("lru/d:1") !=
+           std::string::npos;
+  };
+  ASSERT_TRUE(eventually(all_old, seconds{60})) << api("/v1/events?since=0");
+  use("fresh/x:1");
+
+  // Files of nothing: no byte is missing.
+  const auto too_many = std::to_string(free_inodes() - 2'000);
+  on_engine("mkdir " + dir() + "/disk/many; cd " + dir() + "/disk/many; seq " + too_many + " | xargs touch");
+  const auto before = engine_contents();
+  ASSERT_TRUE(eventually([this] { return level() == "critical"; }, seconds{20})) << api("/v1/disk");
+  EXPECT_THAT(api("/v1/disk"), HasSubstr("inodes"));
+  ASSERT_TRUE(
+      eventually([this] { return reasons("reclaim.short").find("4500 wanted") != std::string::npos; }, seconds{20}));
+  EXPECT_EQ(engine_contents(), before) << "a dry run";
+  EXPECT_THAT(reasons("reclaim.short"), HasSubstr("how many inodes they give back shows only when"));
+  const auto planned = names_of(steps(), "images");
+
+  use("fresh/x:1");
+  EXPECT_EQ(stop_daemon(), 0);
+  start_daemon(options(false));
+  ASSERT_TRUE(eventually([this] { return !reasons("reclaim.done").empty(); }, seconds{60})) << log();
+  const auto done = names_of(steps(), "images");
+  EXPECT_GE(free_inodes(), 4'500);
+  EXPECT_EQ(level(), "ok");
+  ASSERT_GE(done.size(), 2U);
+  // What an image gives back in inodes nobody knows before: the plan names at least as much, in the same order.
+  ASSERT_GE(planned.size(), done.size());
+  EXPECT_THAT(done, ElementsAreArray(planned.begin(), planned.begin() + static_cast<std::ptrdiff_t>(done.size())));
+  EXPECT_THAT(done,
+              ElementsAreArray(by_last_use.begin(), by_last_use.begin() + static_cast<std::ptrdiff_t>(done.size())));
+  for (const std::string tag : {"busy/x:1", "fresh/x:1"}) EXPECT_TRUE(has_image(tag)) << tag;
+  EXPECT_THAT(reasons("reclaim.step"), HasSubstr("inodes free of 4500 wanted"));
+}
+
+}  // namespace
+}  // namespace buildwarden::testing
