@@ -17,20 +17,20 @@ Result<void> check_component(const std::string& name) {
   return {};
 }
 
-Descriptor open_beneath(int folder, const char* name, int flags) {
+UniqueFd open_beneath(int folder, const char* name, int flags) {
   open_how how{};
   how.flags = static_cast<__u64>(flags) | O_CLOEXEC | O_NOFOLLOW;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
   // EAGAIN: something was renamed meanwhile, so the kernel cannot be sure that it is still beneath.
   for (int attempt = 0; attempt < 8; ++attempt) {
     const auto opened = ::syscall(SYS_openat2, folder, name, &how, sizeof how);
-    if (opened >= 0 || (errno != EAGAIN && errno != EINTR)) return Descriptor(static_cast<int>(opened));
+    if (opened >= 0 || (errno != EAGAIN && errno != EINTR)) return UniqueFd(static_cast<int>(opened));
   }
-  return Descriptor();
+  return UniqueFd();
 }
 
-Result<Descriptor> open_folder(const std::string& path) {
-  Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+Result<UniqueFd> open_folder(const std::string& path) {
+  UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder.open()) return Error::from_errno(errno, format("open the folder {}", path));
   return folder;
 }

@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "common/descriptor.h"
 #include "common/result.h"
+#include "common/unique_fd.h"
 
 namespace buildwarden {
 
@@ -16,9 +16,9 @@ Result<void> check_component(const std::string& name);
 // openat2(2), Linux 5.6, with RESOLVE_BENEATH, NO_SYMLINKS, NO_MAGICLINKS and NO_XDEV. The answer: a descriptor, or one
 // that is not open with errno set: EXDEV is a mount point (bind mounts too), ELOOP a link, ENOTDIR with O_DIRECTORY
 // something else.
-Descriptor open_beneath(int folder, const char* name, int flags);
+UniqueFd open_beneath(int folder, const char* name, int flags);
 
 // A folder by its path, links as anybody would follow them: for paths that the operator wrote.
-Result<Descriptor> open_folder(const std::string& path);
+Result<UniqueFd> open_folder(const std::string& path);
 
 }  // namespace buildwarden

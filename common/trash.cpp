@@ -34,7 +34,7 @@ std::string name_in_trash(TreeIdentity identity) {
 
 }  // namespace
 
-Result<Descriptor> open_trash(const std::string& parent, bool make) {
+Result<UniqueFd> open_trash(const std::string& parent, bool make) {
   auto folder = open_folder(parent);
   if (!folder) return std::move(folder).error();
   const auto where = format("{}/{}", parent, kTrashName);

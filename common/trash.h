@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "common/descriptor.h"
 #include "common/result.h"
 #include "common/tree_removal.h"
+#include "common/unique_fd.h"
 
 namespace buildwarden {
 
@@ -14,7 +14,7 @@ inline constexpr const char* kTrashName = ".buildwarden-trash";
 
 // `parent`/.buildwarden-trash. kNotFound: there is none, and `make` is not set; kDenied: what is there is not a folder
 // of our own that nobody else may enter, and nothing in it is ours to remove.
-Result<Descriptor> open_trash(const std::string& parent, bool make);
+Result<UniqueFd> open_trash(const std::string& parent, bool make);
 
 // Renames `name`, a single component in `parent`, into the trash there; the answer is its name in the trash. kConflict:
 // it is not the one that `identity` says, and is where it was.

@@ -72,8 +72,7 @@ class Looker {
   }
 
   void enter(int folder, const std::string& name) {
-    auto opened =
-        folders_.size() < kDeepest ? open_beneath(folder, name.c_str(), O_RDONLY | O_DIRECTORY) : Descriptor();
+    auto opened = folders_.size() < kDeepest ? open_beneath(folder, name.c_str(), O_RDONLY | O_DIRECTORY) : UniqueFd();
     if (!opened.open() && errno == EXDEV) look_.has_mount = true;
     Folder entries(opened.open() ? ::fdopendir(opened.get()) : nullptr);
     if (!entries) {

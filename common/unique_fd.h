@@ -22,7 +22,8 @@ class UniqueFd {
 
   // Below 0: none.
   [[nodiscard]] int get() const { return descriptor_; }
-  [[nodiscard]] int release() { return std::exchange(descriptor_, -1); }
+  [[nodiscard]] bool open() const { return descriptor_ >= 0; }
+  int release() { return std::exchange(descriptor_, -1); }
 
  private:
   int descriptor_ = -1;

@@ -10,25 +10,12 @@
 #include <vector>
 
 #include "common/format.h"
+#include "common/unique_fd.h"
 
 namespace buildwarden::state {
 namespace {
 
 constexpr Bytes kPage = 4096;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Error no_room(int error_number, const std::string& path) {
   auto error = Error::from_errno(error_number, format("take room for {}", path));
@@ -77,7 +64,7 @@ Result<void> add_pages(Connection& connection, std::int64_t pages) {
 }  // namespace
 
 Result<void> reserve_log(const std::string& path) {
-  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   struct stat info{};
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return no_room(errno, path);
   if (info.st_size >= kLogBytes) return {};
