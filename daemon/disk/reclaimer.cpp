@@ -96,7 +96,7 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
 }
 
 ports::Async<std::vector<policy::Candidate>> Reclaimer::rank(std::vector<policy::Candidate> candidates,
-                                                             const policy::RungTurn& turn) {
+                                                             policy::RungTurn turn) {
   const auto rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
   const auto now = parts_.clock.now();
   if (parts_.workers == nullptr || candidates.size() < kManyCandidates) {

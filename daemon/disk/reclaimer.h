@@ -68,8 +68,7 @@ class Reclaimer final : public ports::Space {
   boost::asio::awaitable<void> climb(Climb& climb);
   boost::asio::awaitable<void> run_rung(Climb& climb, ports::Rung& rung, policy::RungTurn turn);
   // What may go, least recently used first.
-  ports::Async<std::vector<policy::Candidate>> rank(std::vector<policy::Candidate> candidates,
-                                                    const policy::RungTurn& turn);
+  ports::Async<std::vector<policy::Candidate>> rank(std::vector<policy::Candidate> candidates, policy::RungTurn turn);
   // Freed on a worker when they are many.
   void discard(std::vector<policy::Candidate> candidates);
   void discard(Climb& climb);
