@@ -73,7 +73,7 @@ asio::awaitable<Result<void>> LedgerFeed::turn() {
     listing_wanted_ = true;
     co_return containers ? images.error() : containers.error();
   }
-  // Only now: the answers to two questions came after all that the engine replayed.
+  // Only now, so that nobody plans between what the ledger remembers and what the lists show.
   if (connection_ && connection == connections_) {
     const auto made = std::exchange(connection_, std::nullopt);
     co_await parts_.ledger.connected(made->identity, made->gap);

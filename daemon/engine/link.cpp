@@ -5,6 +5,8 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <sstream>
+#include <string>
 #include <utility>
 
 #include "common/beat.h"
@@ -19,6 +21,7 @@ namespace {
 
 constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 constexpr std::int64_t kEverything = 1;  // a time before every engine's first event; 0 would mean none
+constexpr Bytes kMostPast = 16 * kMiB;   // 256 events, with as many labels as containers have
 
 std::int64_t nanos_of(WallTime time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
@@ -87,12 +90,37 @@ ports::Async<std::unique_ptr<HttpStream>> Link::connect() {
   if (!identity) co_return std::move(identity).error();
   status_.identity = *std::move(identity);
   status_.identity.api_version = version->text();
+  auto since = since_nanos_;
+  if (since == 0) {
+    since = nanos_of(clock_.now().wall);
+    auto told = co_await tell_past(since);
+    if (!told) co_return std::move(told).error();
+  }
   Call events;
-  // First all that the engine remembers: what happened while the daemon was down.
-  const Query query = {{"since", since_text(since_nanos_ != 0 ? since_nanos_ : kEverything)}};
+  const Query query = {{"since", since_text(since)}};
   events.target = "/events" + encode_query(query);
   events.limits.deadline = times_.ping_deadline;
   co_return co_await transport_.stream(std::move(events));
+}
+
+// Asked for by itself, since a stream does not say where its past ends and the present begins.
+ports::Async<void> Link::tell_past(std::int64_t until_nanos) {
+  Call past;
+  const Query query = {{"since", since_text(kEverything)}, {"until", since_text(until_nanos)}};
+  past.target = "/events" + encode_query(query);
+  past.limits.deadline = times_.ping_deadline;
+  past.limits.max_body = kMostPast;
+  auto answer = co_await transport_.call(std::move(past));
+  if (!answer) co_return std::move(answer).error().with_context("the events before the start");
+  std::istringstream lines(answer->body);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find_first_not_of(" \r") == std::string::npos) continue;
+    auto past_event = decode_event(line);
+    if (!past_event) co_return std::move(past_event).error().with_context("the events before the start");
+    past_event->event.before_start = true;
+    deliver(past_event->event);
+  }
+  co_return Result<void>{};
 }
 
 asio::awaitable<Error> Link::follow(std::shared_ptr<HttpStream> events) {
@@ -103,7 +131,6 @@ asio::awaitable<Error> Link::follow(std::shared_ptr<HttpStream> events) {
       if (!streamed) co_return std::move(streamed).error();
       heard_ = clock_.now().boot;
       since_nanos_ = std::max(since_nanos_, streamed->nanos + 1);
-      streamed->event.before_start = streamed->event.at < first_reached_;
       deliver(streamed->event);
       continue;
     }
@@ -119,10 +146,7 @@ void Link::connected() {
   std::optional<Duration> gap;
   if (heard_) gap = now.boot - *heard_;
   heard_ = now.boot;
-  if (since_nanos_ == 0) {
-    since_nanos_ = nanos_of(now.wall);
-    first_reached_ = now.wall;
-  }
+  if (since_nanos_ == 0) since_nanos_ = nanos_of(now.wall);
   status_.up = true;
   status_.since = now;
   status_.reason.clear();

@@ -47,6 +47,8 @@ class Link {
   boost::asio::awaitable<void> loop();
   // One attempt: ping, identity, event stream.
   ports::Async<std::unique_ptr<HttpStream>> connect();
+  // Delivers what the engine remembers of the time before the first connect, all of it.
+  ports::Async<void> tell_past(std::int64_t until_nanos);
   // Delivers events until the engine is lost; then why.
   boost::asio::awaitable<Error> follow(std::shared_ptr<HttpStream> events);
   boost::asio::awaitable<void> wait(Duration delay);
@@ -62,7 +64,6 @@ class Link {
   ports::EngineStatus status_;
   std::optional<BootTime> heard_;  // the last proof that the engine lived and we followed its events
   std::int64_t since_nanos_ = 0;   // where the event stream goes on; 0: not begun
-  WallTime first_reached_{};       // the wall clock at the first connect
   bool stopping_ = false;
   std::function<void()> wake_;  // ends run()'s wait for stop()
   std::vector<std::function<void(const ports::EngineEvent&)>> event_listeners_;

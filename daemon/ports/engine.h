@@ -203,7 +203,7 @@ struct EngineEvent {
 class EngineEvents {
  public:
   virtual ~EngineEvents() = default;
-  // Called on the loop for each event, in order; after the first connect for all that the engine still remembers (its
+  // Called on the loop for each event, in order; before the first connect for all that the engine still remembers (its
   // last 256 events since its own start). Listeners live as long as the daemon.
   virtual void on_event(std::function<void(const EngineEvent&)> listener) = 0;
   // Called after each (re)connect, when the stream is open but events may have been lost: relist. `gap` is how long the

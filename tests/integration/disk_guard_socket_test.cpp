@@ -53,6 +53,7 @@ class ScriptedEngine {
                       FakeAnswer::json(200, R"({"ID":"id-1","DockerRootDir":"/nonexistent","ServerVersion":"26.1.5",)"
                                             R"("SecurityOptions":[]})"));
       server_.replace("GET /v1.45/events", FakeAnswer::stream());
+      server_.replace("GET /v1.45/events?since=0.000000001&until=", FakeAnswer::json(200, ""));
       server_.replace("GET /", FakeAnswer::json(200, "[]"));
       server_.listen();
     });

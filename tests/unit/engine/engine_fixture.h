@@ -45,6 +45,7 @@ class EngineFixture : public ::testing::Test {
     server_.replace("GET /_ping", FakeAnswer::json(200, "OK", "Api-Version: " + version + "\r\n"));
     server_.replace("GET /v" + version + "/info", FakeAnswer::json(200, kInfoText));
     server_.replace("GET /v" + version + "/events", FakeAnswer::stream());
+    server_.replace("GET /v" + version + "/events?since=0.000000001&until=", FakeAnswer::json(200, ""));
   }
 
   void start(LinkTimes times = fast()) {
