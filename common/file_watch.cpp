@@ -38,7 +38,7 @@ std::string stamp_of(const std::string& file) {
 
 }  // namespace
 
-FileWatch::FileWatch(asio::any_io_executor executor, WorkerPool& workers, FileWatchTimes times)
+FileWatch::FileWatch(const asio::any_io_executor& executor, WorkerPool& workers, FileWatchTimes times)
     : workers_(workers),
       times_(times),
       inotify_(std::make_shared<UniqueFd>(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC))),

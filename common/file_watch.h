@@ -29,7 +29,7 @@ struct FileWatchTimes {
 // to do.
 class FileWatch {
  public:
-  FileWatch(boost::asio::any_io_executor executor, WorkerPool& workers, FileWatchTimes times = FileWatchTimes{});
+  FileWatch(const boost::asio::any_io_executor& executor, WorkerPool& workers, FileWatchTimes times = FileWatchTimes{});
   ~FileWatch();
   FileWatch(const FileWatch&) = delete;
   FileWatch& operator=(const FileWatch&) = delete;

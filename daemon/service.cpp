@@ -4,7 +4,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <tuple>
-#include <utility>
 
 #include "common/format.h"
 #include "common/log.h"
@@ -60,7 +59,7 @@ std::string status_line(const ports::DiskView& disk, const ports::BuildersView& 
   return text + disk_text(disk);
 }
 
-Service::Service(asio::any_io_executor executor) : timer_(std::move(executor)) {}
+Service::Service(const asio::any_io_executor& executor) : timer_(executor) {}
 
 void Service::ready() { notify(line_.empty() ? "READY=1" : "READY=1\nSTATUS=" + line_); }
 

@@ -21,7 +21,7 @@ std::string status_line(const ports::DiskView& disk, const ports::BuildersView& 
 // On the loop's thread alone; outlives run(). Without systemd (no $NOTIFY_SOCKET) it does nothing.
 class Service {
  public:
-  explicit Service(boost::asio::any_io_executor executor);
+  explicit Service(const boost::asio::any_io_executor& executor);
 
   void ready();
   void reloading();
