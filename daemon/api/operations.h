@@ -22,12 +22,12 @@
 namespace buildwarden::api {
 
 struct OperationLimits {
-  std::size_t running = 128;                 // at once
-  std::size_t finished = 128;                // kept for those who ask later
-  Duration keep = std::chrono::minutes{15};  // how long
-  std::size_t lines = 1000;                  // of progress; later ones are dropped
-  std::size_t stored = 32;                   // finished ones that outlive the daemon
-  std::size_t stored_body = 64 * 1024;       // bytes of a result that does
+  std::size_t running = 128;                         // at once
+  std::size_t finished = 128;                        // kept for those who ask later
+  Duration keep = std::chrono::minutes{15};          // how long
+  std::size_t lines = 1000;                          // of progress; later ones are dropped
+  std::size_t stored = 32;                           // finished ones that outlive the daemon
+  std::size_t stored_body = std::size_t{64} * 1024;  // bytes of a result that does
 };
 
 struct Operation {

@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
+#include <ostream>
 
 #include "daemon/state/sqlite.h"
 #include "daemon/state/state_store.h"
@@ -54,6 +55,8 @@ struct Disk {
   std::string kind;
   int mebibytes;
 };
+
+void PrintTo(const Disk& disk, std::ostream* out) { *out << disk.kind; }
 
 class FullDiskState : public ::testing::TestWithParam<Disk> {
  protected:
