@@ -67,8 +67,8 @@ std::string jobs_table(const json::array& jobs) {
 std::string describe(const json::value& status) {
   return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
          engine_line(member(status, "engine")) + state_lines(member(status, "state")) + "\n" +
-         filesystems_table(list(status, "filesystems")) + "\n" +
-         builders_table(list(status, "builders")) + "\n" + jobs_table(list(status, "jobs"));
+         filesystems_table(list(status, "filesystems")) + "\n" + builders_table(list(status, "builders")) + "\n" +
+         jobs_table(list(status, "jobs"));
 }
 
 }  // namespace
