@@ -18,7 +18,8 @@ constexpr Duration kLook = std::chrono::seconds{5};
 
 }  // namespace
 
-CacheSizes::CacheSizes(const asio::any_io_executor& executor, std::vector<BuilderCache*> caches, const Clock& clock)
+CacheSizes::CacheSizes(const asio::any_io_executor& executor, const std::vector<BuilderCache*>& caches,
+                       const Clock& clock)
     : clock_(clock), timer_(executor) {
   for (auto* cache : caches) asked_.push_back(Asked{cache, std::nullopt});
 }

@@ -18,7 +18,8 @@ namespace buildwarden::builders {
 class CacheSizes {
  public:
   // `caches` outlive it.
-  CacheSizes(const boost::asio::any_io_executor& executor, std::vector<BuilderCache*> caches, const Clock& clock);
+  CacheSizes(const boost::asio::any_io_executor& executor, const std::vector<BuilderCache*>& caches,
+             const Clock& clock);
 
   // One turn: measures those whose size was asked a minute ago, or ten seconds where it is not known.
   boost::asio::awaitable<void> turn();

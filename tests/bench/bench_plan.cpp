@@ -76,7 +76,7 @@ class FullDisk final : public disk::Meter {
     disk.roles = {"data_root"};
     disk.level = policy::Level::kCritical;
     disk.wants_reclaim = true;
-    disk.marks.target = 1024 * 1024 * kGiB;  // out of reach: the whole ladder is climbed
+    disk.marks.target = kMiB * kGiB;  // out of reach: the whole ladder is climbed
     disk.reading.emplace();
     disk.reading->total = 2 * disk.marks.target;
     co_return std::vector<disk::Measured>{disk};
