@@ -21,7 +21,10 @@ constexpr Bytes kBlock = 512;  // the unit of st_blocks
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
 };
-using Folder = std::unique_ptr<DIR, CloseFolder>;
+struct Folder {
+  std::unique_ptr<DIR, CloseFolder> entries;
+  int descriptor = -1;  // of `entries`, which owns it
+};
 
 WallTime time_of(const timespec& time) {
   return WallTime{
@@ -49,7 +52,7 @@ class Looker {
       return;
     }
     errno = 0;
-    const auto* entry = ::readdir(folders_.back().get());  // NOLINT(concurrency-mt-unsafe): a stream of our own
+    const auto* entry = ::readdir(folders_.back().entries.get());  // NOLINT(concurrency-mt-unsafe): a stream of our own
     if (entry == nullptr) {
       if (errno != 0) look_.complete = false;
       folders_.pop_back();
@@ -57,7 +60,7 @@ class Looker {
     }
     const std::string name = entry->d_name;
     if (name == "." || name == "..") return;
-    const int folder = ::dirfd(folders_.back().get());
+    const int folder = folders_.back().descriptor;
     struct stat what{};
     if (::fstatat(folder, name.c_str(), &what, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) {
       if (errno != ENOENT) look_.complete = false;
@@ -74,13 +77,14 @@ class Looker {
   void enter(int folder, const std::string& name) {
     auto opened = folders_.size() < kDeepest ? open_beneath(folder, name.c_str(), O_RDONLY | O_DIRECTORY) : UniqueFd();
     if (!opened.open() && errno == EXDEV) look_.has_mount = true;
-    Folder entries(opened.open() ? ::fdopendir(opened.get()) : nullptr);
-    if (!entries) {
+    Folder inside;
+    if (opened.open()) inside.entries.reset(::fdopendir(opened.get()));
+    if (!inside.entries) {
       look_.complete = false;
       return;
     }
-    opened.release();
-    folders_.push_back(std::move(entries));
+    inside.descriptor = opened.release();
+    folders_.push_back(std::move(inside));
   }
 
   void count(const struct stat& what) {

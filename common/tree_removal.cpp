@@ -31,7 +31,7 @@ struct Level {
   std::string name;        // in the level above
   bool progress = false;   // something went since it was last read from its beginning
   std::uint64_t kept = 0;  // what cannot go, in it and below, as far as this reading of it came
-  [[nodiscard]] int descriptor() const { return ::dirfd(entries.get()); }
+  int descriptor = -1;     // of `entries`, which owns it
 };
 
 class Remover {
@@ -43,7 +43,7 @@ class Remover {
       if (!remove_file(parent_, name)) keep(name, errno);
     } else if (enter(parent_, name)) {
       struct stat opened{};
-      const bool same = ::fstat(levels_.front().descriptor(), &opened) == 0 && opened.st_ino == what.st_ino &&
+      const bool same = ::fstat(levels_.front().descriptor, &opened) == 0 && opened.st_ino == what.st_ino &&
                         opened.st_dev == what.st_dev;
       if (!same) return Error(Errc::kConflict, format("{} was swapped for another one", name));
       walk();
@@ -72,7 +72,7 @@ class Remover {
 
   void take(const std::string& name, unsigned char type) {
     auto& level = levels_.back();
-    const int folder = level.descriptor();
+    const int folder = level.descriptor;
     if (type != DT_DIR && remove_file(folder, name)) {
       level.progress = true;
       return;
@@ -105,7 +105,7 @@ class Remover {
     Level level;
     level.entries.reset(::fdopendir(opened.get()));
     if (!level.entries) return not_entered(folder, name, errno);
-    opened.release();
+    level.descriptor = opened.release();
     level.name = name;
     levels_.push_back(std::move(level));
     return true;
@@ -131,7 +131,7 @@ class Remover {
     auto& from = levels_.back();
     for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
       const auto above = format("{}{}", kMovedUp, moved_++);
-      if (::renameat(from.descriptor(), name.c_str(), levels_.front().descriptor(), above.c_str()) == 0) {
+      if (::renameat(from.descriptor, name.c_str(), levels_.front().descriptor, above.c_str()) == 0) {
         from.progress = true;
         levels_.front().progress = true;
         return;
@@ -154,7 +154,7 @@ class Remover {
     const auto kept = level.kept;
     levels_.pop_back();
     if (!levels_.empty()) levels_.back().kept += kept;
-    const int folder = levels_.empty() ? parent_ : levels_.back().descriptor();
+    const int folder = levels_.empty() ? parent_ : levels_.back().descriptor;
     if (::unlinkat(folder, name.c_str(), AT_REMOVEDIR) == 0) {
       ++result_.removed;
       if (!levels_.empty()) levels_.back().progress = true;
