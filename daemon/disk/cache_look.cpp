@@ -66,7 +66,9 @@ Result<std::string> changed(const CacheEntry& entry, const std::stop_token& stop
   if (!look) return look.error();
   if (look->identity != entry.look.identity) return std::string("another one has its name now");
   if (!look->complete || look->has_mount) return std::string("it cannot be looked through any more");
-  if (look->changed != entry.look.changed)
+  // The kernel's stamps have the grain of its tick, so the numbers count as well.
+  const auto& then = entry.look;
+  if (look->changed != then.changed || look->entries != then.entries || look->bytes != then.bytes)
     return format("changed since the plan, at {}", format_rfc3339(look->changed));
   auto users = folder_users({entry.path()});
   if (!users) return std::move(users).error();
