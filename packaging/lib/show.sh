@@ -74,6 +74,13 @@ make_image() {
   rm -rf "$work"
 }
 
+make_untagged_image() {
+  mkdir "$dir/image"
+  head -c 40M /dev/urandom > "$dir/image/data"
+  tar -C "$dir/image" -c . | engine import - > /dev/null
+  rm -rf "$dir/image"
+}
+
 # ---- the steps, in order
 
 show_warm() {
@@ -118,28 +125,63 @@ show_recipe() {
 show_images() {
   local keep
   heading "4. Images of earlier jobs, $demo_image_mib MiB each"
+  make_untagged_image
   for image in second:1 third:1 first:1 busy:1; do
     make_image "$image"
   done
-  for image in first:1 second:1 third:1; do
-    engine run --rm --network none "$image" /busybox true
+  engine run --name "done" --network none first:1 /busybox true
+  for image in second:1 third:1; do
     sleep 1
+    engine run --rm --network none "$image" /busybox true
   done
   engine run -d --network none --name holds busy:1 > /dev/null
   fact "last used, the longest ago first" "first:1, second:1, third:1"
   fact "in use by a container" "busy:1"
   keep=$(ask /v1/config '.settings[] | select(.key == "disk.keep_used_within") | "\(.value) (\(.source))"')
   fact "kept if used within" "$keep"
+  fact "left behind by an earlier job" "the container done (of first:1, exited), an image without a name"
   sleep "$keep_used_within"
-  handed_out_build fresh  # the builder's cache is in use by somebody, too
+}
+
+# What a reclaim would do, by hand and by no more than asking.
+show_plan() {
+  local images containers target
+  heading "5. A plan: what would go for 250 MiB more"
+  images=$(engine images -aq | sort)
+  containers=$(engine ps -aq | sort)
+  target=$(($(free_bytes) + 250 * 1048576))
+  "$dir/bin/buildwarden" --socket "$api_socket" disk reclaim --dry-run --target "$target" > "$dir/plan"
+  aside < "$dir/plan"
+  grep -q '^dangling_images ' "$dir/plan" || fail "the image without a name is not in the plan"
+  grep -q 'first:1' "$dir/plan" || fail "first:1 is not in the plan"
+  if grep -q 'busy:1' "$dir/plan"; then fail "busy:1 is in the plan although a container uses it"; fi
+  [[ $images == "$(engine images -aq | sort)" && $containers == "$(engine ps -aq | sort)" ]] || fail "the dry run deleted something"
+  good "deleted by the dry run" "nothing"
+}
+
+# 20 MiB a second, far from any mark: what the daemon makes of it.
+show_forecast() {
+  local rate seconds
+  heading "6. A writer at 20 MiB a second: the forecast"
+  for _ in $(seq 20); do
+    dd if=/dev/zero bs=1M count=4 status=none >> "$dir/disk/growing"
+    sleep 0.2
+  done
+  rate=$(ask /v1/disk '.filesystems[0].fill_bytes_per_second')
+  seconds=$(ask /v1/disk '.filesystems[0].seconds_to_critical // empty | floor')
+  rm -f "$dir/disk/growing"
+  ((rate > 5 * 1048576)) || fail "the fill rate is $rate bytes a second"
+  [[ -n $seconds ]] || fail "no forecast although the disk fills"
+  good "seen by the daemon" "$(mib "$rate") a second, critical in $seconds s"
 }
 
 show_reclaim() {
   local full target freed measured
-  heading "5. A writer fills the disk to below min_free ($min_free_mib MiB)"
+  heading "7. A writer fills the disk to below min_free ($min_free_mib MiB)"
+  handed_out_build fresh  # what was used just now stays, in the builder's cache, too
   target=$(ask /v1/disk '.filesystems[0].marks.target_bytes')
   fact "free before" "$(mib "$(free_bytes)")"
-  fallocate -l $(($(free_bytes) - (min_free_mib - 20) * 1048576)) "$dir/disk/writer"
+  fallocate -l $(($(free_bytes) - (min_free_mib - 70) * 1048576)) "$dir/disk/writer"
   full=$(free_bytes)
   fact "free when the writer is done" "$(mib "$full"), target $(mib "$target")"
   timed wait_for 60 reached "$target" || fail "60 s later only $(mib "$(free_bytes)") are free"
@@ -147,6 +189,7 @@ show_reclaim() {
   good "free again" "$(mib "$(free_bytes)") after $took ms: $(mib $measured) came back, as df shows it"
   freed=$(events_of reclaim.step .fields.freed_bytes | awk '{ sum += $1 } END { printf "%d", sum }')
   fact "the journal says" "$(mib "$freed") freed"
+  fact "steps of the ladder" "$(events_of reclaim.step 'select(.fields.dry_run | not) | .fields.rung' | uniq -c | awk '{ printf "%s%s x%d", sep, $2, $1; sep = ", " }')"
   ((freed > measured * 9 / 10 && freed < measured * 11 / 10)) || fail "the journal's sum is not what df shows"
   check_images
 }
@@ -156,8 +199,9 @@ reached() { (($(free_bytes) >= $1)) && [[ -n $(events_of reclaim.done .kind) ]];
 has_image() { engine image inspect "$1" > /dev/null 2>&1; }
 
 check_images() {
+  if engine inspect "done" > /dev/null 2>&1; then fail "the exited container is still there"; fi
   if has_image first:1 || has_image second:1; then fail "what was unused for longest is still there"; fi
-  good "removed, unused for longest" "first:1, second:1"
+  good "removed, unused for longest" "the container done, the image without a name, first:1, second:1"
   has_image third:1 || fail "third:1 was removed although the target was reached without it"
   good "kept: the target was reached" "third:1"
   has_image busy:1 || fail "busy:1 was removed although a container uses it"
@@ -168,12 +212,30 @@ check_images() {
 }
 
 show_still_warm() {
-  heading "6. The first job's builder is still warm"
+  heading "8. The first job's builder is still warm"
   builder_is_warm || fail "the builder is $(builder_state)"
   timed handed_out_build last
   [[ $(count_cached) -ge 2 ]] || fail "the build was not cached"
   good "the first job's build again" "$took ms, $(count_cached) steps cached"
   fact "memory of the daemon" "$(awk '/^Pss:/ { printf "%.1f MiB", $2 / 1024 }' "/proc/$daemon_pid/smaps_rollup")"
-  rm -f "$dir/disk/writer"
+}
+
+# Not a byte left for anybody but root: the reserve is given back first, then the ladder is climbed for all it is worth.
+show_ballast() {
+  local reserve
+  heading "9. A writer takes everything: the ballast"
+  reserve=$(ballast_bytes)
+  ((reserve > 0)) || fail "there is no ballast"
+  fact "held in reserve" "$(mib "$reserve")"
+  fallocate -l "$(free_bytes)" "$dir/disk/rest"
+  timed wait_for 10 ballast_given || fail "the ballast was not given back"
+  good "given back" "after $took ms; $(events_of ballast.given .reason | tail -n 1)"
+  rm -f "$dir/disk/rest" "$dir/disk/writer"
+  timed wait_for 60 ballast_is_back || fail "the ballast was not made again"
+  fact "made again, with enough space" "after $took ms"
   engine rm -f holds > /dev/null
 }
+
+ballast_bytes() { ask /v1/disk '.filesystems[0].ballast_bytes'; }
+ballast_given() { [[ -n $(events_of ballast.given .kind) ]]; }
+ballast_is_back() { (($(ballast_bytes) > 0)) && [[ $(events_of ballast.made .kind | wc -l) -ge 2 ]]; }

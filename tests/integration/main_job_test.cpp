@@ -114,9 +114,12 @@ INSTANTIATE_TEST_SUITE_P(OfTheRealBuilder, Healing,
 
 // The disk runs low: what was used longest ago goes, what is used stays, the builder stays warm, freed as df shows it.
 TEST_F(MainJob, ReclaimsByLastUseAndTouchesNothingInUse) {
-  start_daemon();
+  DaemonOptions options;
+  options.disk =
+      "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 8s, grace: 1s, "
+      "ballast: 0B";
+  start_daemon(options);
   wait_until_warm();
-  ASSERT_EQ(handed_out_build("before").exit_code, 0);
   for (const std::string tag : {"old:1", "older:1"}) make_image(tag, 260);
   for (const std::string tag : {"busy:1", "fresh:1"}) make_image(tag, 100);
   ASSERT_EQ(engine_shell("docker run -d --name holds busy:1").exit_code, 0);
@@ -125,8 +128,9 @@ TEST_F(MainJob, ReclaimsByLastUseAndTouchesNothingInUse) {
     const auto used = engine_shell("docker run --rm " + tag + " /busybox true; sleep 1");
     ASSERT_EQ(used.exit_code, 0) << used.out;
   }
-  std::this_thread::sleep_for(seconds{4});  // all of them are unused for longer than keep_used_within now
+  std::this_thread::sleep_for(seconds{9});  // all of them are unused for longer than keep_used_within now
   ASSERT_EQ(engine_shell("docker run --rm fresh:1 /busybox true").exit_code, 0);
+  ASSERT_EQ(handed_out_build("before").exit_code, 0);  // its cache is as young
 
   const auto target = std::stoll(query("/v1/disk", ".filesystems[0].marks.target_bytes"));
   fill_disk_until(250 * kMiB);  // below min_free
