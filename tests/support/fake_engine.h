@@ -18,6 +18,7 @@ class FakeEngine {
   FakeEngine() : server_(std::make_unique<FakeHttpServer>(loop_)), socket_(server_->path()) {
     server_->on("GET /_ping", FakeAnswer::json(200, "OK", "Api-Version: 1.45\r\n"));
     server_->on("GET /v1.45/events", FakeAnswer::stream());
+    server_->on("GET /v1.45/events?since=0.000000001&until=", FakeAnswer::json(200, ""));  // the past: none
     server_->on("GET /v1.45/containers/json", FakeAnswer::json(200, "[]"));
     server_->on("GET /v1.45/images/json", FakeAnswer::json(200, "[]"));
     server_->on("GET /v1.45/networks", FakeAnswer::json(200, "[]"));
