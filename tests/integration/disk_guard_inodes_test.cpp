@@ -46,7 +46,7 @@ TEST_F(DiskGuardInodes, ReclaimsByLastUseUntilThereAreInodes) {
       eventually([this] { return reasons("reclaim.short").find("4500 wanted") != std::string::npos; }, seconds{20}));
   EXPECT_EQ(engine_contents(), before) << "a dry run";
   EXPECT_THAT(reasons("reclaim.short"), HasSubstr("how many inodes they give back shows only when"));
-  const auto planned = names_of(steps(), "images");
+  const auto planned = names_of(last_plan(), "images");
 
   use("fresh/x:1");
   EXPECT_EQ(stop_daemon(), 0);

@@ -4,8 +4,14 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 namespace buildwarden::testing {
+namespace {
+
+constexpr const char* kEnd = "end";  // of a climb, among its steps
+
+}  // namespace
 
 GuardFixture::DaemonOptions GuardFixture::guard_options(const std::string& age, const std::string& grace,
                                                         int min_free_inodes) {
@@ -26,9 +32,31 @@ std::string GuardFixture::journal(const std::string& filter) const {
 }
 
 std::vector<JournalStep> GuardFixture::steps() const {
-  std::istringstream lines(
-      journal("select(.kind == \"reclaim.step\") | .fields | select(.on_behalf_of == \"the disk watch\") | "
-              "[.rung, (.name | gsub(\" \"; \"_\")), .freed_bytes, .age_seconds] | map(tostring) | join(\" \")"));
+  auto steps = journal_of_the_watch();
+  std::erase_if(steps, [](const JournalStep& step) { return step.rung == kEnd; });
+  return steps;
+}
+
+// A dry run changes nothing, so it is made again when the level gets worse, and every minute.
+std::vector<JournalStep> GuardFixture::last_plan() const {
+  std::vector<JournalStep> plan;
+  std::vector<JournalStep> climb;
+  for (auto& step : journal_of_the_watch()) {
+    if (step.rung == kEnd) {
+      plan = std::exchange(climb, {});
+    } else {
+      climb.push_back(std::move(step));
+    }
+  }
+  return plan;
+}
+
+std::vector<JournalStep> GuardFixture::journal_of_the_watch() const {
+  std::istringstream lines(journal(
+      "select(.fields.on_behalf_of == \"the disk watch\") | "
+      "if .kind == \"reclaim.step\" then .fields | [.rung, (.name | gsub(\" \"; \"_\")), .freed_bytes, .age_seconds] "
+      "elif .kind == \"reclaim.done\" or .kind == \"reclaim.short\" then [\"end\", \"-\", 0, 0] "
+      "else empty end | map(tostring) | join(\" \")"));
   std::vector<JournalStep> steps;
   JournalStep step;
   while (lines >> step.rung >> step.name >> step.freed >> step.age_seconds) steps.push_back(step);

@@ -32,6 +32,8 @@ class GuardFixture : public DaemonFixture {
   [[nodiscard]] std::string journal(const std::string& filter) const;
   // The steps of the journal that the watch took by itself, oldest first.
   [[nodiscard]] std::vector<JournalStep> steps() const;
+  // Those of its last finished climb alone.
+  [[nodiscard]] std::vector<JournalStep> last_plan() const;
   // The reasons of every event of one kind, a line each.
   [[nodiscard]] std::string reasons(const std::string& kind) const;
 
@@ -54,6 +56,8 @@ class GuardFixture : public DaemonFixture {
 
  private:
   [[nodiscard]] CommandResult build(const std::string& name) const;
+  // steps(), and after each climb's a step of the rung kEnd.
+  [[nodiscard]] std::vector<JournalStep> journal_of_the_watch() const;
 };
 
 // Those of one rung, in their order.
