@@ -7,6 +7,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
+#include "common/beat.h"
+
 namespace buildwarden::builders {
 namespace asio = boost::asio;
 
@@ -55,7 +57,7 @@ void CacheSizes::stop() {
 asio::awaitable<void> CacheSizes::loop() {
   while (!stopping_) {
     co_await turn();
-    timer_.expires_after(kLook);
+    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kLook));
     boost::system::error_code ended;
     auto token = asio::redirect_error(asio::use_awaitable, ended);
     co_await timer_.async_wait(token);

@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kLookAtReclaim = std::chrono::seconds{1};
+constexpr Duration kLookAtReclaim = std::chrono::seconds{60};  // each turn of the watch that finds a need wakes it
 constexpr Duration kLookAtUsers = std::chrono::seconds{5};
 
 }  // namespace
