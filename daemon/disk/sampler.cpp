@@ -8,7 +8,6 @@
 #include <set>
 #include <utility>
 
-#include "common/atomic_file.h"
 #include "common/format.h"
 
 namespace buildwarden::disk {
@@ -23,7 +22,7 @@ bool any_pending(const std::vector<Lane*>& lanes) {
 }  // namespace
 
 Sampler::Sampler(StatPath stat, std::string mountinfo_path, SamplerTiming timing)
-    : stat_(std::move(stat)), mountinfo_path_(std::move(mountinfo_path)), timing_(timing) {}
+    : stat_(std::move(stat)), timing_(timing), mounts_(std::move(mountinfo_path)) {}
 
 // One sample(): when it began and how the lanes wake it.
 struct Sampler::Round {
@@ -62,13 +61,13 @@ asio::awaitable<std::vector<Sample>> Sampler::sample(std::vector<std::string> pa
 
 std::string Sampler::lane_of(const std::string& path) const {
   const auto known = resolved_.find(path);
-  const auto* mount = known == resolved_.end() ? nullptr : mount_of(mounts_, known->second);
+  const auto* mount = known == resolved_.end() ? nullptr : mount_of(mounts_.last(), known->second);
   return mount == nullptr ? "path " + path : mount->device;
 }
 
 // The lanes that were begun now; those still busy with an older request are left alone.
 std::vector<Lane*> Sampler::begin(const std::vector<std::string>& paths, const Round& round, Answers& late) {
-  if (auto table = read_file(mountinfo_path_)) mounts_ = parse_mountinfo(*table);
+  mounts_.read(round.now.boot);
   std::map<std::string, std::vector<std::string>> by_lane;
   for (const auto& path : paths) by_lane[lane_of(path)].push_back(path);
   std::vector<Lane*> begun;

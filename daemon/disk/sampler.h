@@ -11,7 +11,7 @@
 #include "common/time.h"
 #include "common/turnstile.h"
 #include "daemon/disk/lane.h"
-#include "daemon/disk/mounts.h"
+#include "daemon/disk/mount_table.h"
 #include "daemon/disk/path_facts.h"
 
 namespace buildwarden::disk {
@@ -40,7 +40,7 @@ class Sampler {
   // One Sample for each path, in the same order.
   boost::asio::awaitable<std::vector<Sample>> sample(std::vector<std::string> paths, Now now);
   // As read at the last sample().
-  [[nodiscard]] const std::vector<MountEntry>& mounts() const { return mounts_; }
+  [[nodiscard]] const std::vector<MountEntry>& mounts() const { return mounts_.last(); }
 
  private:
   using Answers = std::map<std::string, Sample>;
@@ -52,9 +52,8 @@ class Sampler {
   void drop_idle_lanes();
 
   StatPath stat_;
-  std::string mountinfo_path_;
   SamplerTiming timing_;
-  std::vector<MountEntry> mounts_;
+  MountTable mounts_;
   std::map<std::string, std::string> resolved_;  // path → where it led when it last answered
   std::map<std::string, std::unique_ptr<Lane>> lanes_;
   std::map<std::string, std::string> asked_in_;  // path → the lane that it was last asked in

@@ -1,0 +1,34 @@
+// The host's mount table, read again only when it may have changed: what a calm host's samples would cost otherwise.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/time.h"
+#include "common/unique_fd.h"
+#include "daemon/disk/mounts.h"
+
+namespace buildwarden::disk {
+
+// The kernel makes the open /proc/<pid>/mountinfo "exceptional" at each change of the table (proc(5)); a filesystem
+// that turns read-only by an error does not, so it is read once a minute all the same. Any other file is read each
+// time.
+class MountTable {
+ public:
+  explicit MountTable(std::string path) : path_(std::move(path)) {}
+
+  // What the table says now; what it said last when it cannot be read. Microseconds when nothing has changed.
+  const std::vector<MountEntry>& read(BootTime now);
+  [[nodiscard]] const std::vector<MountEntry>& last() const { return entries_; }
+
+ private:
+  [[nodiscard]] bool is_unchanged(BootTime now);
+
+  std::string path_;
+  UniqueFd notice_;  // of procfs, so it holds no filesystem
+  std::optional<BootTime> read_at_;
+  std::vector<MountEntry> entries_;
+};
+
+}  // namespace buildwarden::disk
