@@ -60,7 +60,9 @@ std::string request_path(int connection) {
     head.append(buffer, 0, static_cast<std::size_t>(got));
   }
   auto target = head.substr(head.find(' ') + 1);
-  target = target.substr(0, target.find_first_of(" ?"));
+  target = target.substr(0, target.find(' '));
+  const bool past = target.find("until=") != std::string::npos;
+  target = target.substr(0, target.find('?')) + (past ? "?past" : "");
   return target.starts_with("/v1.") ? target.substr(target.find('/', 1)) : target;
 }
 
@@ -71,6 +73,7 @@ CrowdedEngine::CrowdedEngine(std::string path, int images, int records) : path_(
   bodies_["/info"] =
       R"({"ID":"crowded","DockerRootDir":"/var/lib/docker","ServerVersion":"26.1.5","SecurityOptions":[]})";
   bodies_["/containers/json"] = "[]";
+  bodies_["/events?past"] = "\n";
   bodies_["/images/json"] = list_of(images, image);
   bodies_["/system/df"] = "{\"BuildCache\":" + list_of(records, record) + "}";
   sockaddr_un address{};
