@@ -27,6 +27,9 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
+// Without an event the next look is 30 s away, and a frozen buildkitd keeps a question waiting for 10 s.
+constexpr std::chrono::seconds kWaitsOtherwise{5};
+
 class ReconcilerTest : public ::testing::Test {
  protected:
   ReconcilerTest() {
@@ -194,7 +197,7 @@ TEST_F(ReconcilerTest, ActsFromTheEventWithoutWaitingForItsTime) {
   const auto before = std::chrono::steady_clock::now();
   engine_.set_state("buildwarden_s3", ContainerState::kPaused, "pause");
   buildwarden::testing::run_until(loop_, [&] { return !engine_.calls.empty(); });
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds{100});
+  EXPECT_LT(std::chrono::steady_clock::now() - before, kWaitsOtherwise);
   EXPECT_THAT(engine_.calls, ElementsAre("unpause buildwarden_s3"));
 }
 
@@ -209,7 +212,7 @@ TEST_F(ReconcilerTest, ActsFromTheEventAlsoWhileAFrozenOneIsAsked) {
   const auto before = std::chrono::steady_clock::now();
   engine_.remove("buildx_buildkit_s30");
   buildwarden::testing::run_until(loop_, [&] { return !engine_.calls.empty(); });
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds{100});
+  EXPECT_LT(std::chrono::steady_clock::now() - before, kWaitsOtherwise);
   EXPECT_THAT(engine_.calls, Contains("create buildx_buildkit_s30"));
 }
 
