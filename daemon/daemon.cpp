@@ -135,6 +135,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   reclaimer.stop();
   own_leftovers.stop();
   cache_dirs.stop();
+  job_folders.stop();
   watch.stop();
   cache_sizes.stop();
   co_await api.stop(kPatience);

@@ -23,6 +23,7 @@
 #include "daemon/disk/ended_containers.h"
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/image_rungs.h"
+#include "daemon/disk/job_folders.h"
 #include "daemon/disk/ledger.h"
 #include "daemon/disk/ledger_feed.h"
 #include "daemon/disk/network_use.h"
@@ -95,6 +96,7 @@ struct Daemon::Rooms {
   disk::Gauges gauges;
   disk::OwnLeftovers own_leftovers;
   disk::CacheDirs cache_dirs;
+  disk::JobFolders job_folders;
   disk::NetworkUse network_use;
   disk::EndedContainers ended_containers;
   disk::EmptyNetworks empty_networks;

@@ -59,22 +59,6 @@ Result<void> look_into(const std::string& folder, const std::vector<std::string>
   return {};
 }
 
-// What has happened to it since the plan; "" when nothing has.
-Result<std::string> changed(const CacheEntry& entry, const std::stop_token& stop) {
-  const auto look = look_through(entry.folder, entry.name, kMostEntries, stop);
-  if (!look && look.error().code() == Errc::kNotFound) return std::string("already gone");
-  if (!look) return look.error();
-  if (look->identity != entry.look.identity) return std::string("another one has its name now");
-  if (!look->complete || look->has_mount) return std::string("it cannot be looked through any more");
-  // The kernel's stamps have the grain of its tick, so the numbers count as well.
-  const auto& then = entry.look;
-  if (look->changed != then.changed || look->entries != then.entries || look->bytes != then.bytes)
-    return format("changed since the plan, at {}", format_rfc3339(look->changed));
-  auto users = folder_users({entry.path()});
-  if (!users) return std::move(users).error();
-  return users->empty() ? std::string() : format("in use by {}", users->begin()->second);
-}
-
 }  // namespace
 
 Result<std::vector<CacheEntry>> look_at_caches(const std::vector<std::string>& folders,
@@ -104,8 +88,23 @@ Result<std::vector<CacheEntry>> look_at_caches(const std::vector<std::string>& f
   return entries;
 }
 
+Result<std::string> changed_since(const CacheEntry& entry, const std::stop_token& stop) {
+  const auto look = look_through(entry.folder, entry.name, kMostEntries, stop);
+  if (!look && look.error().code() == Errc::kNotFound) return std::string("already gone");
+  if (!look) return look.error();
+  if (look->identity != entry.look.identity) return std::string("another one has its name now");
+  if (!look->complete || look->has_mount) return std::string("it cannot be looked through any more");
+  // The kernel's stamps have the grain of its tick, so the numbers count as well.
+  const auto& then = entry.look;
+  if (look->changed != then.changed || look->entries != then.entries || look->bytes != then.bytes)
+    return format("changed since the plan, at {}", format_rfc3339(look->changed));
+  auto users = folder_users({entry.path()});
+  if (!users) return std::move(users).error();
+  return users->empty() ? std::string() : format("in use by {}", users->begin()->second);
+}
+
 Result<ports::Rung::Taken> remove_cache(const CacheEntry& entry, const std::stop_token& stop) {
-  auto speaks_for_it = changed(entry, stop);
+  auto speaks_for_it = changed_since(entry, stop);
   if (!speaks_for_it) return std::move(speaks_for_it).error();
   if (!speaks_for_it->empty()) return dropped(*std::move(speaks_for_it));
   const auto there = throw_away(entry.folder, entry.name, entry.look.identity);

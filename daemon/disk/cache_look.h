@@ -25,6 +25,10 @@ struct CacheEntry {
 Result<std::vector<CacheEntry>> look_at_caches(const std::vector<std::string>& folders,
                                                const std::vector<std::string>& never, const std::stop_token& stop);
 
+// What speaks for the entry since it was looked at: it was changed, or is used; "" when nothing does. Errors: as
+// folder_users().
+Result<std::string> changed_since(const CacheEntry& entry, const std::stop_token& stop);
+
 // Throws the entry away and removes it, unless it is used or has changed since: then it is dropped.
 Result<ports::Rung::Taken> remove_cache(const CacheEntry& entry, const std::stop_token& stop);
 

@@ -3,6 +3,7 @@
 #include "common/format.h"
 #include "daemon/jobs/admission.h"
 #include "daemon/jobs/desk_turn.h"
+#include "daemon/jobs/docker_config.h"
 #include "daemon/jobs/fields.h"
 #include "daemon/jobs/lease.h"
 
@@ -42,6 +43,7 @@ ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports:
   if (registry_.is_full()) co_return Error(Errc::kTooLarge, "too many jobs are known already");
   auto lease = lease_of(request, peer, registry_.processes());
   if (!lease) co_return std::move(lease).error();
+  lease->docker_config = docker_config_of(peer);
   // Asked for once in vain, so that room is never made for a request that is wrong.
   auto possible = ports_.handout.grant(grant_of(request, settings_));
   ports_.handout.release(request.id);

@@ -21,6 +21,11 @@ namespace {
 // Only what no pidfd tells waits for it: times that are over, and processes on kernels without pidfd.
 constexpr Duration kSweepEvery = std::chrono::seconds{5};
 constexpr std::size_t kMostLeases = 256;
+constexpr std::size_t kMostLeft = 1000;
+
+bool is_same(const ports::JobFolder& one, const ports::JobFolder& other) {
+  return one.device == other.device && one.inode == other.inode && one.path == other.path;
+}
 
 void ended(const std::exception_ptr& failure) {
   if (failure) log_error("the sweep of the jobs ended by an exception");
@@ -34,7 +39,9 @@ Registry::Registry(asio::any_io_executor executor, RegistryPorts ports, Processe
 Registry::~Registry() = default;
 
 void Registry::restore() {
-  for (auto& lease : ports_.store.load_leases()) {
+  auto book = ports_.store.load_leases();
+  left_ = std::move(book.left_folders);
+  for (auto& lease : book.leases) {
     ports::GrantRequest request;
     request.job = lease.id;
     request.builders = lease.builders;
@@ -131,6 +138,7 @@ void Registry::end(const std::string& id, std::string_view rule, const std::stri
   const auto node = entries_.extract(found);  // kept to the end of this scope: its watch may be what calls us
   const auto& lease = node.mapped().lease;
   const auto lasted = ports_.clock.now().boot - lease.started;
+  keep_folder(lease);
   save();
   ports_.handout.release(node.key());
   ports_.journal.record({.kind = "job.ended",
@@ -141,8 +149,29 @@ void Registry::end(const std::string& id, std::string_view rule, const std::stri
                                     {"seconds", std::chrono::duration<double>(lasted).count()}}});
 }
 
+void Registry::keep_folder(const ports::Lease& lease) {
+  if (!lease.docker_config) return;
+  if (left_.size() >= kMostLeft) left_.erase(left_.begin());
+  left_.push_back(*lease.docker_config);
+  left_.back().ended = ports_.clock.now().wall;
+}
+
+std::vector<ports::JobFolder> Registry::left_folders() const {
+  auto left = left_;
+  for (const auto& [id, entry] : entries_) {
+    const auto& used = entry.lease.docker_config;
+    if (used) std::erase_if(left, [&](const ports::JobFolder& folder) { return is_same(folder, *used); });
+  }
+  return left;
+}
+
+// Not saved for this alone: what is gone is told apart by its identity.
+void Registry::forget_folder(const ports::JobFolder& gone) {
+  std::erase_if(left_, [&](const ports::JobFolder& folder) { return is_same(folder, gone); });
+}
+
 void Registry::save() {
-  const auto saved = ports_.store.save_leases(leases());
+  const auto saved = ports_.store.save_leases({leases(), left_});
   if (saved) return;
   ports_.journal.record({.kind = "job.lease_not_saved",
                          .severity = ports::Severity::kWarning,

@@ -31,7 +31,7 @@ struct RegistryPorts {
 
 // On the loop's thread alone. Every change is saved before the call returns; a save that fails is an event, and the
 // lease counts all the same.
-class Registry final : public ports::JobViews, public ports::InUse {
+class Registry final : public ports::JobViews, public ports::InUse, public ports::LeftFolders {
  public:
   Registry(boost::asio::any_io_executor executor, RegistryPorts ports, Processes processes = Processes{});
   ~Registry() override;
@@ -65,6 +65,9 @@ class Registry final : public ports::JobViews, public ports::InUse {
   [[nodiscard]] ports::JobsView jobs_view() const override;
   // The start of the oldest job.
   [[nodiscard]] ports::Holdings now() const override;
+  // The latest 1,000 of this boot.
+  [[nodiscard]] std::vector<ports::JobFolder> left_folders() const override;
+  void forget_folder(const ports::JobFolder& folder) override;
 
  private:
   class Watch;
@@ -76,12 +79,14 @@ class Registry final : public ports::JobViews, public ports::InUse {
   boost::asio::awaitable<void> keep_sweeping();
   [[nodiscard]] std::unique_ptr<Watch> watch(const ports::Lease& lease);
   [[nodiscard]] std::optional<std::string> why_over(const ports::Lease& lease, std::string& rule) const;
+  void keep_folder(const ports::Lease& lease);
   void save();
 
   boost::asio::any_io_executor executor_;
   RegistryPorts ports_;
   Processes processes_;
   std::map<std::string, Entry> entries_;
+  std::vector<ports::JobFolder> left_;  // the oldest first
   std::uint64_t admitted_ = 0;
   std::uint64_t refused_ = 0;
   boost::asio::steady_timer timer_;

@@ -49,6 +49,16 @@ struct JobAnswer {
   std::vector<DiskUser> users;  // of a refusal: the biggest users of the disk
 };
 
+// A folder that a job made for itself and that nobody removes when the job is killed: its DOCKER_CONFIG. Held by its
+// identity, since anybody may put another one in its place.
+struct JobFolder {
+  std::string path;
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  uid_t uid = 0;   // its owner: who started the job
+  WallTime ended;  // of the job
+};
+
 struct Lease {
   std::string id;
   std::string agent;
@@ -64,6 +74,7 @@ struct Lease {
   BootTime started;  // leases run on the boot clock
   BootTime expires;  // counts only while no live pid is known
   Duration ttl{0};   // what a renewal gives it again; 0: jobs.ttl
+  std::optional<JobFolder> docker_config;
 };
 
 class JobDesk {
@@ -89,14 +100,28 @@ class JobViews {
   [[nodiscard]] virtual JobsView jobs_view() const = 0;
 };
 
+// What jobs left behind: no job that runs has it.
+class LeftFolders {
+ public:
+  virtual ~LeftFolders() = default;
+  [[nodiscard]] virtual std::vector<JobFolder> left_folders() const = 0;
+  // It is gone, or never to be looked at again.
+  virtual void forget_folder(const JobFolder& folder) = 0;
+};
+
+struct LeaseBook {
+  std::vector<Lease> leases;
+  std::vector<JobFolder> left_folders;  // of jobs that have ended
+};
+
 // Leases outlive the daemon but not the boot: kept whole in paths.run (a tmpfs, so it works on a full disk).
 class LeaseStore {
  public:
   virtual ~LeaseStore() = default;
-  // Those of this boot; a file of another boot or a damaged one is set aside and reported as empty with a warning
+  // That of this boot; a file of another boot or a damaged one is set aside and reported as empty with a warning
   // event.
-  virtual std::vector<Lease> load_leases() = 0;
-  virtual Result<void> save_leases(const std::vector<Lease>& leases) = 0;
+  virtual LeaseBook load_leases() = 0;
+  virtual Result<void> save_leases(const LeaseBook& book) = 0;
 };
 
 }  // namespace buildwarden::ports

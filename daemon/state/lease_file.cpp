@@ -17,7 +17,7 @@ constexpr mode_t kMode = 0600;
 LeaseFile::LeaseFile(Places places, const Clock& clock, ports::Journal& journal)
     : places_(std::move(places)), clock_(clock), journal_(journal) {}
 
-std::vector<ports::Lease> LeaseFile::load_leases() {
+ports::LeaseBook LeaseFile::load_leases() {
   const auto text = read_file(path());
   if (!text && text.error().code() == Errc::kNotFound) return {};
   if (!text) {
@@ -29,17 +29,17 @@ std::vector<ports::Lease> LeaseFile::load_leases() {
   const auto boot_id = read_boot_id(places_.boot_id);
   if (!boot_id) return give_up(format("this boot is not known: {}", boot_id.error().message()));
   if (document->boot_id != *boot_id) return give_up(format("it is of another boot, {}", document->boot_id));
-  return std::move(document->leases);
+  return std::move(document->book);
 }
 
-Result<void> LeaseFile::save_leases(const std::vector<ports::Lease>& leases) {
+Result<void> LeaseFile::save_leases(const ports::LeaseBook& book) {
   auto boot_id = read_boot_id(places_.boot_id);
   if (!boot_id) return std::move(boot_id).error();
   if (auto made = make_folders(places_.folder); !made) return made;
-  return write_file_atomically(path(), write_leases(LeaseDocument{*std::move(boot_id), leases}), kMode);
+  return write_file_atomically(path(), write_leases(LeaseDocument{*std::move(boot_id), book}), kMode);
 }
 
-std::vector<ports::Lease> LeaseFile::give_up(const std::string& why) {
+ports::LeaseBook LeaseFile::give_up(const std::string& why) {
   journal_.record(set_aside_event(path(), why, set_aside(path(), clock_.now().wall)));
   return {};
 }

@@ -21,11 +21,11 @@ class LeaseFile final : public ports::LeaseStore {
 
   // A file of another boot, of an unknown boot, or a damaged one is set aside, with an event; one that cannot be read
   // is left where it is, with an event.
-  std::vector<ports::Lease> load_leases() override;
-  Result<void> save_leases(const std::vector<ports::Lease>& leases) override;
+  ports::LeaseBook load_leases() override;
+  Result<void> save_leases(const ports::LeaseBook& book) override;
 
  private:
-  std::vector<ports::Lease> give_up(const std::string& why);
+  ports::LeaseBook give_up(const std::string& why);
   [[nodiscard]] std::string path() const { return places_.folder + "/leases.json"; }
 
   Places places_;

@@ -13,6 +13,16 @@ namespace {
 
 constexpr std::int64_t kVersion = 1;
 
+json::object object_of(const ports::JobFolder& folder) {
+  json::object object;
+  object["path"] = folder.path;
+  object["device"] = folder.device;
+  object["inode"] = folder.inode;
+  object["uid"] = std::int64_t{folder.uid};
+  object["ended_wall_ms"] = std::int64_t{folder.ended.time_since_epoch().count()};
+  return object;
+}
+
 json::object object_of(const ports::Lease& lease) {
   json::array builders;
   for (const auto& builder : lease.builders) builders.emplace_back(builder);
@@ -30,6 +40,8 @@ json::object object_of(const ports::Lease& lease) {
   object["started_wall_ms"] = std::int64_t{lease.started_wall.time_since_epoch().count()};
   object["started_boot_ms"] = std::int64_t{lease.started.time_since_epoch().count()};
   object["expires_boot_ms"] = std::int64_t{lease.expires.time_since_epoch().count()};
+  object["ttl_ms"] = std::int64_t{lease.ttl.count()};
+  if (lease.docker_config) object["docker_config"] = object_of(*lease.docker_config);
   return object;
 }
 
@@ -38,6 +50,16 @@ std::string text_at(const json::object& object, const char* key) { return json::
 template <class Number>
 Number number_at(const json::object& object, const char* key) {
   return object.at(key).to_number<Number>();
+}
+
+ports::JobFolder folder_of(const json::object& object) {
+  ports::JobFolder folder;
+  folder.path = text_at(object, "path");
+  folder.device = number_at<std::uint64_t>(object, "device");
+  folder.inode = number_at<std::uint64_t>(object, "inode");
+  folder.uid = number_at<uid_t>(object, "uid");
+  folder.ended = WallTime{Duration{number_at<std::int64_t>(object, "ended_wall_ms")}};
+  return folder;
 }
 
 ports::Lease lease_of(const json::object& object) {
@@ -55,6 +77,9 @@ ports::Lease lease_of(const json::object& object) {
   lease.started_wall = WallTime{Duration{number_at<std::int64_t>(object, "started_wall_ms")}};
   lease.started = BootTime{Duration{number_at<std::int64_t>(object, "started_boot_ms")}};
   lease.expires = BootTime{Duration{number_at<std::int64_t>(object, "expires_boot_ms")}};
+  // Absent in what an earlier version wrote.
+  if (object.contains("ttl_ms")) lease.ttl = Duration{number_at<std::int64_t>(object, "ttl_ms")};
+  if (const auto* folder = object.if_contains("docker_config")) lease.docker_config = folder_of(folder->as_object());
   return lease;
 }
 
@@ -64,7 +89,10 @@ Result<LeaseDocument> document_of(const json::object& object) {
   if (version != kVersion) return Error(Errc::kInvalid, format("version {} is not {}", version, kVersion));
   LeaseDocument document;
   document.boot_id = text_at(object, "boot_id");
-  for (const auto& lease : object.at("leases").as_array()) document.leases.push_back(lease_of(lease.as_object()));
+  for (const auto& lease : object.at("leases").as_array()) document.book.leases.push_back(lease_of(lease.as_object()));
+  if (const auto* folders = object.if_contains("left_folders")) {
+    for (const auto& folder : folders->as_array()) document.book.left_folders.push_back(folder_of(folder.as_object()));
+  }
   return document;
 }
 
@@ -72,11 +100,14 @@ Result<LeaseDocument> document_of(const json::object& object) {
 
 std::string write_leases(const LeaseDocument& document) {
   json::array leases;
-  for (const auto& lease : document.leases) leases.push_back(object_of(lease));
+  for (const auto& lease : document.book.leases) leases.push_back(object_of(lease));
+  json::array folders;
+  for (const auto& folder : document.book.left_folders) folders.push_back(object_of(folder));
   json::object object;
   object["version"] = kVersion;
   object["boot_id"] = document.boot_id;
   object["leases"] = std::move(leases);
+  object["left_folders"] = std::move(folders);
   return json::serialize(object);
 }
 

@@ -12,7 +12,7 @@ namespace buildwarden::state {
 
 struct LeaseDocument {
   std::string boot_id;
-  std::vector<ports::Lease> leases;
+  ports::LeaseBook book;
 };
 
 std::string write_leases(const LeaseDocument& document);

@@ -39,14 +39,16 @@ class FakeHandout final : public ports::Handout {
 
 class FakeLeaseStore final : public ports::LeaseStore {
  public:
-  std::vector<ports::Lease> load_leases() override { return saved; }
-  Result<void> save_leases(const std::vector<ports::Lease>& leases) override {
+  ports::LeaseBook load_leases() override { return {saved, left}; }
+  Result<void> save_leases(const ports::LeaseBook& book) override {
     if (full) return Error(Errc::kIo, "no space");
-    saved = leases;
+    saved = book.leases;
+    left = book.left_folders;
     return {};
   }
 
   std::vector<ports::Lease> saved;
+  std::vector<ports::JobFolder> left;
   bool full = false;
 };
 

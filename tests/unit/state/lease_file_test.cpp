@@ -14,6 +14,14 @@
 namespace buildwarden::state {
 namespace {
 
+ports::JobFolder folder(const std::string& path) {
+  return {.path = path,
+          .device = 18'446'744'073'709'551'615U,
+          .inode = 9'007'199'254'740'993U,
+          .uid = 1000,
+          .ended = WallTime{Duration{7'000}}};
+}
+
 ports::Lease lease() {
   ports::Lease lease;
   lease.id = "job \"1\"\n\xc3\xa4";
@@ -29,6 +37,8 @@ ports::Lease lease() {
   lease.started_wall = WallTime{Duration{1'700'000'000'123}};
   lease.started = BootTime{Duration{5'000}};
   lease.expires = BootTime{Duration{6'000}};
+  lease.ttl = Duration{90'000};
+  lease.docker_config = folder("/var/tmp/tmp.aB3");
   return lease;
 }
 
@@ -52,9 +62,10 @@ class LeaseFileTest : public ::testing::Test {
 };
 
 TEST_F(LeaseFileTest, EveryFieldComesBack) {
-  EXPECT_TRUE(leases_.load_leases().empty());
-  ASSERT_TRUE(leases_.save_leases({lease(), ports::Lease{}}));
-  const auto loaded = leases_.load_leases();
+  EXPECT_TRUE(leases_.load_leases().leases.empty());
+  ASSERT_TRUE(leases_.save_leases({{lease(), ports::Lease{}}, {folder("/tmp/tmp.left")}}));
+  const auto book = leases_.load_leases();
+  const auto& loaded = book.leases;
   ASSERT_EQ(loaded.size(), 2U);
   const auto wanted = lease();
   EXPECT_EQ(loaded[0].id, wanted.id);
@@ -70,34 +81,61 @@ TEST_F(LeaseFileTest, EveryFieldComesBack) {
   EXPECT_EQ(loaded[0].started_wall, wanted.started_wall);
   EXPECT_EQ(loaded[0].started, wanted.started);
   EXPECT_EQ(loaded[0].expires, wanted.expires);
+  EXPECT_EQ(loaded[0].ttl, wanted.ttl);
+  ASSERT_TRUE(loaded[0].docker_config);
+  EXPECT_EQ(loaded[0].docker_config->path, "/var/tmp/tmp.aB3");
+  EXPECT_FALSE(loaded[1].docker_config);
+  ASSERT_EQ(book.left_folders.size(), 1U);
+  const auto& left = book.left_folders[0];
+  EXPECT_EQ(left.path, "/tmp/tmp.left");
+  EXPECT_EQ(left.device, folder("").device);
+  EXPECT_EQ(left.inode, folder("").inode);
+  EXPECT_EQ(left.uid, 1000U);
+  EXPECT_EQ(left.ended, folder("").ended);
   EXPECT_TRUE(journal_.events.empty());
   struct stat info{};
   ASSERT_EQ(::stat(file().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
 }
 
+TEST_F(LeaseFileTest, AnEarlierVersionKnewNeitherTimesToLiveNorFolders) {
+  ports::Lease old = lease();
+  old.docker_config.reset();
+  auto text = write_leases(LeaseDocument{"boot-1", {{old}, {}}});
+  for (const std::string gone : {R"(,"ttl_ms":90000)", R"(,"left_folders":[])"}) {
+    const auto at = text.find(gone);
+    ASSERT_NE(at, std::string::npos) << text;
+    text.erase(at, gone.size());
+  }
+  ASSERT_TRUE(leases_.save_leases({}));
+  ASSERT_TRUE(write_file_atomically(file(), text));
+  const auto book = leases_.load_leases();
+  ASSERT_EQ(book.leases.size(), 1U);
+  EXPECT_EQ(book.leases[0].ttl, Duration{0});
+}
+
 TEST_F(LeaseFileTest, LeasesOfAnotherBootAreSetAside) {
-  ASSERT_TRUE(leases_.save_leases({lease()}));
+  ASSERT_TRUE(leases_.save_leases({{lease()}, {}}));
   boot("boot-2\n");
-  EXPECT_TRUE(leases_.load_leases().empty());
+  EXPECT_TRUE(leases_.load_leases().leases.empty());
   EXPECT_EQ(set_aside(), 1U);
   ASSERT_EQ(journal_.count("state.set_aside"), 1U);
   EXPECT_NE(journal_.last("state.set_aside").reason.find("of another boot, boot-1"), std::string::npos);
-  EXPECT_TRUE(leases_.load_leases().empty());
+  EXPECT_TRUE(leases_.load_leases().leases.empty());
   EXPECT_EQ(journal_.count("state.set_aside"), 1U);
 }
 
 TEST_F(LeaseFileTest, AFileTornAtAnyByteIsSetAside) {
-  const auto whole = write_leases(LeaseDocument{"boot-1", {lease()}});
+  const auto whole = write_leases(LeaseDocument{"boot-1", {{lease()}, {}}});
   ASSERT_TRUE(leases_.save_leases({}));
   for (std::size_t length = 0; length < whole.size(); ++length) {
     ASSERT_TRUE(write_file_atomically(file(), whole.substr(0, length)));
-    EXPECT_TRUE(leases_.load_leases().empty()) << length;
+    EXPECT_TRUE(leases_.load_leases().leases.empty()) << length;
     ASSERT_EQ(journal_.count("state.set_aside"), length + 1);
     ASSERT_FALSE(std::filesystem::exists(file())) << length;
   }
   ASSERT_TRUE(write_file_atomically(file(), whole));
-  EXPECT_EQ(leases_.load_leases().size(), 1U);
+  EXPECT_EQ(leases_.load_leases().leases.size(), 1U);
 }
 
 TEST_F(LeaseFileTest, ADocumentThatIsNotOursIsSetAside) {
@@ -107,25 +145,25 @@ TEST_F(LeaseFileTest, ADocumentThatIsNotOursIsSetAside) {
                            R"({"version":1,"boot_id":"boot-1","leases":[]} x)"}) {
     journal_.events.clear();
     ASSERT_TRUE(write_file_atomically(file(), text));
-    EXPECT_TRUE(leases_.load_leases().empty()) << text;
+    EXPECT_TRUE(leases_.load_leases().leases.empty()) << text;
     EXPECT_EQ(journal_.count("state.set_aside"), 1U) << text;
   }
 }
 
 TEST_F(LeaseFileTest, AnUnknownBootIsAnError) {
-  ASSERT_TRUE(leases_.save_leases({lease()}));
+  ASSERT_TRUE(leases_.save_leases({{lease()}, {}}));
   std::filesystem::remove(folder_.path() + "/boot_id");
   EXPECT_FALSE(leases_.save_leases({}));
-  EXPECT_TRUE(leases_.load_leases().empty());
+  EXPECT_TRUE(leases_.load_leases().leases.empty());
   EXPECT_EQ(journal_.count("state.set_aside"), 1U);
 }
 
 TEST_F(LeaseFileTest, AFailedSaveLeavesTheOldFile) {
-  ASSERT_TRUE(leases_.save_leases({lease()}));
+  ASSERT_TRUE(leases_.save_leases({{lease()}, {}}));
   boot("");
   EXPECT_FALSE(leases_.save_leases({}));
   boot("boot-1\n");
-  EXPECT_EQ(leases_.load_leases().size(), 1U);
+  EXPECT_EQ(leases_.load_leases().leases.size(), 1U);
 }
 
 }  // namespace

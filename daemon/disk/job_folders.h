@@ -1,0 +1,54 @@
+// Rung 1: the DOCKER_CONFIG folders of jobs that were killed.
+#pragma once
+
+#include <map>
+#include <stop_token>
+#include <string>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "config/settings.h"
+#include "daemon/disk/cache_look.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/jobs.h"
+
+namespace buildwarden::disk {
+
+// Each that a job left is a candidate from its end on, when it is still the very folder that the job had, still its
+// owner's, and still what docker makes there (config.json or a buildx folder, or nothing yet). Never one that a
+// process or a container uses, or that something is mounted in.
+class JobFolders final : public ports::Rung {
+ public:
+  struct Parts {
+    const Clock& clock;
+    WorkerPool& workers;
+    ports::LeftFolders& left;
+  };
+  explicit JobFolders(Parts parts) : parts_(parts) {}
+
+  [[nodiscard]] policy::RungId id() const override { return policy::RungId::kLeftovers; }
+  [[nodiscard]] bool frees(const ports::Place& place) const override;
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
+  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  // A look or a removal that runs ends within moments.
+  void stop() { stop_.request_stop(); }
+
+  // One of them as it is now.
+  struct Found {
+    ports::JobFolder folder;
+    CacheEntry entry;
+    bool gone = false;  // or another one's by now
+  };
+
+ private:
+  ports::Async<std::vector<policy::Candidate>> list_folders();
+  ports::Async<Taken> take_planned(policy::Candidate candidate);
+  // Whether no job that runs has it by now.
+  [[nodiscard]] bool is_left(const ports::JobFolder& folder) const;
+
+  Parts parts_;
+  std::map<std::string, Found> planned_;  // by path
+  std::stop_source stop_;
+};
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,16 @@
+// The DOCKER_CONFIG that a job made for itself: the stack's hook makes one with `mktemp -d` for each job and removes it
+// at its end, which a job that is killed never reaches.
+#pragma once
+
+#include <optional>
+
+#include "daemon/ports/jobs.h"
+
+namespace buildwarden::jobs {
+
+// As the kernel knows it, never as a request says it: from the environment of the process on the other end of the
+// connection. Nothing, unless it is surely a throw-away folder of that user: "/tmp/tmp.XXXXXXXXXX" or the same in
+// /var/tmp, a folder and no link, that belongs to the peer and that nobody else may enter.
+std::optional<ports::JobFolder> docker_config_of(const ports::Peer& peer);
+
+}  // namespace buildwarden::jobs
