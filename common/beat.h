@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <ratio>
 
 namespace buildwarden {
 
@@ -12,11 +13,17 @@ inline std::chrono::steady_clock::time_point next_beat(std::chrono::steady_clock
   return now - now.time_since_epoch() % period + period;
 }
 
-// The end of a wait of about `time`: from a second on the nearest whole second, so that long waits end together.
+// What looks around without being told does it this often, all at once.
+inline constexpr std::chrono::seconds kIdleBeat{6};
+
+// The end of a wait of about `time`: from a second on the nearest whole second, from five on the nearest beat, so that
+// long waits end together.
 inline std::chrono::steady_clock::time_point wait_end(std::chrono::steady_clock::time_point now,
                                                       std::chrono::milliseconds time) {
-  constexpr std::chrono::seconds kCoarse{1};
-  return time < kCoarse ? now + time : std::chrono::round<std::chrono::seconds>(now + time);
+  using Beats = std::chrono::duration<std::chrono::seconds::rep, std::ratio<kIdleBeat.count()>>;
+  if (time < std::chrono::seconds{1}) return now + time;
+  if (time < kIdleBeat - std::chrono::seconds{1}) return std::chrono::round<std::chrono::seconds>(now + time);
+  return std::chrono::round<Beats>(now + time);
 }
 
 }  // namespace buildwarden

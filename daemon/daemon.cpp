@@ -119,7 +119,7 @@ void Daemon::Rooms::inform_outside() {
 asio::awaitable<void> Daemon::Rooms::keep_outside_informed() {
   auto token = asio::as_tuple(asio::use_awaitable);
   while (!stopping_) {
-    outside_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kBeat));
+    outside_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kIdleBeat));
     co_await outside_timer_.async_wait(token);
     inform_outside();
   }

@@ -142,7 +142,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       metrics({&views, &reconciler, &registry, &engine, &journal, &reload}, BUILDWARDEN_VERSION),
       probe(
           loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
-          [this] { return reclaimer.busy() ? kProbeAtWork : kBeat; }),
+          [this] { return reclaimer.busy() ? kProbeAtWork : kIdleBeat; }),
       api(loop.get_executor(), api_context()),
       outside_timer_(loop) {
   listen_to_engine();

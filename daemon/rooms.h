@@ -60,9 +60,6 @@ class AllInUse final : public ports::InUse {
   const ports::InUse& builders_;
 };
 
-// What looks around without being told does it this often, all at once.
-inline constexpr auto kBeat = std::chrono::milliseconds{2'000};
-
 struct Daemon::Rooms {
   Rooms(boost::asio::io_context& on, Start from);
 

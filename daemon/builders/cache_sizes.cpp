@@ -16,7 +16,7 @@ namespace {
 
 constexpr Duration kKept = std::chrono::minutes{1};  // a command in a container costs the engine some 50 ms
 constexpr Duration kAskAgain = std::chrono::seconds{10};
-constexpr Duration kLook = std::chrono::seconds{5};
+constexpr Duration kLook = kIdleBeat;
 
 }  // namespace
 

@@ -8,6 +8,8 @@
 namespace buildwarden::disk {
 namespace {
 
+constexpr Duration kCalmFrom = std::chrono::seconds{1};
+
 policy::Reading reading_of(const Sample& sample) {
   policy::Reading reading;
   reading.total = sample.facts->total;
@@ -72,6 +74,13 @@ std::optional<LevelChange> Gauge::take_change() {
   announced_ = view_.pressure.level;
   announced_once_ = true;
   return change;
+}
+
+bool Gauge::is_calm() const { return view_.pressure.next_sample >= kCalmFrom; }
+
+bool Gauge::is_due(BootTime now) const {
+  const auto slack = is_calm() ? view_.pressure.next_sample / 4 : Duration{0};
+  return due_ <= now + slack;
 }
 
 void Gauge::assess(const std::optional<policy::Reading>& reading, Now now) {

@@ -42,6 +42,9 @@ class Gauge {
   [[nodiscard]] FilesystemKey key() const { return key_; }
   [[nodiscard]] const std::string& resolved() const { return resolved_; }
   [[nodiscard]] BootTime due() const { return due_; }
+  // Where seconds lie between two readings, a quarter of them does not matter: the loop's waits end on whole ones.
+  [[nodiscard]] bool is_due(BootTime now) const;
+  [[nodiscard]] bool is_calm() const;
   void set_due(BootTime due) { due_ = due; }
   // The level's change since the last call; the first level counts as one.
   [[nodiscard]] std::optional<LevelChange> take_change();

@@ -43,7 +43,9 @@ asio::awaitable<void> Gauges::observe(bool every) {
   const auto folders = watched_folders(parts_.settings, parts_.data_root());
   const Now began = parts_.clock.now();
   auto paths = due_paths(folders, began, every);
-  const auto samples = co_await parts_.sampler.sample(std::move(paths), began);
+  const bool calm = std::all_of(gauges_.begin(), gauges_.end(), [](const auto& one) { return one.second.is_calm(); });
+  const auto haste = calm ? Haste::kCalm : Haste::kPressing;
+  const auto samples = co_await parts_.sampler.sample(std::move(paths), began, haste);
   place(folders, samples);
   regroup(folders);
   assess(samples, parts_.clock.now());
@@ -124,7 +126,7 @@ std::vector<std::string> Gauges::due_paths(const Folders& folders, Now now, bool
   for (const auto& folder : folders) {
     const auto name = gauge_of_.find(folder.path);
     const auto gauge = name == gauge_of_.end() ? gauges_.end() : gauges_.find(name->second);
-    if (every || gauge == gauges_.end() || gauge->second.due() <= now.boot) paths.push_back(folder.path);
+    if (every || gauge == gauges_.end() || gauge->second.is_due(now.boot)) paths.push_back(folder.path);
   }
   return paths;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/beat.h"
 #include "daemon/disk/ledger.h"
 
 namespace buildwarden::disk {
@@ -9,9 +10,9 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kFlushEvery = std::chrono::seconds{5};
+constexpr Duration kFlushEvery = kIdleBeat;
 // So that a restart within the replayable gap finds out that it was within it.
-constexpr Duration kAliveEvery = std::chrono::seconds{15};
+constexpr Duration kAliveEvery = std::chrono::seconds{30};
 constexpr int kTurnsPerFullFlush = 60;
 
 }  // namespace

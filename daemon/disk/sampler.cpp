@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "common/beat.h"
 #include "common/format.h"
 
 namespace buildwarden::disk {
@@ -31,7 +32,7 @@ struct Sampler::Round {
   std::function<void()> wake;
 };
 
-asio::awaitable<std::vector<Sample>> Sampler::sample(std::vector<std::string> paths, Now now) {
+asio::awaitable<std::vector<Sample>> Sampler::sample(std::vector<std::string> paths, Now now, Haste haste) {
   auto pass = co_await turnstile_.enter(timing_.stale);
   const auto loop = co_await asio::this_coro::executor;
   auto timer = std::make_shared<asio::steady_timer>(loop);
@@ -44,7 +45,8 @@ asio::awaitable<std::vector<Sample>> Sampler::sample(std::vector<std::string> pa
   Answers answers;
   std::vector<Lane*> begun;
   if (pass) begun = begin(paths, round, answers);
-  const auto until = asio::steady_timer::clock_type::now() + timing_.patience;
+  const auto began = asio::steady_timer::clock_type::now();
+  const auto until = wait_end(began, haste == Haste::kCalm ? 10 * timing_.patience : timing_.patience);
   while (any_pending(begun) && asio::steady_timer::clock_type::now() < until) {
     timer->expires_at(until);
     boost::system::error_code woken;

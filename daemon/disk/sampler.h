@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,7 +18,7 @@
 namespace buildwarden::disk {
 
 struct SamplerTiming {
-  Duration patience{100};  // how long one sample() waits for the slowest
+  Duration patience{100};  // how long one sample() waits for the slowest; ten times as long where nothing presses
   Duration stale{5'000};  // an answer that took longer than this is worth nothing, and counts as failed before it comes
 };
 
@@ -30,6 +31,10 @@ struct Sample {
   Now asked;            // when the request for this answer was begun
 };
 
+// Whether a disk may be about to fill while one sample() waits. Where none is, the end of its patience falls together
+// with other waits: a timer that is not needed wakes the process all the same.
+enum class Haste : std::uint8_t { kPressing, kCalm };
+
 // Paths share a lane by the device that the mount table names for them, so a mount over one path leaves the others'
 // lane at once, and a hung device has one request pending at most. A path that never answered has a lane of its own.
 // Callers of sample() queue. Lives as long as its callers.
@@ -38,7 +43,8 @@ class Sampler {
   Sampler(StatPath stat, std::string mountinfo_path, SamplerTiming timing);
 
   // One Sample for each path, in the same order.
-  boost::asio::awaitable<std::vector<Sample>> sample(std::vector<std::string> paths, Now now);
+  boost::asio::awaitable<std::vector<Sample>> sample(std::vector<std::string> paths, Now now,
+                                                     Haste haste = Haste::kPressing);
   // As read at the last sample().
   [[nodiscard]] const std::vector<MountEntry>& mounts() const { return mounts_.last(); }
 

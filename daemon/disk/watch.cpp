@@ -4,6 +4,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "common/beat.h"
 #include "common/format.h"
 #include "daemon/disk/watch_events.h"
 
@@ -12,7 +13,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kLongestSleep = std::chrono::seconds{2};
+constexpr Duration kLongestSleep = kIdleBeat;
 constexpr Duration kShortestSleep{10};
 // How long a background reclaim is not begun again: after one that fell short, and after one that was enough.
 constexpr Duration kAfterShort = std::chrono::seconds{60};

@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "common/beat.h"
 #include "daemon/disk/watch.h"
 
 namespace buildwarden::disk {
@@ -15,7 +16,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kLookAtReclaim = std::chrono::seconds{60};  // each turn of the watch that finds a need wakes it
-constexpr Duration kLookAtUsers = std::chrono::seconds{5};
+constexpr Duration kLookAtUsers = kIdleBeat;
 
 }  // namespace
 

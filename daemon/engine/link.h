@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/beat.h"
 #include "common/clock.h"
 #include "common/http_client.h"
 #include "daemon/engine/transport.h"
@@ -21,7 +22,7 @@
 namespace buildwarden::engine {
 
 struct LinkTimes {
-  Duration heartbeat = std::chrono::seconds{5};      // a ping after that long without an event
+  Duration heartbeat = kIdleBeat;                    // a ping after about that long without an event
   Duration ping_deadline = std::chrono::seconds{5};  // an engine that needs longer counts as lost
   Duration first_retry = std::chrono::milliseconds{100};
   Duration last_retry = std::chrono::seconds{2};  // doubling up to it; a connection that held longer starts anew

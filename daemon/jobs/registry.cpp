@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 namespace {
 
 // Only what no pidfd tells waits for it: times that are over, and processes on kernels without pidfd.
-constexpr Duration kSweepEvery = std::chrono::seconds{5};
+constexpr Duration kSweepEvery = kIdleBeat;
 constexpr std::size_t kMostLeases = 256;
 constexpr std::size_t kMostLeft = 1000;
 

@@ -16,7 +16,7 @@ constexpr Duration kFast = std::chrono::milliseconds{50};
 constexpr Duration kCloser = std::chrono::milliseconds{100};
 constexpr Duration kAttentive = std::chrono::milliseconds{250};
 constexpr Duration kUnread = std::chrono::seconds{1};
-constexpr Duration kCalm = std::chrono::seconds{2};
+constexpr Duration kCalm = std::chrono::seconds{6};
 constexpr Duration kFarAway = std::chrono::minutes{10};
 
 // One of the two things that can run out, in words that fit both.
@@ -115,12 +115,12 @@ std::optional<Duration> until_marks(const Reading& reading, const Marks& marks, 
   return sooner(bytes, inodes);
 }
 
-// So often that even a disk written at 1 GiB/s does not come from here to critical unseen; more often when the rate
+// So often that even a disk written at 2 GiB/s does not come from here to critical unseen; more often when the rate
 // says that critical is near, or when the last two readings hint at it.
 Duration pace_at_ok(const Reading& reading, const Marks& marks, const std::vector<Reading>& recent,
                     std::optional<Duration> until) {
   const auto distance = static_cast<double>(reading.free - marks.critical);
-  auto pace = std::clamp(time_until(distance, static_cast<double>(kGiB)).value_or(kCalm), kAttentive, kCalm);
+  auto pace = std::clamp(time_until(distance, static_cast<double>(2 * kGiB)).value_or(kCalm), kAttentive, kCalm);
   const auto hint = time_until(distance, last_slope(recent));
   if (hint && *hint < kForecast) pace = std::min(pace, kCloser);
   if (until) pace = std::min(pace, std::clamp(*until / 120, kFastest, kCalm));

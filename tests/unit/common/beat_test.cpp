@@ -20,6 +20,14 @@ TEST(BeatTest, LongWaitsEndOnWholeSeconds) {
   EXPECT_EQ(wait_end(Instant{} + 6'001ms, 1s), Instant{} + 7s);
 }
 
+TEST(BeatTest, TheLongestWaitsEndOnTheBeat) {
+  EXPECT_EQ(wait_end(Instant{} + 12s, 6s), Instant{} + 18s);
+  EXPECT_EQ(wait_end(Instant{} + 12'900ms, 6s), Instant{} + 18s);
+  EXPECT_EQ(wait_end(Instant{} + 17'100ms, 60s), Instant{} + 78s);
+  EXPECT_EQ(wait_end(Instant{} + 13s, 4'999ms), Instant{} + 18s);
+  EXPECT_EQ(wait_end(Instant{} + 14s, 4'999ms), Instant{} + 19s) << "to the second";
+}
+
 TEST(BeatTest, ShortWaitsAreExact) { EXPECT_EQ(wait_end(Instant{} + 4'300ms, 999ms), Instant{} + 5'299ms); }
 
 }  // namespace
