@@ -55,6 +55,7 @@ Result<void> prepare_host(const BuilderSettings& builder, const HostFacts& host)
   if (done) done = make_folders(folder);
   if (done) done = write_certificates(builder, folder);
   if (done) done = write_file_atomically(folder + "/buildkitd.toml", buildkitd_toml(builder));
+  if (done) done = write_volumes(volumes_file(host.paths, builder.name), host.volumes);
   return std::move(done).with_context(format("prepare builder {}", builder.name));
 }
 
@@ -86,6 +87,7 @@ ports::Async<void> Actor::one(const Job* job, const policy::BuilderStep* step) {
     case BuilderAction::kStartFront: co_return co_await start(job, step->container);
     case BuilderAction::kUnpause:
     case BuilderAction::kUnpauseFront: co_return co_await act(job, step->container, ports::ContainerVerb::kUnpause);
+    case BuilderAction::kRestart: co_return co_await restart(job, step->container);
     case BuilderAction::kRemove:
     case BuilderAction::kRemoveFront: co_return co_await act(job, step->container, ports::ContainerVerb::kRemove);
   }
@@ -126,6 +128,13 @@ ports::Async<void> Actor::start(const Job* job, std::string container) {
   auto prepared = co_await prepare(job);
   if (!prepared) co_return prepared;
   co_return co_await act(job, std::move(container), ports::ContainerVerb::kStart);
+}
+
+// The folder that it serves is bound anew with each start, so it must be there.
+ports::Async<void> Actor::restart(const Job* job, std::string container) {
+  auto prepared = co_await prepare(job);
+  if (!prepared) co_return prepared;
+  co_return co_await act(job, std::move(container), ports::ContainerVerb::kRestart);
 }
 
 ports::Async<void> Actor::act(const Job* job, std::string container, ports::ContainerVerb verb) {

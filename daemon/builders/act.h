@@ -17,8 +17,8 @@
 namespace buildwarden::builders {
 
 // Makes the host's side: the socket folder (root:<agent group>, 0750), and the folder with buildkitd.toml and the
-// registries' CAs. Safe to repeat; needed again after each boot, since the former is of a tmpfs. Syncs to the disk, so
-// not for the loop.
+// registries' CAs; and remembers which volume it is on. Safe to repeat; needed again after each boot, since the former
+// is of a tmpfs. Syncs to the disk, so not for the loop.
 Result<void> prepare_host(const BuilderSettings& builder, const HostFacts& host);
 
 struct ActPorts {
@@ -51,6 +51,7 @@ class Actor {
   ports::Async<void> prepare(const Job* job);
   ports::Async<void> create(const Job* job, std::string container, bool front);
   ports::Async<void> start(const Job* job, std::string container);
+  ports::Async<void> restart(const Job* job, std::string container);
   ports::Async<void> act(const Job* job, std::string container, ports::ContainerVerb verb);
   void record(const Builder& builder, const policy::BuilderStep& step, const Result<void>& result);
 

@@ -6,11 +6,15 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "common/result.h"
 #include "config/settings.h"
+#include "daemon/builders/activity.h"
 #include "daemon/builders/names.h"
 #include "daemon/builders/probe.h"
 #include "daemon/policy/builder.h"
@@ -18,11 +22,15 @@
 namespace buildwarden::builders {
 
 // Whether the container that runs now has answered. A busy disk may silence a healthy buildkitd for seconds, so one
-// that answered counts as dead only after several questions in a row without an answer.
+// that answered counts as silent only after several questions in a row without an answer.
 struct Liveness {
   std::string container_id;
   bool answered = false;
   int silent = 0;  // questions without an answer, in a row
+  BootTime silent_since;
+  int idle = 0;  // the latest of them, in a row, during which nothing of the container ran
+  BootTime idle_since;
+  std::optional<Activity> activity;  // when it was looked at last
 };
 
 // From the loss of a builder or a front that was there until it is whole again; only one that we do something about.
@@ -37,6 +45,17 @@ struct Heals {
   std::map<std::string, std::uint64_t> by_rule;
   std::optional<WallTime> last_at;
   std::string last_reason;
+};
+
+// Somebody asked for its container to be made anew; answered by the turn that can tell.
+struct Asked {
+  Asked(policy::Recreation as, bool only_say, const boost::asio::any_io_executor& executor)
+      : how(as), dry_run(only_say), answered(executor) {}
+
+  policy::Recreation how;
+  bool dry_run;
+  std::optional<Result<std::vector<std::string>>> answer;  // the steps that were taken, or would be
+  boost::asio::steady_timer answered;                      // ends when there is an answer
 };
 
 struct Builder {
@@ -54,7 +73,12 @@ struct Builder {
 
   policy::BuilderMemory memory;
   Liveness liveness;
+  std::set<std::string> strayed;      // ids of its containers whose socket folder is not the host's
+  std::optional<int> running_builds;  // when it was asked last; nothing = not known
+  bool volume_known = false;          // `memory` has the volume that it is on
   std::optional<std::string> image_id;
+
+  std::shared_ptr<Asked> asked;  // while nobody could answer yet
 
   policy::BuilderState state = policy::BuilderState::kDown;
   std::string reason = "not looked at yet";

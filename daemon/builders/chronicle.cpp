@@ -71,6 +71,37 @@ void note_dry_run(Builder& builder, const std::vector<policy::BuilderStep>& step
                   .fields = {{"builder", builder.settings.name}}});
 }
 
+void note_volume(const Builder& builder, const policy::BuilderStep& first, ports::Journal& journal) {
+  const auto& name = builder.settings.name;
+  const auto& crash = builder.memory.crash;
+  const auto now_on = policy::volume_of(name, crash.volume);
+  const auto left = crash.left == 0 ? std::string() : policy::volume_of(name, crash.left);
+  auto reason = first.reason;
+  if (!left.empty()) {
+    reason += format(
+        "; `docker volume rm {}` gives its space back once nobody needs it; to go back to it: stop the daemon, write "
+        "\"{} {}\" into {}.volume beside the builder's folder below paths.state, `docker rm -f {}`, start the daemon",
+        left, crash.left, crash.newest, name, builder.container);
+  }
+  journal.record({.kind = "builder.fresh_volume",
+                  .severity = ports::Severity::kWarning,
+                  .reason = std::move(reason),
+                  .rule = first.rule,
+                  .fields = {{"builder", name}, {"volume", now_on}, {"left", left}}});
+}
+
+void note_request(const Builder& builder, const ports::Recreation& request, bool dry_run, ports::Journal& journal) {
+  journal.record({.kind = "builder.asked",
+                  .reason = format("{} asked for builder {} to be {} anew{}", request.on_behalf_of,
+                                   builder.settings.name, dry_run ? "shown how it would be made" : "made",
+                                   request.force ? ", also at the cost of builds that run" : ""),
+                  .rule = "asked",
+                  .fields = {{"builder", builder.settings.name},
+                             {"by", request.on_behalf_of},
+                             {"force", request.force},
+                             {"dry_run", dry_run}}});
+}
+
 void note_loss(Builder& builder, Now now) {
   if (builder.ever_warm && !builder.lost_at) builder.lost_at = now.boot;
 }
@@ -89,6 +120,8 @@ ports::BuilderView view_of(const Builder& builder, std::string endpoint, std::ve
   view.heals_by_reason = builder.heals.by_rule;
   view.last_heal_at = builder.heals.last_at;
   view.last_heal_reason = builder.heals.last_reason;
+  view.running_builds = builder.running_builds;
+  view.volume = policy::volume_of(view.name, builder.memory.crash.volume);
   return view;
 }
 

@@ -18,6 +18,12 @@ void note_outage(Builder& builder, const policy::BuilderStep& first, Now now);
 // In a dry run instead of carrying out: records "builder.would", once for each new plan.
 void note_dry_run(Builder& builder, const std::vector<policy::BuilderStep>& steps, ports::Journal& journal);
 
+// Before steps that change the volume: records "builder.fresh_volume", with how to undo it.
+void note_volume(const Builder& builder, const policy::BuilderStep& first, ports::Journal& journal);
+
+// Records "builder.asked": who wants it made anew.
+void note_request(const Builder& builder, const ports::Recreation& request, bool dry_run, ports::Journal& journal);
+
 // An engine event about one of its containers, by which it stops being warm or a front goes; the first one counts.
 void note_loss(Builder& builder, Now now);
 

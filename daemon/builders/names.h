@@ -16,7 +16,7 @@ inline constexpr std::string_view kConfigFolderInside = "/etc/buildkit";
 inline constexpr std::string_view kConfigInside = "/etc/buildkit/buildkitd.toml";
 inline constexpr std::string_view kStateInside = "/var/lib/buildkit";
 
-// The container that runs buildkitd; also its volume's name, which is not the one that `buildx rm` deletes.
+// The container that runs buildkitd; also its first volume's name, which is not the one that `buildx rm` deletes.
 inline std::string real_container(std::string_view builder) { return "buildwarden_" + std::string(builder); }
 
 // The container that `buildx create --name NAME --driver docker-container` looks for.

@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 
+#include "common/clock.h"
+#include "common/worker.h"
 #include "daemon/builders/builder.h"
 #include "daemon/policy/builder.h"
 #include "daemon/ports/engine.h"
@@ -20,6 +22,8 @@ struct ObserverPorts {
   ports::EngineState& engine;
   ports::Containers& containers;
   ports::Images& images;
+  WorkerPool& files;
+  const Clock& clock;
 };
 
 // A silent one that had answered is asked again after this time.
@@ -30,16 +34,25 @@ class Observer {
   Observer(ObserverPorts ports, PathSettings paths) : ports_(ports), paths_(std::move(paths)) {}
 
   // What the engine shows, within milliseconds; `builder->liveness` is forgotten when another container runs. `answers`
-  // is what the last question gave, and running builds are not known. A failed inspect is unknown, and unknown is shown
-  // as an engine that does not answer, never as something that is missing. `builder` outlives the coroutines.
+  // and the socket folders are what the last question gave, and running builds are not known. A failed inspect is
+  // unknown, and unknown is shown as an engine that does not answer, never as something that is missing. `builder`
+  // outlives the coroutines.
   boost::asio::awaitable<Observation> observe(Builder* builder);
 
-  // Asks buildkitd whether it is alive and who is connected; a frozen one keeps this waiting for ten seconds.
+  // Asks buildkitd whether it is alive and who is connected, and looks at what the containers' processes do and see; a
+  // frozen one keeps this waiting for ten seconds. Builds are known by their connections: each that runs holds one,
+  // whichever way it was dialled, so neither leases nor BuildKit's own history would tell of more.
   // False: an event overtook the question, so look again instead of deciding.
   boost::asio::awaitable<bool> ask(Builder* builder, Observation* seen);
 
  private:
   ports::Async<void> inspect(const Builder* builder, Observation* into);
+  ports::Async<void> learn_volume(Builder* builder, const policy::ObservedContainer* real);
+  boost::asio::awaitable<bool> has_room();
+  boost::asio::awaitable<void> look_at_folders(Builder* builder, Observation* seen);
+  boost::asio::awaitable<std::optional<Activity>> activity(int pid);
+  boost::asio::awaitable<void> note_silence(Builder* builder, int pid, BootTime asked);
+  void show(const Builder& builder, Observation* seen) const;
 
   ObserverPorts ports_;
   PathSettings paths_;

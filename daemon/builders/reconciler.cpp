@@ -12,7 +12,7 @@
 #include "common/format.h"
 #include "common/log.h"
 #include "daemon/builders/chronicle.h"
-#include "daemon/builders/toml.h"
+#include "daemon/builders/recreation.h"
 
 namespace buildwarden::builders {
 namespace asio = boost::asio;
@@ -39,7 +39,7 @@ Reconciler::Reconciler(asio::any_io_executor executor, ReconcilerSettings settin
       ports_(std::move(ports)),
       provider_(executor_, {ports_.images, ports_.source, ports_.journal, ports_.clock}, settings_.paths.images,
                 settings_.jitter),
-      observer_({ports_.engine, ports_.containers, ports_.images}, settings_.paths),
+      observer_({ports_.engine, ports_.containers, ports_.images, ports_.files, ports_.clock}, settings_.paths),
       actor_({ports_.files, ports_.control, ports_.images, ports_.journal}, provider_) {
   for (const auto& builder : settings_.builders) builders_.push_back(std::make_unique<Builder>(builder, executor_));
   ports_.events.on_event([this](const ports::EngineEvent& event) { on_engine_event(event); });
@@ -67,7 +67,6 @@ void Reconciler::stop() {
 asio::awaitable<void> Reconciler::keep(Builder* builder) {
   co_await asio::this_coro::throw_if_cancelled(false);
   while (!is_ending(*builder)) {
-    builder->woken = false;
     const auto wait = co_await one_turn(builder);
     if (is_ending(*builder) || builder->woken) continue;
     builder->timer.expires_at(wait_end(std::chrono::steady_clock::now(), std::max(wait, kShortestWait)));
@@ -76,40 +75,38 @@ asio::awaitable<void> Reconciler::keep(Builder* builder) {
   }
 }
 
-ports::Async<Duration> Reconciler::turn(std::string builder) {
+Builder* Reconciler::find(const std::string& name) const {
   const auto found =
-      std::find_if(builders_.begin(), builders_.end(), [&](const auto& one) { return one->settings.name == builder; });
-  if (found == builders_.end()) co_return Error(Errc::kNotFound, format("no builder \"{}\"", builder));
-  co_return co_await one_turn(found->get());
+      std::find_if(builders_.begin(), builders_.end(), [&](const auto& one) { return one->settings.name == name; });
+  return found == builders_.end() ? nullptr : found->get();
 }
 
-policy::BuilderPlan Reconciler::decide(const Builder& builder, const Observation& seen, Now now) const {
-  policy::BuilderPlan plan;
-  plan.memory = builder.memory;
-  const auto wanted = desired(builder, seen);
-  if (!wanted) {
-    plan.reason = wanted.error().message();
-    plan.rule = "invalid";
-    return plan;
-  }
-  plan = policy::reconcile(*wanted, seen.builder, builder.memory, now);
-  if (!seen.unknown.empty()) plan.reason = seen.unknown;
-  return plan;
+ports::Async<Duration> Reconciler::turn(std::string builder) {
+  auto* found = find(builder);
+  if (found == nullptr) co_return Error(Errc::kNotFound, format("no builder \"{}\"", builder));
+  co_return co_await one_turn(found);
 }
 
 // What the engine shows is acted on at once; only where it shows nothing to do is buildkitd asked, since that may take
 // long. Until it has answered, somebody may be building on it.
 asio::awaitable<Duration> Reconciler::one_turn(Builder* builder) {
+  builder->woken = false;
   take_settings(*builder);
   auto seen = co_await observer_.observe(builder);
   if (is_ending(*builder)) co_return Duration{0};
   if (seen.image_id) builder->image_id = seen.image_id;
   auto plan = decide(*builder, seen, ports_.clock.now());
-  if (plan.steps.empty() && seen.builder.engine_up) {
+  const bool ask = plan.steps.empty() && seen.builder.engine_up;
+  if (ask) {
     const bool asked = co_await observer_.ask(builder, &seen);
     if (!asked || is_ending(*builder)) co_return Duration{0};
     plan = decide(*builder, seen, ports_.clock.now());
   }
+  if (answer_request(*builder, plan, ask)) co_return Duration{0};
+  co_return co_await act_on(builder, std::move(plan), std::move(seen));
+}
+
+asio::awaitable<Duration> Reconciler::act_on(Builder* builder, policy::BuilderPlan plan, Observation seen) {
   builder->memory = plan.memory;
   note_plan(*builder, plan, ports_.clock.now(), ports_.journal);
   if (builder->liveness.silent > 0) plan.again = std::min(plan.again, kAskAgain);
@@ -123,44 +120,23 @@ asio::awaitable<Duration> Reconciler::one_turn(Builder* builder) {
 
 asio::awaitable<Duration> Reconciler::take_steps(Builder* builder, policy::BuilderPlan plan, Observation seen) {
   note_outage(*builder, plan.steps.front(), ports_.clock.now());
-  auto done = co_await actor_.carry_out(builder, plan.steps, std::move(seen), host());
+  if (plan.crashes_then) {
+    builder->memory.crash = *plan.crashes_then;
+    note_volume(*builder, plan.steps.front(), ports_.journal);
+  }
+  auto done = co_await actor_.carry_out(builder, plan.steps, std::move(seen), host(*builder));
+  if (starts_anew(*builder, plan)) builder->liveness = {};
   if (is_ending(*builder)) co_return Duration{0};
   // A container that somebody removes at this moment is not worth a back-off: the next look shows what became of it.
   if (!done && was_overtaken(done.error()) && builder->overtaken++ < kMostOvertaken) co_return kLookAgain;
   builder->overtaken = 0;
+  answer_with_steps(*builder, plan, done);
   const auto now = ports_.clock.now();
   builder->memory = policy::after_steps(builder->memory, !done, now);
   if (done) co_return plan.again;
   builder->reason = format("{}, but: {}", plan.steps.front().reason, done.error().message());
   const auto not_before = builder->memory.not_before.value_or(now.boot);
   co_return std::max(not_before - now.boot, Duration{0});
-}
-
-Result<policy::DesiredBuilder> Reconciler::desired(const Builder& builder, const Observation& seen) const {
-  const auto facts = host();
-  const auto real = real_spec(builder.settings, facts);
-  if (!real) return real.error();
-  policy::DesiredBuilder wanted;
-  wanted.name = builder.settings.name;
-  wanted.adopt_foreign = builder.settings.on_foreign == OnForeign::kAdopt;
-  wanted.fronts = builder.fronts;
-  wanted.spec_digest =
-      spec_digest(config_digest(*real, buildkitd_toml(builder.settings)), seen.image_id, seen.builder.real.spec_digest);
-  // All fronts are of one configuration; where the image is not known, the first one that exists says which they are
-  // of.
-  std::string observed;
-  for (const auto& [name, front] : seen.builder.fronts) observed = observed.empty() ? front.spec_digest : observed;
-  const auto front = front_spec(builder.settings, facts, builder.fronts.front());
-  wanted.front_digest = spec_digest(config_digest(front, ""), seen.image_id, observed);
-  return wanted;
-}
-
-HostFacts Reconciler::host() const {
-  HostFacts facts;
-  facts.paths = settings_.paths;
-  facts.agent_group = settings_.agent_group;
-  facts.host_userns = settings_.userns_remap || ports_.engine.status().identity.userns_remap;
-  return facts;
 }
 
 }  // namespace buildwarden::builders

@@ -27,9 +27,10 @@ namespace buildwarden::builders {
 struct ReconcilerSettings {
   std::vector<BuilderSettings> builders;
   PathSettings paths;
-  gid_t agent_group = 0;      // may use the builders' sockets
-  bool userns_remap = false;  // configured; the engine's own word counts too
-  bool dry_run = false;       // shows what it would do and touches nothing
+  gid_t agent_group = 0;                              // may use the builders' sockets
+  bool userns_remap = false;                          // configured; the engine's own word counts too
+  bool dry_run = false;                               // shows what it would do and touches nothing
+  Duration engine_settles = std::chrono::seconds{2};  // a new engine is left alone for that long
   Jitter jitter = random_jitter();
 };
 
@@ -51,7 +52,7 @@ struct ReconcilerPorts {
 
 // On the loop's thread alone. It listens to the engine's events from its construction on and cannot stop listening, so
 // it lives until these have ended; its coroutines must have ended too (stop(), then run the loop until they have).
-class Reconciler final : public ports::BuilderViews, public ports::InUse {
+class Reconciler final : public ports::BuilderViews, public ports::BuilderControl, public ports::InUse {
  public:
   Reconciler(boost::asio::any_io_executor executor, ReconcilerSettings settings, ReconcilerPorts ports);
 
@@ -71,6 +72,8 @@ class Reconciler final : public ports::BuilderViews, public ports::InUse {
   // An engine event, as the listener is told it; returns at once.
   void on_engine_event(const ports::EngineEvent& event);
 
+  ports::Async<ports::Recreated> recreate(ports::Recreation request, ports::Progress progress) override;
+
   [[nodiscard]] ports::BuildersView builders_view() const override;
   // Builder images and containers, of all configured builders, whether they are there or not.
   [[nodiscard]] ports::Holdings now() const override;
@@ -81,10 +84,16 @@ class Reconciler final : public ports::BuilderViews, public ports::InUse {
   void begin(Builder* builder);
   boost::asio::awaitable<void> keep(Builder* builder);
   boost::asio::awaitable<Duration> one_turn(Builder* builder);
+  boost::asio::awaitable<Duration> act_on(Builder* builder, policy::BuilderPlan plan, Observation seen);
   boost::asio::awaitable<Duration> take_steps(Builder* builder, policy::BuilderPlan plan, Observation seen);
+  // `asked`: buildkitd was asked who builds on it. True: there is nothing else to do in this turn.
+  bool answer_request(Builder& builder, const policy::BuilderPlan& plan, bool asked);
+  [[nodiscard]] Builder* find(const std::string& name) const;
+  ports::Async<std::vector<std::string>> ask_for(Builder* builder, std::shared_ptr<Asked> asked);
+  ports::Async<void> wait_until_warm(std::string builder);
   [[nodiscard]] policy::BuilderPlan decide(const Builder& builder, const Observation& seen, Now now) const;
   [[nodiscard]] Result<policy::DesiredBuilder> desired(const Builder& builder, const Observation& seen) const;
-  [[nodiscard]] HostFacts host() const;
+  [[nodiscard]] HostFacts host(const Builder& builder) const;
   void wake(Builder& builder);
   void let_go_of_others(const std::vector<BuilderSettings>& wanted);
   void take_settings(Builder& builder);

@@ -80,7 +80,9 @@ Result<ports::ContainerSpec> real_spec(const BuilderSettings& builder, const Hos
   auto spec = common_spec(builder, host);
   spec.name = real_container(builder.name);
   spec.command = command_of(builder, host.agent_group);
-  spec.mounts.push_back({.is_volume = true, .source = spec.name, .target = std::string(kStateInside)});
+  spec.labels[std::string(ports::kVolumeLabel)] = std::to_string(host.volumes.in_use);
+  const auto volume = policy::volume_of(builder.name, host.volumes.in_use);
+  spec.mounts.push_back({.is_volume = true, .source = volume, .target = std::string(kStateInside)});
   spec.mounts.push_back(bind(socket_folder(host.paths, builder.name), kSocketFolderInside, false));
   spec.mounts.push_back(bind(config_folder(host.paths, builder.name), kConfigFolderInside, true));
   spec.privileged = true;

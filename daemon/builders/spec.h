@@ -9,6 +9,7 @@
 
 #include "common/result.h"
 #include "config/settings.h"
+#include "daemon/builders/volumes.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::builders {
@@ -18,7 +19,8 @@ struct HostFacts {
   PathSettings paths;
   gid_t agent_group = 0;  // may use the builders' sockets
   bool host_userns =
-      false;  // the engine remaps users; neither buildkitd nor a front that must reach its socket can live so
+      false;          // the engine remaps users; neither buildkitd nor a front that must reach its socket can live so
+  Volumes volumes{};  // of this builder
 };
 
 // The container of buildkitd, without its label kSpecLabel. kInvalid: `memory` or `cpus` cannot be read.

@@ -13,7 +13,7 @@ namespace {
 constexpr Duration kListDeadline = std::chrono::seconds{10};
 constexpr Duration kInspectDeadline = std::chrono::seconds{10};
 constexpr Duration kCreateDeadline = std::chrono::seconds{30};
-constexpr Duration kActDeadline = std::chrono::seconds{60};  // a restart gives the container 10 s to stop
+constexpr Duration kActDeadline = std::chrono::seconds{60};  // a slow disk
 constexpr Bytes kListLimit = 256 * kMiB;
 
 struct Act {
@@ -26,7 +26,7 @@ Act act_of(ports::ContainerVerb verb) {
   switch (verb) {
     case ports::ContainerVerb::kStart: return {"POST", "/start", "starting"};
     case ports::ContainerVerb::kUnpause: return {"POST", "/unpause", "unpausing"};
-    case ports::ContainerVerb::kRestart: return {"POST", "/restart", "restarting"};
+    case ports::ContainerVerb::kRestart: return {"POST", "/restart?t=0", "restarting"};
     case ports::ContainerVerb::kRemove: break;
   }
   return {"DELETE", "?force=1&v=0", "removing"};

@@ -158,25 +158,6 @@ Result<std::vector<ports::ContainerRecord>> decode_containers(std::string_view t
   return read_list(*root, read_container).with_context("the list of containers");
 }
 
-Result<policy::ObservedContainer> decode_container(std::string_view text) {
-  auto root = parse_json(text);
-  if (!root) return std::move(root).error().with_context("a container's description");
-  FieldReader fields(*root, "the container");
-  policy::ObservedContainer container;
-  container.id = fields.text("Id");
-  container.image_id = fields.text("Image");
-  FieldReader state(fields.member("State"), "the container's state");
-  container.state = read_state(state, "Status");
-  FieldReader config(fields.member("Config"), "the container's configuration");
-  auto labels = config.optional_texts("Labels");
-  container.ours = labels[std::string(ports::kOwnerLabel)] == ports::kOwner;
-  container.spec_digest = labels[std::string(ports::kSpecLabel)];
-  for (const auto* reader : {&fields, &state, &config}) {
-    if (auto read = reader->result(); !read) return std::move(read).error().with_context("a container's description");
-  }
-  return container;
-}
-
 Result<std::vector<policy::CacheRecord>> decode_cache(std::string_view text) {
   auto root = parse_json(text);
   if (!root) return std::move(root).error().with_context("the build cache");

@@ -16,7 +16,12 @@ class FrontHealer {
       return;
     }
     if (front.state == ContainerState::kDead) return recreate(name, "front_dead", "is dead: it is made anew");
-    if (front.spec_digest != digest_) return change(name, front.state);
+    if (front.spec_digest != digest_) {
+      return change(name, front.state, "front_changed", "was made from another configuration: it is made anew");
+    }
+    if (front.other_folder) {
+      return change(name, front.state, "front_folder", "has a socket folder that is not the host's: it is made anew");
+    }
     switch (front.state) {
       case ContainerState::kCreated:
       case ContainerState::kExited:
@@ -41,7 +46,7 @@ class FrontHealer {
     add(BuilderAction::kRemoveFront, name, rule, what);
     create(name, rule, what);
   }
-  void change(const std::string& name, ContainerState state) {
+  void change(const std::string& name, ContainerState state, std::string_view rule, std::string_view what) {
     const bool carries = state == ContainerState::kRunning || state == ContainerState::kPaused;
     if (carries && running_builds_ > 0) {
       result_.notes.push_back(
@@ -50,7 +55,7 @@ class FrontHealer {
         add(BuilderAction::kUnpauseFront, name, "front_paused", "is paused: it is unpaused");
       return;
     }
-    recreate(name, "front_changed", "was made from another configuration: it is made anew");
+    recreate(name, rule, what);
   }
 
   const std::string& digest_;

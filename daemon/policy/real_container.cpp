@@ -1,9 +1,16 @@
 #include "daemon/policy/real_container.h"
 
+#include <chrono>
+
 #include "common/format.h"
+#include "daemon/policy/crash_loop.h"
 
 namespace buildwarden::policy {
 namespace {
+
+constexpr int kFrozenQuestions = 3;
+constexpr Duration kFrozen = std::chrono::seconds{30};
+constexpr Duration kFrozenAtStart = std::chrono::minutes{2};
 
 void add(RealSteps& result, BuilderAction action, std::string_view rule, std::string what) {
   result.needs_image = result.needs_image || action == BuilderAction::kCreate;
@@ -30,13 +37,22 @@ void revive(RealSteps& result, const std::string& name, ContainerState state) {
   }
 }
 
-void heal_foreign(RealSteps& result, const std::string& name, const DesiredBuilder& desired, ContainerState state) {
+void heal_foreign(RealSteps& result, const std::string& name, const DesiredBuilder& desired,
+                  const ObservedBuilder& observed) {
+  const auto state = observed.real.state;
+  const bool silent = state == ContainerState::kRunning && !observed.answers;
   if (!desired.adopt_foreign) {
     result.refused = true;
     result.note = format("a container {} is there that is not ours, and on_foreign is refuse", name);
   } else if (state == ContainerState::kDead) {
     result.refused = true;
     result.note = format("the adopted container {} is dead, and what is not ours is never removed", name);
+  } else if (silent && observed.silence.questions >= kFrozenQuestions) {
+    result.refused = true;
+    result.note = format(
+        "the adopted container {} runs, but for {} nobody has answered at the builder's socket: it has to serve it in "
+        "the builder's folder on the host",
+        name, format_duration(observed.silence.lasts));
   } else {
     revive(result, name, state);
   }
@@ -46,33 +62,94 @@ bool carries_builds(ContainerState state) {
   return state == ContainerState::kRunning || state == ContainerState::kPaused;
 }
 
+struct Change {
+  std::string_view rule;
+  std::string why;   // it is made anew
+  std::string what;  // "…" is applied once no build runs
+};
+
+// Why it has to be made anew on its volume as soon as nobody builds.
+std::optional<Change> wanted_change(const DesiredBuilder& desired, const ObservedBuilder& observed,
+                                    const std::string& name) {
+  if (observed.real.spec_digest != desired.spec_digest) {
+    return Change{"spec_changed", format("the image or configuration of {} has changed", name),
+                  "a changed image or configuration"};
+  }
+  if (observed.real.other_folder) {
+    return Change{"folder_changed", format("the socket folder of {} on the host is another one than it serves", name),
+                  "the host's own socket folder"};
+  }
+  if (desired.recreate != Recreation::kNone) {
+    return Change{"asked", format("somebody asked for {} to be made anew", name), "the recreation that was asked for"};
+  }
+  return std::nullopt;
+}
+
+void restart_frozen(RealSteps& result, const std::string& name, const Silence& silence) {
+  add(result, BuilderAction::kRestart, "frozen",
+      format("the container {} has not answered {} questions in {} and did not run in that time: it counts as dead and "
+             "is restarted",
+             name, silence.idle_questions, format_duration(silence.idle)));
+}
+
+// `frozen`: what it carried is dead.
+void apply(RealSteps& result, const std::string& name, const DesiredBuilder& desired, const ObservedBuilder& observed,
+           const Change& change) {
+  const auto state = observed.real.state;
+  const bool at_any_cost = desired.recreate == Recreation::kForced || is_frozen(observed);
+  if (!carries_builds(state) || observed.running_builds == 0 || at_any_cost) {
+    return recreate(result, change.rule, change.why + ": it is made anew on its volume");
+  }
+  result.note =
+      format("{} is applied to {} once no build runs ({} running)", change.what, name, observed.running_builds);
+  if (desired.recreate != Recreation::kNone) result.not_recreated = result.note;
+  revive(result, name, state);
+}
+
 void heal_ours(RealSteps& result, const std::string& name, const DesiredBuilder& desired,
                const ObservedBuilder& observed) {
   const auto state = observed.real.state;
   if (state == ContainerState::kDead)
     return recreate(result, "dead", format("the container {} is dead: it is made anew on its volume", name));
-  if (observed.real.spec_digest == desired.spec_digest) return revive(result, name, state);
-  if (carries_builds(state) && observed.running_builds > 0) {
-    result.note = format("a changed image or configuration is applied to {} once no build runs ({} running)", name,
-                         observed.running_builds);
-    return revive(result, name, state);
+  if (const auto change = wanted_change(desired, observed, name))
+    return apply(result, name, desired, observed, *change);
+  if (is_frozen(observed)) return restart_frozen(result, name, observed.silence);
+  revive(result, name, state);
+}
+
+// Whether the loop's last step is to be taken, which goes before all others.
+bool end_loop(RealSteps& result, const DesiredBuilder& desired, const ObservedBuilder& observed,
+              const BuilderMemory& memory, Now now) {
+  auto verdict = judge_crashes(desired, observed, memory.crash, now);
+  if (!verdict.change_to) {
+    result.note = std::move(verdict.reason);
+    return false;
   }
-  recreate(result, "spec_changed",
-           format("the image or configuration of {} has changed: it is made anew on its volume", name));
+  recreate(result, "crash_loop", verdict.reason);
+  result.crashes = std::move(verdict.change_to);
+  return true;
 }
 
 }  // namespace
 
-RealSteps heal_real(const DesiredBuilder& desired, const ObservedBuilder& observed, bool lost) {
+bool is_frozen(const ObservedBuilder& observed) {
+  const auto& silence = observed.silence;
+  return observed.real.state == ContainerState::kRunning && silence.idle_questions >= kFrozenQuestions &&
+         silence.idle >= (observed.answered_before ? kFrozen : kFrozenAtStart);
+}
+
+RealSteps heal_real(const DesiredBuilder& desired, const ObservedBuilder& observed, const BuilderMemory& memory,
+                    Now now) {
   RealSteps result;
   const auto name = container_of(desired.name);
   if (observed.real.state == ContainerState::kMissing) {
+    const bool lost = memory.was_warm;
     add(result, BuilderAction::kCreate, lost ? "removed" : "missing",
         lost ? format("the container {} was removed: it is created on its volume", name)
              : format("there is no container {}: it is created", name));
   } else if (!observed.real.ours) {
-    heal_foreign(result, name, desired, observed.real.state);
-  } else {
+    heal_foreign(result, name, desired, observed);
+  } else if (!end_loop(result, desired, observed, memory, now)) {
     heal_ours(result, name, desired, observed);
   }
   for (auto& step : result.steps) step.container = name;

@@ -8,6 +8,7 @@
 
 #include "common/result.h"
 #include "daemon/policy/builder.h"
+#include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::ports {
@@ -57,6 +58,10 @@ struct BuilderView {
   std::optional<WallTime> last_heal_at;
   std::string last_heal_reason;
   std::optional<Bytes> cache_bytes;
+  std::optional<int> running_builds;   // connections by which somebody builds; nothing = not known
+  std::string volume;                  // that its cache is on
+  std::string version;                 // of BuildKit; "" = not known
+  std::vector<std::string> platforms;  // that it builds for; empty = not known
 };
 
 struct BuildersView {
@@ -67,6 +72,30 @@ class BuilderViews {
  public:
   virtual ~BuilderViews() = default;
   [[nodiscard]] virtual BuildersView builders_view() const = 0;
+};
+
+struct Recreation {
+  std::string builder;
+  bool force = false;        // also at the cost of builds that run
+  bool dry_run = false;      // only says what it would do
+  std::string on_behalf_of;  // for the journal: "uid 0"
+};
+
+struct Recreated {
+  bool dry_run = false;
+  std::vector<std::string> steps;  // "remove buildwarden_s3", …; carried out, unless it is a dry run
+  std::string reason;
+  std::string rule;
+  Duration took{0};  // until it was warm again
+};
+
+class BuilderControl {
+ public:
+  virtual ~BuilderControl() = default;
+  // Makes the builder's container anew on its volume and waits until it is warm. kNotFound: no such builder; kConflict:
+  // builds run (without `force`; unknown counts as running), it is not ours, or somebody asks for the same; kTimeout:
+  // not within two minutes; kUnavailable: the engine is away, or the steps failed.
+  virtual Async<Recreated> recreate(Recreation request, Progress progress) = 0;
 };
 
 }  // namespace buildwarden::ports

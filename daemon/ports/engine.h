@@ -140,6 +140,8 @@ class Networks {
 inline constexpr std::string_view kOwnerLabel = "com.buildwarden.owner";
 inline constexpr std::string_view kOwner = "buildwarden";
 inline constexpr std::string_view kSpecLabel = "com.buildwarden.spec";
+// The number of the volume that a builder's container is on (policy's `volume`).
+inline constexpr std::string_view kVolumeLabel = "com.buildwarden.volume";
 
 struct Mount {
   bool is_volume = false;  // else a bind of a host path
@@ -167,7 +169,8 @@ struct ContainerSpec {
   std::int64_t nano_cpus = 0;  // 0: no limit
 };
 
-enum class ContainerVerb : std::uint8_t { kStart, kUnpause, kRestart, kRemove };  // kRemove: by force, volumes stay
+// kRestart: killed at once, for what does not react any more. kRemove: by force, volumes stay.
+enum class ContainerVerb : std::uint8_t { kStart, kUnpause, kRestart, kRemove };
 
 class ContainerControl {
  public:

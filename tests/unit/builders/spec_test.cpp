@@ -31,7 +31,8 @@ TEST(RealSpec, IsTheDocumentedContainer) {
   EXPECT_TRUE(spec.entrypoint.empty());
   EXPECT_THAT(spec.command, ElementsAre("--config", "/etc/buildkit/buildkitd.toml", "--addr",
                                         "unix:///run/buildkit/buildkitd.sock", "--group", "2000", "--debug"));
-  EXPECT_THAT(spec.labels, UnorderedElementsAre(Pair("com.buildwarden.owner", "buildwarden")));
+  EXPECT_THAT(spec.labels,
+              UnorderedElementsAre(Pair("com.buildwarden.owner", "buildwarden"), Pair("com.buildwarden.volume", "1")));
   ASSERT_EQ(spec.mounts.size(), 3U);
   EXPECT_TRUE(spec.mounts[0].is_volume);
   EXPECT_EQ(spec.mounts[0].source, "buildwarden_s3");

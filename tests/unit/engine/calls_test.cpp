@@ -202,7 +202,7 @@ TEST_F(CallsTest, ActsOnContainers) {
   EXPECT_TRUE(run(engine_->act_on_container("c", Verb::kUnpause)));
   EXPECT_EQ(asked("POST", "/"), "/containers/c/unpause");
   EXPECT_TRUE(run(engine_->act_on_container("c", Verb::kRestart)));
-  EXPECT_EQ(asked("POST", "/"), "/containers/c/restart");
+  EXPECT_EQ(asked("POST", "/"), "/containers/c/restart?t=0");
   EXPECT_TRUE(run(engine_->act_on_container("c", Verb::kRemove)));
   EXPECT_EQ(asked("DELETE", "/"), "/containers/c?force=1&v=0");
   EXPECT_EQ(run(engine_->act_on_container("d", Verb::kStart)).error().code(), Errc::kNotFound);

@@ -87,6 +87,25 @@ TEST(DecodeContainer, ReadsStateAndLabels) {
   EXPECT_EQ(container->spec_digest, "12ab");
 }
 
+TEST(DecodeContainer, TellsOfItsLife) {
+  const auto container =
+      decode_container(R"({"Id":"x","Image":"i","RestartCount":7,"State":{"Status":"restarting","Pid":0,"ExitCode":3,)"
+                       R"("FinishedAt":"2026-01-01T00:00:00.5Z"},"Config":{"Labels":{"com.buildwarden.volume":"2"}}})");
+  ASSERT_TRUE(container) << container.error().message();
+  EXPECT_EQ(container->restarts, 7);
+  EXPECT_EQ(container->exit_code, 3);
+  EXPECT_EQ(container->ended, "2026-01-01T00:00:00.5Z");
+  EXPECT_EQ(container->volume, 2);
+  for (const std::string odd : {"", "0", "-1", "2x", "99999999999"}) {
+    const auto label = R"({"Labels":{"com.buildwarden.volume":")" + odd + R"("}})";
+    const auto other =
+        decode_container(R"({"Id":"x","Image":"i","State":{"Status":"running","Pid":4711},"Config":)" + label + "}");
+    ASSERT_TRUE(other) << odd;
+    EXPECT_EQ(other->volume, 0) << odd;
+    EXPECT_EQ(other->pid, 4711);
+  }
+}
+
 TEST(DecodeContainer, SomebodyElsesIsNotOurs) {
   const auto container = decode_container(
       R"({"Id":"x","Image":"i","State":{"Status":"exited"},"Config":{"Labels":{"com.buildwarden.owner":"me"}}})");

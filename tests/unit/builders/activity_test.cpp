@@ -1,0 +1,83 @@
+#include "daemon/builders/activity.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "daemon/builders/volumes.h"
+#include "tests/support/temp_folder.h"
+#include "tests/unit/builders/idle_process.h"
+
+namespace buildwarden::builders {
+namespace {
+
+using buildwarden::testing::IdleProcess;
+
+constexpr auto kStep = std::chrono::milliseconds{20};
+constexpr int kMostSteps = 500;
+
+bool changes(pid_t pid) {
+  const auto before = activity_of(pid);
+  for (int i = 0; i < kMostSteps; ++i) {
+    std::this_thread::sleep_for(kStep);
+    const auto now = activity_of(pid);
+    if (!before || !now || !(*now == *before)) return true;
+  }
+  return false;
+}
+
+TEST(ActivityOf, AStoppedProcessDoesNothing) {
+  const IdleProcess process("while :; do :; done");
+  process.stop();
+  const auto before = activity_of(process.pid());
+  std::this_thread::sleep_for(kStep);
+  const auto after = activity_of(process.pid());
+  ASSERT_TRUE(before && after);
+  EXPECT_EQ(*before, *after);
+  EXPECT_GT(before->threads, 0U);
+}
+
+TEST(ActivityOf, SeesWorkAlsoOfAChild) {
+  const IdleProcess busy("while :; do :; done");
+  EXPECT_TRUE(changes(busy.pid()));
+  const IdleProcess parent("sh -c 'while kill -0 $PPID 2>/dev/null; do :; done' & wait");
+  EXPECT_TRUE(changes(parent.pid()));
+}
+
+TEST(ActivityOf, IsUnknownForAProcessThatIsGone) {
+  pid_t gone = 0;
+  {
+    const IdleProcess process;
+    gone = process.pid();
+  }
+  EXPECT_FALSE(activity_of(gone));
+}
+
+TEST(SeesOtherFolder, ComparesWhatIsThere) {
+  const buildwarden::testing::TempFolder folder;
+  const auto one = folder.path() + "/one";
+  const auto two = folder.path() + "/two";
+  std::filesystem::create_directories(one);
+  std::filesystem::create_directories(two);
+  const auto self = ::getpid();
+  EXPECT_EQ(*sees_other_folder(self, one, one), false);
+  EXPECT_EQ(*sees_other_folder(self, one, two), true);
+  EXPECT_EQ(*sees_other_folder(self, one, folder.path() + "/gone"), true);
+  EXPECT_FALSE(sees_other_folder(self, folder.path() + "/gone", one)) << "unknown";
+}
+
+TEST(VolumesFile, IsThereOnlyWhereItIsNeeded) {
+  const buildwarden::testing::TempFolder folder;
+  const auto file = folder.path() + "/s3.volume";
+  EXPECT_EQ(read_volumes(file)->in_use, 1);
+  ASSERT_TRUE(write_volumes(file, {.in_use = 1, .newest = 1}));
+  EXPECT_FALSE(std::filesystem::exists(file));
+  ASSERT_TRUE(write_volumes(file, {.in_use = 1, .newest = 3}));
+  EXPECT_EQ(read_volumes(file)->in_use, 1);
+  EXPECT_EQ(read_volumes(file)->newest, 3);
+}
+
+}  // namespace
+}  // namespace buildwarden::builders
