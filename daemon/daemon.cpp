@@ -84,6 +84,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, feed.run(), asio::detached);
   asio::co_spawn(loop, watch.run(), asio::detached);
   asio::co_spawn(loop, cache_sizes.run(), asio::detached);
+  asio::co_spawn(loop, worker_facts.run(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
   asio::co_spawn(loop, service.run(), asio::detached);
   asio::co_spawn(loop, keep_outside_informed(), asio::detached);
@@ -138,6 +139,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   job_folders.stop();
   watch.stop();
   cache_sizes.stop();
+  worker_facts.stop();
   co_await api.stop(kPatience);
   reconciler.stop();
   registry.stop();

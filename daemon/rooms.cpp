@@ -100,9 +100,11 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       feed({ledger, engine, engine, clock}),
       builder_caches(make_caches(settings, {engine, engine, workers})),
       cache_sizes(loop.get_executor(), all_of(builder_caches), clock),
+      worker_facts(loop.get_executor(), {engine, engine, [this] { return warm_builders(); }}),
       reconciler(loop.get_executor(), reconciler_settings(settings, agent),
                  {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers,
-                  [this](const std::string& builder) { return cache_bytes(builder); }}),
+                  [this](const std::string& builder) { return cache_bytes(builder); },
+                  [this](const std::string& builder) { return worker_facts.of(builder); }}),
       in_use(registry, reconciler),
       sampler(disk::stat_path, "/proc/self/mountinfo", {}),
       gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),
@@ -169,6 +171,14 @@ std::optional<Bytes> Daemon::Rooms::cache_bytes(const std::string& builder) cons
   return std::nullopt;
 }
 
+std::vector<std::string> Daemon::Rooms::warm_builders() const {
+  std::vector<std::string> warm;
+  for (const auto& builder : reconciler.builders_view().builders) {
+    if (builder.state == policy::BuilderState::kWarm) warm.push_back(builder.name);
+  }
+  return warm;
+}
+
 void Daemon::Rooms::listen_to_engine() {
   engine.on_event([this](const ports::EngineEvent& event) {
     feed.on_event(event);
@@ -227,6 +237,7 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.engine = &engine;
   context.disk = &views;
   context.builders = &reconciler;
+  context.builder_control = &reconciler;
   context.jobs = &registry;
   context.desk = &desk;
   context.space = &reclaimer;

@@ -15,6 +15,7 @@
 #include "daemon/builders/cache_sizes.h"
 #include "daemon/builders/handout.h"
 #include "daemon/builders/reconciler.h"
+#include "daemon/builders/worker_facts.h"
 #include "daemon/daemon.h"
 #include "daemon/disk/ballast.h"
 #include "daemon/disk/build_cache_rung.h"
@@ -86,6 +87,7 @@ struct Daemon::Rooms {
   disk::LedgerFeed feed;
   std::vector<std::unique_ptr<builders::BuilderCache>> builder_caches;
   builders::CacheSizes cache_sizes;
+  builders::WorkerFactsKeeper worker_facts;
   builders::Reconciler reconciler;
   AllInUse in_use;
 
@@ -136,6 +138,7 @@ struct Daemon::Rooms {
   [[nodiscard]] api::ApiContext api_context();
   [[nodiscard]] disk::BuildCacheRung::Parts build_cache_parts();
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
+  [[nodiscard]] std::vector<std::string> warm_builders() const;
 
   boost::asio::steady_timer outside_timer_;
   std::optional<bool> active_;

@@ -34,6 +34,7 @@ struct ApiContext {
   const ports::EngineState* engine = nullptr;
   const ports::DiskViews* disk = nullptr;
   const ports::BuilderViews* builders = nullptr;
+  ports::BuilderControl* builder_control = nullptr;
   const ports::JobViews* jobs = nullptr;
   ports::JobDesk* desk = nullptr;
   ports::Space* space = nullptr;

@@ -27,7 +27,8 @@ Response not_allowed(const Request& request, const std::set<std::string>& method
 void Router::add(std::string method, const std::string& pattern, Handler handler) {
   const auto brace = pattern.find('{');
   const bool captures = brace != std::string::npos;
-  routes_.push_back({std::move(method), pattern, pattern.substr(0, brace), captures, std::move(handler)});
+  const auto suffix = captures ? pattern.substr(pattern.find('}') + 1) : std::string();
+  routes_.push_back({std::move(method), pattern, pattern.substr(0, brace), suffix, captures, std::move(handler)});
 }
 
 void Router::add_direct(std::string method, const std::string& pattern, Direct handler) {
@@ -43,7 +44,7 @@ std::vector<std::string> Router::names() const {
 
 bool Router::Route::matches(std::string_view path) const {
   if (!captures) return path == prefix;
-  return path.size() > prefix.size() && path.starts_with(prefix);
+  return path.size() > prefix.size() + suffix.size() && path.starts_with(prefix) && path.ends_with(suffix);
 }
 
 asio::awaitable<Response> Router::serve(Request request) const {
@@ -52,7 +53,8 @@ asio::awaitable<Response> Router::serve(Request request) const {
   for (const auto& route : routes_) {
     if (!route.matches(request.path)) continue;
     if (route.method == method) {
-      request.captured = route.captures ? request.path.substr(route.prefix.size()) : "";
+      const auto length = request.path.size() - route.prefix.size() - route.suffix.size();
+      request.captured = route.captures ? request.path.substr(route.prefix.size(), length) : "";
       co_return co_await route.handler(std::move(request));
     }
     methods.insert(route.method);

@@ -11,8 +11,8 @@ namespace buildwarden::api {
 
 class Router {
  public:
-  // `pattern` is a path; its last segment may be "{name}", which matches one segment and is what the handler finds in
-  // Request::captured. GET serves HEAD, too.
+  // `pattern` is a path; one segment of it may be "{name}", and what stands there is what the handler finds in
+  // Request::captured; as the last one it matches the whole rest. GET serves HEAD, too.
   void add(std::string method, const std::string& pattern, Handler handler);
 
   // A handler that has its answer at once.
@@ -30,6 +30,7 @@ class Router {
     std::string method;
     std::string pattern;
     std::string prefix;  // the pattern, or what is before "{"
+    std::string suffix;  // what is after "}"
     bool captures = false;
     Handler handler;
     [[nodiscard]] bool matches(std::string_view path) const;

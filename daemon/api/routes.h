@@ -13,8 +13,10 @@
 
 namespace buildwarden::api {
 
-// /healthz /readyz /metrics /openapi.json /v1/status /v1/config /v1/builders
+// /healthz /readyz /metrics /openapi.json /v1/status /v1/config
 void add_state_routes(Router& router, const ApiContext& context);
+// /v1/builders and the recreation of one
+void add_builder_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/disk and its reclaim
 void add_disk_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/jobs

@@ -77,22 +77,6 @@ Response status(const ApiContext& context, const Now& started) {
   return json_response(object);
 }
 
-Response builders(const ApiContext& context) {
-  json::object object;
-  object["builders"] = builders_json(context.builders->builders_view());
-  return json_response(object);
-}
-
-Response builder(const ApiContext& context, const std::string& name) {
-  const auto view = context.builders->builders_view();
-  std::string known;
-  for (const auto& one : view.builders) {
-    if (one.name == name) return json_response(builder_json(one));
-    known += (known.empty() ? "" : ", ") + one.name;
-  }
-  return problem(404, "builder_unknown", format("there is no builder \"{}\"; there are: {}", name, known));
-}
-
 }  // namespace
 
 void add_state_routes(Router& router, const ApiContext& context) {
@@ -107,9 +91,6 @@ void add_state_routes(Router& router, const ApiContext& context) {
   router.add_direct("GET", "/v1/status", [&context, started](const Request&) { return status(context, started); });
   router.add_direct("GET", "/v1/config",
                     [&context](const Request&) { return plain(context.config_json(), "application/json"); });
-  router.add_direct("GET", "/v1/builders", [&context](const Request&) { return builders(context); });
-  router.add_direct("GET", "/v1/builders/{name}",
-                    [&context](const Request& request) { return builder(context, request.captured); });
 }
 
 Response json_response(const json::value& body, int status) {

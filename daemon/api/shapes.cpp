@@ -46,37 +46,6 @@ struct FieldJson {
 
 }  // namespace
 
-json::object builder_json(const ports::BuilderView& builder) {
-  json::object object;
-  object["name"] = text(builder.name);
-  object["state"] = to_string(builder.state);
-  object["reason"] = text(builder.reason);
-  object["container"] = text(builder.container);
-  object["image"] = text(builder.image);
-  object["endpoint"] = text(builder.endpoint);
-  object["fronts"] = texts(builder.fronts);
-  object["leases"] = texts(builder.leases);
-  object["heals"] = builder.heals;
-  json::object reasons;
-  for (const auto& [reason, times] : builder.heals_by_reason) reasons[reason] = times;
-  object["heals_by_reason"] = std::move(reasons);
-  object["last_heal"] = nullptr;
-  if (builder.last_heal_at) {
-    json::object last;
-    last["at"] = time_json(builder.last_heal_at);
-    last["reason"] = text(builder.last_heal_reason);
-    object["last_heal"] = std::move(last);
-  }
-  object["cache_bytes"] = builder.cache_bytes ? json::value(*builder.cache_bytes) : json::value(nullptr);
-  return object;
-}
-
-json::array builders_json(const ports::BuildersView& view) {
-  json::array list;
-  for (const auto& builder : view.builders) list.push_back(builder_json(builder));
-  return list;
-}
-
 json::array jobs_json(const ports::JobsView& view, Now now) {
   json::array list;
   for (const auto& lease : view.leases) list.push_back(lease_json(lease, now));

@@ -20,6 +20,9 @@ boost::json::array filesystems_json(const std::vector<ports::FilesystemView>& fi
 boost::json::array users_json(const std::vector<ports::DiskUser>& users);
 boost::json::object builder_json(const ports::BuilderView& builder);
 boost::json::array builders_json(const ports::BuildersView& view);
+// The builder that the engine has in itself: plain `docker build`.
+boost::json::object engine_builder_json(const ports::EngineStatus& engine);
+boost::json::object recreated_json(const std::string& builder, const ports::Recreated& made);
 // Expiry is on the boot clock; `now` turns it into a time of day.
 boost::json::array jobs_json(const ports::JobsView& view, Now now);
 // verdict `run`: the whole body of 200 and 201.

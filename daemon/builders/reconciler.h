@@ -16,6 +16,7 @@
 #include "daemon/builders/handout.h"
 #include "daemon/builders/images.h"
 #include "daemon/builders/observe.h"
+#include "daemon/builders/worker_facts.h"
 #include "daemon/ports/builders.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
@@ -48,6 +49,8 @@ struct ReconcilerPorts {
   WorkerPool& files;
   // The size of a builder's cache as last measured; may be empty.
   std::function<std::optional<Bytes>(const std::string& builder)> cache_bytes{};
+  // What its BuildKit said of itself; may be empty.
+  std::function<WorkerFacts(const std::string& builder)> facts{};
 };
 
 // On the loop's thread alone. It listens to the engine's events from its construction on and cannot stop listening, so

@@ -1,6 +1,7 @@
 // The reconciler's ears and its face: what wakes it, and what others may know.
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "daemon/builders/chronicle.h"
 #include "daemon/builders/reconciler.h"
@@ -56,7 +57,12 @@ ports::BuildersView Reconciler::builders_view() const {
   for (const auto& builder : builders_) {
     const auto& name = builder->settings.name;
     view.builders.push_back(view_of(*builder, endpoint(settings_.paths, name), ports_.handout.leases_on(name)));
-    if (ports_.cache_bytes) view.builders.back().cache_bytes = ports_.cache_bytes(name);
+    auto& shown = view.builders.back();
+    if (ports_.cache_bytes) shown.cache_bytes = ports_.cache_bytes(name);
+    if (!ports_.facts) continue;
+    auto facts = ports_.facts(name);
+    shown.version = std::move(facts.version);
+    shown.platforms = std::move(facts.platforms);
   }
   return view;
 }

@@ -48,6 +48,7 @@ CommandLine::CommandLine(Context& context, const ServeFunction& serve)
   add_serve();
   add_config();
   add_views();
+  add_builders();
   add_disk();
   add_events();
   add_job();
@@ -99,7 +100,15 @@ void CommandLine::add_config() {
 
 void CommandLine::add_views() {
   add(&app_, "status", "everything in one view", [this] { return show_status(context_); });
-  add(&app_, "builders", "the warm builders", [this] { return show_builders(context_); });
+}
+
+void CommandLine::add_builders() {
+  auto* builders = add(&app_, "builders", "the warm builders", [this] { return show_builders(context_); });
+  auto* recreate = add(builders, "recreate", "make one's container anew on its cache; exit 1 while builds run on it",
+                       [this] { return recreate_builder(context_, recreate_); });
+  recreate->add_option("name", recreate_.builder, "the builder")->required()->type_name("NAME");
+  recreate->add_flag("--force", recreate_.force, "also at the cost of builds that run");
+  recreate->add_flag("--dry-run", recreate_.dry_run, "only say what would be done");
 }
 
 void CommandLine::add_disk() {

@@ -30,6 +30,7 @@ class CommandLine {
   void add_serve();
   void add_config();
   void add_views();
+  void add_builders();
   void add_disk();
   void add_events();
   void add_job();
@@ -51,6 +52,7 @@ class CommandLine {
   bool dry_run_ = false;
   EventOptions events_;
   ReclaimOptions reclaim_;
+  RecreateOptions recreate_;
   JobOptions job_;
 };
 

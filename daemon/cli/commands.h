@@ -15,6 +15,14 @@ int show_status(const Context& context);
 int show_disk(const Context& context);
 int show_builders(const Context& context);
 
+struct RecreateOptions {
+  std::string builder;
+  bool force = false;
+  bool dry_run = false;
+};
+// kNo when it was refused: builds run, or it is not ours.
+int recreate_builder(const Context& context, const RecreateOptions& options);
+
 struct EventOptions {
   std::int64_t since = 0;  // print those with a larger number
   bool follow = false;

@@ -1,12 +1,46 @@
+#include <boost/json/object.hpp>
+
+#include "common/format.h"
 #include "daemon/cli/answer.h"
+#include "daemon/cli/client.h"
 #include "daemon/cli/commands.h"
+#include "daemon/cli/operation.h"
 #include "daemon/cli/show.h"
 
 namespace buildwarden::cli {
+namespace json = boost::json;
+
+namespace {
+
+std::string describe(const json::value& made) {
+  std::string out;
+  for (const auto& step : list(made, "steps")) {
+    if (const auto* words = step.if_string()) out += format("{}\n", std::string_view(words->data(), words->size()));
+  }
+  return out + text(made, "reason") + "\n";
+}
+
+}  // namespace
 
 int show_builders(const Context& context) {
   return show(context, "/v1/builders",
-              [](const boost::json::value& answer) { return builders_table(list(answer, "builders")); });
+              [](const json::value& answer) { return builders_table(list(answer, "builders")); });
+}
+
+int recreate_builder(const Context& context, const RecreateOptions& options) {
+  json::object body;
+  body["force"] = options.force;
+  body["dry_run"] = options.dry_run;
+  const Client client(context, context.patience);
+  auto answer = client.post("/v1/builders/" + path_segment(options.builder) + "/recreate", body);
+  if (!answer) return report_failure(context, answer.error());
+  Progress progress(context, Progress::Where::kTerminalLine);
+  answer = follow_operation(client, std::move(*answer), progress, std::nullopt);
+  progress.clear();
+  if (!answer) return report_failure(context, answer.error());
+  if (!answer->good()) return report_problem(context, *answer);
+  context.out(context.json ? answer->body + "\n" : describe(answer->json));
+  return kYes;
 }
 
 }  // namespace buildwarden::cli

@@ -83,6 +83,16 @@ struct FakeSpace : ports::Space {
   }
 };
 
+struct FakeBuilderControl : ports::BuilderControl {
+  Result<ports::Recreated> result = ports::Recreated{};
+  std::optional<ports::Recreation> asked;
+  ports::Async<ports::Recreated> recreate(ports::Recreation request, ports::Progress progress) override {
+    asked = request;
+    progress("it is made anew");
+    co_return result;
+  }
+};
+
 struct FakeEvents : ports::EventSource {
   std::deque<ports::RecordedEvent> ring;
   std::size_t capacity = 100;
@@ -149,6 +159,7 @@ class ApiTest : public ::testing::Test {
     context.engine = &views;
     context.disk = &views;
     context.builders = &views;
+    context.builder_control = &builder_control;
     context.jobs = &views;
     context.desk = &desk;
     context.space = &space;
@@ -217,6 +228,7 @@ class ApiTest : public ::testing::Test {
   FakeViews views;
   FakeDesk desk{loop.get_executor()};
   FakeSpace space;
+  FakeBuilderControl builder_control;
   FakeEvents events;
   FakeOperationStore operations;
   std::vector<ports::NotReady> not_ready;

@@ -136,14 +136,23 @@ TEST_F(RoutesTest, BuildersAsListAndByName) {
   builder.last_heal_at = clock.now().wall;
   builder.last_heal_reason = "it exited with 137";
   builder.cache_bytes = 5;
+  builder.running_builds = 2;
+  builder.volume = "buildwarden_s3";
+  builder.version = "v0.13.1";
+  builder.platforms = {"linux/amd64", "linux/arm64"};
+  views.engine.up = true;
+  views.engine.identity.version = "26.1.5";
   views.builders.builders = {builder};
   start();
   const std::string expected =
       R"({"name":"s3","state":"warm","reason":"it answers","container":"","image":"","endpoint":"","fronts":[],)"
       R"("leases":["job-1"],"heals":2,"heals_by_reason":{"exited":2},)"
-      R"("last_heal":{"at":"2026-01-01T00:00:00.000Z","reason":"it exited with 137"},"cache_bytes":5})";
+      R"("last_heal":{"at":"2026-01-01T00:00:00.000Z","reason":"it exited with 137"},"cache_bytes":5,)"
+      R"("running_builds":2,"volume":"buildwarden_s3","version":"v0.13.1","platforms":["linux/amd64","linux/arm64"]})";
   EXPECT_EQ(get("/v1/builders/s3").body, expected);
-  EXPECT_EQ(get("/v1/builders").body, R"({"builders":[)" + expected + "]}");
+  EXPECT_EQ(get("/v1/builders").body, R"({"builders":[)" + expected +
+                                          R"(],"engine":{"name":"engine","state":"warm","reason":"the engine answers",)"
+                                          R"("version":"26.1.5"}})");
   const auto missing = get("/v1/builders/gha");
   EXPECT_EQ(missing.status, 404);
   EXPECT_EQ(missing.text("code"), "builder_unknown");

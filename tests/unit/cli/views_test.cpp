@@ -32,6 +32,30 @@ TEST(Builders, AreShownWithTheirReason) {
             "b        down   0       -        0      no engine\n");
 }
 
+TEST(Builders, OneIsMadeAnew) {
+  ClientWorld world;
+  const auto made = http_answer(200, R"({"builder":"s3","steps":["remove buildwarden_s3","create buildwarden_s3"],
+    "reason":"builder s3 was made anew","rule":"asked"})");
+  std::string target;
+  const ScriptedDaemon daemon(world.socket(), [&](const SeenRequest& request) {
+    target = request.line();
+    return made;
+  });
+  const auto run = world.run({"builders", "recreate", "s3", "--force"});
+  EXPECT_EQ(run.code, cli::kYes) << run.err;
+  EXPECT_EQ(run.out, "remove buildwarden_s3\ncreate buildwarden_s3\nbuilder s3 was made anew\n");
+  EXPECT_THAT(target, HasSubstr("POST /v1/builders/s3/recreate "));
+}
+
+TEST(Builders, AreNotMadeAnewWhileBuildsRun) {
+  ClientWorld world;
+  const auto busy = http_answer(409, R"({"title":"Conflict","detail":"2 builds run","code":"builder_busy"})");
+  const auto run = with_answer(world, busy, {"builders", "recreate", "s3"});
+  EXPECT_EQ(run.code, cli::kNo);
+  EXPECT_EQ(run.err, "buildwarden: 2 builds run\n");
+  EXPECT_EQ(with_answer(world, busy, {"builders", "recreate"}).code, cli::kUsage);
+}
+
 TEST(Status, SaysWhatTheConfigurationWaitsFor) {
   ClientWorld world;
   const auto run = with_answer(

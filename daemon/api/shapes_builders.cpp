@@ -1,0 +1,66 @@
+// Builders as the API shows them.
+#include <chrono>
+
+#include "daemon/api/json_parts.h"
+#include "daemon/api/shapes.h"
+
+namespace buildwarden::api {
+namespace json = boost::json;
+
+json::object builder_json(const ports::BuilderView& builder) {
+  json::object object;
+  object["name"] = text(builder.name);
+  object["state"] = to_string(builder.state);
+  object["reason"] = text(builder.reason);
+  object["container"] = text(builder.container);
+  object["image"] = text(builder.image);
+  object["endpoint"] = text(builder.endpoint);
+  object["fronts"] = texts(builder.fronts);
+  object["leases"] = texts(builder.leases);
+  object["heals"] = builder.heals;
+  json::object reasons;
+  for (const auto& [reason, times] : builder.heals_by_reason) reasons[reason] = times;
+  object["heals_by_reason"] = std::move(reasons);
+  object["last_heal"] = nullptr;
+  if (builder.last_heal_at) {
+    json::object last;
+    last["at"] = time_json(builder.last_heal_at);
+    last["reason"] = text(builder.last_heal_reason);
+    object["last_heal"] = std::move(last);
+  }
+  object["cache_bytes"] = builder.cache_bytes ? json::value(*builder.cache_bytes) : json::value(nullptr);
+  object["running_builds"] = builder.running_builds ? json::value(*builder.running_builds) : json::value(nullptr);
+  object["volume"] = text(builder.volume);
+  object["version"] = builder.version.empty() ? json::value(nullptr) : json::value(text(builder.version));
+  object["platforms"] = texts(builder.platforms);
+  return object;
+}
+
+json::array builders_json(const ports::BuildersView& view) {
+  json::array list;
+  for (const auto& builder : view.builders) list.push_back(builder_json(builder));
+  return list;
+}
+
+json::object engine_builder_json(const ports::EngineStatus& engine) {
+  json::object object;
+  object["name"] = "engine";
+  object["state"] = to_string(engine.up ? policy::BuilderState::kWarm : policy::BuilderState::kDown);
+  object["reason"] = engine.up ? json::value("the engine answers") : json::value(text(engine.reason));
+  const auto& version = engine.identity.version;
+  object["version"] = version.empty() ? json::value(nullptr) : json::value(text(version));
+  return object;
+}
+
+json::object recreated_json(const std::string& builder, const ports::Recreated& made) {
+  json::object object;
+  object["builder"] = text(builder);
+  object["dry_run"] = made.dry_run;
+  object["steps"] = texts(made.steps);
+  object["reason"] = text(made.reason);
+  object["rule"] = text(made.rule);
+  object["seconds"] = std::chrono::duration<double>(made.took).count();
+  return object;
+}
+
+}  // namespace buildwarden::api

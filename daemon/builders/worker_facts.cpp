@@ -1,0 +1,133 @@
+#include "daemon/builders/worker_facts.h"
+
+#include <algorithm>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <boost/system/system_error.hpp>
+#include <chrono>
+#include <utility>
+
+#include "common/beat.h"
+#include "common/format.h"
+#include "daemon/builders/names.h"
+
+namespace buildwarden::builders {
+namespace asio = boost::asio;
+namespace json = boost::json;
+namespace {
+
+constexpr Duration kLook = std::chrono::seconds{10};
+constexpr Duration kPatience = std::chrono::seconds{20};
+
+std::string text_of(const json::object& object, const char* name) {
+  const auto* value = object.if_contains(name);
+  const auto* text = value == nullptr ? nullptr : value->if_string();
+  return text == nullptr ? std::string() : std::string(text->data(), text->size());
+}
+
+// "linux/arm/v7"; "" of what is none.
+std::string platform_of(const json::value& value) {
+  const auto* object = value.if_object();
+  if (object == nullptr) return "";
+  const auto os = text_of(*object, "os");
+  const auto architecture = text_of(*object, "architecture");
+  const auto variant = text_of(*object, "variant");
+  if (os.empty() || architecture.empty()) return "";
+  return format("{}/{}{}{}", os, architecture, variant.empty() ? "" : "/", variant);
+}
+
+void add_worker(const json::object& worker, WorkerFacts& facts) {
+  const auto* version = worker.if_contains("buildkitVersion");
+  if (facts.version.empty() && version != nullptr && version->is_object()) {
+    facts.version = text_of(version->get_object(), "version");
+  }
+  const auto* platforms = worker.if_contains("platforms");
+  if (platforms == nullptr || !platforms->is_array()) return;
+  for (const auto& one : platforms->get_array()) {
+    auto platform = platform_of(one);
+    const auto known = std::find(facts.platforms.begin(), facts.platforms.end(), platform);
+    if (!platform.empty() && known == facts.platforms.end()) facts.platforms.push_back(std::move(platform));
+  }
+}
+
+}  // namespace
+
+Result<WorkerFacts> decode_workers(std::string_view text) {
+  boost::system::error_code broken;
+  const auto root = json::parse({text.data(), text.size()}, broken);
+  const auto* workers = broken ? nullptr : root.if_array();
+  if (workers == nullptr) return Error(Errc::kProtocol, "buildctl's answer is no list of workers");
+  WorkerFacts facts;
+  for (const auto& worker : *workers) {
+    const auto* object = worker.if_object();
+    if (object == nullptr) return Error(Errc::kProtocol, "buildctl's answer has a worker that is none");
+    add_worker(*object, facts);
+  }
+  return facts;
+}
+
+WorkerFactsKeeper::WorkerFactsKeeper(const asio::any_io_executor& executor, Parts parts)
+    : parts_(std::move(parts)), timer_(executor) {}
+
+WorkerFacts WorkerFactsKeeper::of(const std::string& builder) const {
+  const auto found = known_.find(builder);
+  return found == known_.end() ? WorkerFacts{} : found->second.facts;
+}
+
+asio::awaitable<void> WorkerFactsKeeper::turn() {
+  const auto warm = parts_.warm();
+  for (const auto& builder : warm) co_await ask(builder);
+}
+
+// One that does not answer says so elsewhere, and is asked again with the next turn.
+asio::awaitable<void> WorkerFactsKeeper::ask(std::string builder) {
+  const auto seen = co_await parts_.containers.inspect_container(real_container(builder));
+  if (!seen || !seen->ours || seen->state != policy::ContainerState::kRunning) co_return;
+  const auto start = format("{} {} {}", seen->id, seen->restarts, seen->ended);
+  auto& known = known_[builder];
+  if (known.start == start) co_return;
+  std::vector<std::string> command;
+  command.assign({"buildctl", "debug", "workers", "--format", "{{json .}}"});
+  ports::ContainerControl::ExecLimits limits;
+  limits.deadline = kPatience;
+  const auto said = co_await parts_.control.exec_in_container(seen->id, std::move(command), limits);
+  if (!said || said->exit_code != 0) co_return;
+  auto facts = decode_workers(said->output);
+  if (!facts) co_return;
+  known.start = start;
+  known.facts = *std::move(facts);
+}
+
+asio::awaitable<void> WorkerFactsKeeper::run() {
+  const auto executor = co_await asio::this_coro::executor;
+  if (stopping_) co_return;
+  auto turns = loop();
+  auto token = asio::bind_cancellation_slot(cancel_.slot(), asio::use_awaitable);
+  try {
+    co_await asio::co_spawn(executor, std::move(turns), token);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != asio::error::operation_aborted) throw;
+  }
+}
+
+void WorkerFactsKeeper::stop() {
+  stopping_ = true;
+  cancel_.emit(asio::cancellation_type::terminal);
+}
+
+asio::awaitable<void> WorkerFactsKeeper::loop() {
+  while (!stopping_) {
+    co_await turn();
+    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kLook));
+    boost::system::error_code ended;
+    auto token = asio::redirect_error(asio::use_awaitable, ended);
+    co_await timer_.async_wait(token);
+  }
+}
+
+}  // namespace buildwarden::builders

@@ -1,0 +1,61 @@
+// What BuildKit says of itself: its version and the platforms that it builds for. Asked in the background.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::builders {
+
+struct WorkerFacts {
+  std::string version;                 // "v0.13.1"; "" = not known
+  std::vector<std::string> platforms;  // "linux/amd64", "linux/arm/v7", …; empty = not known
+};
+
+// Of `buildctl debug workers --format '{{json .}}'`; of several workers the first one's version, and all platforms
+// once. kProtocol: not what the command promises.
+Result<WorkerFacts> decode_workers(std::string_view text);
+
+// On the loop's thread alone. Must outlive run(), which ends promptly after stop().
+class WorkerFactsKeeper {
+ public:
+  struct Parts {
+    ports::Containers& containers;
+    ports::ContainerControl& control;
+    std::function<std::vector<std::string>()> warm;  // the builders that may be asked now
+  };
+  WorkerFactsKeeper(const boost::asio::any_io_executor& executor, Parts parts);
+
+  // One turn: asks the builders of which this start of their container was not asked yet.
+  boost::asio::awaitable<void> turn();
+  boost::asio::awaitable<void> run();
+  void stop();
+
+  // As last asked; of a builder that is being started anew those of before.
+  [[nodiscard]] WorkerFacts of(const std::string& builder) const;
+
+ private:
+  boost::asio::awaitable<void> loop();
+  boost::asio::awaitable<void> ask(std::string builder);
+
+  struct Known {
+    std::string start;  // which start of which container
+    WorkerFacts facts;
+  };
+  Parts parts_;
+  std::map<std::string, Known> known_;
+  boost::asio::steady_timer timer_;
+  boost::asio::cancellation_signal cancel_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden::builders

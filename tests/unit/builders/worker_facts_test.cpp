@@ -1,0 +1,60 @@
+#include "daemon/builders/worker_facts.h"
+
+#include <gmock/gmock.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "tests/support/fake_containers.h"
+#include "tests/support/loop.h"
+#include "tests/support/run_void.h"
+
+namespace buildwarden::builders {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr const char* kWorkers =
+    R"([{"id":"w","labels":{},"platforms":[{"architecture":"amd64","os":"linux"},)"
+    R"({"architecture":"arm","os":"linux","variant":"v7"},{"architecture":"amd64","os":"linux"}],"gcPolicy":[],)"
+    R"("buildkitVersion":{"package":"github.com/moby/buildkit","version":"v0.13.1","revision":"2"}}])";
+
+TEST(DecodeWorkers, ReadsVersionAndPlatforms) {
+  const auto facts = decode_workers(kWorkers);
+  ASSERT_TRUE(facts) << facts.error().message();
+  EXPECT_EQ(facts->version, "v0.13.1");
+  EXPECT_THAT(facts->platforms, ElementsAre("linux/amd64", "linux/arm/v7"));
+  EXPECT_THAT(decode_workers("[]")->platforms, IsEmpty());
+  EXPECT_EQ(decode_workers(R"([{"platforms":[1,{}],"buildkitVersion":null}])")->version, "");
+  for (const auto* text : {"", "null", "{}", "[1]", "the builder answers"}) EXPECT_FALSE(decode_workers(text)) << text;
+}
+
+TEST(WorkerFacts, AreAskedOncePerStart) {
+  boost::asio::io_context loop;
+  buildwarden::testing::FakeContainers engine;
+  auto& container = engine.containers["buildwarden_s3"].seen;
+  container.id = "1";
+  container.ours = true;
+  container.state = policy::ContainerState::kRunning;
+  int asked = 0;
+  engine.execute = [&asked](const std::vector<std::string>&) {
+    ++asked;
+    ports::ContainerControl::ExecResult result;
+    result.exit_code = asked == 1 ? 1 : 0;
+    result.output = kWorkers;
+    return result;
+  };
+  WorkerFactsKeeper keeper(loop.get_executor(), {engine, engine, [] { return std::vector<std::string>{"s3"}; }});
+  buildwarden::testing::run_void(loop, keeper.turn());
+  EXPECT_EQ(keeper.of("s3").version, "") << "it failed";
+  for (int i = 0; i < 3; ++i) buildwarden::testing::run_void(loop, keeper.turn());
+  EXPECT_EQ(keeper.of("s3").version, "v0.13.1");
+  EXPECT_EQ(asked, 2);
+  container.ended = "later";
+  buildwarden::testing::run_void(loop, keeper.turn());
+  EXPECT_EQ(asked, 3);
+  EXPECT_EQ(keeper.of("other").version, "");
+}
+
+}  // namespace
+}  // namespace buildwarden::builders
