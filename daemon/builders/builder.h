@@ -36,6 +36,7 @@ struct Liveness {
 // From the loss of a builder or a front that was there until it is whole again; only one that we do something about.
 struct Outage {
   BootTime since;
+  BootTime acted;    // when the first step was begun
   std::string rule;  // of the first step that was taken
   std::string reason;
 };

@@ -24,17 +24,19 @@ void record_state(const Builder& builder, BuilderState before, const std::string
 void record_heal(Builder& builder, Now now, ports::Journal& journal) {
   const auto outage = *std::exchange(builder.outage, std::nullopt);
   const auto gone = std::max(now.boot - outage.since, Duration{0});
+  const auto acted = std::max(outage.acted - outage.since, Duration{0});
   auto& heals = builder.heals;
   ++heals.count;
   ++heals.by_rule[outage.rule];
   heals.last_at = now.wall;
   heals.last_reason = outage.reason;
-  journal.record(
-      {.kind = "builder.healed",
-       .reason =
-           format("builder {} was healed after {}: {}", builder.settings.name, format_duration(gone), outage.reason),
-       .rule = outage.rule,
-       .fields = {{"builder", builder.settings.name}, {"gone_seconds", std::chrono::duration<double>(gone).count()}}});
+  journal.record({.kind = "builder.healed",
+                  .reason = format("builder {} was healed after {}: {}", builder.settings.name, format_duration(gone),
+                                   outage.reason),
+                  .rule = outage.rule,
+                  .fields = {{"builder", builder.settings.name},
+                             {"acted_seconds", std::chrono::duration<double>(acted).count()},
+                             {"gone_seconds", std::chrono::duration<double>(gone).count()}}});
 }
 
 }  // namespace
@@ -54,7 +56,7 @@ void note_plan(Builder& builder, const policy::BuilderPlan& plan, Now now, ports
 void note_outage(Builder& builder, const policy::BuilderStep& first, Now now) {
   if (!builder.ever_warm || builder.outage) return;
   const auto since = builder.lost_at.value_or(builder.memory.lost_at.value_or(now.boot));
-  builder.outage = Outage{.since = since, .rule = first.rule, .reason = first.reason};
+  builder.outage = Outage{.since = since, .acted = now.boot, .rule = first.rule, .reason = first.reason};
 }
 
 void note_dry_run(Builder& builder, const std::vector<policy::BuilderStep>& steps, ports::Journal& journal) {

@@ -10,6 +10,7 @@
 #include <boost/json/value.hpp>
 #include <boost/system/system_error.hpp>
 #include <chrono>
+#include <sstream>
 #include <utility>
 
 #include "common/beat.h"
@@ -71,6 +72,15 @@ Result<WorkerFacts> decode_workers(std::string_view text) {
   return facts;
 }
 
+std::string decode_version(std::string_view text) {
+  std::istringstream words{std::string(text)};
+  std::string program;
+  std::string package;
+  std::string version;
+  words >> program >> package >> version;
+  return program == "buildkitd" && version.starts_with('v') ? version : std::string();
+}
+
 WorkerFactsKeeper::WorkerFactsKeeper(const asio::any_io_executor& executor, Parts parts)
     : parts_(std::move(parts)), timer_(executor) {}
 
@@ -93,14 +103,27 @@ asio::awaitable<void> WorkerFactsKeeper::ask(std::string builder) {
   if (known.start == start) co_return;
   std::vector<std::string> command;
   command.assign({"buildctl", "debug", "workers", "--format", "{{json .}}"});
-  ports::ContainerControl::ExecLimits limits;
-  limits.deadline = kPatience;
-  const auto said = co_await parts_.control.exec_in_container(seen->id, std::move(command), limits);
-  if (!said || said->exit_code != 0) co_return;
-  auto facts = decode_workers(said->output);
+  const auto workers = co_await run_in(seen->id, std::move(command));
+  if (!workers) co_return;
+  auto facts = decode_workers(*workers);
   if (!facts) co_return;
+  if (facts->version.empty()) {
+    std::vector<std::string> ask_version;
+    ask_version.assign({"buildkitd", "--version"});
+    const auto said = co_await run_in(seen->id, std::move(ask_version));
+    if (said) facts->version = decode_version(*said);
+  }
   known.start = start;
   known.facts = *std::move(facts);
+}
+
+ports::Async<std::string> WorkerFactsKeeper::run_in(std::string container, std::vector<std::string> command) {
+  ports::ContainerControl::ExecLimits limits;
+  limits.deadline = kPatience;
+  auto said = co_await parts_.control.exec_in_container(std::move(container), std::move(command), limits);
+  if (!said) co_return std::move(said).error();
+  if (said->exit_code != 0) co_return Error(Errc::kIo, said->errors);
+  co_return std::move(said->output);
 }
 
 asio::awaitable<void> WorkerFactsKeeper::run() {

@@ -25,6 +25,10 @@ struct WorkerFacts {
 // once. kProtocol: not what the command promises.
 Result<WorkerFacts> decode_workers(std::string_view text);
 
+// Of `buildkitd --version` ("buildkitd github.com/moby/buildkit v0.13.1 2"); "" of anything else. For a BuildKit whose
+// workers do not tell theirs.
+std::string decode_version(std::string_view text);
+
 // On the loop's thread alone. Must outlive run(), which ends promptly after stop().
 class WorkerFactsKeeper {
  public:
@@ -46,6 +50,7 @@ class WorkerFactsKeeper {
  private:
   boost::asio::awaitable<void> loop();
   boost::asio::awaitable<void> ask(std::string builder);
+  ports::Async<std::string> run_in(std::string container, std::vector<std::string> command);
 
   struct Known {
     std::string start;  // which start of which container

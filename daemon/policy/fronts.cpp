@@ -50,7 +50,7 @@ class FrontHealer {
     const bool carries = state == ContainerState::kRunning || state == ContainerState::kPaused;
     if (carries && running_builds_ > 0) {
       result_.notes.push_back(
-          format("the front {} is to change once no build runs ({} running)", name, running_builds_));
+          format("the front {} is to change once no build runs ({} connections)", name, running_builds_));
       if (state == ContainerState::kPaused)
         add(BuilderAction::kUnpauseFront, name, "front_paused", "is paused: it is unpaused");
       return;

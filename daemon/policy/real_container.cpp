@@ -101,7 +101,7 @@ void apply(RealSteps& result, const std::string& name, const DesiredBuilder& des
     return recreate(result, change.rule, change.why + ": it is made anew on its volume");
   }
   result.note =
-      format("{} is applied to {} once no build runs ({} running)", change.what, name, observed.running_builds);
+      format("{} is applied to {} once no build runs ({} connections)", change.what, name, observed.running_builds);
   if (desired.recreate != Recreation::kNone) result.not_recreated = result.note;
   revive(result, name, state);
 }

@@ -58,7 +58,8 @@ struct BuilderView {
   std::optional<WallTime> last_heal_at;
   std::string last_heal_reason;
   std::optional<Bytes> cache_bytes;
-  std::optional<int> running_builds;   // connections by which somebody builds; nothing = not known
+  // Connections by which somebody builds; one build may hold several, none is none. Nothing = not known.
+  std::optional<int> running_builds;
   std::string volume;                  // that its cache is on
   std::string version;                 // of BuildKit; "" = not known
   std::vector<std::string> platforms;  // that it builds for; empty = not known

@@ -86,32 +86,6 @@ TEST_F(MainJob, TheDocumentedRecipeBecomesWarmAndDoesNoHarm) {
       << "the front is made again";
 }
 
-struct Harm {
-  const char* name;
-  const char* command;
-};
-class Healing : public MainJob, public ::testing::WithParamInterface<Harm> {};
-
-TEST_P(Healing, TheNextJobFindsAWarmBuilderWithItsCache) {
-  start_daemon();
-  wait_until_warm();
-  ASSERT_EQ(handed_out_build("before").exit_code, 0);
-  const auto harm = engine_shell(GetParam().command);
-  ASSERT_EQ(harm.exit_code, 0) << harm.out;
-  ASSERT_TRUE(eventually([this] { return !events("builder.healed").empty() && builder_is_warm(); }, seconds{30}))
-      << api("/v1/builders");
-  const auto after = handed_out_build("after");
-  ASSERT_EQ(after.exit_code, 0) << after.out;
-  EXPECT_NE(after.out.find("CACHED"), std::string::npos) << after.out;
-}
-
-INSTANTIATE_TEST_SUITE_P(OfTheRealBuilder, Healing,
-                         ::testing::Values(Harm{"Stopped", "docker stop -t 1 buildwarden_s3"},
-                                           Harm{"Killed", "docker kill buildwarden_s3"},
-                                           Harm{"Paused", "docker pause buildwarden_s3"},
-                                           Harm{"Removed", "docker rm -f buildwarden_s3"}),
-                         [](const auto& param) { return param.param.name; });
-
 // The disk runs low: what was used longest ago goes, what is used stays, the builder stays warm, freed as df shows it.
 TEST_F(MainJob, ReclaimsByLastUseAndTouchesNothingInUse) {
   DaemonOptions options;

@@ -29,6 +29,13 @@ TEST(DecodeWorkers, ReadsVersionAndPlatforms) {
   for (const auto* text : {"", "null", "{}", "[1]", "the builder answers"}) EXPECT_FALSE(decode_workers(text)) << text;
 }
 
+TEST(DecodeVersion, IsTheThirdWord) {
+  EXPECT_EQ(decode_version("buildkitd github.com/moby/buildkit v0.13.1 3\n"), "v0.13.1");
+  for (const auto* text : {"", "buildkitd", "something else entirely", "buildctl x v1"}) {
+    EXPECT_EQ(decode_version(text), "") << text;
+  }
+}
+
 TEST(WorkerFacts, AreAskedOncePerStart) {
   boost::asio::io_context loop;
   buildwarden::testing::FakeContainers engine;

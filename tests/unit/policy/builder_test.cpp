@@ -199,7 +199,7 @@ TEST(Reconcile, AppliesAChangeOnlyWhenIdle) {
   const auto plan = reconcile(want, seen, warm_before(), kNow);
   EXPECT_EQ(plan.reason,
             "buildwarden_s3 runs and answers; a changed image or configuration is applied to buildwarden_s3 once no "
-            "build runs (2 running)");
+            "build runs (2 connections)");
   EXPECT_EQ(plan.again, Duration{seconds{5}});
 }
 
@@ -345,7 +345,7 @@ TEST(Reconcile, IsMadeAnewWhenSomebodyAsks) {
   want.recreate = Recreation::kIdle;
   seen.running_builds = 2;
   EXPECT_EQ(reconcile(want, seen, warm_before(), kNow).not_recreated,
-            "the recreation that was asked for is applied to buildwarden_s3 once no build runs (2 running)");
+            "the recreation that was asked for is applied to buildwarden_s3 once no build runs (2 connections)");
   seen.real.ours = false;
   want.adopt_foreign = true;
   want.recreate = Recreation::kForced;
