@@ -55,7 +55,8 @@ void note_plan(Builder& builder, const policy::BuilderPlan& plan, Now now, ports
 
 void note_outage(Builder& builder, const policy::BuilderStep& first, Now now) {
   if (!builder.ever_warm || builder.outage) return;
-  const auto since = builder.lost_at.value_or(builder.memory.lost_at.value_or(now.boot));
+  auto since = builder.lost_at.value_or(builder.memory.lost_at.value_or(now.boot));
+  if (first.rule == "frozen") since = std::min(since, builder.liveness.silent_since);
   builder.outage = Outage{.since = since, .acted = now.boot, .rule = first.rule, .reason = first.reason};
 }
 
