@@ -34,6 +34,9 @@ Result<ports::ContainerDetails> decode_details(std::string_view text);
 // GET /networks.
 Result<std::vector<ports::NetworkRecord>> decode_networks(std::string_view text);
 
+// GET /volumes.
+Result<std::vector<ports::VolumeRecord>> decode_volumes(std::string_view text);
+
 // GET /system/df, before and from 1.52 on. A record that was never used counts from its creation.
 Result<std::vector<policy::CacheRecord>> decode_cache(std::string_view text);
 

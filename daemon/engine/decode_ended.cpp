@@ -1,4 +1,4 @@
-// What decode.h says of containers that ended, and of networks.
+// What decode.h says of containers that ended, of networks and of volumes.
 #include <algorithm>
 #include <array>
 
@@ -29,6 +29,7 @@ Result<ports::ContainerDetails> read_details(const json::value& root) {
   ports::ContainerDetails details;
   details.id = fields.text("Id");
   details.size = fields.optional_number("SizeRw");
+  details.commands = static_cast<int>(fields.optional_list("ExecIDs").size());
   const auto created = read_time(fields, "Created");
   FieldReader state(fields.member("State"), "the container's state");
   details.state = read_state(state, "Status");
@@ -58,12 +59,35 @@ Result<ports::NetworkRecord> read_network(const json::value& value) {
   return network;
 }
 
+Result<ports::VolumeRecord> read_volume(const json::value& value) {
+  FieldReader fields(value, "a volume");
+  ports::VolumeRecord volume;
+  volume.name = fields.text("Name");
+  if (fields.find("CreatedAt") != nullptr) volume.created = read_time(fields, "CreatedAt");
+  volume.labels = fields.optional_texts("Labels");
+  volume.is_plain = fields.text("Driver") == "local" && fields.optional_texts("Options").empty();
+  if (auto read = fields.result(); !read) return std::move(read).error();
+  return volume;
+}
+
 }  // namespace
 
 Result<ports::ContainerDetails> decode_details(std::string_view text) {
   auto root = parse_json(text);
   if (!root) return std::move(root).error().with_context("a container's description");
   return read_details(*root).with_context("a container's description");
+}
+
+Result<std::vector<ports::VolumeRecord>> decode_volumes(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("the list of volumes");
+  FieldReader fields(*root, "the answer");
+  const auto* volumes = fields.find("Volumes");  // null: none
+  if (volumes != nullptr) return read_list(*volumes, read_volume).with_context("the list of volumes");
+  const auto* object = root->if_object();
+  if (object == nullptr || !object->contains("Volumes")) fields.fail("has no Volumes");
+  if (auto read = fields.result(); !read) return std::move(read).error().with_context("the list of volumes");
+  return std::vector<ports::VolumeRecord>{};
 }
 
 Result<std::vector<ports::NetworkRecord>> decode_networks(std::string_view text) {

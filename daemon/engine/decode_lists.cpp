@@ -71,6 +71,21 @@ std::set<std::string> read_networks(const json::value& container) {
   return networks;
 }
 
+// An anonymous volume has a name, too.
+std::set<std::string> read_volumes(const json::value& container) {
+  std::set<std::string> volumes;
+  const auto* mounts = FieldReader(container, "a container").find("Mounts");
+  const auto* list = mounts == nullptr ? nullptr : mounts->if_array();
+  if (list == nullptr) return volumes;
+  for (const auto& mount : *list) {
+    FieldReader fields(mount, "a mount");
+    if (fields.optional_text("Type") != "volume") continue;
+    auto name = fields.optional_text("Name");
+    if (!name.empty()) volumes.insert(std::move(name));
+  }
+  return volumes;
+}
+
 // The first of its names is its own; further ones are of links.
 std::string read_name(FieldReader& fields) {
   for (const auto& name : fields.optional_list("Names")) {
@@ -90,6 +105,7 @@ Result<ports::ContainerRecord> read_container(const json::value& value) {
   container.created = read_seconds(fields, "Created");
   container.labels = fields.optional_texts("Labels");
   container.networks = read_networks(value);
+  container.volumes = read_volumes(value);
   if (auto read = fields.result(); !read) return std::move(read).error();
   return container;
 }

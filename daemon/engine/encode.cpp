@@ -115,6 +115,12 @@ Query prune_query(ApiVersion version, Bytes keep, Duration unused_for) {
   return query;
 }
 
+std::string encode_name_filter(std::string_view part) {
+  json::object filters;
+  filters["name"] = json::array{json::string(part)};
+  return json::serialize(filters);
+}
+
 Query usage_query(ApiVersion version) {
   Query query;
   if (version >= kTypedUsage) query.emplace_back("type", "build-cache");

@@ -36,6 +36,9 @@ Query prune_query(ApiVersion version, Bytes keep, Duration unused_for);
 // The query of GET /system/df that lists the build cache and measures as little else as `version` allows.
 Query usage_query(ApiVersion version);
 
+// The value of `filters` for "the name contains `part`".
+std::string encode_name_filter(std::string_view part);
+
 // What a reference names: "alpine" is {docker.io, alpine, latest}, "r.example:5000/a@sha256:…" has the digest as tag.
 struct ImageName {
   std::string registry;

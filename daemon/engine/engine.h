@@ -37,6 +37,7 @@ class Engine final : public ports::EngineState,
                      public ports::Containers,
                      public ports::EndedContainers,
                      public ports::Networks,
+                     public ports::Volumes,
                      public ports::ContainerControl,
                      public ports::EngineEvents {
  public:
@@ -65,9 +66,13 @@ class Engine final : public ports::EngineState,
 
   ports::Async<ports::ContainerDetails> describe_container(std::string id, bool measure) override;
   ports::Async<void> remove_ended_container(std::string id) override;
+  ports::Async<void> stop_container(std::string id) override;
 
   ports::Async<std::vector<ports::NetworkRecord>> list_networks() override;
   ports::Async<void> remove_network(std::string id) override;
+
+  ports::Async<std::vector<ports::VolumeRecord>> list_volumes(std::string part) override;
+  ports::Async<void> remove_volume(std::string name) override;
 
   ports::Async<std::string> create_container(ports::ContainerSpec spec) override;
   ports::Async<void> act_on_container(std::string id, ports::ContainerVerb verb) override;

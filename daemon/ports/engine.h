@@ -57,6 +57,7 @@ struct ContainerRecord {
   WallTime created;
   std::map<std::string, std::string> labels;
   std::set<std::string> networks;  // that it is attached to when it runs: names, and ids where the engine tells them
+  std::set<std::string> volumes;   // the names of those that it mounts, running or not
 };
 
 // A container as its own description shows it.
@@ -66,6 +67,7 @@ struct ContainerDetails {
   WallTime last_active;     // the latest of its creation, its last start and its last end
   bool comes_back = false;  // its restart policy may start it without anybody asking
   Bytes size = 0;           // of its own layer; 0 when that was not asked for
+  int commands = 0;         // that somebody runs in it with exec, or has prepared to run
 };
 
 struct NetworkRecord {
@@ -126,6 +128,25 @@ class EndedContainers {
   virtual Async<ContainerDetails> describe_container(std::string id, bool measure) = 0;
   // Not by force, and volumes stay. kConflict: it runs, or is being removed; kNotFound: gone. Both are results.
   virtual Async<void> remove_ended_container(std::string id) = 0;
+  // Gives it 10 s to end by itself. Fine when it does not run already; kNotFound: gone.
+  virtual Async<void> stop_container(std::string id) = 0;
+};
+
+struct VolumeRecord {
+  std::string name;
+  std::optional<WallTime> created;  // nothing where the driver does not know
+  // Of the engine's own driver, without options: its files lie below the engine's data root.
+  bool is_plain = false;
+  std::map<std::string, std::string> labels;
+};
+
+class Volumes {
+ public:
+  virtual ~Volumes() = default;
+  // Those whose name contains `part`, without their sizes: the engine would walk through them.
+  virtual Async<std::vector<VolumeRecord>> list_volumes(std::string part) = 0;
+  // Not by force. kConflict: a container mounts it; kNotFound: gone. Both are results.
+  virtual Async<void> remove_volume(std::string name) = 0;
 };
 
 class Networks {

@@ -13,13 +13,16 @@
 
 namespace buildwarden::testing {
 
-class FakeEnded final : public ports::EndedContainers, public ports::Networks {
+class FakeEnded final : public ports::EndedContainers, public ports::Networks, public ports::Volumes {
  public:
   explicit FakeEnded(FakeImageEngine& engine) : engine_(engine) {}
 
   // ---- what the test sets and sees
   std::map<std::string, ports::ContainerDetails> details;  // by container id
   std::vector<ports::NetworkRecord> networks;
+  std::vector<ports::VolumeRecord> volumes;
+  std::optional<Error> no_volumes;  // they cannot be listed
+  std::vector<std::string> stopped;
   std::vector<std::string> measured;
   std::vector<std::string> removed;
   std::optional<Error> refusal;         // of every removal
@@ -44,10 +47,19 @@ class FakeEnded final : public ports::EndedContainers, public ports::Networks {
     networks.push_back(network);
     return networks.back();
   }
+  ports::VolumeRecord& add_volume(const std::string& name, WallTime created) {
+    ports::VolumeRecord volume;
+    volume.name = name;
+    volume.created = created;
+    volume.is_plain = true;
+    volumes.push_back(volume);
+    return volumes.back();
+  }
   void forget(const std::string& id) {
     details.erase(id);
     std::erase_if(engine_.containers, [&id](const auto& one) { return one.id == id; });
     std::erase_if(networks, [&id](const auto& one) { return one.id == id; });
+    std::erase_if(volumes, [&id](const auto& one) { return one.name == id; });
   }
 
   // ---- ports
@@ -60,6 +72,17 @@ class FakeEnded final : public ports::EndedContainers, public ports::Networks {
     co_return described;
   }
   ports::Async<void> remove_ended_container(std::string id) override { return remove(std::move(id)); }
+  ports::Async<void> stop_container(std::string id) override {
+    stopped.push_back(id);
+    co_return Result<void>{};
+  }
+  ports::Async<std::vector<ports::VolumeRecord>> list_volumes(std::string part) override {
+    if (no_volumes) co_return *no_volumes;
+    auto found = volumes;
+    std::erase_if(found, [&part](const auto& one) { return one.name.find(part) == std::string::npos; });
+    co_return found;
+  }
+  ports::Async<void> remove_volume(std::string name) override { return remove(std::move(name)); }
   ports::Async<std::vector<ports::NetworkRecord>> list_networks() override { co_return networks; }
   ports::Async<void> remove_network(std::string id) override { return remove(std::move(id)); }
 

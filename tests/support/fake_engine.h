@@ -22,6 +22,7 @@ class FakeEngine {
     server_->on("GET /v1.45/containers/json", FakeAnswer::json(200, "[]"));
     server_->on("GET /v1.45/images/json", FakeAnswer::json(200, "[]"));
     server_->on("GET /v1.45/networks", FakeAnswer::json(200, "[]"));
+    server_->on("GET /v1.45/volumes", FakeAnswer::json(200, R"({"Volumes":[]})"));
     server_->on("GET /v1.45/system/df", FakeAnswer::json(200, "{}"));
     thread_ = std::thread([this] { loop_.run(); });
   }

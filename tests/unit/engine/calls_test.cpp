@@ -116,6 +116,25 @@ TEST_F(CallsTest, ListsAndRemovesNetworks) {
   EXPECT_EQ(asked("DELETE", "/networks"), "/networks/n1");
 }
 
+TEST_F(CallsTest, ListsAndRemovesVolumesWithoutForce) {
+  answer("GET /volumes", FakeAnswer::json(200, R"({"Volumes":[{"Name":"v","Driver":"local"}]})"));
+  const auto volumes = run(engine_->list_volumes("buildx_"));
+  ASSERT_TRUE(volumes) << volumes.error().message();
+  EXPECT_EQ(volumes->at(0).name, "v");
+  EXPECT_EQ(asked("GET", "/volumes"), "/volumes?filters=%7B%22name%22%3A%5B%22buildx_%22%5D%7D");
+  answer("DELETE /volumes", FakeAnswer::json(409, R"({"message":"volume is in use"})"));
+  EXPECT_EQ(run(engine_->remove_volume("v")).error().code(), Errc::kConflict);
+  EXPECT_EQ(asked("DELETE", "/volumes"), "/volumes/v?force=0");
+  EXPECT_EQ(run(engine_->remove_volume("../containers/x")).error().code(), Errc::kInvalid);
+}
+
+TEST_F(CallsTest, StopsContainersWithTimeToEnd) {
+  answer("POST /containers/c1/stop", FakeAnswer::json(304, ""));
+  EXPECT_TRUE(run(engine_->stop_container("c1"))) << "it does not run";
+  EXPECT_EQ(asked("POST", "/containers"), "/containers/c1/stop?t=10");
+  EXPECT_EQ(run(engine_->stop_container("c2")).error().code(), Errc::kNotFound);
+}
+
 TEST_F(CallsTest, GivesAnImagesId) {
   answer("GET /images/a:1/json", FakeAnswer::json(200, R"({"Id":"sha256:77"})"));
   EXPECT_EQ(*run(engine_->image_id("a:1")), "sha256:77");

@@ -42,6 +42,19 @@ TEST(DecodeDetails, TheLatestOfItsTimesCounts) {
   EXPECT_EQ(details_of({})->size, 0);
 }
 
+TEST(DecodeDetails, HowManyCommandsRunInIt) {
+  const auto commands = [](const char* ids) {
+    const auto details = decode_details(
+        format(R"({{"Id":"c1","Created":"2024-05-01T10:00:00Z","State":{{"Status":"running"}},"ExecIDs":{},
+                    "HostConfig":{{"RestartPolicy":{{"Name":"no"}}}}}})",
+               ids));
+    return details ? details->commands : -1;
+  };
+  EXPECT_EQ(commands("null"), 0);
+  EXPECT_EQ(commands(R"(["e1","e2"])"), 2);
+  EXPECT_EQ(commands(R"([1])"), -1);
+}
+
 TEST(DecodeDetails, WhetherItComesBack) {
   const auto comes_back = [](const char* policy, int exit_code) {
     return details_of({.policy = policy, .exit_code = exit_code})->comes_back;
@@ -84,6 +97,34 @@ TEST(DecodeNetworks, TheEnginesOwnAreMarked) {
   const auto half = decode_networks(R"([{"Name":"ci","Id":"id"}])");
   ASSERT_FALSE(half);
   EXPECT_THAT(half.error().message(), HasSubstr("the list of networks"));
+}
+
+TEST(DecodeVolumes, PlainOnesAreToldFromOthers) {
+  const auto volumes = decode_volumes(R"({"Volumes":[
+    {"Name":"buildx_buildkit_a0_state","Driver":"local","CreatedAt":"2024-05-01T12:00:00+02:00","Labels":null,
+     "Mountpoint":"/m","Options":null,"Scope":"local"},
+    {"Name":"b","Driver":"local","CreatedAt":"2024-05-01T12:00:00Z","Labels":{"who":"me"},"Options":{"type":"nfs"}},
+    {"Name":"c","Driver":"rexray","Options":{}}],"Warnings":null})");
+  ASSERT_TRUE(volumes) << volumes.error().message();
+  EXPECT_EQ(volumes->at(0).name, "buildx_buildkit_a0_state");
+  EXPECT_TRUE(volumes->at(0).is_plain);
+  EXPECT_EQ(format_rfc3339(volumes->at(0).created.value()), "2024-05-01T10:00:00.000Z");
+  EXPECT_FALSE(volumes->at(1).is_plain);
+  EXPECT_EQ(volumes->at(1).labels.at("who"), "me");
+  EXPECT_FALSE(volumes->at(2).is_plain);
+  EXPECT_FALSE(volumes->at(2).created);
+  EXPECT_TRUE(decode_volumes(R"({"Volumes":null})")->empty());
+  for (const char* text : {"[]", "{}", R"({"Volumes":[{"Driver":"local"}]})", R"({"Volumes":{}})", ""}) {
+    EXPECT_FALSE(decode_volumes(text)) << text;
+  }
+}
+
+TEST(DecodeContainers, TellTheirVolumesByName) {
+  const auto containers = decode_containers(R"([
+    {"Id":"c1","Names":["/a"],"Image":"i","ImageID":"s","Created":1,"State":"exited","Mounts":[
+      {"Type":"volume","Name":"v1","Source":"/x"},{"Type":"bind","Source":"/y"},{"Type":"volume","Name":"v2"}]}])");
+  ASSERT_TRUE(containers) << containers.error().message();
+  EXPECT_THAT(containers->at(0).volumes, UnorderedElementsAre("v1", "v2"));
 }
 
 TEST(DecodeContainers, TellTheirNetworks) {

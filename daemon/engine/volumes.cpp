@@ -1,0 +1,56 @@
+// Volumes, and the containers that hold them.
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/engine/decode.h"
+#include "daemon/engine/encode.h"
+#include "daemon/engine/engine.h"
+
+namespace buildwarden::engine {
+namespace {
+
+constexpr Duration kListDeadline = std::chrono::seconds{10};
+constexpr Duration kStopDeadline = std::chrono::seconds{60};
+constexpr Duration kRemoveDeadline = std::chrono::minutes{5};  // the engine deletes all its files before it answers
+constexpr Bytes kListLimit = 64 * kMiB;
+
+}  // namespace
+
+ports::Async<void> Engine::stop_container(std::string id) {
+  const auto doing = format("stopping container {}", id);
+  const auto name = encode_name(id);
+  if (!name) co_return Error(name.error()).with_context(doing);
+  Call stop;
+  stop.method = "POST";
+  stop.target = format("/containers/{}/stop?t=10", *name);
+  stop.limits.deadline = kStopDeadline;
+  auto stopped = co_await transport_.call(std::move(stop));  // 304: it does not run
+  if (!stopped) co_return std::move(stopped).error().with_context(doing);
+  co_return Result<void>{};
+}
+
+ports::Async<std::vector<ports::VolumeRecord>> Engine::list_volumes(std::string part) {
+  const auto filters = encode_name_filter(part);
+  const Query query = {{"filters", filters}};
+  Call list;
+  list.target = "/volumes" + encode_query(query);
+  list.limits.deadline = kListDeadline;
+  list.limits.max_body = kListLimit;
+  auto volumes = co_await transport_.ask(std::move(list), &decode_volumes);
+  co_return std::move(volumes).with_context("listing volumes");
+}
+
+ports::Async<void> Engine::remove_volume(std::string name) {
+  const auto doing = format("removing volume {}", name);
+  const auto encoded = encode_name(name);
+  if (!encoded) co_return Error(encoded.error()).with_context(doing);
+  Call remove;
+  remove.method = "DELETE";
+  remove.target = format("/volumes/{}?force=0", *encoded);
+  remove.limits.deadline = kRemoveDeadline;
+  auto removed = co_await transport_.call(std::move(remove));
+  if (!removed) co_return std::move(removed).error().with_context(doing);
+  co_return Result<void>{};
+}
+
+}  // namespace buildwarden::engine
