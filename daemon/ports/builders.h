@@ -99,4 +99,12 @@ class BuilderControl {
   virtual Async<Recreated> recreate(Recreation request, Progress progress) = 0;
 };
 
+// Which of buildx's own builders are people's: those that an instance file of a person names.
+class BuilderOwners {
+ public:
+  virtual ~BuilderOwners() = default;
+  // By the container's name, whose it is: "instance mine of /home/ann". An error: it is not known of any.
+  virtual Async<std::map<std::string, std::string>> owners() = 0;
+};
+
 }  // namespace buildwarden::ports
