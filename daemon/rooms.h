@@ -14,11 +14,13 @@
 #include "daemon/builders/builder_cache.h"
 #include "daemon/builders/cache_sizes.h"
 #include "daemon/builders/handout.h"
+#include "daemon/builders/people.h"
 #include "daemon/builders/reconciler.h"
 #include "daemon/builders/worker_facts.h"
 #include "daemon/daemon.h"
 #include "daemon/disk/ballast.h"
 #include "daemon/disk/build_cache_rung.h"
+#include "daemon/disk/builder_use.h"
 #include "daemon/disk/cache_dirs.h"
 #include "daemon/disk/empty_networks.h"
 #include "daemon/disk/ended_containers.h"
@@ -28,6 +30,7 @@
 #include "daemon/disk/ledger.h"
 #include "daemon/disk/ledger_feed.h"
 #include "daemon/disk/network_use.h"
+#include "daemon/disk/orphans.h"
 #include "daemon/disk/own_leftovers.h"
 #include "daemon/disk/reclaimer.h"
 #include "daemon/disk/sampler.h"
@@ -84,12 +87,14 @@ struct Daemon::Rooms {
   builders::Handout handout;
   jobs::Registry registry;
   disk::Ledger ledger;
+  disk::BuilderUse builder_use;
   disk::LedgerFeed feed;
   std::vector<std::unique_ptr<builders::BuilderCache>> builder_caches;
   builders::CacheSizes cache_sizes;
   builders::WorkerFactsKeeper worker_facts;
   builders::Reconciler reconciler;
   AllInUse in_use;
+  builders::People people;
 
   disk::Sampler sampler;
   disk::Gauges gauges;
@@ -104,6 +109,7 @@ struct Daemon::Rooms {
   disk::BuildCacheRung build_cache;
   disk::UnusedImages unused_images;
   disk::BuildCacheRung build_cache_share;
+  disk::Orphans orphans;
   disk::Reclaimer reclaimer;
   disk::DiskUsers users;
   disk::Views views;

@@ -3,15 +3,13 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/disk/builder_use.h"
 #include "daemon/disk/engine_answers.h"
 
 namespace buildwarden::disk {
 namespace {
 
 using policy::ContainerState;
-
-// Builders that jobs made: rung 7 knows when they are orphans.
-constexpr std::string_view kBuildxPrefix = "buildx_buildkit_";
 
 bool ended(ContainerState state) {
   return state == ContainerState::kExited || state == ContainerState::kCreated || state == ContainerState::kDead;
@@ -22,6 +20,7 @@ std::string spared(const ports::ContainerRecord& container, const ports::Holding
   const auto owner = container.labels.find(std::string(ports::kOwnerLabel));
   if (owner != container.labels.end() && owner->second == ports::kOwner) return "a container of buildwarden";
   if (held.container_names.contains(container.name)) return format("held as {}", container.name);
+  // Rung 7 knows when such a one is an orphan.
   if (container.name.starts_with(kBuildxPrefix)) return "a builder that a job made";
   return "";
 }

@@ -14,7 +14,16 @@ namespace {
 constexpr Duration kReplayable = std::chrono::seconds{60};
 constexpr std::size_t kMostReplayed = 1024;  // more than any engine's ring
 
+constexpr std::string_view kBuilderRow = "builder ";
+constexpr std::string_view kVolumeRow = "volume ";
+
+bool is_of_builder(const std::string& id) { return id.starts_with(kBuilderRow) || id.starts_with(kVolumeRow); }
+
 }  // namespace
+
+std::string builder_row(const std::string& container_id) { return std::string(kBuilderRow) + container_id; }
+
+std::string volume_row(const std::string& volume) { return std::string(kVolumeRow) + volume; }
 
 std::string ledger_scope(const ports::EngineIdentity& identity) { return identity.id + " " + identity.root_dir; }
 
@@ -59,16 +68,23 @@ void Ledger::heard(WallTime at, bool before_start) {
 }
 
 void Ledger::seen(const std::vector<ports::ImageRecord>& images) {
-  const Now now = clock_.now();
   std::set<std::string> present;
-  for (const auto& image : images) {
-    present.insert(image.id);
-    if (!entries_.contains(image.id)) entries_[image.id] = Entry{now.wall, Duration{0}, now.boot, "first seen", true};
+  for (const auto& image : images) present.insert(image.id);
+  see(present, false);
+}
+
+void Ledger::seen_builders(const std::set<std::string>& rows) { see(rows, true); }
+
+void Ledger::see(const std::set<std::string>& present, bool builders) {
+  const Now now = clock_.now();
+  for (const auto& id : present) {
+    if (!entries_.contains(id)) entries_[id] = Entry{now.wall, Duration{0}, now.boot, "first seen", true};
   }
+  const auto is_gone = [&](const std::string& id) { return is_of_builder(id) == builders && !present.contains(id); };
   for (const auto& [id, entry] : entries_) {
-    if (!present.contains(id)) gone_.insert(id);
+    if (is_gone(id)) gone_.insert(id);
   }
-  std::erase_if(entries_, [&present](const auto& entry) { return !present.contains(entry.first); });
+  std::erase_if(entries_, [&is_gone](const auto& entry) { return is_gone(entry.first); });
 }
 
 void Ledger::used(const std::string& id, WallTime when, const std::string& why) {
@@ -142,7 +158,8 @@ void Ledger::use_all(std::optional<Duration> gap, const std::string& why, Now no
   event.kind = "ledger.gap";
   event.severity = ports::Severity::kWarning;
   event.reason =
-      format("Engine events were not followed for {}, {}: all {} images count as used now.", length, why, moved);
+      format("Engine events were not followed for {}, {}: all {} images and jobs' builders count as used now.", length,
+             why, moved);
   event.rule = "gap";
   event.fields.emplace_back("images", moved);
   if (gap) event.fields.emplace_back("gap_seconds", static_cast<double>(gap->count()) / 1000.0);

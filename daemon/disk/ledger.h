@@ -1,4 +1,5 @@
-// When each image was used last, as far as we have watched: the engine does not know.
+// When each image, and each builder that a job made, was used last, as far as we have watched: the engine does not
+// know.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -21,6 +22,10 @@ namespace buildwarden::disk {
 inline constexpr const char* kAliveRow = "@alive";
 inline constexpr const char* kEventRow = "@event";
 
+// How a builder that a job made with buildx is called in the ledger: its container by id, its volume by name.
+std::string builder_row(const std::string& container_id);
+std::string volume_row(const std::string& volume);
+
 // Facts about images hold for one engine and one data root.
 std::string ledger_scope(const ports::EngineIdentity& identity);
 
@@ -41,6 +46,8 @@ class Ledger final : public ports::ImageUse {
   void heard(WallTime at, bool before_start);
   // The engine's images, all of them: unknown ones were first seen now, those that are gone are forgotten.
   void seen(const std::vector<ports::ImageRecord>& images);
+  // The same of builders that jobs made: the rows of all of them.
+  void seen_builders(const std::set<std::string>& rows);
   // A stamp from the future counts as now.
   void used(const std::string& id, WallTime when, const std::string& why) override;
 
@@ -66,6 +73,7 @@ class Ledger final : public ports::ImageUse {
     std::string why;
     bool dirty = true;
   };
+  void see(const std::set<std::string>& present, bool builders);
   void merge(const std::vector<ports::LedgerRow>& rows, Now now);
   void close_gap(std::optional<Duration> gap, Now now);
   void use_all(std::optional<Duration> gap, const std::string& why, Now now);

@@ -35,6 +35,7 @@ LedgerFeed::LedgerFeed(Parts parts) : parts_(parts) {}
 
 void LedgerFeed::on_event(const ports::EngineEvent& event) {
   parts_.ledger.heard(event.at, event.before_start);
+  if (parts_.builders != nullptr) parts_.builders->on_event(event);
   if (event.type == "container" && container_used_image(event.action)) {
     const auto image = event.attributes.find("image");
     if (image == event.attributes.end()) return;
@@ -85,6 +86,7 @@ asio::awaitable<Result<void>> LedgerFeed::turn() {
   }
   learn(*images);
   use_containers(*containers);
+  if (parts_.builders != nullptr) co_await parts_.builders->learn(*containers);
   co_return Result<void>{};
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "daemon/disk/builder_use.h"
 #include "daemon/disk/ledger.h"
 #include "daemon/disk/sleeper.h"
 #include "daemon/ports/engine.h"
@@ -23,6 +24,7 @@ class LedgerFeed {
     ports::Images& images;
     ports::Containers& containers;
     const Clock& clock;
+    BuilderUse* builders = nullptr;  // fed along; nothing: jobs' builders are not followed
   };
   explicit LedgerFeed(Parts parts);
 

@@ -26,6 +26,7 @@ std::string reason_of(const StepFacts& facts) {
 std::string rule_of(const StepFacts& facts) {
   if (facts.candidate.thrown_away) return "thrown_away";
   if (facts.turn.rung == policy::RungId::kBuildCacheShare) return "cache_share";
+  if (facts.turn.rung == policy::RungId::kOrphans) return "orphan";
   return facts.turn.pass == 1 ? "keep_used_within" : "critical_grace";
 }
 

@@ -1,0 +1,198 @@
+// Step 7 of the ladder against a real, private engine and a real buildx.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "daemon/builders/people.h"
+#include "daemon/disk/ledger_feed.h"
+#include "daemon/disk/orphans.h"
+#include "daemon/engine/engine.h"
+#include "tests/support/fake_image_engine.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/loop.h"
+#include "tests/support/sandbox.h"
+
+namespace buildwarden::disk {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::UnorderedElementsAre;
+
+class OneFrontHeld final : public ports::InUse {
+ public:
+  [[nodiscard]] ports::Holdings now() const override {
+    ports::Holdings held;
+    held.container_names = {"buildx_buildkit_s30"};
+    return held;
+  }
+};
+
+// The machine's clock, which a test lets run ahead; the engine goes on by its own.
+class HurriedClock final : public Clock {
+ public:
+  [[nodiscard]] Now now() const override {
+    auto now = clock_.now();
+    now.wall += ahead_;
+    now.boot += ahead_;
+    return now;
+  }
+  void advance(Duration by) { ahead_ += by; }
+
+ private:
+  SystemClock clock_;
+  Duration ahead_{0};
+};
+
+class OrphansIntegration : public testing::SandboxFixture {
+ protected:
+  void SetUp() override {
+    SandboxFixture::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    EngineSettings settings;
+    settings.socket = socket();
+    engine_ = std::make_unique<engine::Engine>(settings, engine::EngineParts{workers_, clock_, journal_});
+    ledger_ = std::make_unique<Ledger>(clock_, store_, journal_);
+    use_ = std::make_unique<BuilderUse>(BuilderUse::Parts{*ledger_, *engine_, clock_});
+    feed_ = std::make_unique<LedgerFeed>(LedgerFeed::Parts{*ledger_, *engine_, *engine_, clock_, use_.get()});
+    people_ = std::make_unique<builders::People>(workers_, [this] { return std::vector<std::string>{dir() + "/ann"}; });
+    rung_ = std::make_unique<Orphans>(
+        Orphans::Parts{*engine_, *engine_, *engine_, *engine_, held_, *people_, *ledger_, clock_});
+    engine_->on_event([this](const ports::EngineEvent& event) {
+      events_.push_back(event);
+      feed_->on_event(event);
+    });
+    engine_->on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
+      feed_->on_connected(identity, gap);
+    });
+    background_ = std::make_unique<testing::Background>(loop_, engine_->run());
+    testing::run_until(loop_, [this] { return engine_->status().up; });
+    shell("docker load -q -i " + builder_archive());
+  }
+  void TearDown() override {
+    if (background_) {
+      engine_->stop();
+      testing::run_until(loop_, [this] { return background_->ended(); });
+    }
+    SandboxFixture::TearDown();
+  }
+  template <class T>
+  T run(boost::asio::awaitable<T> work) {
+    return testing::run_on(loop_, std::move(work));
+  }
+  // As a job (or the person `home`) would, with a folder of its own for what buildx remembers.
+  void create_builder(const std::string& name, const std::string& home) {
+    shell("mkdir -p $DIR/" + home + "/.docker; DOCKER_CONFIG=$DIR/" + home + "/.docker docker buildx create --name " +
+          name + " --driver docker-container --bootstrap");
+  }
+  // After all that the engine has told by now: what comes late would count as a use of later.
+  void learn() {
+    shell("docker network create bw-mark >/dev/null; docker network rm bw-mark >/dev/null");
+    hear("destroy", "bw-mark");
+    events_.clear();
+    const auto learned = run(feed_->turn());
+    ASSERT_TRUE(learned) << learned.error().message();
+  }
+  // Until the engine's event of such a beginning was heard, of a thing of that name.
+  void hear(const std::string& action, const std::string& thing) {
+    const auto heard = [&] {
+      return std::any_of(events_.begin(), events_.end(), [&](const auto& event) {
+        const auto name = event.attributes.find("name");
+        return event.action.starts_with(action) && name != event.attributes.end() && name->second == thing;
+      });
+    };
+    testing::run_until(loop_, heard);
+    EXPECT_TRUE(heard()) << action;
+  }
+  std::vector<policy::Candidate> plan() {
+    policy::EvictionRules rules;
+    rules.age = turn_.age;
+    auto listed = run(rung_->list(turn_));
+    EXPECT_TRUE(listed) << listed.error().message();
+    return listed ? policy::rank(*std::move(listed), rules, clock_.now()).order : std::vector<policy::Candidate>{};
+  }
+  static std::vector<std::string> names(const std::vector<policy::Candidate>& candidates) {
+    std::vector<std::string> all;
+    for (const auto& candidate : candidates) all.push_back(candidate.name);
+    return all;
+  }
+  std::string take(const policy::Candidate& candidate) {
+    const auto taken = run(rung_->take(candidate, turn_));
+    EXPECT_TRUE(taken) << taken.error().message();
+    return taken ? taken->dropped : "";
+  }
+  std::string containers() { return shell("docker ps -a --format '{{.Names}}' | sort"); }
+  std::string volumes() { return shell("docker volume ls -q | sort"); }
+
+  boost::asio::io_context loop_;
+  HurriedClock clock_;
+  testing::FakeJournal journal_;
+  testing::FakeLedgerStore store_;
+  WorkerPool workers_{1};
+  OneFrontHeld held_;
+  std::vector<ports::EngineEvent> events_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<BuilderUse> use_;
+  std::unique_ptr<LedgerFeed> feed_;
+  std::unique_ptr<builders::People> people_;
+  std::unique_ptr<Orphans> rung_;
+  std::unique_ptr<testing::Background> background_;
+  policy::RungTurn turn_{policy::RungId::kOrphans, 1, 4h};
+};
+
+TEST_F(OrphansIntegration, WhatJobsLeftBehindGoesAndNothingElse) {
+  create_builder("left", "job1");    // running, forgotten
+  create_builder("halted", "job2");  // stopped
+  create_builder("mine", "ann");     // a person's
+  create_builder("s3", "job3");      // where a front belongs
+  shell("DOCKER_CONFIG=$DIR/job2/.docker docker buildx stop halted; rm -rf $DIR/job1 $DIR/job2 $DIR/job3");
+  shell(
+      "docker volume create buildx_buildkit_gone0_state; docker volume create --label who=me buildx_buildkit_x0_state");
+  shell("docker volume create data");
+  learn();
+  EXPECT_THAT(names(plan()), ElementsAre()) << "just made";
+  clock_.advance(3h);
+  learn();
+  EXPECT_THAT(names(plan()), ElementsAre());
+  clock_.advance(2h);
+  const auto candidates = plan();
+  EXPECT_THAT(names(candidates),
+              UnorderedElementsAre("buildx's builder buildx_buildkit_left0 (running) with its volume",
+                                   "buildx's builder buildx_buildkit_halted0 (not running) with its volume",
+                                   "volume buildx_buildkit_gone0_state of a builder that is gone"));
+  for (const auto& candidate : candidates) EXPECT_EQ(take(candidate), "") << candidate.name;
+  EXPECT_EQ(containers(), "buildx_buildkit_mine0\nbuildx_buildkit_s30\n");
+  EXPECT_EQ(volumes(), "buildx_buildkit_mine0_state\nbuildx_buildkit_s30_state\nbuildx_buildkit_x0_state\ndata\n");
+}
+
+TEST_F(OrphansIntegration, ABuilderThatIsUsedOrBuildsIsNotTaken) {
+  create_builder("used", "job1");
+  create_builder("busy", "job2");
+  learn();
+  clock_.advance(5h);
+  ASSERT_EQ(plan().size(), 2U);
+  shell("docker exec -d buildx_buildkit_busy0 sleep 1000");
+  hear("exec_start: sleep", "buildx_buildkit_busy0");
+  clock_.advance(5h);
+  const auto candidates = plan();
+  EXPECT_THAT(names(candidates), ElementsAre("buildx's builder buildx_buildkit_used0 (running) with its volume"))
+      << "a build that takes five hours is a command that runs";
+
+  shell("DOCKER_CONFIG=$DIR/job1/.docker docker buildx inspect used >/dev/null");
+  hear("exec_start: buildctl", "buildx_buildkit_used0");
+  EXPECT_THAT(take(candidates.at(0)), HasSubstr("used since the plan"));
+  EXPECT_THAT(containers(), HasSubstr("buildx_buildkit_used0"));
+  EXPECT_THAT(volumes(), HasSubstr("buildx_buildkit_used0_state"));
+}
+
+}  // namespace
+}  // namespace buildwarden::disk
