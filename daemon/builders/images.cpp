@@ -5,17 +5,15 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <filesystem>
-#include <random>
 
 #include "common/format.h"
+#include "daemon/policy/backoff.h"
 
 namespace buildwarden::builders {
 namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kFirstPause = std::chrono::seconds{2};
-constexpr Duration kShortestPause = std::chrono::seconds{5};
-constexpr Duration kLongestPause = std::chrono::minutes{5};
 
 // Sorted, so that every start tries them in the same order.
 std::vector<std::string> archives_in(const std::string& folder) {
@@ -36,23 +34,12 @@ std::string fingerprint(const std::string& archive, const std::string& reference
   return format("{} {} {} {}", reference, archive, size, written);
 }
 
-Duration pause_after(int failures) {
-  const auto doubled = kShortestPause * (std::int64_t{1} << std::clamp(failures - 1, 0, 10));
-  return std::min<Duration>(doubled, kLongestPause);
-}
-
 asio::awaitable<bool> was_cancelled() {
   const auto state = co_await asio::this_coro::cancellation_state;
   co_return state.cancelled() != asio::cancellation_type::none;
 }
 
 }  // namespace
-
-Jitter random_jitter() {
-  return [engine = std::minstd_rand(std::random_device{}())](Duration most) mutable {
-    return Duration{std::uniform_int_distribution<Duration::rep>(0, most.count())(engine)};
-  };
-}
 
 ImageProvider::ImageProvider(asio::any_io_executor executor, ImagePorts ports, std::string folder, Jitter jitter)
     : executor_(std::move(executor)),
@@ -153,7 +140,7 @@ ports::Async<std::string> ImageProvider::pull(std::string reference) {
 void ImageProvider::pull_failed(const std::string& reference, const Error& error) {
   auto& pulls = pulls_[reference];
   ++pulls.failures;
-  const auto pause = pause_after(pulls.failures);
+  const auto pause = policy::pull_pause(pulls.failures);
   pulls.not_before = ports_.clock.now().boot + pause + jitter_(pause);
   pulls.last_error = error.message();
 }

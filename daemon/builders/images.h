@@ -3,21 +3,17 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "common/clock.h"
+#include "common/jitter.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"
 
 namespace buildwarden::builders {
-
-// A duration in [0, most], so that many hosts that start or fail together do not ask the registry together.
-using Jitter = std::function<Duration(Duration most)>;
-Jitter random_jitter();
 
 struct ImagePorts {
   ports::Images& images;
