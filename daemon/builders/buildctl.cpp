@@ -26,6 +26,14 @@ std::string megabytes(Bytes keep) {
   return format("{}.{:06}5", bound / kMegabyte, bound % kMegabyte);
 }
 
+// The Dockerfile is a file of its own for each run, and gone with it. The log is long; of a failure its end tells why.
+constexpr const char* kFetchScript =
+    "set -eu; d=$(mktemp -d); trap 'rm -rf \"$d\"' EXIT; "
+    "printf 'FROM %s AS image\\nFROM scratch\\nCOPY --from=image /.buildwarden-no-such-file* /\\n' \"$1\" > "
+    "\"$d/Dockerfile\"; "
+    "buildctl build --frontend dockerfile.v0 --local context=\"$d\" --local dockerfile=\"$d\" --progress plain "
+    "> \"$d/log\" 2>&1 || { tail -n 3 \"$d/log\" >&2; exit 1; }";
+
 Error unreadable(std::string_view why) { return {Errc::kProtocol, format("buildctl's answer {}", why)}; }
 
 Result<json::value> parse(std::string_view text) {
@@ -96,6 +104,15 @@ std::vector<std::string> prune_command(Bytes keep, Duration unused_for) {
   command.insert(command.end(), {"--keep-duration", format("{}s", seconds)});
   if (keep > 0) command.insert(command.end(), {"--keep-storage", megabytes(keep)});  // 0 would be no bound, as without
   return command;
+}
+
+Result<std::vector<std::string>> fetch_command(std::string_view reference) {
+  const bool visible =
+      std::all_of(reference.begin(), reference.end(), [](char one) { return one > ' ' && one <= '~'; });
+  if (reference.empty() || reference.front() == '-' || !visible) {
+    return Error(Errc::kInvalid, format("\"{}\" is no image reference", reference));
+  }
+  return std::vector<std::string>{"sh", "-c", kFetchScript, "fetch", std::string(reference)};
 }
 
 Result<std::vector<policy::CacheRecord>> decode_usage(std::string_view text) {

@@ -20,6 +20,11 @@ std::vector<std::string> usage_command();
 // 0.16 and is MaxUsedSpace since, and both alone mean "least recently used down to so much".
 std::vector<std::string> prune_command(Bytes keep, Duration unused_for);
 
+// A build that leaves nothing but `reference` in the cache, downloaded and unpacked: BuildKit puts that off until a
+// step reads the image, so one copies from it what matches no file. Needs a shell and mktemp, as moby/buildkit has
+// them. Of a failure it says the last lines. kInvalid: empty, or with anything but visible ASCII characters.
+Result<std::vector<std::string>> fetch_command(std::string_view reference);
+
 // kProtocol: not what the command promises. A list with one record that cannot be understood is an error as a whole. A
 // record that was never used counts from its creation.
 Result<std::vector<policy::CacheRecord>> decode_usage(std::string_view text);

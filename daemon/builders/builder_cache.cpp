@@ -13,6 +13,7 @@ namespace {
 
 constexpr Duration kUsageDeadline = std::chrono::seconds{60};
 constexpr Duration kPruneDeadline = std::chrono::minutes{5};
+constexpr Duration kFetchDeadline = std::chrono::minutes{30};
 constexpr Duration kDecodeDeadline = std::chrono::seconds{30};
 constexpr Bytes kMostOutput = 128 * kMiB;  // 100,000 records are 35 MB
 constexpr std::size_t kMostWords = 300;
@@ -61,6 +62,17 @@ ports::Async<Bytes> BuilderCache::prune_cache(Bytes keep, Duration unused_for) {
   auto work = decoding(*std::move(text), &decode_pruned);
   auto freed = co_await parts_.workers.compute<Bytes>(std::move(work), kDecodeDeadline);
   co_return std::move(freed).with_context(format("pruning the build cache of builder {}", builder_));
+}
+
+ports::Async<void> BuilderCache::fetch(std::string reference) {
+  auto command = fetch_command(reference);
+  if (!command) co_return std::move(command).error();
+  auto container = co_await reachable();
+  if (!container) co_return std::move(container).error();
+  bytes_.reset();
+  const auto said = co_await run(*std::move(container), *std::move(command), kFetchDeadline);
+  if (!said) co_return Error(said.error()).with_context(format("fetching {}", reference));
+  co_return Result<void>{};
 }
 
 ports::Async<Bytes> BuilderCache::measure() {

@@ -25,6 +25,10 @@ class BuilderCache final : public ports::BuildCache {
   // build uses.
   ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override;
 
+  // Downloads and unpacks an image into it, for the platform of the builder and without credentials. kInvalid: not a
+  // reference; kIo: the registry's words; kTimeout: the build may go on in the builder.
+  ports::Async<void> fetch(std::string reference);
+
   // How large it is, asked now and remembered for bytes(). The errors of cache_records().
   ports::Async<Bytes> measure();
   // As last asked; nothing before, after a failure, and after a prune.

@@ -143,6 +143,21 @@ TEST_F(BuilderCacheTest, ItsSizeIsKnownAsLongAsItAnswers) {
   EXPECT_FALSE(cache_.bytes());
 }
 
+TEST_F(BuilderCacheTest, AnImageIsFetchedByACommandInItsContainer) {
+  EXPECT_EQ(run_on(loop_, cache_.fetch("a b")).error().code(), Errc::kInvalid);
+  EXPECT_TRUE(engine_.calls.empty());
+  EXPECT_TRUE(run_on(loop_, cache_.fetch("example.com/a:1")));
+  ASSERT_EQ(engine_.calls.size(), 1U);
+  EXPECT_EQ(engine_.calls.front().substr(0, 15), "exec one sh -c ");
+  answer_.exit_code = 1;
+  answer_.errors = "error: no such host";
+  const auto failed = run_on(loop_, cache_.fetch("example.com/a:1"));
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().message().find("error: no such host"), std::string::npos) << failed.error().message();
+  seen().state = policy::ContainerState::kExited;
+  EXPECT_EQ(run_on(loop_, cache_.fetch("example.com/a:1")).error().code(), Errc::kNotFound);
+}
+
 TEST_F(BuilderCacheTest, HalfAListIsNone) {
   answer_.cut = true;
   EXPECT_EQ(list_failure(), Errc::kTooLarge);
