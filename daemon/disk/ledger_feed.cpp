@@ -31,7 +31,7 @@ bool runs(const ports::ContainerRecord& container) {
 
 }  // namespace
 
-LedgerFeed::LedgerFeed(Parts parts) : parts_(parts) {}
+LedgerFeed::LedgerFeed(Parts parts) : parts_(std::move(parts)) {}
 
 void LedgerFeed::on_event(const ports::EngineEvent& event) {
   parts_.ledger.heard(event.at, event.before_start);
@@ -41,7 +41,7 @@ void LedgerFeed::on_event(const ports::EngineEvent& event) {
     if (image == event.attributes.end()) return;
     note(Use{image->second, event.at, format("container {}", event.action), event.before_start});
   } else if (event.type == "image") {
-    if (image_was_used(event.action)) {
+    if (image_was_used(event.action) && !is_pulled_ahead(event)) {
       note(Use{event.id, event.at, format("image {}", event.action), event.before_start});
     }
     listing_wanted_ = true;
@@ -107,6 +107,12 @@ asio::awaitable<void> LedgerFeed::run() {
 void LedgerFeed::stop() {
   stopping_ = true;
   sleeper_.wake();
+}
+
+bool LedgerFeed::is_pulled_ahead(const ports::EngineEvent& event) const {
+  if (event.action != "pull" || event.before_start || !parts_.pulled_ahead) return false;
+  const auto ahead = parts_.pulled_ahead();
+  return !ahead.empty() && normalised_reference(event.id) == normalised_reference(ahead);
 }
 
 std::string LedgerFeed::id_of(const std::string& image) const {

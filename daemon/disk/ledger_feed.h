@@ -3,6 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@ class LedgerFeed {
     ports::Containers& containers;
     const Clock& clock;
     BuilderUse* builders = nullptr;  // fed along; nothing: jobs' builders are not followed
+    // The image that is being pulled ahead of any use: its pull makes it known, not used. "" for none; may be empty.
+    std::function<std::string()> pulled_ahead{};
   };
   explicit LedgerFeed(Parts parts);
 
@@ -50,6 +53,7 @@ class LedgerFeed {
     ports::EngineIdentity identity;
     std::optional<Duration> gap;
   };
+  [[nodiscard]] bool is_pulled_ahead(const ports::EngineEvent& event) const;
   [[nodiscard]] std::string id_of(const std::string& image) const;
   void note(Use use);
   void wake();

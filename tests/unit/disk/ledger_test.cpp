@@ -309,6 +309,32 @@ TEST_F(LedgerFeedTest, AListOfAConnectionThatIsGoneIsNotLearned) {
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
 }
 
+TEST_F(LedgerFeedTest, APullAheadOfAnyUseIsNone) {
+  std::string ahead = "docker.io/library/web";
+  LedgerFeed feed(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_, nullptr, [&ahead] { return ahead; }});
+  EXPECT_TRUE(run_on(loop_, feed.turn()));
+  ports::EngineEvent event;
+  event.type = "image";
+  event.action = "pull";
+  event.id = "web:latest";
+  event.at = clock_.now().wall;
+  feed.on_connected(identity(), Duration{1});
+  EXPECT_TRUE(run_on(loop_, feed.turn()));
+  feed.on_event(event);
+  EXPECT_EQ(age("sha256:ddddeeeeffff0000"), hours{5});
+  engine_.add_image("sha256:99990000ffff0000", {"fresh:1"}, 1);
+  ahead = "fresh:1";
+  event.id = "fresh:1";
+  feed.on_event(event);
+  EXPECT_TRUE(run_on(loop_, feed.turn()));
+  EXPECT_EQ(ledger_->why("sha256:99990000ffff0000"), "first seen");
+  clock_.advance(hours{1});
+  ahead.clear();
+  event.at = clock_.now().wall;
+  feed.on_event(event);
+  EXPECT_EQ(ledger_->why("sha256:99990000ffff0000"), "image pull") << "somebody else's";
+}
+
 TEST_F(LedgerFeedTest, RemovalIsNoUse) {
   tell("container", "destroy", "web");
   tell("image", "untag", "sha256:ddddeeeeffff0000");
