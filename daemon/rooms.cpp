@@ -98,10 +98,11 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       registry(loop.get_executor(), {clock, journal, lease_store, handout}),
       ledger(clock, store, journal),
       builder_use({ledger, engine, clock}),
-      feed({ledger, engine, engine, clock, &builder_use}),
+      feed({ledger, engine, engine, clock, &builder_use, [this] { return prefetch.pulling(); }}),
       builder_caches(make_caches(settings, {engine, engine, workers})),
       cache_sizes(loop.get_executor(), all_of(builder_caches), clock),
       worker_facts(loop.get_executor(), {engine, engine, [this] { return warm_builders(); }}),
+      builder_images(all_of(builder_caches)),
       reconciler(loop.get_executor(), reconciler_settings(settings, agent),
                  {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers,
                   [this](const std::string& builder) { return cache_bytes(builder); },
@@ -139,6 +140,8 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       views({gauges, reclaimer, users, ledger}),
       watch({settings, clock, journal, gauges, reclaimer, users, ballast,
              [this](const ports::Place& place) { return reclaimer.can_free(place); }}),
+      prefetch(loop.get_executor(),
+               {settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
       desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer}),
       service(loop.get_executor()),
       reload(reload_parts()),
@@ -227,6 +230,7 @@ void Daemon::Rooms::apply_settings() {
   desk.reconfigure(settings.jobs);
   reclaimer.settings_changed();
   watch.look_now();
+  prefetch.look_now();
   inform_outside();
 }
 
@@ -242,6 +246,7 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.builders = &reconciler;
   context.builder_control = &reconciler;
   context.jobs = &registry;
+  context.prefetch = &prefetch;
   context.desk = &desk;
   context.space = &reclaimer;
   context.events = &journal;

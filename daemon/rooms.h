@@ -12,6 +12,7 @@
 #include "common/worker.h"
 #include "daemon/api/api.h"
 #include "daemon/builders/builder_cache.h"
+#include "daemon/builders/builder_images.h"
 #include "daemon/builders/cache_sizes.h"
 #include "daemon/builders/handout.h"
 #include "daemon/builders/people.h"
@@ -40,6 +41,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/jobs/desk.h"
 #include "daemon/jobs/registry.h"
+#include "daemon/prefetch/prefetch.h"
 #include "daemon/reload.h"
 #include "daemon/reload_loop.h"
 #include "daemon/service.h"
@@ -92,6 +94,7 @@ struct Daemon::Rooms {
   std::vector<std::unique_ptr<builders::BuilderCache>> builder_caches;
   builders::CacheSizes cache_sizes;
   builders::WorkerFactsKeeper worker_facts;
+  builders::BuilderImages builder_images;
   builders::Reconciler reconciler;
   AllInUse in_use;
   builders::People people;
@@ -115,6 +118,7 @@ struct Daemon::Rooms {
   disk::Views views;
   disk::Watch watch;
 
+  prefetch::Prefetch prefetch;
   jobs::Desk desk;
   Service service;
   Reload reload;

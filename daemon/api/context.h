@@ -18,6 +18,7 @@
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
 #include "daemon/ports/operations.h"
+#include "daemon/ports/prefetch.h"
 
 namespace buildwarden::api {
 
@@ -36,6 +37,7 @@ struct ApiContext {
   const ports::BuilderViews* builders = nullptr;
   ports::BuilderControl* builder_control = nullptr;
   const ports::JobViews* jobs = nullptr;
+  const ports::PrefetchViews* prefetch = nullptr;
   ports::JobDesk* desk = nullptr;
   ports::Space* space = nullptr;
   const ports::EventSource* events = nullptr;

@@ -72,6 +72,7 @@ Response status(const ApiContext& context, const Now& started) {
   object["filesystems"] = filesystems_json(disk.filesystems);
   object["builders"] = builders_json(context.builders->builders_view());
   object["jobs"] = jobs_json(context.jobs->jobs_view(), now);
+  object["prefetch"] = prefetch_json(context.prefetch->prefetch_view());
   object["last_event_id"] = context.events->last_id();
   object["state"] = state_json(disk, *context.events);
   return json_response(object);

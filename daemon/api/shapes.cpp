@@ -52,6 +52,28 @@ json::array jobs_json(const ports::JobsView& view, Now now) {
   return list;
 }
 
+json::object prefetch_json(const ports::PrefetchView& view) {
+  json::array images;
+  std::int64_t done = 0;
+  for (const auto& item : view.items) {
+    json::object image;
+    image["image"] = text(item.image);
+    image["builder"] = item.builder.empty() ? json::value(nullptr) : json::value(text(item.builder));
+    image["state"] = policy::to_string(item.state);
+    image["reason"] = text(item.reason);
+    image["failures"] = item.failures;
+    image["done_at"] = item.done_at ? json::value(format_rfc3339(*item.done_at)) : json::value(nullptr);
+    images.push_back(std::move(image));
+    done += item.state == policy::PrefetchState::kDone ? 1 : 0;
+  }
+  json::object object;
+  object["done"] = done;
+  object["images"] = std::move(images);
+  object["reason"] = text(view.reason);
+  object["rule"] = view.rule;
+  return object;
+}
+
 json::object job_answer_json(const ports::JobAnswer& answer) {
   json::object object;
   object["id"] = text(answer.id);

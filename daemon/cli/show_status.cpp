@@ -54,6 +54,24 @@ std::string state_lines(const json::value& state) {
   return lines;
 }
 
+// One line, and one for each image that is not there yet.
+std::string prefetch_lines(const json::value& prefetch) {
+  const auto& images = list(prefetch, "images");
+  if (images.empty()) return "";
+  std::string lines = printable(format("prefetch: {} of {} done; {}", number(prefetch, "done").value_or(0),
+                                       images.size(), text(prefetch, "reason"))) +
+                      "\n";
+  for (const auto& image : images) {
+    if (text(image, "state") == "done") continue;
+    const auto builder = text(image, "builder");
+    const auto place = builder.empty() ? std::string("the engine") : "builder " + builder;
+    lines += printable(format("  {} for {}: {} {}", text(image, "image"), place, text(image, "state"),
+                              text(image, "reason"))) +
+             "\n";
+  }
+  return lines + "\n";
+}
+
 std::string jobs_table(const json::array& jobs) {
   if (jobs.empty()) return "no job is running\n";
   std::vector<std::vector<std::string>> rows = {{"JOB", "PIPELINE", "AGENT", "STARTED", "EXPIRES"}};
@@ -68,7 +86,7 @@ std::string describe(const json::value& status) {
   return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
          engine_line(member(status, "engine")) + state_lines(member(status, "state")) + "\n" +
          filesystems_table(list(status, "filesystems")) + "\n" + builders_table(list(status, "builders")) + "\n" +
-         jobs_table(list(status, "jobs"));
+         prefetch_lines(member(status, "prefetch")) + jobs_table(list(status, "jobs"));
 }
 
 }  // namespace

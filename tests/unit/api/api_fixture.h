@@ -23,15 +23,22 @@
 
 namespace buildwarden::api {
 
-struct FakeViews : ports::DiskViews, ports::BuilderViews, ports::JobViews, ports::EngineState, ports::ConfigViews {
+struct FakeViews : ports::DiskViews,
+                   ports::BuilderViews,
+                   ports::JobViews,
+                   ports::PrefetchViews,
+                   ports::EngineState,
+                   ports::ConfigViews {
   ports::DiskView disk;
   ports::BuildersView builders;
   ports::JobsView jobs;
+  ports::PrefetchView prefetch;
   ports::EngineStatus engine;
   ports::ConfigView config;
   [[nodiscard]] ports::DiskView disk_view() const override { return disk; }
   [[nodiscard]] ports::BuildersView builders_view() const override { return builders; }
   [[nodiscard]] ports::JobsView jobs_view() const override { return jobs; }
+  [[nodiscard]] ports::PrefetchView prefetch_view() const override { return prefetch; }
   [[nodiscard]] ports::EngineStatus status() const override { return engine; }
   [[nodiscard]] ports::ConfigView config_view() const override { return config; }
 };
@@ -161,6 +168,7 @@ class ApiTest : public ::testing::Test {
     context.builders = &views;
     context.builder_control = &builder_control;
     context.jobs = &views;
+    context.prefetch = &views;
     context.desk = &desk;
     context.space = &space;
     context.events = &events;

@@ -125,6 +125,22 @@ TEST_F(RoutesTest, StatusSaysHowTheConfigurationIs) {
                                                 R"("parameters_awaited":true)"));
 }
 
+TEST_F(RoutesTest, StatusShowsWhatIsFetchedAhead) {
+  policy::PrefetchItem item;
+  item.image = "a:1";
+  views.prefetch.items = {policy::fetched(item, "a:1 is there", clock.now())};
+  item.builder = "s3";
+  views.prefetch.items.push_back(policy::fetch_failed(item, "no such host", Duration{0}, clock.now()));
+  views.prefetch.reason = "the next try is 5s away";
+  views.prefetch.rule = "backing_off";
+  start();
+  EXPECT_THAT(get("/v1/status").body,
+              HasSubstr(R"("prefetch":{"done":1,"images":[{"image":"a:1","builder":null,"state":"done",)"
+                        R"("reason":"a:1 is there","failures":0,"done_at":"2026-01-01T00:00:00.000Z"},)"
+                        R"({"image":"a:1","builder":"s3","state":"failed","reason":"no such host","failures":1,)"
+                        R"("done_at":null}],"reason":"the next try is 5s away","rule":"backing_off"})"));
+}
+
 TEST_F(RoutesTest, BuildersAsListAndByName) {
   ports::BuilderView builder;
   builder.name = "s3";

@@ -65,6 +65,15 @@ TEST(Status, SaysWhatTheConfigurationWaitsFor) {
   EXPECT_THAT(run.out, HasSubstr("only gentle steps until then\n"));
 }
 
+TEST(Status, SaysWhatIsFetchedAhead) {
+  ClientWorld world;
+  const auto run = with_answer(world, http_answer(200, R"({"prefetch":{"done":1,"reason":"waits","images":[
+        {"image":"a:1","builder":null,"state":"done","reason":"there"},
+        {"image":"a:1","builder":"s3","state":"failed","reason":"no host"}]}})"),
+                               {"status"});
+  EXPECT_THAT(run.out, HasSubstr("prefetch: 1 of 2 done; waits\n  a:1 for builder s3: failed no host\n\n"));
+}
+
 TEST(Views, AnswersOfAnotherShapeDoNotCrash) {
   for (const std::string answer :
        {"[]", "null", "\"x\"", "nonsense", R"({"builders":[1,null,{"name":5}],"config":{"restart_needed":[1]}})", ""}) {

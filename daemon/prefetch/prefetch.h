@@ -1,0 +1,76 @@
+// Brings the configured images onto the host and into the warm builders, one at a time, when there is room for them.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <string>
+
+#include "common/clock.h"
+#include "common/jitter.h"
+#include "config/settings.h"
+#include "daemon/policy/prefetch.h"
+#include "daemon/ports/builders.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/journal.h"
+#include "daemon/ports/prefetch.h"
+
+namespace buildwarden::prefetch {
+
+// On the loop's thread alone. Must outlive run(), which ends promptly after stop(); a pull that the engine or a builder
+// is at then goes on there.
+class Prefetch final : public ports::PrefetchViews {
+ public:
+  // All outlive it.
+  struct Parts {
+    const Settings& settings;
+    const ports::EngineState& engine;
+    ports::Images& images;
+    ports::ImageSource& source;
+    ports::BuilderImages& builder_images;
+    const ports::BuilderViews& builders;
+    const ports::DiskViews& disk;
+    ports::Journal& journal;
+    const Clock& clock;
+    Jitter jitter = random_jitter();
+  };
+  Prefetch(const boost::asio::any_io_executor& executor, Parts parts);
+
+  // One turn: fetches one image, or notes what it waits for. The answer: how long until the next.
+  boost::asio::awaitable<Duration> turn();
+  boost::asio::awaitable<void> run();
+  void stop();
+  // The configuration changed: the next turn comes at once.
+  void look_now() { timer_.cancel(); }
+
+  [[nodiscard]] ports::PrefetchView prefetch_view() const override;
+  // The reference that the engine pulls for us, or has done a moment ago, whose event may be under way yet; "" for
+  // none. That pull is nobody's use of the image.
+  [[nodiscard]] std::string pulling() const;
+
+ private:
+  boost::asio::awaitable<void> loop();
+  boost::asio::awaitable<void> fetch(policy::PrefetchItem item);
+  // The rule that it is there by: "present", "pulled".
+  ports::Async<std::string> bring(std::string image, std::string builder);
+  [[nodiscard]] policy::PrefetchFacts facts() const;
+  void keep(const policy::PrefetchItem& item);
+  void record_fetch(const policy::PrefetchItem& item, const std::string& rule, Duration took, Now now);
+  void record_wait(const policy::PrefetchPlan& plan);
+  void record_would(const policy::PrefetchPlan& plan);
+
+  boost::asio::steady_timer timer_;
+  Parts parts_;
+  Now started_;
+  std::string engine_;  // whose images the items speak of
+  policy::PrefetchPlan plan_;
+  std::string announced_;  // the rule of the wait, or in a dry run the plan, that was recorded last
+  std::string pulling_;
+  std::optional<BootTime> pulled_at_;
+  boost::asio::cancellation_signal cancel_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden::prefetch

@@ -1,0 +1,78 @@
+// Images fetched ahead, on a real engine and from a real registry.
+#include "tests/support/daemon_fixture.h"
+
+namespace buildwarden::testing {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::int64_t kMiB = 1'048'576;
+
+class Prefetch : public DaemonFixture {
+ protected:
+  void TearDown() override {
+    registry_.reset();
+    DaemonFixture::TearDown();
+  }
+  // Debian's docker-registry on a port of its own; "127.0.0.1:PORT".
+  void start_registry() {
+    const auto port = run_shell(
+        "python3 -c 'import socket; s=socket.socket(); s.bind((\"127.0.0.1\",0)); print(s.getsockname()[1])'");
+    address_ = "127.0.0.1:" + port.out.substr(0, port.out.find('\n'));
+    run_shell("mkdir -p " + dir() +
+              "/registry && printf '%s\\n' 'version: 0.1' 'storage: { filesystem: { rootdirectory: " + dir() +
+              "/registry } }' 'http: { addr: \"" + address_ + "\" }' > " + dir() + "/registry.yml");
+    const std::vector<std::string> program = {"docker-registry", "serve", dir() + "/registry.yml"};
+    registry_ = std::make_unique<BackgroundProcess>(program, dir() + "/registry.log");
+    ASSERT_TRUE(eventually(
+        [this] { return run_shell("curl -sf http://" + address_ + "/v2/ >/dev/null").exit_code == 0; }, seconds{20}))
+        << read_text(dir() + "/registry.log");
+  }
+  // Made, pushed, and gone from the engine.
+  void push(const std::string& name) {
+    make_image(address_ + "/" + name, 5);
+    const auto pushed =
+        engine_shell("docker push -q " + address_ + "/" + name + " && docker rmi " + address_ + "/" + name);
+    ASSERT_EQ(pushed.exit_code, 0) << pushed.out;
+  }
+  [[nodiscard]] std::string state(const std::string& image) const {
+    return query("/v1/status", ".prefetch.images[] | select(.image == \"" + address_ + "/" + image +
+                                   "\" and .builder == null) | .state");
+  }
+  [[nodiscard]] bool is_here(const std::string& image) const {
+    return engine_shell("docker image inspect " + address_ + "/" + image).exit_code == 0;
+  }
+  [[nodiscard]] std::string images(const std::string& names) const { return "prefetch: { images: [" + names + "] }\n"; }
+
+  std::string address_;
+  std::unique_ptr<BackgroundProcess> registry_;
+};
+
+TEST_F(Prefetch, WhatIsConfiguredIsPulledOnceThereIsRoom) {
+  start_registry();
+  for (const char* name : {"one:1", "two:1"}) push(name);
+  DaemonOptions options;
+  options.builders = "[]";
+  options.more = images(address_ + "/one:1, " + address_ + "/gone:1, " + address_ + "/two:1");
+  fill_disk_until(340 * kMiB);  // below reclaim_below
+  start_daemon(options);
+  ASSERT_TRUE(eventually([this] { return query("/v1/status", ".prefetch.rule") == "disk"; }, seconds{20}))
+      << api("/v1/status");
+  EXPECT_EQ(state("one:1"), "waiting");
+  EXPECT_FALSE(is_here("one:1"));
+
+  ASSERT_EQ(run_shell("rm -f " + dir() + "/disk/writer-*").exit_code, 0);
+  ASSERT_TRUE(eventually([this] { return state("one:1") == "done" && state("two:1") == "done"; }, seconds{60}))
+      << api("/v1/status") << events("prefetch.failed");
+  EXPECT_TRUE(is_here("one:1"));
+  EXPECT_TRUE(is_here("two:1"));
+  EXPECT_EQ(state("gone:1"), "failed");
+  EXPECT_NE(events("prefetch.failed").find("/gone:1 could not be fetched for the engine"), std::string::npos);
+  EXPECT_EQ(query("/v1/status", ".prefetch.done"), "2");
+  const auto shown =
+      run_shell(std::string("BUILDWARDEN_SOCKET=") + dir() + "/run/api.sock " + dir() + "/bin/buildwarden status");
+  EXPECT_NE(shown.out.find("prefetch: 2 of 3 done"), std::string::npos) << shown.out;
+}
+
+}  // namespace
+}  // namespace buildwarden::testing
