@@ -37,6 +37,7 @@ class Turnstile {
   // Without a bound: nothing only when the waiting coroutine was cancelled.
   boost::asio::awaitable<std::optional<Pass>> enter() { return enter(kForever); }
   [[nodiscard]] bool busy() const { return busy_; }
+  [[nodiscard]] bool is_awaited() const { return !waiting_.empty(); }
 
  private:
   static constexpr Duration kForever = std::chrono::hours{24 * 365};

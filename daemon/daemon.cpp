@@ -85,6 +85,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, watch.run(), asio::detached);
   asio::co_spawn(loop, cache_sizes.run(), asio::detached);
   asio::co_spawn(loop, worker_facts.run(), asio::detached);
+  asio::co_spawn(loop, idle_caches.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
   asio::co_spawn(loop, service.run(), asio::detached);
@@ -141,6 +142,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   watch.stop();
   cache_sizes.stop();
   worker_facts.stop();
+  idle_caches.stop();
   prefetch.stop();
   co_await api.stop(kPatience);
   reconciler.stop();

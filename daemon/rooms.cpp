@@ -125,6 +125,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       unused_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache_share(policy::RungId::kBuildCacheShare, build_cache_parts()),
       orphans({engine, engine, engine, engine, in_use, people, ledger, clock}),
+      idle_rungs(make_idle_rungs()),
       reclaimer({settings,
                  clock,
                  journal,
@@ -140,6 +141,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       views({gauges, reclaimer, users, ledger}),
       watch({settings, clock, journal, gauges, reclaimer, users, ballast,
              [this](const ports::Place& place) { return reclaimer.can_free(place); }}),
+      idle_caches(idle_parts()),
       prefetch(loop.get_executor(),
                {settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
       desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer}),
@@ -168,6 +170,25 @@ disk::BuildCacheRung::Parts Daemon::Rooms::build_cache_parts() {
   return {std::move(sources), engine, in_use, gauges, journal, settings, clock, workers, [this](Duration time) {
             return watch.clock_is_steady_for(time);
           }};
+}
+
+std::vector<std::unique_ptr<disk::BuildCacheRung>> Daemon::Rooms::make_idle_rungs() {
+  std::vector<std::unique_ptr<disk::BuildCacheRung>> rungs;
+  for (const auto& source : build_cache_parts().sources) {
+    if (source.is_engines_own) continue;
+    auto parts = build_cache_parts();
+    parts.sources = {source};
+    rungs.push_back(std::make_unique<disk::BuildCacheRung>(policy::RungId::kBuildCacheShare, std::move(parts)));
+  }
+  return rungs;
+}
+
+disk::IdleCaches::Parts Daemon::Rooms::idle_parts() {
+  std::vector<disk::IdleCaches::Source> sources;
+  for (std::size_t at = 0; at < idle_rungs.size(); ++at) {
+    sources.push_back({builder_caches[at]->builder(), idle_rungs[at].get(), settings.builders[at].cache_share});
+  }
+  return {std::move(sources), reconciler, views, reclaimer, clock};
 }
 
 std::optional<Bytes> Daemon::Rooms::cache_bytes(const std::string& builder) const {

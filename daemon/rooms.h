@@ -26,6 +26,7 @@
 #include "daemon/disk/empty_networks.h"
 #include "daemon/disk/ended_containers.h"
 #include "daemon/disk/gauges.h"
+#include "daemon/disk/idle_caches.h"
 #include "daemon/disk/image_rungs.h"
 #include "daemon/disk/job_folders.h"
 #include "daemon/disk/ledger.h"
@@ -113,10 +114,12 @@ struct Daemon::Rooms {
   disk::UnusedImages unused_images;
   disk::BuildCacheRung build_cache_share;
   disk::Orphans orphans;
+  std::vector<std::unique_ptr<disk::BuildCacheRung>> idle_rungs;  // rung 6 of one builder each
   disk::Reclaimer reclaimer;
   disk::DiskUsers users;
   disk::Views views;
   disk::Watch watch;
+  disk::IdleCaches idle_caches;
 
   prefetch::Prefetch prefetch;
   jobs::Desk desk;
@@ -147,6 +150,8 @@ struct Daemon::Rooms {
   void update_active_file(const std::vector<ports::NotReady>& missing);
   [[nodiscard]] api::ApiContext api_context();
   [[nodiscard]] disk::BuildCacheRung::Parts build_cache_parts();
+  [[nodiscard]] std::vector<std::unique_ptr<disk::BuildCacheRung>> make_idle_rungs();
+  [[nodiscard]] disk::IdleCaches::Parts idle_parts();
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
   [[nodiscard]] std::vector<std::string> warm_builders() const;
 

@@ -14,11 +14,12 @@ struct Reclaimer::Climb {
   ports::SpaceRequest request;
   ports::Progress progress;
   ports::SpaceResult result;
-  std::vector<Measured> seen;  // the last measurement; a dry run adds here what would be free
-  Standing at;                 // what it means
-  BootTime until{};            // when the requester's patience ends
-  std::uint64_t settings = 0;  // the reclaimer's, when its legs were laid out
-  Duration settle{0};          // shortened once nothing showed
+  std::vector<Measured> seen;   // the last measurement; a dry run adds here what would be free
+  Standing at;                  // what it means
+  BootTime until{};             // when the requester's patience ends
+  std::uint64_t settings = 0;   // the reclaimer's, when its legs were laid out
+  Duration settle{0};           // shortened once nothing showed
+  ports::Rung* only = nullptr;  // a collection by this rung, without a goal
   // Devices that were well when the background asked for others: nothing is deleted for them on the way.
   std::set<std::string> spared;
   // Dry run: what would have been deleted by now; later turns would list it again.

@@ -1,6 +1,7 @@
 #include "daemon/disk/goals.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/format.h"
@@ -86,7 +87,21 @@ Standing standing_there(const std::vector<Measured>& filesystems, const ports::S
   return tally.result();
 }
 
+Standing standing_endless(const std::vector<Measured>& filesystems, const Frees& frees) {
+  Tally tally;
+  for (const auto& filesystem : filesystems) {
+    policy::Goal all;
+    all.free = std::numeric_limits<Bytes>::max();
+    if (frees(filesystem)) tally.add(filesystem, all, true);
+  }
+  auto standing = tally.result();
+  standing.endless = true;
+  standing.wanted = 0;
+  return standing;
+}
+
 std::string figures(const Standing& standing) {
+  if (standing.endless) return format("{} free on {}", format_bytes(standing.free), standing.mount);
   const bool by_inodes = standing.free >= standing.wanted && standing.free_inodes < standing.wanted_inodes;
   if (by_inodes) {
     return format("{} inodes free of {} wanted on {}", standing.free_inodes, standing.wanted_inodes, standing.mount);

@@ -29,6 +29,7 @@ struct Standing {
   std::int64_t free_inodes = 0;       // the same in inodes
   std::int64_t wanted_inodes = 0;     // 0: none
   std::string mount;                  // and where it is
+  bool endless = false;               // a collection: there is no goal, it goes on as long as something may go
   std::vector<std::string> unread;    // mounts that could not be read: never reached, never climbed for
   std::vector<std::string> no_means;  // mounts that are short, and nothing can free them
 };
@@ -37,7 +38,11 @@ Standing standing(const std::vector<Measured>& filesystems, const ports::SpaceRe
 Standing standing_there(const std::vector<Measured>& filesystems, const ports::SpaceRequest& request,
                         const Frees& frees);
 
-// "9.00 GiB free of 25.00 GiB wanted on /docker"; in inodes where only those are short.
+// Of a collection on the filesystems that `frees` names: never reached, and of use where the level is known.
+Standing standing_endless(const std::vector<Measured>& filesystems, const Frees& frees);
+
+// "9.00 GiB free of 25.00 GiB wanted on /docker"; in inodes where only those are short; of a
+// collection "9.00 GiB free on /docker".
 std::string figures(const Standing& standing);
 
 struct Room {

@@ -116,4 +116,23 @@ ports::Event end_event(const ports::SpaceRequest& request, const ports::SpaceRes
   return event;
 }
 
+ports::Event collected_event(const ports::SpaceRequest& request, const ports::SpaceResult& result,
+                             const Standing& end) {
+  Bytes freed = 0;
+  for (const auto& step : result.steps) freed += step.freed;
+  ports::Event event;
+  event.kind = "reclaim.done";
+  event.rule = "collected";
+  event.reason = format("{}{} steps for {}: freed {}; {}.", request.dry_run ? "Would take " : "", result.steps.size(),
+                        request.on_behalf_of, format_bytes(freed), figures(end));
+  event.fields.emplace_back("free_before_bytes", result.free_before);
+  event.fields.emplace_back("free_after_bytes", result.free_after);
+  event.fields.emplace_back("freed_bytes", freed);
+  event.fields.emplace_back("mount", end.mount);
+  event.fields.emplace_back("steps", static_cast<std::int64_t>(result.steps.size()));
+  event.fields.emplace_back("dry_run", request.dry_run);
+  event.fields.emplace_back("on_behalf_of", request.on_behalf_of);
+  return event;
+}
+
 }  // namespace buildwarden::disk

@@ -30,6 +30,8 @@ ports::Event dropped_event(const policy::RungTurn& turn, const policy::Candidate
 ports::Event rung_failed_event(const policy::RungTurn& turn, const Error& error);
 // A rung deleted `deletions` things of `reported` bytes, and the disk has no more free than before.
 ports::Event nothing_freed_event(const policy::RungTurn& turn, std::size_t deletions, Bytes reported);
+// "reclaim.done" of a collection, which had no goal to reach.
+ports::Event collected_event(const ports::SpaceRequest& request, const ports::SpaceResult& result, const Standing& end);
 // "reclaim.done" or "reclaim.short".
 ports::Event end_event(const ports::SpaceRequest& request, const ports::SpaceResult& result, const Standing& end);
 

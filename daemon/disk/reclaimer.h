@@ -51,6 +51,9 @@ class Reclaimer final : public ports::Space {
   explicit Reclaimer(Parts parts);
 
   ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override;
+  // Takes all that `rung` lists for rung 6 (a cache over its share), however much is free; ends early when somebody who
+  // needs space waits. Each step and the end are recorded like a climb's, nothing when there was nothing to take.
+  boost::asio::awaitable<void> collect(ports::Rung* rung, std::string on_behalf_of);
   // A climb under way ends after the deletion that it is at; further ones do nothing.
   void stop();
   // The settings are others now: nothing that was listed by the old ones is taken any more, and a climb under way
@@ -88,6 +91,7 @@ class Reclaimer final : public ports::Space {
   [[nodiscard]] bool outdated(const Climb& climb) const;
   // Whether a filesystem is still short that the rung frees; with a device: that one.
   [[nodiscard]] bool helps(const Climb& climb, const ports::Rung& rung, const std::string& device) const;
+  [[nodiscard]] Standing standing_of_collection(const Climb& climb) const;
   [[nodiscard]] std::vector<Leg> legs(const Climb& climb) const;
   [[nodiscard]] std::vector<policy::RungTurn> turns(policy::Level level) const;
   [[nodiscard]] Standing standing_of(const Climb& climb) const;

@@ -12,7 +12,9 @@ bool Reclaimer::can_free(const ports::Place& place) const {
 
 bool Reclaimer::over(const Climb& climb) const {
   const bool forbidden = parts_.settings.dry_run && !climb.request.dry_run;
-  return stopping_ || forbidden || climb.at.reached || !climb.at.can_help || parts_.clock.now().boot >= climb.until;
+  const bool gives_way = climb.only != nullptr && turnstile_.is_awaited();
+  return stopping_ || forbidden || gives_way || climb.at.reached || !climb.at.can_help ||
+         parts_.clock.now().boot >= climb.until;
 }
 
 bool Reclaimer::outdated(const Climb& climb) const { return !climb.request.dry_run && climb.settings != settings_; }
@@ -51,12 +53,18 @@ bool Reclaimer::helps(const Climb& climb, const ports::Rung& rung, const std::st
   return standing_of(climb, rung, device).can_help;
 }
 
+Standing Reclaimer::standing_of_collection(const Climb& climb) const {
+  return standing_endless(climb.seen, [&](const ports::Place& place) { return climb.only->frees(place); });
+}
+
 Standing Reclaimer::standing_of(const Climb& climb) const {
+  if (climb.only != nullptr) return standing_of_collection(climb);
   return standing(climb.seen, climb.request,
                   [&](const ports::Place& place) { return can_free(place) && !climb.spared.contains(place.device); });
 }
 
 Standing Reclaimer::standing_of(const Climb& climb, const ports::Rung& rung, const std::string& device) const {
+  if (climb.only != nullptr) return standing_of_collection(climb);
   return standing_there(climb.seen, climb.request, [&](const ports::Place& place) {
     if (climb.spared.contains(place.device)) return false;
     return rung.frees(place) && (device.empty() || place.device == device);

@@ -1,0 +1,61 @@
+#include "daemon/disk/idle_caches.h"
+
+#include <chrono>
+#include <utility>
+
+#include "common/format.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kLook = std::chrono::seconds{30};
+
+}  // namespace
+
+policy::IdleCacheFacts IdleCaches::facts_of(const Source& source) const {
+  policy::IdleCacheFacts facts;
+  facts.builder = source.builder;
+  for (const auto& builder : parts_.builders.builders_view().builders) {
+    if (builder.name != source.builder) continue;
+    facts.warm = builder.state == policy::BuilderState::kWarm;
+    facts.leases = builder.leases.size();
+    facts.running_builds = builder.running_builds;
+    facts.cache = builder.cache_bytes;
+  }
+  for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
+    ports::Place place;
+    place.device = filesystem.device;
+    place.mount = filesystem.mount;
+    place.paths = filesystem.paths;
+    place.roles = filesystem.roles;
+    if (source.rung->frees(place) && filesystem.reading) facts.share = source.share.of(filesystem.reading->total);
+  }
+  return facts;
+}
+
+asio::awaitable<void> IdleCaches::turn() {
+  for (const auto& source : parts_.sources) {
+    auto& memory = memory_[source.builder];
+    const auto plan = policy::decide_idle_cache(facts_of(source), memory, parts_.clock.now());
+    memory = plan.memory;
+    if (plan.collect)
+      co_await parts_.reclaimer.collect(source.rung, format("builder {}: {}", source.builder, plan.reason));
+    if (stopping_) co_return;
+  }
+}
+
+asio::awaitable<void> IdleCaches::run() {
+  while (!stopping_) {
+    co_await turn();
+    co_await sleeper_.sleep(kLook);
+  }
+}
+
+void IdleCaches::stop() {
+  stopping_ = true;
+  sleeper_.wake();
+}
+
+}  // namespace buildwarden::disk

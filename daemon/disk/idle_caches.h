@@ -1,0 +1,51 @@
+// Collects the caches of builders that nobody uses, down to their share.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "daemon/disk/reclaimer.h"
+#include "daemon/disk/sleeper.h"
+#include "daemon/policy/idle_cache.h"
+#include "daemon/ports/builders.h"
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::disk {
+
+// On the loop's thread alone. Must outlive run(); a collection under way ends with the reclaimer.
+class IdleCaches {
+ public:
+  struct Source {
+    std::string builder;
+    ports::Rung* rung;  // of this builder's cache alone
+    Amount share;       // of the filesystem that the rung frees
+  };
+  // All outlive it.
+  struct Parts {
+    std::vector<Source> sources;
+    const ports::BuilderViews& builders;
+    const ports::DiskViews& disk;
+    Reclaimer& reclaimer;
+    const Clock& clock;
+  };
+  explicit IdleCaches(Parts parts) : parts_(std::move(parts)) {}
+
+  // One turn: looks at each builder, and has the reclaimer collect what is idle and over its share.
+  boost::asio::awaitable<void> turn();
+  boost::asio::awaitable<void> run();
+  void stop();
+
+ private:
+  [[nodiscard]] policy::IdleCacheFacts facts_of(const Source& source) const;
+
+  Parts parts_;
+  std::map<std::string, policy::IdleCacheMemory> memory_;
+  Sleeper sleeper_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden::disk

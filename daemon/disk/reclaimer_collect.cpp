@@ -1,0 +1,43 @@
+// The reclaimer without a need: a cache that is over its share, while nobody uses it.
+#include <chrono>
+#include <utility>
+
+#include "daemon/disk/climb.h"
+#include "daemon/disk/reclaim_record.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kPatience = std::chrono::minutes{1};  // for a climb under way; the next look comes by itself
+constexpr Duration kLongest = std::chrono::hours{1};
+
+}  // namespace
+
+asio::awaitable<void> Reclaimer::collect(ports::Rung* rung, std::string on_behalf_of) {
+  Climb climb;
+  climb.only = rung;
+  climb.request.on_behalf_of = std::move(on_behalf_of);
+  climb.request.on_request = false;
+  climb.request.dry_run = parts_.settings.dry_run;
+  climb.settle = parts_.pace.settle;
+  const auto pass = co_await turnstile_.enter(kPatience);
+  if (!pass) co_return;
+  climb.until = parts_.clock.now().boot + kLongest;
+  climb.settings = settings_;
+  climb.seen = co_await parts_.meter.measure();
+  climb.at = standing_of(climb);
+  climb.result.free_before = climb.at.free;
+  const bool gentle_alone = parts_.only_gentle && parts_.only_gentle();
+  if (over(climb) || gentle_alone) co_return;
+  policy::RungTurn turn{.rung = policy::RungId::kBuildCacheShare};
+  turn.age = parts_.settings.disk.grace;
+  turn.engine_cache = false;
+  co_await run_rung(climb, *rung, std::move(turn));
+  climb.result.free_after = climb.at.free;
+  if (!climb.result.steps.empty()) parts_.journal.record(collected_event(climb.request, climb.result, climb.at));
+  discard(climb);
+}
+
+}  // namespace buildwarden::disk
