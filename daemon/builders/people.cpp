@@ -25,7 +25,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr Duration kDeadline = std::chrono::seconds{10};
-constexpr std::size_t kMostOfAFile = 64 * 1024;
+constexpr std::size_t kMostOfAFile = 65'536;
 constexpr const char* kDriver = "docker-container";
 constexpr const char* kPrefix = "buildx_buildkit_";  // of the containers that it makes
 

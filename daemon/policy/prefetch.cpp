@@ -108,7 +108,7 @@ std::string_view to_string(PrefetchState state) {
   return "unknown";
 }
 
-PrefetchPlan plan_prefetch(const std::vector<std::string>& images, std::vector<PrefetchItem> known,
+PrefetchPlan plan_prefetch(const std::vector<std::string>& images, const std::vector<PrefetchItem>& known,
                            const PrefetchFacts& facts, Now now) {
   PrefetchPlan plan;
   plan.items = wanted(images, facts.builders, known);

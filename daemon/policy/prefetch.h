@@ -61,7 +61,7 @@ struct PrefetchPlan {
 // The engine comes first, then each builder, in the order of the configuration; what failed lets the others go before.
 // Only while every disk is ok and wants no reclaim: an unknown one, too, is waited for. Builders are warmed first: the
 // engine's pulls wait for them two minutes at most, a builder's own images as long as it takes.
-PrefetchPlan plan_prefetch(const std::vector<std::string>& images, std::vector<PrefetchItem> known,
+PrefetchPlan plan_prefetch(const std::vector<std::string>& images, const std::vector<PrefetchItem>& known,
                            const PrefetchFacts& facts, Now now);
 
 // The item after a fetch that failed, or not. `jitter` is added to the back-off.

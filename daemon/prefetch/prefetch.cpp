@@ -63,7 +63,7 @@ asio::awaitable<Duration> Prefetch::turn() {
   const auto status = parts_.engine.status();
   const auto scope = scope_of(status.identity);
   if (status.up && std::exchange(engine_, scope) != scope) plan_.items.clear();
-  plan_ = policy::plan_prefetch(parts_.settings.prefetch.images, std::move(plan_.items), facts(), parts_.clock.now());
+  plan_ = policy::plan_prefetch(parts_.settings.prefetch.images, plan_.items, facts(), parts_.clock.now());
   record_wait(plan_);
   if (!plan_.next) co_return plan_.again;
   if (parts_.settings.dry_run) {
@@ -85,7 +85,8 @@ asio::awaitable<void> Prefetch::fetch(policy::PrefetchItem item) {
   if (stopping_) co_return;
   if (done) {
     const auto* how = *done == "present" ? "is there" : "was fetched";
-    item = policy::fetched(std::move(item), format("{} {} for {}", item.image, how, place_of(item.builder)), now);
+    auto reason = format("{} {} for {}", item.image, how, place_of(item.builder));
+    item = policy::fetched(std::move(item), std::move(reason), now);
   } else {
     const auto pause = policy::pull_pause(item.failures + 1);
     item = policy::fetch_failed(std::move(item), done.error().message(), parts_.jitter(pause), now);

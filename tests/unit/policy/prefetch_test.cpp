@@ -24,8 +24,8 @@ PrefetchFacts good() {
   return facts;
 }
 
-PrefetchPlan plan(const PrefetchFacts& facts, std::vector<PrefetchItem> known = {}, Now now = kNow) {
-  return plan_prefetch({"a:1", "b:1"}, std::move(known), facts, now);
+PrefetchPlan plan(const PrefetchFacts& facts, const std::vector<PrefetchItem>& known = {}, Now now = kNow) {
+  return plan_prefetch({"a:1", "b:1"}, known, facts, now);
 }
 
 // "a:1" for the engine, "a:1@s3" for a builder; what is waited for where nothing is next.

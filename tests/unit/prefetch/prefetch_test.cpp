@@ -72,6 +72,8 @@ TEST_F(PrefetchTest, EachImageForEachPlaceOnce) {
   EXPECT_EQ(prefetch_.prefetch_view().rule, "all_done");
   EXPECT_EQ(journal_.events.front().rule, "present");
   EXPECT_EQ(journal_.events.back().rule, "pulled");
+  EXPECT_EQ(journal_.events.front().reason, "a:1 is there for the engine");
+  EXPECT_EQ(journal_.events.back().reason, "b:1 was fetched for builder s3");
 }
 
 TEST_F(PrefetchTest, OneATurnAndTheDiskIsAskedBeforeEach) {
