@@ -25,8 +25,6 @@ class Checker {
     if (merge_.settings.emulation.order.empty() && emulation_on()) {
       mistake("emulation.order", "is empty while platforms are wanted; write [host, image], [host] or [image]");
     }
-    // A hand-out would have to refuse every job: said at the start, not job by job.
-    if (merge_.settings.jobs.reuse_context) mistake("jobs.reuse_context", "is not available yet; write false");
     return std::move(mistakes_);
   }
 

@@ -14,6 +14,7 @@
 #include "daemon/builders/builder_cache.h"
 #include "daemon/builders/builder_images.h"
 #include "daemon/builders/cache_sizes.h"
+#include "daemon/builders/context_ids.h"
 #include "daemon/builders/handout.h"
 #include "daemon/builders/people.h"
 #include "daemon/builders/reconciler.h"
@@ -87,6 +88,7 @@ struct Daemon::Rooms {
   state::LeaseFile lease_store;
   state::OperationFile operation_store;
 
+  builders::ContextIds context_ids;
   builders::Handout handout;
   jobs::Registry registry;
   disk::Ledger ledger;

@@ -13,8 +13,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::int64_t kLargestPid = 4'194'304;            // of the kernel
-constexpr std::int64_t kLongestTtl = 30LL * 24 * 60 * 60;  // seconds
+constexpr std::int64_t kLargestPid = 4'194'304;           // of the kernel
+constexpr std::int64_t kLongestTtl = 7LL * 24 * 60 * 60;  // seconds
 
 // A script has no way to ask again, so it is waited for; admission itself is bounded by jobs.admission_wait.
 constexpr Duration kScriptPatience = std::chrono::hours{1};

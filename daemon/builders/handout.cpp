@@ -35,10 +35,15 @@ const CacheSettings* cache_of(const std::vector<const BuilderSettings*>& granted
   return found == granted.end() ? nullptr : &(*found)->cache;
 }
 
+// Both, so that no two pipelines and no two checkouts of one share a context.
+bool names_context(const ports::GrantRequest& request) {
+  return !request.pipeline.empty() && !request.checkout_path.empty();
+}
+
 }  // namespace
 
-Handout::Handout(std::vector<BuilderSettings> builders, PathSettings paths)
-    : builders_(std::move(builders)), paths_(std::move(paths)) {}
+Handout::Handout(std::vector<BuilderSettings> builders, PathSettings paths, ContextIds* contexts)
+    : builders_(std::move(builders)), paths_(std::move(paths)), contexts_(contexts) {}
 
 const BuilderSettings* Handout::find(const std::string& name_or_alias) const {
   for (const auto& builder : builders_) {
@@ -81,7 +86,6 @@ Result<std::vector<const BuilderSettings*>> Handout::chosen(const ports::GrantRe
 }
 
 Result<ports::Grant> Handout::grant(const ports::GrantRequest& request) {
-  if (request.reuse_context) return Error(Errc::kInvalid, "reuse_context: is not available yet");
   if (!is_cache_name(request.cache_name)) {
     return Error(Errc::kInvalid, "cache_name: at most 128 letters, digits, '_', '.' and '-', not led by '.' or '-'");
   }
@@ -98,8 +102,26 @@ Result<ports::Grant> Handout::grant(const ports::GrantRequest& request) {
   const auto* used = request.use.empty() ? nullptr : find(request.use);
   if (const auto* cache = cache_of(*granted, used)) grant.env = cache_env(*cache, request.cache_name);
   if (used != nullptr) grant.env["BUILDX_BUILDER"] = instance_name(used->name);
+  if (request.reuse_context && !grant.files.empty()) reuse_context(request, grant);
   leases_[request.job] = std::move(names);
   return grant;
+}
+
+boost::asio::awaitable<void> Handout::prepare(ports::GrantRequest request) {
+  if (request.reuse_context && names_context(request) && contexts_ != nullptr) co_await contexts_->prepare();
+}
+
+void Handout::reuse_context(const ports::GrantRequest& request, ports::Grant& grant) const {
+  if (!names_context(request)) {
+    grant.note = "the build context is not reused, which needs pipeline and checkout_path";
+    return;
+  }
+  const auto id = contexts_ == nullptr ? std::nullopt : contexts_->of(request.pipeline, request.checkout_path);
+  if (id) {
+    grant.files.push_back({.path = ".buildNodeID", .mode = 0600, .content = *id});
+  } else {
+    grant.note = "the build context is not reused, since the host's secret is not there";
+  }
 }
 
 void Handout::release(const std::string& job) { leases_.erase(job); }

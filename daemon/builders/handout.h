@@ -8,20 +8,25 @@
 #include <vector>
 
 #include "config/settings.h"
+#include "daemon/builders/context_ids.h"
 #include "daemon/ports/builders.h"
 
 namespace buildwarden::builders {
 
 class Handout final : public ports::Handout {
  public:
-  Handout(std::vector<BuilderSettings> builders, PathSettings paths);
+  // Without `contexts` no context is ever reused.
+  Handout(std::vector<BuilderSettings> builders, PathSettings paths, ContextIds* contexts = nullptr);
 
   // From now on these are handed out; who holds one already keeps it.
   void reconfigure(std::vector<BuilderSettings> builders) { builders_ = std::move(builders); }
 
+  boost::asio::awaitable<void> prepare(ports::GrantRequest request) override;
+
   // An instance file for each builder; `use` names one of them, or an alias, and is granted too when `builders` leaves
-  // it out. Remembers the lease; a second grant of the same job replaces the first. Beside an unknown builder kInvalid
-  // also means: a `cache_name` that is none, and `reuse_context`, which is not available yet.
+  // it out. Remembers the lease; a second grant of the same job replaces the first. With
+  // `reuse_context`, a pipeline and a checkout path also `.buildNodeID`. Beside an unknown builder kInvalid also means:
+  // a `cache_name` that is none.
   Result<ports::Grant> grant(const ports::GrantRequest& request) override;
   void release(const std::string& job) override;
 
@@ -33,8 +38,11 @@ class Handout final : public ports::Handout {
   [[nodiscard]] Error unknown_builder(const std::string& field, const std::string& name) const;
   Result<std::vector<const BuilderSettings*>> chosen(const ports::GrantRequest& request) const;
 
+  void reuse_context(const ports::GrantRequest& request, ports::Grant& grant) const;
+
   std::vector<BuilderSettings> builders_;
   PathSettings paths_;
+  ContextIds* contexts_;
   std::map<std::string, std::set<std::string>> leases_;  // job → builders
 };
 

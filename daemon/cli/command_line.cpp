@@ -163,6 +163,10 @@ void CommandLine::add_job_options(CLI::App* start) {
   start->add_option("--use", job_.use, "the builder of plain `docker build` (BUILDWARDEN_BUILDER)")->type_name("NAME");
   add_many(start, "--platform", job_.platforms)->description("that the job builds for; may be repeated");
   start->add_option("--cache-name", job_.cache_name, "its cache's name, where one is configured")->type_name("NAME");
+  const auto reuse = [this](bool wanted) { return [this, wanted] { job_.reuse_context = wanted; }; };
+  auto* yes = start->add_flag_callback("--reuse-context", reuse(true),
+                                       "send only what changed since this pipeline's last build in this checkout");
+  start->add_flag_callback("--no-reuse-context", reuse(false), "send it whole (jobs.reuse_context)")->excludes(yes);
   add_duration(start, "--ttl", job_.ttl)->description("the lease's length without a live pid");
   start->add_flag("--print-env", job_.print_env, "print the variables only; write no files");
 }

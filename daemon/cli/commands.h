@@ -56,7 +56,8 @@ struct JobOptions {
   std::vector<std::string> platforms;
   std::string cache_name;
   std::optional<Duration> ttl;
-  bool print_env = false;  // only the variables; write no files
+  std::optional<bool> reuse_context;  // none: the configuration's choice
+  bool print_env = false;             // only the variables; write no files
 };
 // Never kUnreachable: without a daemon both succeed doing nothing, and say so.
 int start_job(const Context& context, const JobOptions& options);

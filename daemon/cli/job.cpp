@@ -39,6 +39,7 @@ json::value to_request(const JobOptions& options) {
   put(body, "use", options.use);
   put(body, "platforms", options.platforms);
   put(body, "cache_name", options.cache_name);
+  if (options.reuse_context) body["reuse_context"] = *options.reuse_context;
   if (options.ttl) body["ttl_seconds"] = options.ttl->count() / 1000;
   return body;
 }

@@ -35,6 +35,9 @@ Result<void> Desk::check(const ports::JobRequest& request, const ports::Peer& pe
 ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports::Peer peer, ports::Progress progress) {
   auto checked = check(request, peer);
   if (!checked) co_return std::move(checked).error();
+  // Before the first look at what is known: nothing else may come between that and Entered.
+  auto wanted = grant_of(request, settings_);
+  co_await ports_.handout.prepare(std::move(wanted));
   registry_.end_if_over(request.id);
   if (const auto* known = registry_.find(request.id)) co_return renew(request, *known, peer);
   if (pending_->contains(request.id)) {

@@ -18,6 +18,10 @@ std::vector<std::pair<std::string, ports::Field>> fields_of(const ports::Lease& 
           {"mount", admission.mount}};
 }
 
+std::string with_note(const std::string& reason, const ports::Grant& grant) {
+  return grant.note.empty() ? reason : format("{}; {}", reason, grant.note);
+}
+
 void record(ports::Journal& journal, const ports::Lease& lease, const policy::Admission& admission) {
   const bool refused = admission.verdict != policy::Verdict::kRun;
   const bool blind = admission.rule == "unknown";
@@ -60,7 +64,7 @@ Result<ports::JobAnswer> Desk::take_on(Turn* turn, const policy::Admission& admi
   prolong(lease);
   answer.id = lease.id;
   answer.admitted = true;
-  answer.reason = admission.reason;
+  answer.reason = with_note(admission.reason, *grant);
   answer.rule = admission.rule;
   answer.grant = *std::move(grant);
   answer.expires_at = expiry_of(lease);
@@ -93,6 +97,7 @@ Result<ports::JobAnswer> Desk::renew(const ports::JobRequest& request, ports::Le
   if (request.ttl) lease.ttl = *request.ttl;
   lease.builders = held_builders(request);
   auto answer = renewed(std::move(lease));
+  answer.reason = with_note(answer.reason, *grant);
   answer.grant = *std::move(grant);
   return answer;
 }

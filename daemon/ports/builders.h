@@ -1,6 +1,7 @@
 // Builders as jobs, the API and metrics see them.
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <map>
 #include <optional>
 #include <string>
@@ -33,11 +34,15 @@ struct GrantedFile {
 struct Grant {
   std::map<std::string, std::string> env;
   std::vector<GrantedFile> files;
+  std::string note;  // what was wished and could not be given, and why; "" mostly
 };
 
 class Handout {
  public:
   virtual ~Handout() = default;
+  // What a grant of this request needs and cannot wait for; before grant(). Never fails: what could not be prepared is
+  // left out of the grant, whose `note` says so.
+  virtual boost::asio::awaitable<void> prepare(GrantRequest request) = 0;
   // Immediate. kInvalid names a builder that is not configured and lists those that are. A builder that is not warm yet
   // is handed out all the same: buildx waits for its socket.
   virtual Result<Grant> grant(const GrantRequest& request) = 0;

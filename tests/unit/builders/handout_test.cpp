@@ -2,7 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
+#include "common/atomic_file.h"
 #include "daemon/builders/cache.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/run_void.h"
+#include "tests/support/temp_folder.h"
 
 namespace buildwarden::builders {
 namespace {
@@ -10,6 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::MatchesRegex;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
@@ -66,11 +73,80 @@ TEST(Handout, NamesWhatIsConfigured) {
   EXPECT_THAT(handout.grant(wanted).error().message(), HasSubstr("use: no builder"));
 }
 
-TEST(Handout, RefusesWhatItCannotDoYet) {
-  auto handout = two_builders();
-  auto wanted = request("1");
-  wanted.reuse_context = true;
-  EXPECT_EQ(handout.grant(wanted).error().code(), Errc::kInvalid);
+class ReusedContext : public ::testing::Test {
+ protected:
+  static ports::GrantRequest wanted() {
+    auto wanted = request("1");
+    wanted.reuse_context = true;
+    wanted.pipeline = "web";
+    wanted.checkout_path = "/builds/agent-1/org/web";
+    return wanted;
+  }
+  // "" when no file was handed out.
+  std::string id(const ports::GrantRequest& from) {
+    testing::run_void(loop_, handout_.prepare(from));
+    const auto grant = handout_.grant(from);
+    if (!grant) return grant.error().message();
+    note_ = grant->note;
+    for (const auto& file : grant->files) {
+      if (file.path != ".buildNodeID") continue;
+      EXPECT_EQ(file.mode, 0600U);
+      return file.content;
+    }
+    return "";
+  }
+
+  testing::TempFolder folder_;
+  testing::FakeJournal journal_;
+  WorkerPool workers_{1};
+  boost::asio::io_context loop_;
+  ContextIds contexts_{folder_.path() + "/state", {workers_, journal_}};
+  Handout handout_{{BuilderSettings{}}, PathSettings{}, &contexts_};
+  std::string note_;
+};
+
+TEST_F(ReusedContext, IsOfThePipelineAndTheCheckoutOnThisHost) {
+  const auto first = id(wanted());
+  EXPECT_THAT(first, MatchesRegex("[0-9a-f]{16}"));
+  EXPECT_EQ(note_, "");
+  auto other = wanted();
+  other.job = "another job";
+  EXPECT_EQ(id(other), first);
+  other.pipeline = "web2";
+  EXPECT_NE(id(other), first);
+  other = wanted();
+  other.checkout_path += "2";
+  EXPECT_NE(id(other), first);
+  ContextIds again(folder_.path() + "/state", {workers_, journal_});
+  testing::run_void(loop_, again.prepare());
+  EXPECT_EQ(again.of("web", "/builds/agent-1/org/web"), first) << "the next daemon has the same secret";
+  ContextIds elsewhere(folder_.path() + "/other", {workers_, journal_});
+  testing::run_void(loop_, elsewhere.prepare());
+  EXPECT_NE(elsewhere.of("web", "/builds/agent-1/org/web"), first);
+}
+
+TEST_F(ReusedContext, NeedsBothNamesAndTheWish) {
+  for (const bool with_pipeline : {false, true}) {
+    auto lacking = wanted();
+    (with_pipeline ? lacking.checkout_path : lacking.pipeline).clear();
+    EXPECT_EQ(id(lacking), "");
+    EXPECT_THAT(note_, HasSubstr("needs pipeline and checkout_path"));
+  }
+  auto without = wanted();
+  without.reuse_context = false;
+  EXPECT_EQ(id(without), "");
+  EXPECT_EQ(note_, "");
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/state")) << "no secret before somebody needs it";
+}
+
+TEST_F(ReusedContext, IsLeftOutWhereNoSecretCanBeMade) {
+  ASSERT_TRUE(write_file_atomically(folder_.path() + "/state", "a file in the way"));
+  EXPECT_EQ(id(wanted()), "");
+  EXPECT_THAT(note_, HasSubstr("secret is not there"));
+  EXPECT_EQ(id(wanted()), "");
+  EXPECT_EQ(journal_.count("job.context_not_reused"), 1U) << "told once, not job by job";
+  std::filesystem::remove(folder_.path() + "/state");
+  EXPECT_THAT(id(wanted()), MatchesRegex("[0-9a-f]{16}")) << "tried again at the next need";
 }
 
 TEST(Handout, KnowsWhoHoldsWhich) {

@@ -63,6 +63,18 @@ TEST(JobStart, SendsNothingThatItWasNotTold) {
   EXPECT_EQ(daemon.seen()[0].body, R"({"id":"1"})");
 }
 
+TEST(JobStart, SaysWhetherTheContextIsToBeReused) {
+  for (const std::string wish : {"true", "false"}) {
+    ClientWorld world;
+    ScriptedDaemon daemon(world.socket(), [](const SeenRequest&) { return http_answer(200, R"({"verdict":"run"})"); });
+    const auto option = wish == "true" ? "--reuse-context" : "--no-reuse-context";
+    EXPECT_EQ(world.run({"job", "start", "--id", "1", option}).code, cli::kYes);
+    EXPECT_EQ(daemon.seen()[0].body, R"({"id":"1","reuse_context":)" + wish + "}");
+  }
+  ClientWorld world;
+  EXPECT_EQ(world.run({"job", "start", "--id", "1", "--reuse-context", "--no-reuse-context"}).code, cli::kUsage);
+}
+
 TEST(JobStart, WritesTheFilesAndPrintsTheVariables) {
   ClientWorld world;
   world.environment["DOCKER_CONFIG"] = world.folder() + "/docker";

@@ -26,8 +26,6 @@ const Bad kBad[] = {
     {"NothingNear", "log: {colour: yes}\n", "F:1:7: log.colour: is not a known key; the keys here are level, format"},
     {"DottedKey", "disk.min_free: 5GiB\n",
      "F:1:1: disk.min_free: is not a known key here; did you mean disk.min_free?"},
-    {"NotAvailableYet", "jobs: {reuse_context: true}\n",
-     "F:1:23: jobs.reuse_context: is not available yet; write false"},
     {"Twice", "dry_run: true\ndry_run: false\n", "F:2:1: dry_run: is given twice, first on line 1; remove one"},
     {"SectionTwice", "log: {level: info}\nlog: {level: debug}\n",
      "F:2:1: log: is given twice, first on line 1; remove one"},

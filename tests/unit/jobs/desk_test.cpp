@@ -147,6 +147,25 @@ TEST_F(DeskTest, RenewsAKnownIdForItsOwnerAndRoot) {
   EXPECT_EQ(desk().renew_job("none", peer(0)).error().code(), Errc::kNotFound);
 }
 
+TEST_F(DeskTest, TheRequestsWishForItsContextBeatsTheConfigurations) {
+  settings_.reuse_context = true;
+  handout_.note = "the context is not reused";
+  auto job = request("1");
+  const auto answer = start(job, peer(0));
+  EXPECT_TRUE(handout_.prepared && handout_.last.reuse_context);
+  EXPECT_THAT(answer->reason, ::testing::EndsWith("; the context is not reused"));
+  EXPECT_THAT(start(job, peer(0))->reason, ::testing::EndsWith("is renewed; the context is not reused"));
+  job.id = "2";
+  job.reuse_context = false;
+  ASSERT_TRUE(start(job, peer(0)));
+  EXPECT_FALSE(handout_.prepared || handout_.last.reuse_context);
+  settings_.reuse_context = false;
+  desk().reconfigure(settings_);
+  job.reuse_context = true;
+  ASSERT_TRUE(start(job, peer(0)));
+  EXPECT_TRUE(handout_.prepared && handout_.last.reuse_context);
+}
+
 TEST_F(DeskTest, RenewsALeaseOntoANewProcess) {
   Child first;
   Child second;

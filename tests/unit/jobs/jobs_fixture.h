@@ -29,12 +29,19 @@ class FakeHandout final : public ports::Handout {
     held.insert(request.job);
     ports::Grant grant;
     grant.env["GRANTED"] = request.job;
+    grant.note = note;
     return grant;
+  }
+  boost::asio::awaitable<void> prepare(ports::GrantRequest request) override {
+    prepared = request.reuse_context;
+    co_return;
   }
   void release(const std::string& job) override { held.erase(job); }
 
   ports::GrantRequest last;
   std::set<std::string> held;
+  std::string note;
+  bool prepared = false;  // for a reused context
 };
 
 class FakeLeaseStore final : public ports::LeaseStore {
