@@ -33,10 +33,17 @@ write_suite_sources() {
   rm -rf "$folder" && mkdir -p "$folder"
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     if [[ -s $file ]] && grep -qw "$own" "$file" && grep -qw main "$file"; then
-      sed "s/\b$own\b/$suite/g; s/\b$own-/$suite-/g" "$file" > "$folder/${file##*/}"
+      sed "s/\b$own\b/$suite/g; s/\b$own-/$suite-/g" "$file" | existing_suites "$suite" > "$folder/${file##*/}"
     fi
   done
   [[ -n $(ls "$folder") ]] || die "no Debian source of this machine names its suite ($own), so none can be made for $suite"
+}
+
+# Of a file of sources, without what does not exist: sid has no -updates, no -security.
+existing_suites() {
+  if [[ $1 != sid ]]; then cat; return; fi
+  sed -E '/^deb.*[[:space:]]sid-/d' | awk 'BEGIN { RS = ""; ORS = "\n\n" }
+    { gsub(/[ \t]+sid-[a-z-]+/, "") } !/(^|\n)Suites:[ \t]*(\n|$)/'
 }
 
 # apt_of FOLDER ARGUMENT...: apt-get on the lists, cache and sources of FOLDER alone.
