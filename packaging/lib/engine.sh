@@ -62,11 +62,11 @@ free_network() {
   die "no free network among 10.213.0.0/16"
 }
 
-# With an address: without one, or without a bridge, containers would have no network at all. Under a lock, since two sandboxes that
-# start at once would find the same network free.
+# With an address: without one, or without a bridge, containers would have no network at all. Under a lock of the machine,
+# not of this checkout, since two sandboxes that start at once would find the same network free.
 make_bridge() {
   local bridge=$1 lock
-  exec {lock}<"${BASH_SOURCE[0]}"
+  exec {lock}</sys/class/net
   flock "$lock"
   ip link add "$bridge" type bridge
   ip address add "$(free_network)" dev "$bridge"

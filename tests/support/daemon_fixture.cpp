@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <regex>
 
 namespace buildwarden::testing {
 namespace {
@@ -27,6 +28,14 @@ std::string shell_quoted(const std::string& text) {
 }
 
 constexpr std::int64_t kMiB = 1'048'576;
+constexpr const char* kImage = "BUILDWARDEN_TEST_BUILDKIT_IMAGE";
+
+// Each builder of the YAML list with the image that was asked for.
+std::string with_image(const std::string& builders) {
+  const auto image = from_environment(kImage);
+  if (image.empty()) return builders;
+  return std::regex_replace(builders, std::regex("\\{ name: (\\w+)"), "{ name: $1, image: \"" + image + "\"");
+}
 
 }  // namespace
 
@@ -59,7 +68,7 @@ void DaemonFixture::TearDown() {
 std::string DaemonFixture::yaml(const DaemonOptions& options) const {
   std::string text = options.dry_run ? "dry_run: true\n" : "";
   text += "disk: { watch: [ { path: " + dir_ + "/disk, gate: true } ], " + options.disk + " }\n";
-  text += "builders: " + options.builders + "\n";
+  text += "builders: " + with_image(options.builders) + "\n";
   text += "emulation: { platforms: [] }\n";
   text += "agent: { user: \"2000\", group: \"2000\", unit: \"\" }\n";
   text += "engine: { socket: " + dir_ + "/docker.sock }\n";
@@ -106,8 +115,8 @@ std::string DaemonFixture::query(const std::string& path, const std::string& fil
 bool DaemonFixture::builder_is_warm() const { return query("/v1/builders", ".builders[0].state") == "warm"; }
 
 void DaemonFixture::wait_until_warm() const {
-  ASSERT_TRUE(eventually([this] { return builder_is_warm(); }, std::chrono::seconds{60}))
-      << api("/v1/builders") << log();
+  const std::chrono::seconds longest(from_environment(kImage).empty() ? 60 : 300);  // an image may have to be pulled
+  ASSERT_TRUE(eventually([this] { return builder_is_warm(); }, longest)) << api("/v1/builders") << log();
 }
 
 std::string DaemonFixture::events(const std::string& kind) const {
@@ -128,28 +137,33 @@ void DaemonFixture::make_context() const {
   ASSERT_EQ(made.exit_code, 0) << made.out;
 }
 
-namespace {
-
-std::string as_user(const std::string& dir, const std::string& groups, const std::string& engine,
-                    const std::string& script) {
-  return "job=$(mktemp -d " + dir + "/job.XXXXXX) && chown 2000:2000 \"$job\"\n" +
-         "trap 'rm -rf --one-file-system \"$job\"' EXIT\n" + "setpriv --reuid 2000 --regid 2000 " + groups +
-         " env -i HOME=/nonexistent PATH=" + dir +
-         "/bin:/usr/local/bin:/usr/bin:/bin DOCKER_CONFIG=\"$job\" DOCKER_HOST=" + engine +
-         " BUILDWARDEN_SOCKET=" + dir + "/run/api.sock CONTEXT=" + dir + "/context DIR=" + dir + " bash -c " +
-         shell_quoted("set -e\n" + script);
+// In a mount namespace of its own, so that the job's DOCKER_CONFIG can be as empty as ever with another buildx, too.
+CommandResult DaemonFixture::as_user(const std::string& groups, const std::string& engine,
+                                     const std::string& script) const {
+  std::string text = "job=$(mktemp -d " + dir_ + "/job.XXXXXX) && chown 2000:2000 \"$job\"\n" +
+                     "trap 'rm -rf --one-file-system \"$job\"' EXIT\n";
+  std::string setup;
+  if (!buildx().empty()) {
+    setup =
+        "set -e; plugin=$(ls /usr/{local/,}lib{exec,}/docker/cli-plugins/docker-buildx 2>/dev/null | head -n 1); "
+        "mount --bind " +
+        buildx() + " \"$plugin\"; ";
+  }
+  text += "unshare --mount bash -c " + shell_quoted(setup + "exec \"$@\"") + " job setpriv --reuid 2000 --regid 2000 " +
+          groups + " env -i HOME=/nonexistent PATH=" + dir_ +
+          "/bin:/usr/local/bin:/usr/bin:/bin DOCKER_CONFIG=\"$job\" DOCKER_HOST=" + engine +
+          " BUILDWARDEN_SOCKET=" + dir_ + "/run/api.sock CONTEXT=" + dir_ + "/context DIR=" + dir_ + " bash -c " +
+          shell_quoted("set -e\n" + script);
+  return run_shell(text);
 }
 
-}  // namespace
-
 CommandResult DaemonFixture::job_shell(const std::string& script) const {
-  return run_shell(as_user(dir_, "--clear-groups", "unix:///nonexistent/docker.sock", script));
+  return as_user("--clear-groups", "unix:///nonexistent/docker.sock", script);
 }
 
 CommandResult DaemonFixture::recipe_shell(const std::string& script) const {
   const auto group = run_shell("stat -c %g " + dir_ + "/docker.sock").out;
-  return run_shell(
-      as_user(dir_, "--groups " + group.substr(0, group.find('\n')), "unix://" + dir_ + "/docker.sock", script));
+  return as_user("--groups " + group.substr(0, group.find('\n')), "unix://" + dir_ + "/docker.sock", script);
 }
 
 void DaemonFixture::make_image(const std::string& tag, int mib) const {

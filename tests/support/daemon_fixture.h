@@ -1,6 +1,7 @@
 // A private engine on a bounded disk with the daemon on it, for one test; everything is taken down with it.
 // From the environment: BUILDWARDEN_SANDBOX (packaging/sandbox), BUILDWARDEN_LAB, BUILDWARDEN_BIN. Without them:
-// skipped.
+// skipped. BUILDWARDEN_TEST_BUILDKIT_IMAGE: the builders' image in place of the test builder's, such as
+// moby/buildkit:v0.23.2; pulled where it is not in the lab.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,6 +19,8 @@ class DaemonFixture : public ::testing::Test {
   void TearDown() override;
   // More words for `packaging/sandbox up`: "--size 4G --engine 20.10 --inodes 20000".
   [[nodiscard]] virtual std::string sandbox_options() const { return ""; }
+  // The docker-buildx that jobs find in place of the installed one; "": that one.
+  [[nodiscard]] virtual std::string buildx() const { return ""; }
 
   // The YAML of the sandbox; `disk` and `more` are appended to the defaults (later keys of `disk` win).
   struct DaemonOptions {
@@ -61,9 +64,12 @@ class DaemonFixture : public ::testing::Test {
   [[nodiscard]] const std::string& dir() const { return dir_; }
   // packaging/sandbox, to stop and start the engine with.
   [[nodiscard]] const std::string& sandbox() const { return sandbox_; }
+  [[nodiscard]] const std::string& lab() const { return lab_; }
   [[nodiscard]] std::string log() const { return read_text(dir_ + "/daemon.log"); }
 
  private:
+  [[nodiscard]] CommandResult as_user(const std::string& groups, const std::string& engine,
+                                      const std::string& script) const;
   [[nodiscard]] std::string yaml(const DaemonOptions& options) const;
   void make_context() const;
 
