@@ -155,11 +155,47 @@ void JobBuilds::run_what_was_built_without_use() const {
 
 TEST_P(JobBuilds, WorkAsOnABuilderOfTheirOwn) {
   ASSERT_EQ(run_shell("install -d -o 2000 -g 2000 " + dir() + "/shared").exit_code, 0);
+  if (!buildx().empty()) {
+    EXPECT_EQ(job_shell("docker buildx version").out, run_shell(buildx() + " version").out);
+  }
   build_every_kind_of_step();
   build_eight_at_once();
   export_and_import_a_cache();
   push_with_the_jobs_own_login();
   run_what_was_built_without_use();
+}
+
+// As documented, and the same without its guard: a fresh DOCKER_CONFIG knows no builder, so both create one, and meet
+// the front. A build by the hand-out, which outlasts both, goes on.
+TEST_P(JobBuilds, TheDocumentedRecipeIsWarmUnderItsOwnName) {
+  write_context("slow", "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"sleep\", \"8\"]\n");
+  ASSERT_EQ(job("warm-up", "docker build \"$CONTEXT\"").exit_code, 0);
+  const auto front = "docker inspect -f '{{.Id}} {{.State.Running}}' buildx_buildkit_my-custom-builder0";
+  const auto real = "docker inspect -f '{{.Id}} {{.State.StartedAt}}' buildwarden_s3";
+  const auto before = engine_shell(real).out;
+  CommandResult other;
+  std::jthread concurrent([&] { other = job("slow", "docker build --progress plain \"$DIR/slow\""); });
+  const std::string create =
+      "docker buildx create --name my-custom-builder --driver=docker-container --use --bootstrap\n";
+  for (const std::string guard : {"docker buildx ls | grep my-custom-builder || ", ""}) {
+    const auto first_front = engine_shell(front).out;
+    const auto recipe = recipe_shell(guard + create +
+                                     "docker buildx build --progress plain \"$CONTEXT\"\n"
+                                     "docker buildx rm my-custom-builder\n");
+    EXPECT_EQ(recipe.exit_code, 0) << recipe.out;
+    EXPECT_NE(recipe.out.find("CACHED"), std::string::npos) << recipe.out;
+    EXPECT_TRUE(eventually(
+        [&] {
+          const auto now = engine_shell(front);
+          return now.exit_code == 0 && now.out != first_front && now.out.find("true") != std::string::npos;
+        },
+        seconds{10}))
+        << "the front is made again";
+  }
+  concurrent.join();
+  EXPECT_EQ(other.exit_code, 0) << other.out;
+  EXPECT_EQ(other.out.find("CACHED"), std::string::npos) << "it had to run";
+  EXPECT_EQ(engine_shell(real).out, before);
 }
 
 INSTANTIATE_TEST_SUITE_P(WithBuildx, JobBuilds, ::testing::Values("", "sid"), [](const auto& param) {
