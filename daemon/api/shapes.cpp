@@ -22,7 +22,9 @@ json::object lease_json(const ports::Lease& lease, Now now) {
   object["builders"] = texts(lease.builders);
   object["need_bytes"] = lease.need_bytes;
   object["started_at"] = time_json(lease.started_wall);
-  object["expires_at"] = time_json(now.wall + (lease.expires - now.boot));
+  // A lease with a process lasts as long as that.
+  const bool timed = lease.pid == 0;
+  object["expires_at"] = timed ? time_json(now.wall + (lease.expires - now.boot)) : json::value(nullptr);
   return object;
 }
 

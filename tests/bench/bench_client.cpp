@@ -1,9 +1,10 @@
 // What a shell is too coarse to measure. Each mode prints one line of numbers for tests/bench/run.
 //
 //   gets N SOCKET_A TARGET_A SOCKET_B TARGET_B   N GETs of each by turns: "p50 p99 p50 p99" in microseconds
-//   leases N SOCKET                              N times POST and DELETE of a job: "p50 p99" in microseconds
-//   start N SOCKET TARGET PROGRAM [ARGUMENT…]    N times: start, first answer, SIGTERM, end: the median in milliseconds
-//   start-by SOCKET TARGET SCRIPT [ARGUMENT…]    once, with a script that starts a daemon and ends by itself
+//   leases N SOCKET [OTHERS]                     N times POST and DELETE of a job, while OTHERS are alive: "p50 p99" in
+//   microseconds start N SOCKET TARGET PROGRAM [ARGUMENT…]    N times: start, first answer, SIGTERM, end: the median in
+//   milliseconds start-by SOCKET TARGET SCRIPT [ARGUMENT…]    once, with a script that starts a daemon and ends by
+//   itself
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -63,8 +64,13 @@ void gets(const Words& words) {
 
 void leases(const Words& words) {
   const int count = std::stoi(words.at(0));
+  const int others = words.size() > 2 ? std::stoi(words.at(2)) : 0;
   Connection connection(words.at(1));
   std::vector<double> times;
+  const auto other = [](int i) { return "other-" + std::to_string(i); };
+  for (int i = 0; i < others; ++i) {
+    expect(connection.exchange("POST", "/v1/jobs", R"({"id":")" + other(i) + R"(","ttl_seconds":600})"), 200, 201);
+  }
   for (int i = 0; i < count; ++i) {
     const auto id = "bench-" + std::to_string(i);
     const auto body = R"({"id":")" + id + R"(","ttl_seconds":60})";
@@ -73,6 +79,7 @@ void leases(const Words& words) {
       expect(connection.exchange("DELETE", "/v1/jobs/" + id), 204, 200);
     }));
   }
+  for (int i = 0; i < others; ++i) expect(connection.exchange("DELETE", "/v1/jobs/" + other(i)), 204, 200);
   std::printf("%.1f %.1f\n", quantile(times, 0.5), quantile(times, 0.99));
 }
 

@@ -90,6 +90,7 @@ class PlainDaemonFixture : public ::testing::Test {
   [[nodiscard]] std::string in(const std::string& name) const { return folder_.path() + "/" + name; }
   [[nodiscard]] std::string log() const { return read_text(in("daemon.log")); }
   [[nodiscard]] BackgroundProcess& daemon() { return *daemon_; }
+  [[nodiscard]] bool has_started() const { return daemon_ != nullptr; }
 
  private:
   TempFolder folder_;

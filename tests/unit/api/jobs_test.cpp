@@ -250,7 +250,6 @@ TEST_F(JobsTest, LeasesExpireOnTheBootClockAndAreShownAsATimeOfDay) {
   lease.id = "job-1";
   lease.agent = "a-1";
   lease.uid = 2000;
-  lease.pid = 42;
   lease.builders = {"s3"};
   lease.started_wall = clock.now().wall;
   lease.started = clock.now().boot;
@@ -259,9 +258,11 @@ TEST_F(JobsTest, LeasesExpireOnTheBootClockAndAreShownAsATimeOfDay) {
   start();
   on_loop([&] { clock.step_wall(24h); });  // somebody sets the clock: it still expires in an hour
   EXPECT_EQ(get("/v1/jobs").body,
-            R"({"jobs":[{"id":"job-1","agent":"a-1","pipeline":"","checkout_path":"","uid":2000,"pid":42,)"
+            R"({"jobs":[{"id":"job-1","agent":"a-1","pipeline":"","checkout_path":"","uid":2000,"pid":null,)"
             R"("builders":["s3"],"need_bytes":0,"started_at":"2026-01-01T00:00:00.000Z",)"
             R"("expires_at":"2026-01-02T01:00:00.000Z"}]})");
+  on_loop([&] { views.jobs.leases[0].pid = 42; });
+  EXPECT_THAT(get("/v1/jobs").body, HasSubstr(R"("expires_at":null)")) << "it lasts as long as its process";
 }
 
 }  // namespace
