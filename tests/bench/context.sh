@@ -20,9 +20,8 @@ big_build() {
   granted=$(DOCKER_CONFIG=$config "$program" --socket "$api" job start --id context --use s3 --pipeline bench \
     --checkout "$dir/context" "$@")
   (
-    export DOCKER_CONFIG=$config
     eval "$granted"
-    docker build --quiet "$dir/context"
+    DOCKER_CONFIG=$config docker build --quiet "$dir/context"
   ) || result=$?
   "$program" --socket "$api" job end --id context
   rm -rf "$config"
