@@ -87,6 +87,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, worker_facts.run(), asio::detached);
   asio::co_spawn(loop, idle_caches.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);
+  asio::co_spawn(loop, histories.run(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
   asio::co_spawn(loop, service.run(), asio::detached);
   asio::co_spawn(loop, keep_outside_informed(), asio::detached);
@@ -144,6 +145,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   worker_facts.stop();
   idle_caches.stop();
   prefetch.stop();
+  histories.stop();
   co_await api.stop(kPatience);
   reconciler.stop();
   registry.stop();

@@ -104,6 +104,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       cache_sizes(loop.get_executor(), all_of(builder_caches), clock),
       worker_facts(loop.get_executor(), {engine, engine, [this] { return warm_builders(); }}),
       builder_images(all_of(builder_caches)),
+      histories(loop.get_executor(), all_of(builder_caches), {handout, journal, settings}),
       reconciler(loop.get_executor(), reconciler_settings(settings, agent),
                  {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers,
                   [this](const std::string& builder) { return cache_bytes(builder); },
@@ -157,6 +158,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       api(loop.get_executor(), api_context()),
       outside_timer_(loop) {
   listen_to_engine();
+  handout.on_left([this](const std::string& builder) { histories.left(builder); });
 }
 
 // The engine's own cache has no share in the configuration: the first builder's is taken for it, too.

@@ -16,6 +16,7 @@
 #include "daemon/builders/cache_sizes.h"
 #include "daemon/builders/context_ids.h"
 #include "daemon/builders/handout.h"
+#include "daemon/builders/histories.h"
 #include "daemon/builders/people.h"
 #include "daemon/builders/reconciler.h"
 #include "daemon/builders/worker_facts.h"
@@ -98,6 +99,7 @@ struct Daemon::Rooms {
   builders::CacheSizes cache_sizes;
   builders::WorkerFactsKeeper worker_facts;
   builders::BuilderImages builder_images;
+  builders::Histories histories;
   builders::Reconciler reconciler;
   AllInUse in_use;
   builders::People people;

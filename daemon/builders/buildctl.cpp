@@ -97,6 +97,8 @@ Result<policy::CacheRecord> record_of(const json::value& value) {
 
 std::vector<std::string> usage_command() { return {"buildctl", "du", "--format", kJson}; }
 
+std::vector<std::string> forget_command() { return {"buildctl", "prune-histories"}; }
+
 std::vector<std::string> prune_command(Bytes keep, Duration unused_for) {
   // With --all also frontends and internal records: they count as well, and would stay for ever.
   std::vector<std::string> command = {"buildctl", "prune", "--all", "--format", kJson};

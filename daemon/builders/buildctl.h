@@ -25,6 +25,9 @@ std::vector<std::string> prune_command(Bytes keep, Duration unused_for);
 // them. Of a failure it says the last lines. kInvalid: empty, or with anything but visible ASCII characters.
 Result<std::vector<std::string>> fetch_command(std::string_view reference);
 
+// Deletes the records of finished builds that nobody pinned.
+std::vector<std::string> forget_command();
+
 // kProtocol: not what the command promises. A list with one record that cannot be understood is an error as a whole. A
 // record that was never used counts from its creation.
 Result<std::vector<policy::CacheRecord>> decode_usage(std::string_view text);

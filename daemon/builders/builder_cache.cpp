@@ -14,6 +14,7 @@ namespace {
 constexpr Duration kUsageDeadline = std::chrono::seconds{60};
 constexpr Duration kPruneDeadline = std::chrono::minutes{5};
 constexpr Duration kFetchDeadline = std::chrono::minutes{30};
+constexpr Duration kForgetDeadline = std::chrono::seconds{10};
 constexpr Duration kDecodeDeadline = std::chrono::seconds{30};
 constexpr Bytes kMostOutput = 128 * kMiB;  // 100,000 records are 35 MB
 constexpr std::size_t kMostWords = 300;
@@ -90,6 +91,14 @@ ports::Async<Bytes> BuilderCache::size() {
   auto work = decoding(*std::move(text), &decode_size);
   auto bytes = co_await parts_.workers.compute<Bytes>(std::move(work), kDecodeDeadline);
   co_return std::move(bytes).with_context(format("the build cache of builder {}", builder_));
+}
+
+ports::Async<void> BuilderCache::forget_builds() {
+  auto container = co_await reachable();
+  if (!container) co_return std::move(container).error();
+  auto text = co_await run(*std::move(container), forget_command(), kForgetDeadline);
+  if (!text) co_return std::move(text).error().with_context("deleting the records of its builds");
+  co_return Result<void>{};
 }
 
 ports::Async<std::string> BuilderCache::reachable() {

@@ -31,6 +31,9 @@ class BuilderCache final : public ports::BuildCache {
 
   // How large it is, asked now and remembered for bytes(). The errors of cache_records().
   ports::Async<Bytes> measure();
+  // Deletes what BuildKit remembers of finished builds: their attributes, which every client of the builder can read.
+  // kIo also where it has no such command.
+  ports::Async<void> forget_builds();
   // As last asked; nothing before, after a failure, and after a prune.
   [[nodiscard]] std::optional<Bytes> bytes() const { return bytes_; }
   [[nodiscard]] const std::string& builder() const { return builder_; }

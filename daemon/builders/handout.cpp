@@ -124,7 +124,13 @@ void Handout::reuse_context(const ports::GrantRequest& request, ports::Grant& gr
   }
 }
 
-void Handout::release(const std::string& job) { leases_.erase(job); }
+void Handout::release(const std::string& job) {
+  const auto ended = leases_.extract(job);
+  if (ended.empty() || !left_) return;
+  for (const auto& builder : ended.mapped()) {
+    if (leases_on(builder).empty()) left_(builder);
+  }
+}
 
 std::vector<std::string> Handout::leases_on(const std::string& builder) const {
   std::vector<std::string> jobs;

@@ -1,6 +1,7 @@
 // What a job is given so that it can use builders, and which jobs were given which.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -30,6 +31,9 @@ class Handout final : public ports::Handout {
   Result<ports::Grant> grant(const ports::GrantRequest& request) override;
   void release(const std::string& job) override;
 
+  // Told of each builder that nobody holds any more.
+  void on_left(std::function<void(const std::string& builder)> listener) { left_ = std::move(listener); }
+
   // Jobs that may be building on it now, sorted.
   [[nodiscard]] std::vector<std::string> leases_on(const std::string& builder) const;
 
@@ -43,6 +47,7 @@ class Handout final : public ports::Handout {
   std::vector<BuilderSettings> builders_;
   PathSettings paths_;
   ContextIds* contexts_;
+  std::function<void(const std::string&)> left_;
   std::map<std::string, std::set<std::string>> leases_;  // job → builders
 };
 

@@ -71,5 +71,19 @@ TEST_F(JobSecrets, TheFlagsAreHandedOutAndNobodysKeysStay) {
   EXPECT_EQ(job("buildwarden job end --id 1").exit_code, 0);
 }
 
+// BuildKit's history has a build's attributes (with a real S3 cache its keys; here, any) until the lease is over.
+TEST_F(JobSecrets, WhatABuildWasGivenIsForgottenWithTheLease) {
+  start();
+  const auto built =
+      job("eval \"$(buildwarden job start --id 1 --use s3)\"\n"
+          "docker build --build-arg MARK=word-of-the-job \"$CONTEXT\"");
+  ASSERT_EQ(built.exit_code, 0) << built.out;
+  const auto remembered = [this] { return engine_shell("docker exec buildwarden_s3 buildctl debug histories").out; };
+  EXPECT_NE(remembered().find("word-of-the-job"), std::string::npos) << remembered();
+  EXPECT_EQ(job("buildwarden job end --id 1").exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return remembered().empty(); }, std::chrono::seconds{15})) << remembered();
+  EXPECT_EQ(events("builder.history_kept"), "");
+}
+
 }  // namespace
 }  // namespace buildwarden::testing

@@ -202,9 +202,29 @@ void prune(const CommandLine& line) {
   }
 }
 
+// The real one prints a table; here all that is printable of each record, since a test looks for what should not be in
+// it.
+void debug_histories(const CommandLine& line) {
+  for (const test_builder::HistoryRecord& record : test_builder::histories(socket_path(line))) {
+    std::string text = record.bytes;
+    for (char& c : text) {
+      c = c >= ' ' && c <= '~' ? c : '.';
+    }
+    std::printf("%s %s\n", record.ref.c_str(), text.c_str());
+  }
+}
+
+void prune_histories(const CommandLine& line) {
+  for (const test_builder::HistoryRecord& record : test_builder::histories(socket_path(line))) {
+    test_builder::delete_history(socket_path(line), record.ref);
+    std::printf("%s\n", record.ref.c_str());
+  }
+}
+
 void run(const CommandLine& line) {
   static const std::map<std::string, std::function<void(const CommandLine&)>> commands = {
-      {"dial-stdio", dial_stdio}, {"debug workers", debug_workers}, {"du", du}, {"prune", prune}};
+      {"dial-stdio", dial_stdio}, {"debug workers", debug_workers},    {"debug histories", debug_histories}, {"du", du},
+      {"prune", prune},           {"prune-histories", prune_histories}};
   std::string name;
   for (const std::string& word : line.words) {
     name += (name.empty() ? "" : " ") + word;

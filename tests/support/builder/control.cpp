@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::string_view kDiskUsage = "/moby.buildkit.v1.Control/DiskUsage";
 constexpr std::string_view kPrune = "/moby.buildkit.v1.Control/Prune";
+constexpr std::string_view kListenBuildHistory = "/moby.buildkit.v1.Control/ListenBuildHistory";
+constexpr std::string_view kUpdateBuildHistory = "/moby.buildkit.v1.Control/UpdateBuildHistory";
 constexpr std::string_view kListWorkers = "/moby.buildkit.v1.Control/ListWorkers";
 
 // The numbers of the fields are those of control.proto, worker.proto and ops.proto in moby/buildkit's api and solver/pb
@@ -178,6 +180,35 @@ std::vector<CacheRecord> prune(const std::string& socket_path, const PruneReques
     pruned.push_back(record_from(record));
   }
   return pruned;
+}
+
+std::vector<HistoryRecord> histories(const std::string& socket_path) {
+  MessageWriter request;
+  request.add(3, std::int64_t{1});  // what there is, without waiting for more
+  std::vector<HistoryRecord> records;
+  const std::vector<std::string> messages = call(socket_path, kListenBuildHistory, request.bytes());
+  for (const std::string& message : messages) {
+    for (const Field& event : fields_of(message)) {
+      if (event.number != 2) {
+        continue;
+      }
+      HistoryRecord record;
+      record.bytes = event.bytes;
+      for (const Field& field : fields_of(event.bytes)) {
+        if (field.number == 1) {
+          record.ref = field.bytes;
+        }
+      }
+      records.push_back(record);
+    }
+  }
+  return records;
+}
+
+void delete_history(const std::string& socket_path, const std::string& ref) {
+  MessageWriter request;
+  request.add(1, ref).add(3, std::int64_t{1});
+  call(socket_path, kUpdateBuildHistory, request.bytes());
 }
 
 std::string to_json(const CacheRecord& record) {

@@ -34,6 +34,15 @@ struct PruneRequest {
 std::vector<CacheRecord> disk_usage(const std::string& socket_path, const std::vector<std::string>& filters);
 std::vector<CacheRecord> prune(const std::string& socket_path, const PruneRequest& request);
 
+/// One record of the build history (moby.buildkit.v1.BuildHistoryRecord).
+struct HistoryRecord {
+  std::string ref;
+  std::string bytes;  // as it came, with everything that the client sent along
+};
+
+std::vector<HistoryRecord> histories(const std::string& socket_path);
+void delete_history(const std::string& socket_path, const std::string& ref);
+
 std::string to_json(const CacheRecord& record);
 
 /// The workers with their platforms, as `buildctl debug workers --format '{{json .}}'` prints them.

@@ -1,0 +1,79 @@
+#include "daemon/builders/histories.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+#include <utility>
+
+#include "common/beat.h"
+#include "common/format.h"
+
+namespace buildwarden::builders {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kLook = std::chrono::seconds{5};  // one command in a container for all leases that ended until then
+
+}  // namespace
+
+Histories::Histories(const asio::any_io_executor& executor, const std::vector<BuilderCache*>& caches, Parts parts)
+    : caches_(caches), parts_(parts), timer_(executor) {}
+
+asio::awaitable<void> Histories::turn() {
+  const auto left = std::exchange(left_, {});
+  if (parts_.settings.dry_run) co_return;
+  for (auto* cache : caches_) {
+    const auto& builder = cache->builder();
+    if (!left.contains(builder) || !parts_.handout.leases_on(builder).empty()) continue;
+    const auto done = co_await cache->forget_builds();
+    note(builder, done);
+  }
+}
+
+// A builder that is not there says so elsewhere, and remembers nothing for longer than its configuration lets it.
+void Histories::note(const std::string& builder, const Result<void>& done) {
+  const bool away = !done && (done.error().code() == Errc::kNotFound || done.error().code() == Errc::kUnavailable);
+  if (away) return;
+  auto& last = last_failures_[builder];
+  const auto failure = done ? std::string() : done.error().message();
+  if (std::exchange(last, failure) == failure || failure.empty()) return;
+  parts_.journal.record(
+      {.kind = "builder.history_kept",
+       .severity = ports::Severity::kWarning,
+       .reason = format("builder {} keeps the records of its builds for up to two minutes: {}", builder, failure),
+       .rule = "not_deleted",
+       .fields = {{"builder", builder}}});
+}
+
+asio::awaitable<void> Histories::run() {
+  const auto executor = co_await asio::this_coro::executor;
+  if (stopping_) co_return;
+  auto turns = loop();
+  auto token = asio::bind_cancellation_slot(cancel_.slot(), asio::use_awaitable);
+  try {
+    co_await asio::co_spawn(executor, std::move(turns), token);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != asio::error::operation_aborted) throw;
+  }
+}
+
+void Histories::stop() {
+  stopping_ = true;
+  cancel_.emit(asio::cancellation_type::terminal);
+}
+
+asio::awaitable<void> Histories::loop() {
+  while (!stopping_) {
+    co_await turn();
+    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kLook));
+    boost::system::error_code ended;
+    auto token = asio::redirect_error(asio::use_awaitable, ended);
+    co_await timer_.async_wait(token);
+  }
+}
+
+}  // namespace buildwarden::builders

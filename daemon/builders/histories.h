@@ -1,0 +1,57 @@
+// What BuildKit remembers of finished builds is deleted when nobody holds the builder any more. The records have each
+// build's attributes, among them the S3 keys of its cache, and every client of the builder can read them.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "daemon/builders/builder_cache.h"
+#include "daemon/builders/handout.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::builders {
+
+// On the loop's thread alone. Must outlive run(), which ends promptly after stop(). On a builder that somebody always
+// holds the configured age of the history empties it, within two minutes: a record that goes while its own client still
+// asks for it would fail that client's build.
+class Histories {
+ public:
+  struct Parts {
+    const Handout& handout;
+    ports::Journal& journal;
+    const Settings& settings;  // a dry run deletes nothing
+  };
+  // `caches` outlive it.
+  Histories(const boost::asio::any_io_executor& executor, const std::vector<BuilderCache*>& caches, Parts parts);
+
+  // Its last lease has ended.
+  void left(const std::string& builder) { left_.insert(builder); }
+
+  // One turn: forgets the builds of those that were left since the last one, and that nobody holds again. One that does
+  // not do it is told of in the journal (`builder.history_kept`, each reason once) and asked again after its next
+  // lease.
+  boost::asio::awaitable<void> turn();
+  boost::asio::awaitable<void> run();
+  void stop();
+
+ private:
+  boost::asio::awaitable<void> loop();
+  void note(const std::string& builder, const Result<void>& done);
+
+  std::vector<BuilderCache*> caches_;
+  Parts parts_;
+  std::set<std::string> left_;
+  std::map<std::string, std::string> last_failures_;  // by builder
+  boost::asio::steady_timer timer_;
+  boost::asio::cancellation_signal cancel_;
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden::builders
