@@ -73,6 +73,21 @@ TEST(Handout, NamesWhatIsConfigured) {
   EXPECT_THAT(handout.grant(wanted).error().message(), HasSubstr("use: no builder"));
 }
 
+TEST(Handout, TellsOfABuilderThatItsLastLeaseLeft) {
+  auto handout = two_builders();
+  std::vector<std::string> left;
+  handout.on_left([&](const std::string& builder) { left.push_back(builder); });
+  auto one = request("1");
+  one.builders = {"s3"};
+  ASSERT_TRUE(handout.grant(one));
+  ASSERT_TRUE(handout.grant(request("2")));
+  handout.release("2");
+  EXPECT_THAT(left, ElementsAre("arm"));
+  handout.release("1");
+  handout.release("1");
+  EXPECT_THAT(left, ElementsAre("arm", "s3"));
+}
+
 class ReusedContext : public ::testing::Test {
  protected:
   static ports::GrantRequest wanted() {
