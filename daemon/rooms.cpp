@@ -99,7 +99,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       registry(loop.get_executor(), {clock, journal, lease_store, handout}),
       ledger(clock, store, journal),
       builder_use({ledger, engine, clock}),
-      feed({ledger, engine, engine, clock, &builder_use, [this] { return prefetch.pulling(); }}),
+      feed({ledger, engine, engine, clock, workers, &builder_use, [this] { return prefetch.pulling(); }}),
       builder_caches(make_caches(settings, {engine, engine, workers})),
       cache_sizes(loop.get_executor(), all_of(builder_caches), clock),
       worker_facts(loop.get_executor(), {engine, engine, [this] { return warm_builders(); }}),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/breather.h"
 #include "common/format.h"
 
 namespace buildwarden::disk {
@@ -67,24 +68,39 @@ void Ledger::heard(WallTime at, bool before_start) {
   event_dirty_ = true;
 }
 
-void Ledger::seen(const std::vector<ports::ImageRecord>& images) {
-  std::set<std::string> present;
-  for (const auto& image : images) present.insert(image.id);
-  see(present, false);
+asio::awaitable<void> Ledger::seen(std::shared_ptr<const std::vector<std::string>> ids) {
+  const Now now = clock_.now();
+  const auto scope = scope_;
+  Breather breather;
+  for (const auto& id : *ids) {
+    see(id, now);
+    co_await breather.breathe();
+    if (scope != scope_) co_return;
+  }
+  for (auto at = entries_.begin(); at != entries_.end();) {
+    const auto id = at->first;
+    const bool is_there = is_of_builder(id) || std::binary_search(ids->begin(), ids->end(), id);
+    if (!is_there) gone_.insert(id);
+    if (!is_there) entries_.erase(at);
+    co_await breather.breathe();
+    if (scope != scope_) co_return;
+    at = entries_.upper_bound(id);  // others had the loop, and may have changed the map
+  }
 }
 
-void Ledger::seen_builders(const std::set<std::string>& rows) { see(rows, true); }
-
-void Ledger::see(const std::set<std::string>& present, bool builders) {
+void Ledger::seen_builders(const std::set<std::string>& rows) {
   const Now now = clock_.now();
-  for (const auto& id : present) {
-    if (!entries_.contains(id)) entries_[id] = Entry{now.wall, Duration{0}, now.boot, "first seen", true};
-  }
-  const auto is_gone = [&](const std::string& id) { return is_of_builder(id) == builders && !present.contains(id); };
+  for (const auto& row : rows) see(row, now);
+  const auto is_gone = [&rows](const std::string& id) { return is_of_builder(id) && !rows.contains(id); };
   for (const auto& [id, entry] : entries_) {
     if (is_gone(id)) gone_.insert(id);
   }
   std::erase_if(entries_, [&is_gone](const auto& entry) { return is_gone(entry.first); });
+}
+
+void Ledger::see(const std::string& id, Now now) {
+  const auto [at, is_new] = entries_.try_emplace(id, Entry{now.wall, Duration{0}, now.boot, "first seen", true});
+  if (is_new) gone_.erase(id);
 }
 
 void Ledger::used(const std::string& id, WallTime when, const std::string& why) {

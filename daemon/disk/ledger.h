@@ -4,6 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -44,8 +45,9 @@ class Ledger final : public ports::ImageUse {
   // An event happened. `before_start`: the engine replays it to a daemon that has just started; to be told before
   // connected(). When the last event of the daemon before is among them, none was lost, however long the gap.
   void heard(WallTime at, bool before_start);
-  // The engine's images, all of them: unknown ones were first seen now, those that are gone are forgotten.
-  void seen(const std::vector<ports::ImageRecord>& images);
+  // The ids of the engine's images, all of them and sorted: unknown ones were first seen now, those that are gone are
+  // forgotten. Lets others have the loop in between; breaks off when another engine answers by then.
+  boost::asio::awaitable<void> seen(std::shared_ptr<const std::vector<std::string>> ids);
   // The same of builders that jobs made: the rows of all of them.
   void seen_builders(const std::set<std::string>& rows);
   // A stamp from the future counts as now.
@@ -73,7 +75,7 @@ class Ledger final : public ports::ImageUse {
     std::string why;
     bool dirty = true;
   };
-  void see(const std::set<std::string>& present, bool builders);
+  void see(const std::string& id, Now now);
   void merge(const std::vector<ports::LedgerRow>& rows, Now now);
   void close_gap(std::optional<Duration> gap, Now now);
   void use_all(std::optional<Duration> gap, const std::string& why, Now now);

@@ -1,5 +1,7 @@
 #include "daemon/disk/ledger_feed.h"
 
+#include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -14,6 +16,7 @@ namespace {
 constexpr Duration kListEvery = std::chrono::seconds{60};
 constexpr Duration kListSoon{500};
 constexpr Duration kRetryAfter = std::chrono::seconds{5};
+constexpr Duration kReadDeadline = std::chrono::seconds{30};
 
 bool image_was_used(const std::string& action) {
   static const std::set<std::string> uses = {"pull", "push", "tag", "load", "import", "save", "create"};
@@ -84,8 +87,14 @@ asio::awaitable<Result<void>> LedgerFeed::turn() {
     listing_wanted_ = true;
     co_return Error(Errc::kUnavailable, "the connection to the engine changed in between");
   }
-  learn(*images);
+  auto learned = co_await learn(*std::move(images));
+  if (!learned || connection != connections_) {
+    listing_wanted_ = true;
+    co_return learned ? Error(Errc::kUnavailable, "the connection to the engine changed in between")
+                      : std::move(learned).error();
+  }
   use_containers(*containers);
+  for (const auto& [name, use] : std::exchange(waiting_uses_, {})) settle(use);
   if (parts_.builders != nullptr) co_await parts_.builders->learn(*containers);
   co_return Result<void>{};
 }
@@ -116,11 +125,16 @@ bool LedgerFeed::is_pulled_ahead(const ports::EngineEvent& event) const {
 }
 
 std::string LedgerFeed::id_of(const std::string& image) const {
-  const auto exact = ids_.find(normalised_reference(image));
-  if (exact != ids_.end()) return exact->second;
+  const auto from = [this](const std::string& name) {
+    return std::lower_bound(known_->names.begin(), known_->names.end(), name,
+                            [](const auto& entry, const std::string& wanted) { return entry.first < wanted; });
+  };
+  const auto reference = normalised_reference(image);
+  const auto exact = from(reference);
+  if (exact != known_->names.end() && exact->first == reference) return exact->second;
   const auto whole = image.substr(0, 7) == "sha256:" ? image : "sha256:" + image;
-  const auto at_least = ids_.lower_bound(whole);
-  const bool is_prefix = at_least != ids_.end() && at_least->first.substr(0, whole.size()) == whole;
+  const auto at_least = from(whole);
+  const bool is_prefix = at_least != known_->names.end() && at_least->first.substr(0, whole.size()) == whole;
   return is_prefix && whole.size() >= 7 + 12 ? at_least->second : "";
 }
 
@@ -139,14 +153,35 @@ void LedgerFeed::note(Use use) {
 // Cuts a long sleep short; a short one goes on, so that a burst of events makes one list.
 void LedgerFeed::wake() { sleeper_.wake_if_longer_than(kListSoon); }
 
-void LedgerFeed::learn(const std::vector<ports::ImageRecord>& images) {
-  parts_.ledger.seen(images);
-  ids_.clear();
+LedgerFeed::Known LedgerFeed::read(const std::vector<ports::ImageRecord>& images) {
+  Known known;
   for (const auto& image : images) {
-    ids_[image.id] = image.id;
-    for (const auto& tag : image.tags) ids_[normalised_reference(tag)] = image.id;
+    known.ids.push_back(image.id);
+    known.names.emplace_back(image.id, image.id);
+    for (const auto& tag : image.tags) known.names.emplace_back(normalised_reference(tag), image.id);
   }
-  for (const auto& [name, use] : std::exchange(waiting_uses_, {})) settle(use);
+  std::sort(known.ids.begin(), known.ids.end());
+  std::sort(known.names.begin(), known.names.end());
+  return known;
+}
+
+// Ten thousand images are some twenty milliseconds: read on a worker, which also frees the lists.
+ports::Async<void> LedgerFeed::learn(std::vector<ports::ImageRecord> images) {
+  auto list = std::make_shared<std::vector<ports::ImageRecord>>(std::move(images));
+  auto known = std::make_shared<std::shared_ptr<const Known>>(known_);
+  std::function<Result<std::shared_ptr<const Known>>()> work = [list, known]() -> Result<std::shared_ptr<const Known>> {
+    const auto all = std::move(*list);
+    const auto before = std::move(*known);
+    return std::shared_ptr<const Known>(std::make_shared<const Known>(read(all)));
+  };
+  const auto connection = connections_;
+  auto done = co_await parts_.workers.compute<std::shared_ptr<const Known>>(std::move(work), kReadDeadline);
+  if (!done) co_return std::move(done).error();
+  if (connection != connections_) co_return Result<void>{};
+  known_ = *std::move(done);
+  const std::shared_ptr<const std::vector<std::string>> ids(known_, &known_->ids);
+  co_await parts_.ledger.seen(ids);
+  co_return Result<void>{};
 }
 
 void LedgerFeed::settle(const Use& use) {

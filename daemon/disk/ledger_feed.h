@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
+#include "common/worker.h"
 #include "daemon/disk/builder_use.h"
 #include "daemon/disk/ledger.h"
 #include "daemon/disk/sleeper.h"
@@ -25,6 +28,7 @@ class LedgerFeed {
     ports::Images& images;
     ports::Containers& containers;
     const Clock& clock;
+    WorkerPool& workers;
     BuilderUse* builders = nullptr;  // fed along; nothing: jobs' builders are not followed
     // The image that is being pulled ahead of any use: its pull makes it known, not used. "" for none; may be empty.
     std::function<std::string()> pulled_ahead{};
@@ -57,12 +61,18 @@ class LedgerFeed {
   [[nodiscard]] std::string id_of(const std::string& image) const;
   void note(Use use);
   void wake();
-  void learn(const std::vector<ports::ImageRecord>& images);
+  // What a list of images says, sorted.
+  struct Known {
+    std::vector<std::pair<std::string, std::string>> names;  // normalised reference or id → id
+    std::vector<std::string> ids;
+  };
+  static Known read(const std::vector<ports::ImageRecord>& images);
+  ports::Async<void> learn(std::vector<ports::ImageRecord> images);
   void settle(const Use& use);
   void use_containers(const std::vector<ports::ContainerRecord>& containers);
 
   Parts parts_;
-  std::map<std::string, std::string> ids_;   // normalised reference or id → id
+  std::shared_ptr<const Known> known_ = std::make_shared<const Known>();
   std::map<std::string, Use> waiting_uses_;  // the last of each image that no list has named yet
   std::optional<Connection> connection_;     // not yet told to the ledger
   bool connected_ = false;

@@ -68,7 +68,7 @@ struct Half {
   WorkerPool workers{2};
   engine::Engine engine;
   Ledger ledger{clock, store, journal};
-  LedgerFeed feed{{ledger, engine, engine, clock}};
+  LedgerFeed feed{{ledger, engine, engine, clock, workers}};
   DanglingImages dangling{{engine, engine, engine, nobody, ledger, clock}};
   UnusedImages unused{{engine, engine, engine, nobody, ledger, clock}};
   Sampler sampler{stat_path, "/proc/self/mountinfo", {}};

@@ -62,7 +62,7 @@ class OrphansIntegration : public testing::SandboxFixture {
     engine_ = std::make_unique<engine::Engine>(settings, engine::EngineParts{workers_, clock_, journal_});
     ledger_ = std::make_unique<Ledger>(clock_, store_, journal_);
     use_ = std::make_unique<BuilderUse>(BuilderUse::Parts{*ledger_, *engine_, clock_});
-    feed_ = std::make_unique<LedgerFeed>(LedgerFeed::Parts{*ledger_, *engine_, *engine_, clock_, use_.get()});
+    feed_ = std::make_unique<LedgerFeed>(LedgerFeed::Parts{*ledger_, *engine_, *engine_, clock_, workers_, use_.get()});
     people_ = std::make_unique<builders::People>(workers_, [this] { return std::vector<std::string>{dir() + "/ann"}; });
     rung_ = std::make_unique<Orphans>(
         Orphans::Parts{*engine_, *engine_, *engine_, *engine_, held_, *people_, *ledger_, clock_});

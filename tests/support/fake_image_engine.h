@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,14 @@ class FakeImageEngine final : public ports::EngineState,
     engine.up = true;
     engine.identity.id = "engine-1";
     engine.identity.root_dir = "/var/lib/docker";
+  }
+
+  // As the ledger is told of them.
+  [[nodiscard]] std::shared_ptr<const std::vector<std::string>> ids() const {
+    auto sorted = std::make_shared<std::vector<std::string>>();
+    for (const auto& image : images) sorted->push_back(image.id);
+    std::sort(sorted->begin(), sorted->end());
+    return sorted;
   }
 
   // ---- what the test sets and sees

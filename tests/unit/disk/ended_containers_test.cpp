@@ -175,7 +175,7 @@ TEST_F(EndedContainersTest, ADryRunPlansWhatItsImageWouldFree) {
   engine_.freed = [&disk](Bytes bytes) { disk.free += bytes; };
   engine_.add_image("sha256:old", {"old:1"}, 400);
   testing::run_void(loop_, ledger.connected(engine_.engine.identity, std::nullopt));
-  ledger.seen(engine_.images);
+  testing::run_void(loop_, ledger.seen(engine_.ids()));
   clock_.advance(hours{6});
   ended_.add("old", ContainerState::kExited, ago(hours{5}));
   UnusedImages images{ImageGuard::Parts{engine_, engine_, engine_, engine_, ledger, clock_}};

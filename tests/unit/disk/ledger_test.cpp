@@ -29,7 +29,7 @@ class LedgerTest : public ::testing::Test {
   void see(const std::vector<std::string>& ids) {
     engine_.images.clear();
     for (const auto& id : ids) engine_.add_image(id, {id + ":tag"}, 1);
-    ledger_->seen(engine_.images);
+    testing::run_void(loop_, ledger_->seen(engine_.ids()));
   }
   [[nodiscard]] Duration age(const std::string& id) const {
     return policy::age_of(ledger_->last_use(id, clock_.now()), clock_.now());
@@ -240,7 +240,7 @@ TEST_F(LedgerTest, RunFlushesOnceMoreAtItsEnd) {
 
 class LedgerFeedTest : public LedgerTest {
  protected:
-  LedgerFeedTest() : feed_(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_}) {
+  LedgerFeedTest() : feed_(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_, workers_}) {
     engine_.add_image("sha256:aaaabbbbcccc0000", {"alpine:3"}, 1);
     engine_.add_image("sha256:ddddeeeeffff0000", {"web:latest"}, 1);
     feed_.on_connected(identity(), std::nullopt);
@@ -261,6 +261,7 @@ class LedgerFeedTest : public LedgerTest {
     if (type == "container") event.attributes["image"] = image;
     feed_.on_event(event);
   }
+  WorkerPool workers_{1};
   LedgerFeed feed_;
 };
 
@@ -278,7 +279,7 @@ TEST_F(LedgerFeedTest, AReplayedUseCountsWhenItIsNews) {
   const auto saved = clock_.now().wall;
   ledger_->lost();
   start();
-  LedgerFeed feed(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_});
+  LedgerFeed feed(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_, workers_});
   ports::EngineEvent event;
   event.type = "container";
   event.action = "start";
@@ -311,7 +312,7 @@ TEST_F(LedgerFeedTest, AListOfAConnectionThatIsGoneIsNotLearned) {
 
 TEST_F(LedgerFeedTest, APullAheadOfAnyUseIsNone) {
   std::string ahead = "docker.io/library/web";
-  LedgerFeed feed(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_, nullptr, [&ahead] { return ahead; }});
+  LedgerFeed feed(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_, workers_, nullptr, [&ahead] { return ahead; }});
   EXPECT_TRUE(run_on(loop_, feed.turn()));
   ports::EngineEvent event;
   event.type = "image";

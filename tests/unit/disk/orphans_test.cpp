@@ -96,7 +96,8 @@ class OrphansTest : public ::testing::Test {
   boost::asio::io_context loop_;
   Ledger ledger_{clock_, store_, journal_};
   BuilderUse builder_use_{BuilderUse::Parts{ledger_, ended_, clock_}};
-  LedgerFeed feed_{LedgerFeed::Parts{ledger_, engine_, engine_, clock_, &builder_use_}};
+  WorkerPool workers_{1};
+  LedgerFeed feed_{LedgerFeed::Parts{ledger_, engine_, engine_, clock_, workers_, &builder_use_}};
   FakeOwners owners_;
   Orphans rung_{Orphans::Parts{engine_, ended_, ended_, engine_, engine_, owners_, ledger_, clock_}};
   policy::RungTurn turn_{policy::RungId::kOrphans, 1, hours{4}};
@@ -148,7 +149,7 @@ TEST_F(OrphansTest, ARestartOfTheDaemonDoesNotMakeItYoungAndWhatHappenedMeanwhil
   clock_.advance(minutes{5});
   Ledger ledger(clock_, store_, journal_);
   BuilderUse builder_use(BuilderUse::Parts{ledger, ended_, clock_});
-  LedgerFeed feed(LedgerFeed::Parts{ledger, engine_, engine_, clock_, &builder_use});
+  LedgerFeed feed(LedgerFeed::Parts{ledger, engine_, engine_, clock_, workers_, &builder_use});
   Orphans rung(Orphans::Parts{engine_, ended_, ended_, engine_, engine_, owners_, ledger, clock_});
   EXPECT_EQ(run_on(loop_, rung.list(turn_)).error().code(), Errc::kUnavailable) << "the ledger is not loaded yet";
   last.before_start = true;

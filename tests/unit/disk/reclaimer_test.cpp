@@ -89,7 +89,7 @@ class ReclaimerTest : public ::testing::Test {
     // image 0 is the oldest: 15, 14, … 10 hours unused, 5 GiB each; the last two are in use and young.
     for (int at = 0; at < 6; ++at) {
       engine_.add_image(format("sha256:{}", at), {format("image:{}", at)}, 5 * kGiB);
-      ledger_.seen(engine_.images);
+      testing::run_void(loop_, ledger_.seen(engine_.ids()));
       clock_.advance(hours{1});
     }
     clock_.advance(hours{9});

@@ -22,7 +22,7 @@ class RungTest : public ::testing::Test {
     engine_.add_image("sha256:old", {"old:1", "old:2"}, 100);
     engine_.add_image("sha256:dangling", {}, 50);
     run_void(loop_, ledger_.connected(engine_.engine.identity, std::nullopt));
-    ledger_.seen(engine_.images);
+    testing::run_void(loop_, ledger_.seen(engine_.ids()));
     clock_.advance(hours{5});
   }
   ImageGuard::Parts parts() {
