@@ -21,6 +21,8 @@ namespace {
 // For requests that run when we are asked to stop. Api::stop() may take it twice and a second, within kStopDeadline.
 constexpr Duration kPatience = std::chrono::milliseconds{1200};
 
+constexpr Duration kGatherEvents = std::chrono::milliseconds{50};
+
 // A refused reload does not stop the work: the old configuration is in force.
 bool is_at_work(const std::vector<ports::NotReady>& missing) {
   return std::all_of(missing.begin(), missing.end(), [](const auto& part) { return part.part == "config"; });
@@ -123,8 +125,15 @@ void Daemon::Rooms::inform_outside() {
 asio::awaitable<void> Daemon::Rooms::keep_outside_informed() {
   auto token = asio::as_tuple(asio::use_awaitable);
   while (!stopping_) {
-    outside_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kIdleBeat));
-    co_await outside_timer_.async_wait(token);
+    if (!outside_is_stale_) {
+      outside_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kIdleBeat));
+      co_await outside_timer_.async_wait(token);
+    }
+    if (outside_is_stale_) {
+      outside_timer_.expires_after(kGatherEvents);
+      co_await outside_timer_.async_wait(token);
+    }
+    outside_is_stale_ = false;
     inform_outside();
   }
 }

@@ -159,6 +159,9 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       outside_timer_(loop) {
   listen_to_engine();
   handout.on_left([this](const std::string& builder) { histories.left(builder); });
+  outside_follows_ = journal.subscribe([this](const ports::RecordedEvent&) {
+    if (!std::exchange(outside_is_stale_, true)) outside_timer_.cancel();
+  });
 }
 
 // The engine's own cache has no share in the configuration: the first builder's is taken for it, too.

@@ -139,7 +139,8 @@ struct Daemon::Rooms {
   void run();
   boost::asio::awaitable<void> end();
   [[nodiscard]] std::vector<ports::NotReady> not_ready() const;
-  // What others see without asking: the file `active` and the line that systemd shows.
+  // What others see without asking: the file `active` and the line that systemd shows. Soon after each event, and now
+  // and then.
   boost::asio::awaitable<void> keep_outside_informed();
 
  private:
@@ -160,6 +161,8 @@ struct Daemon::Rooms {
   [[nodiscard]] std::vector<std::string> warm_builders() const;
 
   boost::asio::steady_timer outside_timer_;
+  bool outside_is_stale_ = true;  // something happened since inform_outside()
+  std::shared_ptr<void> outside_follows_;
   std::optional<bool> active_;
   const Now started_ = clock.now();
   bool stopping_ = false;

@@ -10,10 +10,15 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kFlushEvery = kIdleBeat;
 // So that a restart within the replayable gap finds out that it was within it.
 constexpr Duration kAliveEvery = std::chrono::seconds{30};
 constexpr int kTurnsPerFullFlush = 60;
+
+// A batch is never older than a beat.
+Duration until_next_beat() {
+  const auto now = std::chrono::steady_clock::now();
+  return std::chrono::ceil<Duration>(next_beat(now, kIdleBeat) - now);
+}
 
 }  // namespace
 
@@ -64,7 +69,7 @@ asio::awaitable<void> Ledger::flush(bool all) {
 
 asio::awaitable<void> Ledger::run() {
   for (int turn = 1; !stopping_; ++turn) {
-    co_await sleeper_.sleep(kFlushEvery);
+    co_await sleeper_.sleep(until_next_beat());
     if (!stopping_) co_await flush(turn % kTurnsPerFullFlush == 0);
   }
   co_await flush(true);

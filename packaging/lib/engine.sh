@@ -84,6 +84,15 @@ delete_bridge() {
   [[ ! -e /sys/class/net/$bridge ]]
 }
 
+# Of networks that were made in the engine: it leaves their bridges behind when it ends, and each takes an address range from all later
+# engines. Their names are those of its networks' ids, which its store holds, also of an engine that was killed.
+delete_network_bridges() {
+  local dir=$1 id
+  while read -r id; do
+    delete_bridge "br-${id:0:12}" || true
+  done < <(cat "$dir"/disk/*/network/files/local-kv.db 2>/dev/null | grep -aoE '"id":"[0-9a-f]{64}"' | cut -d'"' -f4 | sort -u)
+}
+
 # ---- engine
 
 engine_answers() { [[ $(curl -s --max-time 2 --unix-socket "$1/docker.sock" http://engine/_ping 2>/dev/null) == OK ]]; }

@@ -23,7 +23,7 @@ using std::chrono::seconds;
 using ::testing::HasSubstr;
 
 // A little more than the time between two saves of the ledger.
-constexpr milliseconds kBatch{6'000};
+constexpr milliseconds kBatch{7'000};  // a beat, and the time that saving takes
 
 class DiskGuardKill : public GuardFixture {
  protected:
