@@ -1,4 +1,4 @@
-// HTTP/1.1 over a unix socket: what the engine's API and our own client speak.
+// HTTP/1.1 over a unix socket, which is what the engine's API and our own client speak, or to an address.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -54,10 +54,12 @@ class HttpStream {
 // One connection an exchange: a unix connect costs some 10 us and leaves no stale connection to recover from.
 class HttpClient {
  public:
+  // A unix socket's path, or `http://ADDRESS[:PORT]` with an address in figures (an instance's metadata).
   explicit HttpClient(std::string socket_path);
 
   // Any status is a success of the exchange. kUnavailable: nobody listens or the connection broke; kTimeout:
-  // `deadline`; kTooLarge: the answer's body is above `max_body`; kProtocol: not HTTP. The host header is `localhost`.
+  // `deadline`; kTooLarge: the answer's body is above `max_body`; kProtocol: not HTTP. The host header is `localhost`,
+  // or the address.
   boost::asio::awaitable<Result<HttpResponse>> send(HttpRequest request, HttpLimits limits) const;
 
   // Sends, reads the head within `limits.deadline`, and leaves the body to be read line by line.

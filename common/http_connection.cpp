@@ -4,9 +4,12 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <charconv>
 #include <cstdint>
 #include <utility>
 
@@ -25,12 +28,47 @@ Error lost(const boost::system::error_code& ec, std::string_view doing) {
   return Error(Errc::kUnavailable, error.message());
 }
 
+using Endpoint = asio::generic::stream_protocol::endpoint;
+constexpr std::string_view kScheme = "http://";
+constexpr asio::ip::port_type kHttpPort = 80;
+
+// ADDRESS[:PORT], with an IPv6 address in brackets.
+Result<Endpoint> tcp_endpoint(std::string_view authority) {
+  const Error wrong(Errc::kInvalid, "not http:// and an address in figures: \"" + std::string(authority) + "\"");
+  auto port = kHttpPort;
+  const auto colon = authority.rfind(':');
+  const auto bracket = authority.rfind(']');
+  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
+    const auto figures = authority.substr(colon + 1);
+    const auto [end, failed] = std::from_chars(figures.data(), figures.data() + figures.size(), port);
+    if (failed != std::errc{} || end != figures.data() + figures.size()) return wrong;
+    authority = authority.substr(0, colon);
+  }
+  if (authority.starts_with('[') && authority.ends_with(']')) authority = authority.substr(1, authority.size() - 2);
+  boost::system::error_code no_address;
+  const auto address = asio::ip::make_address(std::string(authority), no_address);
+  if (no_address) return wrong;
+  return Endpoint(asio::ip::tcp::endpoint(address, port));
+}
+
+Result<Endpoint> endpoint_of(const std::string& where) {
+  if (where.starts_with(kScheme)) {
+    std::string_view authority(where);
+    authority.remove_prefix(kScheme.size());
+    return tcp_endpoint(authority.substr(0, authority.find('/')));
+  }
+  if (where.empty() || where.size() >= sizeof(sockaddr_un::sun_path)) {
+    return Error(Errc::kInvalid, "not a path of a unix socket: \"" + where + "\"");
+  }
+  return Endpoint(asio::local::stream_protocol::endpoint(where));
+}
+
 }  // namespace
 
 struct HttpConnection::State {
   explicit State(const asio::any_io_executor& executor) : socket(executor), timer(executor), pause(executor) {}
 
-  asio::local::stream_protocol::socket socket;
+  asio::generic::stream_protocol::socket socket;
   asio::steady_timer timer;
   asio::steady_timer pause;
   std::uint64_t deadlines = 0;  // a number for each expire_after(), so that a late handler knows it is outdated
@@ -68,15 +106,13 @@ void HttpConnection::expire_after(Duration delay) {
   });
 }
 
-asio::awaitable<Result<void>> HttpConnection::connect(std::string path) {
+asio::awaitable<Result<void>> HttpConnection::connect(std::string where) {
   const auto state = state_;
-  if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) {
-    co_return Error(Errc::kInvalid, "not a path of a unix socket: \"" + path + "\"");
-  }
-  const asio::local::stream_protocol::endpoint endpoint(path);
-  const auto doing = "connecting to " + path;
+  const auto endpoint = endpoint_of(where);
+  if (!endpoint) co_return endpoint.error();
+  const auto doing = "connecting to " + where;
   while (!state->expired) {
-    auto [ec] = co_await state->socket.async_connect(endpoint, kUse);
+    auto [ec] = co_await state->socket.async_connect(*endpoint, kUse);
     if (ec) co_return state->failure(ec, doing);
     // A full queue of the listener looks like a success to Asio, but has no other end.
     static_cast<void>(state->socket.remote_endpoint(ec));

@@ -1,4 +1,4 @@
-// One connection of the HTTP client: a unix socket with a deadline on whatever waits. Internal to common/http_*.
+// One connection of the HTTP client, with a deadline on whatever waits. Internal to common/http_*.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -26,8 +26,9 @@ class HttpConnection {
   // All that waits, now and later, ends with kTimeout `delay` from now, until this is called again.
   void expire_after(Duration delay);
 
-  // kUnavailable: nobody listens there; kDenied: not ours to use; kInvalid: not a path of a unix socket.
-  boost::asio::awaitable<Result<void>> connect(std::string path);
+  // To a unix socket's path, or to `http://ADDRESS[:PORT]` with an address in figures. kUnavailable: nobody listens
+  // there; kDenied: not ours to use; kInvalid: neither of the two.
+  boost::asio::awaitable<Result<void>> connect(std::string where);
   // All of `bytes`, which must live until then. kUnavailable: the other side is gone.
   boost::asio::awaitable<Result<void>> write(std::string_view bytes);
   // What one read gives; 0: the other side ended. kUnavailable: it broke off.

@@ -22,12 +22,19 @@ bool is_one_line(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
 }
 
+// A unix socket has no name that its server would know.
+std::string host_of(const std::string& where) {
+  constexpr std::string_view kScheme = "http://";
+  if (!where.starts_with(kScheme)) return "localhost";
+  return where.substr(kScheme.size(), where.find('/', kScheme.size()) - kScheme.size());
+}
+
 // The request up to the empty line; kInvalid for what would break out of its line.
-Result<std::string> head_of(const HttpRequest& request, Bytes body_size) {
+Result<std::string> head_of(const std::string& host, const HttpRequest& request, Bytes body_size) {
   if (!is_one_line(request.method + request.target) || request.target.find(' ') != std::string::npos) {
     return Error(Errc::kInvalid, "not a request target: \"" + request.target + "\"");
   }
-  auto head = request.method + " " + request.target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+  auto head = request.method + " " + request.target + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n";
   for (const auto& [name, value] : request.headers) {
     if (!is_one_line(name + value)) return Error(Errc::kInvalid, "not a header: \"" + name + "\"");
     head.append(name).append(": ").append(value).append("\r\n");
@@ -97,7 +104,7 @@ asio::awaitable<Result<void>> send_request(HttpConnection& connection, std::stri
     if (!opened) co_return opened;
   }
   const auto body_size = request.body_file.empty() ? static_cast<Bytes>(request.body.size()) : file->size();
-  const auto head = head_of(request, body_size);
+  const auto head = head_of(host_of(path), request, body_size);
   if (!head) co_return head.error();
   auto connected = co_await connection.connect(std::move(path));
   if (!connected) co_return connected;
