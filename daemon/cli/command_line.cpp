@@ -51,6 +51,7 @@ CommandLine::CommandLine(Context& context, const ServeFunction& serve)
   add_builders();
   add_disk();
   add_events();
+  add_doctor();
   add_job();
 }
 
@@ -127,6 +128,12 @@ void CommandLine::add_events() {
   auto* events = add(&app_, "events", "what was decided, and why", [this] { return show_events(context_, events_); });
   events->add_flag("--follow", events_.follow, "go on with those to come");
   events->add_option("--since", events_.since, "only those with a larger number")->type_name("NUMBER");
+}
+
+void CommandLine::add_doctor() {
+  auto* doctor = add(&app_, "doctor", "what is wrong with this machine, and the fix; exit 1 when something is",
+                     [this] { return run_doctor(context_, load_); });
+  add_config_file(doctor);
 }
 
 void CommandLine::add_job() {

@@ -33,6 +33,7 @@ class CommandLine {
   void add_builders();
   void add_disk();
   void add_events();
+  void add_doctor();
   void add_job();
   void add_job_start(CLI::App* job);
   void add_job_options(CLI::App* start);

@@ -44,6 +44,9 @@ int check_disk(const Context& context, const config::LoadRequest& config);
 // Prints the effective configuration; kNo and all mistakes at once when it is invalid.
 int check_config(const Context& context, const config::LoadRequest& config);
 
+// Looks for what is wrong with this machine; kNo when something is. Works without the daemon as far as that goes.
+int run_doctor(const Context& context, const config::LoadRequest& config);
+
 struct JobOptions {
   std::string id;  // 1-128 bytes
   std::string agent;

@@ -1,0 +1,98 @@
+#include "daemon/cli/doctor.h"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <memory>
+#include <optional>
+
+#include "common/format.h"
+#include "daemon/cli/commands.h"
+
+namespace buildwarden::cli {
+namespace json = boost::json;
+
+namespace {
+
+// Who was silent once is not waited for again.
+Ask ask_once_silent(Context context, Duration patience) {
+  const auto silent = std::make_shared<std::optional<Error>>();
+  return [context = std::move(context), patience, silent](const std::string& target) -> Result<Answer> {
+    if (*silent) return **silent;
+    auto answer = Client(context, patience).get(target);
+    if (!answer) *silent = answer.error();
+    return answer;
+  };
+}
+
+std::string lines_of(std::string_view check, const Finding& finding) {
+  auto lines = printable(format("{:<7}  {}: {}", to_string(finding.level), check, finding.text)) + "\n";
+  if (!finding.fix.empty()) lines += printable(format("{:<7}  fix: {}", "", finding.fix)) + "\n";
+  return lines;
+}
+
+json::object json_of(std::string_view check, const Finding& finding) {
+  json::object object;
+  object["check"] = check;
+  object["level"] = to_string(finding.level);
+  object["text"] = finding.text;
+  object["fix"] = finding.fix;
+  return object;
+}
+
+}  // namespace
+
+std::string_view to_string(Level level) {
+  switch (level) {
+    case Level::kOk: return "ok";
+    case Level::kWarning: return "warning";
+    case Level::kError: return "error";
+  }
+  return "error";
+}
+
+Finding fine(std::string text) { return {Level::kOk, std::move(text)}; }
+Finding warning(std::string text, std::string fix) { return {Level::kWarning, std::move(text), std::move(fix)}; }
+Finding error(std::string text, std::string fix) { return {Level::kError, std::move(text), std::move(fix)}; }
+
+Scene look_around(const Context& context, const config::LoadRequest& config) {
+  Scene scene;
+  scene.config = config;
+  if (auto loaded = config::load(config)) scene.settings = std::move(loaded->settings);
+  scene.socket = context.socket;
+  scene.env = context.env;
+  scene.daemon = ask_once_silent(context, context.patience);
+  auto to_engine = context;
+  to_engine.socket = scene.settings.engine.socket;
+  scene.engine = ask_once_silent(std::move(to_engine), context.patience);
+  scene.agent = find_account(scene.settings.agent.user);
+  for (const std::string parent : {"/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec"}) {
+    scene.plugin_folders.push_back(parent + "/docker/cli-plugins");
+  }
+  if (scene.agent && !scene.agent->home.empty()) scene.own_plugins = scene.agent->home + "/.docker/cli-plugins";
+  return scene;
+}
+
+int report_findings(const Context& context, const Scene& scene, std::span<const Check> checks) {
+  std::array<int, 3> count{};
+  json::array all;
+  std::string lines;
+  for (const auto& check : checks) {
+    for (const auto& finding : check.look(scene)) {
+      ++count.at(static_cast<std::size_t>(finding.level));
+      all.push_back(json_of(check.name, finding));
+      lines += lines_of(check.name, finding);
+    }
+  }
+  const auto [fine_ones, warnings, errors] = count;
+  const json::object document{{"findings", std::move(all)}, {"errors", errors}, {"warnings", warnings}};
+  lines += format("{} in order, {} to look at, {} wrong\n", fine_ones, warnings, errors);
+  context.out(context.json ? json::serialize(document) + "\n" : lines);
+  return errors > 0 ? kNo : kYes;
+}
+
+int run_doctor(const Context& context, const config::LoadRequest& config) {
+  return report_findings(context, look_around(context, config), kChecks);
+}
+
+}  // namespace buildwarden::cli

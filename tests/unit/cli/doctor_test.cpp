@@ -1,0 +1,198 @@
+#include <gmock/gmock.h>
+
+#include "tests/unit/cli/doctor_fixture.h"
+
+namespace buildwarden::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+using Doctor = DoctorTest;
+
+TEST_F(Doctor, ConfigurationTellsHowManyMistakesAndTheFirst) {
+  scene_.config.yaml_path = folder() + "/c.yaml";
+  const auto beyond = format(
+      "paths: {{ cfn_env: {0}/no, agent_env: {0}/no, daemon_json: {0}/no, docker_binfmt_env: {0}/no }}\n", folder());
+  std::ofstream(scene_.config.yaml_path) << beyond;
+  EXPECT_EQ(complaints(cli::check_configuration(scene_)), "");
+  std::ofstream(scene_.config.yaml_path) << beyond << "disk: { min_free: 5 apples }\nbuilder: []\n";
+  EXPECT_THAT(complaints(cli::check_configuration(scene_)),
+              AllOf(HasSubstr("error: it has 2 mistakes, the first: "), HasSubstr("disk.min_free"),
+                    HasSubstr("[buildwarden config check")));
+}
+
+TEST_F(Doctor, DaemonInOrder) { EXPECT_EQ(complaints(cli::check_daemon(scene_)), ""); }
+
+TEST_F(Doctor, AnAbsentDaemonIsAnErrorOnce) {
+  daemon_.clear();
+  EXPECT_THAT(complaints(cli::check_daemon(scene_)),
+              AllOf(HasSubstr("error: it does not answer on"), HasSubstr("systemctl start buildwarden")));
+  EXPECT_THAT(complaints(cli::check_space(scene_)), HasSubstr("warning: "));
+}
+
+TEST_F(Doctor, DaemonOfAnotherVersionThatIsNotReady) {
+  say(daemon_, "/v1/status",
+      R"({"version":"0.0.1","dry_run":true,"not_ready":[{"part":"engine","reason":"nobody listens"}],)"
+      R"("config":{"restart_needed":["listen.tcp"]}})");
+  const auto said = complaints(cli::check_daemon(scene_));
+  EXPECT_THAT(said, HasSubstr("warning: version 0.0.1 runs, version " BUILDWARDEN_VERSION " is installed"));
+  EXPECT_THAT(said, HasSubstr("warning: it only says what it would do"));
+  EXPECT_THAT(said, HasSubstr("warning: a changed value waits for a restart: listen.tcp"));
+  EXPECT_THAT(said, HasSubstr("error: engine is not ready: nobody listens"));
+}
+
+TEST_F(Doctor, DiskLevels) {
+  EXPECT_EQ(complaints(cli::check_space(scene_)), "");
+  say(daemon_, "/v1/disk",
+      R"({"filesystems":[{"mount":"/a","level":"low","free_bytes":1024,"total_bytes":4096},)"
+      R"({"mount":"/b","level":"critical","free_bytes":1,"total_bytes":4096},)"
+      R"({"mount":"/c","level":"unknown","error":"statfs: timed out"}]})");
+  const auto said = complaints(cli::check_space(scene_));
+  EXPECT_THAT(said, HasSubstr("warning: /a is low: 1 KiB of 4 KiB free"));
+  EXPECT_THAT(said, HasSubstr("error: /b is critical"));
+  EXPECT_THAT(said, AllOf(HasSubstr("error: /c is unknown"), HasSubstr("statfs: timed out")));
+  scene_.settings.disk.watch = {{folder(), true}, {folder() + "/gone", true}};
+  EXPECT_THAT(complaints(cli::check_space(scene_)), HasSubstr("/gone, which disk.watch names, is not there"));
+}
+
+TEST_F(Doctor, EngineAndItsRemapping) {
+  EXPECT_EQ(complaints(cli::check_engine(scene_)), "");
+  scene_.settings.engine.userns_remap = true;
+  EXPECT_THAT(complaints(cli::check_engine(scene_)), HasSubstr("warning: DOCKER_USERNS_REMAP asks"));
+  engine_.clear();
+  EXPECT_THAT(complaints(cli::check_engine(scene_)), HasSubstr("error: it does not answer on /var/run/docker.sock"));
+}
+
+TEST_F(Doctor, BuildxMustBeWhereAnEmptyDockerConfigFindsIt) {
+  scene_.env = [this](const std::string& name) { return name == "PATH" ? folder() : std::string(); };
+  std::ofstream(folder() + "/docker") << "#!/bin/sh\n";
+  ::chmod((folder() + "/docker").c_str(), 0755);
+  scene_.plugin_folders = {folder() + "/first", folder() + "/second"};
+  scene_.own_plugins = folder() + "/own";
+  EXPECT_THAT(complaints(cli::check_tools(scene_)), HasSubstr("error: buildx is in none of the folders"));
+  put_program("own", 0755);
+  EXPECT_THAT(complaints(cli::check_tools(scene_)),
+              AllOf(HasSubstr("error: buildx is only at " + folder() + "/own"),
+                    HasSubstr(format("[install -D -m 755 {0}/own/docker-buildx {0}/first/docker-buildx]", folder()))));
+  put_program("second", 0644);
+  EXPECT_THAT(complaints(cli::check_tools(scene_)),
+              HasSubstr("error: " + folder() + "/second/docker-buildx cannot be run"));
+  put_program("second", 0755);
+  EXPECT_EQ(complaints(cli::check_tools(scene_)), "");
+  scene_.env = [](const std::string&) { return std::string("/nonexistent"); };
+  EXPECT_THAT(complaints(cli::check_tools(scene_)), HasSubstr("error: there is no docker in /nonexistent"));
+}
+
+TEST_F(Doctor, TheAgentMustExistAndOpenTheSocket) {
+  EXPECT_THAT(complaints(cli::check_agent(scene_)), HasSubstr("error: "));
+  const ScriptedDaemon listener(scene_.socket, [](const SeenRequest&) { return std::string("x"); });
+  EXPECT_EQ(complaints(cli::check_agent(scene_)), "");
+  scene_.agent = cli::find_account("nobody-of-that-name");
+  EXPECT_THAT(complaints(cli::check_agent(scene_)), HasSubstr("error: this machine has no user"));
+}
+
+TEST_F(Doctor, AnotherUserIsReallyAnother) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root becomes somebody else";
+  ::chmod(folder().c_str(), 0755);
+  const ScriptedDaemon listener(scene_.socket, [](const SeenRequest&) { return std::string("x"); });
+  ::chmod(scene_.socket.c_str(), 0660);
+  scene_.agent = cli::find_account("2000");
+  EXPECT_THAT(complaints(cli::check_agent(scene_)),
+              AllOf(HasSubstr("error: 2000 may not open"), HasSubstr("listen.group")));
+  EXPECT_EQ(::chown(scene_.socket.c_str(), 0, 2000), 0);
+  EXPECT_EQ(complaints(cli::check_agent(scene_)), "");
+}
+
+TEST_F(Doctor, WhoIsNotRootSaysWhatWasNotTried) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root becomes somebody else";
+  ::chmod(folder().c_str(), 0755);
+  const auto nobody = cli::find_account("65534");
+  const auto other = cli::find_account("2000");
+  const auto look = [&]() -> Result<std::string> {
+    return cli::run_as(*other, [] { return std::string("became"); }, std::chrono::seconds{5});
+  };
+  const auto asked = cli::run_as(*nobody, look, std::chrono::seconds{5});
+  ASSERT_FALSE(asked);
+  EXPECT_EQ(asked.error().code(), Errc::kDenied);
+  EXPECT_EQ(asked.error().message(), "only root can look as 2000");
+}
+
+TEST_F(Doctor, AProcessThatDoesNotAnswerIsGivenUp) {
+  const auto asked = cli::run_apart(
+      []() -> Result<std::string> {
+        ::pause();
+        return std::string();
+      },
+      std::chrono::milliseconds{50});
+  ASSERT_FALSE(asked);
+  EXPECT_EQ(asked.error().code(), Errc::kTimeout);
+}
+
+TEST_F(Doctor, BuildersInOrder) {
+  const ScriptedDaemon buildkit(builder_socket(), [](const SeenRequest&) { return std::string(kSettingsFrame); });
+  EXPECT_EQ(complaints(cli::check_builders(scene_)), "");
+}
+
+TEST_F(Doctor, BuildersThatAreNot) {
+  say(daemon_, "/v1/builders", R"({"builders":[{"name":"s3","state":"down","reason":"it crashed"}]})");
+  engine_.erase("/images/moby/buildkit:buildx-stable-1/json");
+  engine_.erase("/containers/buildwarden_s3/json");
+  say(engine_, "/containers/buildx_buildkit_s30/json", R"({"State":{"Running":false}})");
+  const ScriptedDaemon other(builder_socket(), [](const SeenRequest&) { return std::string("HTTP/1.1 400\r\n\r\n"); });
+  const auto said = complaints(cli::check_builders(scene_));
+  EXPECT_THAT(said, AllOf(HasSubstr("warning: s3: its image"), HasSubstr("docker pull moby/buildkit:buildx-stable-1")));
+  EXPECT_THAT(said, HasSubstr("error: s3 is down: it crashed"));
+  EXPECT_THAT(said, HasSubstr("error: s3: its container buildwarden_s3 is missing"));
+  EXPECT_THAT(said, HasSubstr("warning: s3: buildx_buildkit_s30 does not run"));
+  EXPECT_THAT(said, AllOf(HasSubstr("does not get through"), HasSubstr("does not speak HTTP/2")));
+}
+
+TEST_F(Doctor, ABuilderUnderRemappingMustBeInTheHostsNamespace) {
+  const ScriptedDaemon buildkit(builder_socket(), [](const SeenRequest&) { return std::string(kSettingsFrame); });
+  say(engine_, "/info", R"({"SecurityOptions":["name=userns"]})");
+  EXPECT_THAT(complaints(cli::check_builders(scene_)),
+              AllOf(HasSubstr("error: s3: the engine remaps users"), HasSubstr("[buildwarden builders recreate s3]")));
+  say(engine_, "/containers/buildwarden_s3/json", R"({"State":{"Running":true},"HostConfig":{"UsernsMode":"host"}})");
+  EXPECT_EQ(complaints(cli::check_builders(scene_)), "");
+}
+
+// The exit code: warnings alone are no failure.
+TEST_F(Doctor, ReportsForPeopleAndForPrograms) {
+  std::string out;
+  cli::Context context;
+  context.out = [&out](std::string_view text) { out += text; };
+  const cli::Check mild{"mild",
+                        [](const cli::Scene&) { return cli::Findings{cli::fine("good"), cli::warning("odd", "x")}; }};
+  const cli::Check bad{"bad", [](const cli::Scene&) { return cli::Findings{cli::error("broken", "mend it")}; }};
+  const std::array both{mild, bad};
+  EXPECT_EQ(cli::report_findings(context, scene_, std::span(both).first(1)), cli::kYes);
+  out.clear();
+  EXPECT_EQ(cli::report_findings(context, scene_, both), cli::kNo);
+  EXPECT_EQ(out,
+            "ok       mild: good\nwarning  mild: odd\n         fix: x\nerror    bad: broken\n         fix: mend it\n"
+            "1 in order, 1 to look at, 1 wrong\n");
+  out.clear();
+  context.json = true;
+  EXPECT_EQ(cli::report_findings(context, scene_, both), cli::kNo);
+  const auto document = boost::json::parse(out).as_object();
+  EXPECT_EQ(document.at("errors"), 1);
+  EXPECT_EQ(document.at("warnings"), 1);
+  EXPECT_EQ(document.at("findings").as_array().size(), 3U);
+  EXPECT_EQ(document.at("findings").as_array()[2].at("fix"), "mend it");
+}
+
+TEST_F(Doctor, TheCommandGoesOnWithoutADaemon) {
+  ClientWorld world;
+  const auto yaml = world.folder() + "/c.yaml";
+  std::ofstream(yaml) << "engine: { socket: " << world.folder() << "/docker.sock }\n";
+  const auto run = world.run({"doctor", "--config", yaml});
+  EXPECT_EQ(run.code, cli::kNo);
+  for (const std::string check :
+       {"configuration:", "daemon:", "disk:", "engine:", "tools:", "agent:", "builders:", "cache:"}) {
+    EXPECT_THAT(run.out, HasSubstr(check));
+  }
+}
+
+}  // namespace
+}  // namespace buildwarden::testing
