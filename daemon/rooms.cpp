@@ -43,21 +43,6 @@ builders::ReconcilerSettings reconciler_settings(const Settings& settings, std::
   return result;
 }
 
-std::vector<std::unique_ptr<builders::BuilderCache>> make_caches(const Settings& settings,
-                                                                 const builders::BuilderCache::Parts& parts) {
-  std::vector<std::unique_ptr<builders::BuilderCache>> caches;
-  for (const auto& builder : settings.builders) {
-    caches.push_back(std::make_unique<builders::BuilderCache>(builder.name, parts));
-  }
-  return caches;
-}
-
-std::vector<builders::BuilderCache*> all_of(const std::vector<std::unique_ptr<builders::BuilderCache>>& caches) {
-  std::vector<builders::BuilderCache*> all;
-  for (const auto& cache : caches) all.push_back(cache.get());
-  return all;
-}
-
 std::string data_root_of(const ports::EngineState& engine, const Settings& settings) {
   const auto status = engine.status();
   return status.identity.root_dir.empty() ? settings.engine.data_root : status.identity.root_dir;
@@ -100,11 +85,12 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       ledger(clock, store, journal),
       builder_use({ledger, engine, clock}),
       feed({ledger, engine, engine, clock, workers, &builder_use, [this] { return prefetch.pulling(); }}),
-      builder_caches(make_caches(settings, {engine, engine, workers})),
-      cache_sizes(loop.get_executor(), all_of(builder_caches), clock),
+      builder_caches(settings.builders, {engine, engine, workers}),
+      cache_sizes(
+          loop.get_executor(), [this] { return builder_caches.current(); }, clock),
       worker_facts(loop.get_executor(), {engine, engine, [this] { return warm_builders(); }}),
-      builder_images(all_of(builder_caches)),
-      histories(loop.get_executor(), all_of(builder_caches), {handout, journal, settings}),
+      builder_images([this] { return builder_caches.current(); }),
+      histories(loop.get_executor(), [this] { return builder_caches.current(); }, {handout, journal, settings}),
       reconciler(loop.get_executor(), reconciler_settings(settings, agent),
                  {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers,
                   [this](const std::string& builder) { return cache_bytes(builder); },
@@ -127,7 +113,6 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       unused_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache_share(policy::RungId::kBuildCacheShare, build_cache_parts()),
       orphans({engine, engine, engine, engine, in_use, people, ledger, clock}),
-      idle_rungs(make_idle_rungs()),
       reclaimer({settings,
                  clock,
                  journal,
@@ -143,7 +128,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       views({gauges, reclaimer, users, ledger}),
       watch({settings, clock, journal, gauges, reclaimer, users, ballast,
              [this](const ports::Place& place) { return reclaimer.can_free(place); }}),
-      idle_caches(idle_parts()),
+      idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock}),
       prefetch(loop.get_executor(),
                {settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
       desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer}),
@@ -164,44 +149,54 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
   });
 }
 
+std::vector<disk::CacheSource> Daemon::Rooms::cache_source_of(const std::string& builder) const {
+  auto* cache = builder_caches.find(builder);
+  const auto wanted = std::find_if(settings.builders.begin(), settings.builders.end(),
+                                   [&builder](const BuilderSettings& one) { return one.name == builder; });
+  if (cache == nullptr || wanted == settings.builders.end()) return {};
+  return {{"builder:" + builder, format("builder {}'s build cache", builder), cache, wanted->cache_share, false}};
+}
+
 // The engine's own cache has no share in the configuration: the first builder's is taken for it, too.
-disk::BuildCacheRung::Parts Daemon::Rooms::build_cache_parts() {
+std::vector<disk::CacheSource> Daemon::Rooms::cache_sources() {
   const auto own_share = settings.builders.empty() ? BuilderSettings{}.cache_share : settings.builders[0].cache_share;
   std::vector<disk::CacheSource> sources{{"engine", "the engine's build cache", &engine, own_share, true}};
-  for (std::size_t at = 0; at < builder_caches.size(); ++at) {
-    const auto& name = builder_caches[at]->builder();
-    sources.push_back({"builder:" + name, format("builder {}'s build cache", name), builder_caches[at].get(),
-                       settings.builders[at].cache_share, false});
+  for (const auto& builder : settings.builders) {
+    for (auto& source : cache_source_of(builder.name)) sources.push_back(std::move(source));
   }
-  return {std::move(sources), engine, in_use, gauges, journal, settings, clock, workers, [this](Duration time) {
-            return watch.clock_is_steady_for(time);
-          }};
+  return sources;
 }
 
-std::vector<std::unique_ptr<disk::BuildCacheRung>> Daemon::Rooms::make_idle_rungs() {
-  std::vector<std::unique_ptr<disk::BuildCacheRung>> rungs;
-  for (const auto& source : build_cache_parts().sources) {
-    if (source.is_engines_own) continue;
-    auto parts = build_cache_parts();
-    parts.sources = {source};
-    rungs.push_back(std::make_unique<disk::BuildCacheRung>(policy::RungId::kBuildCacheShare, std::move(parts)));
-  }
-  return rungs;
+disk::BuildCacheRung::Parts Daemon::Rooms::build_cache_parts() {
+  return {[this] { return cache_sources(); },
+          engine,
+          in_use,
+          gauges,
+          journal,
+          settings,
+          clock,
+          workers,
+          [this](Duration time) { return watch.clock_is_steady_for(time); }};
 }
 
-disk::IdleCaches::Parts Daemon::Rooms::idle_parts() {
+// A rung is made when its builder is first seen, and stays: a collection may be at it.
+std::vector<disk::IdleCaches::Source> Daemon::Rooms::idle_sources() {
   std::vector<disk::IdleCaches::Source> sources;
-  for (std::size_t at = 0; at < idle_rungs.size(); ++at) {
-    sources.push_back({builder_caches[at]->builder(), idle_rungs[at].get(), settings.builders[at].cache_share});
+  for (const auto& builder : settings.builders) {
+    auto& rung = idle_rungs[builder.name];
+    if (!rung) {
+      auto parts = build_cache_parts();
+      parts.sources = [this, name = builder.name] { return cache_source_of(name); };
+      rung = std::make_unique<disk::BuildCacheRung>(policy::RungId::kBuildCacheShare, std::move(parts));
+    }
+    sources.push_back({builder.name, rung.get(), builder.cache_share});
   }
-  return {std::move(sources), reconciler, views, reclaimer, clock};
+  return sources;
 }
 
 std::optional<Bytes> Daemon::Rooms::cache_bytes(const std::string& builder) const {
-  for (const auto& cache : builder_caches) {
-    if (cache->builder() == builder) return cache->bytes();
-  }
-  return std::nullopt;
+  const auto* cache = builder_caches.find(builder);
+  return cache == nullptr ? std::nullopt : cache->bytes();
 }
 
 std::vector<std::string> Daemon::Rooms::warm_builders() const {
@@ -253,6 +248,7 @@ Reload::Parts Daemon::Rooms::reload_parts() {
 void Daemon::Rooms::apply_settings() {
   configure_log(settings.log);
   handout.reconfigure(settings.builders);
+  builder_caches.reconfigure(settings.builders);
   reconciler.reconfigure(settings.builders, settings.engine.userns_remap, settings.dry_run);
   desk.reconfigure(settings.jobs);
   reclaimer.settings_changed();

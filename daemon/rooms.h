@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,9 +12,9 @@
 #include "common/clock.h"
 #include "common/worker.h"
 #include "daemon/api/api.h"
-#include "daemon/builders/builder_cache.h"
 #include "daemon/builders/builder_images.h"
 #include "daemon/builders/cache_sizes.h"
+#include "daemon/builders/caches.h"
 #include "daemon/builders/context_ids.h"
 #include "daemon/builders/handout.h"
 #include "daemon/builders/histories.h"
@@ -95,7 +96,7 @@ struct Daemon::Rooms {
   disk::Ledger ledger;
   disk::BuilderUse builder_use;
   disk::LedgerFeed feed;
-  std::vector<std::unique_ptr<builders::BuilderCache>> builder_caches;
+  builders::Caches builder_caches;
   builders::CacheSizes cache_sizes;
   builders::WorkerFactsKeeper worker_facts;
   builders::BuilderImages builder_images;
@@ -118,7 +119,7 @@ struct Daemon::Rooms {
   disk::UnusedImages unused_images;
   disk::BuildCacheRung build_cache_share;
   disk::Orphans orphans;
-  std::vector<std::unique_ptr<disk::BuildCacheRung>> idle_rungs;  // rung 6 of one builder each
+  std::map<std::string, std::unique_ptr<disk::BuildCacheRung>> idle_rungs;  // rung 6 of one builder each
   disk::Reclaimer reclaimer;
   disk::DiskUsers users;
   disk::Views views;
@@ -155,8 +156,9 @@ struct Daemon::Rooms {
   void update_active_file(const std::vector<ports::NotReady>& missing);
   [[nodiscard]] api::ApiContext api_context();
   [[nodiscard]] disk::BuildCacheRung::Parts build_cache_parts();
-  [[nodiscard]] std::vector<std::unique_ptr<disk::BuildCacheRung>> make_idle_rungs();
-  [[nodiscard]] disk::IdleCaches::Parts idle_parts();
+  [[nodiscard]] std::vector<disk::CacheSource> cache_sources();
+  [[nodiscard]] std::vector<disk::CacheSource> cache_source_of(const std::string& builder) const;
+  [[nodiscard]] std::vector<disk::IdleCaches::Source> idle_sources();
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
   [[nodiscard]] std::vector<std::string> warm_builders() const;
 

@@ -3,21 +3,20 @@
 
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "daemon/builders/builder_cache.h"
+#include "daemon/builders/caches.h"
 #include "daemon/ports/prefetch.h"
 
 namespace buildwarden::builders {
 
 class BuilderImages final : public ports::BuilderImages {
  public:
-  // `caches` outlive it.
-  explicit BuilderImages(std::vector<BuilderCache*> caches) : caches_(std::move(caches)) {}
+  // What `caches` names outlives it.
+  explicit BuilderImages(CacheList caches) : caches_(std::move(caches)) {}
   ports::Async<void> fetch(std::string builder, std::string reference) override;
 
  private:
-  std::vector<BuilderCache*> caches_;
+  CacheList caches_;
 };
 
 }  // namespace buildwarden::builders

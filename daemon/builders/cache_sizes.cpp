@@ -6,6 +6,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
+#include <utility>
 
 #include "common/beat.h"
 
@@ -20,19 +21,18 @@ constexpr Duration kLook = kIdleBeat;
 
 }  // namespace
 
-CacheSizes::CacheSizes(const asio::any_io_executor& executor, const std::vector<BuilderCache*>& caches,
-                       const Clock& clock)
-    : clock_(clock), timer_(executor) {
-  for (auto* cache : caches) asked_.push_back(Asked{cache, std::nullopt});
-}
+CacheSizes::CacheSizes(const asio::any_io_executor& executor, CacheList caches, const Clock& clock)
+    : caches_(std::move(caches)), clock_(clock), timer_(executor) {}
 
 asio::awaitable<void> CacheSizes::turn() {
-  for (auto& asked : asked_) {
+  const auto caches = caches_();
+  for (auto* cache : caches) {
     const auto now = clock_.now().boot;
-    if (asked.at && now - *asked.at < (asked.cache->bytes() ? kKept : kAskAgain)) continue;
-    asked.at = now;
+    const auto asked = asked_.find(cache);
+    if (asked != asked_.end() && now - asked->second < (cache->bytes() ? kKept : kAskAgain)) continue;
+    asked_[cache] = now;
     // A builder that is not there or does not answer says so elsewhere; its size is then not known.
-    const auto bytes = co_await asked.cache->measure();
+    const auto bytes = co_await cache->measure();
     if (!bytes && bytes.error().code() == Errc::kUnavailable) co_return;
   }
 }

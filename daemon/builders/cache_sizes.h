@@ -5,21 +5,18 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <optional>
-#include <string>
-#include <vector>
+#include <map>
 
 #include "common/clock.h"
-#include "daemon/builders/builder_cache.h"
+#include "daemon/builders/caches.h"
 
 namespace buildwarden::builders {
 
 // On the loop's thread alone. Must outlive run(), which ends promptly after stop().
 class CacheSizes {
  public:
-  // `caches` outlive it.
-  CacheSizes(const boost::asio::any_io_executor& executor, const std::vector<BuilderCache*>& caches,
-             const Clock& clock);
+  // What `caches` names outlives it.
+  CacheSizes(const boost::asio::any_io_executor& executor, CacheList caches, const Clock& clock);
 
   // One turn: measures those whose size was asked a minute ago, or ten seconds where it is not known.
   boost::asio::awaitable<void> turn();
@@ -28,11 +25,8 @@ class CacheSizes {
 
  private:
   boost::asio::awaitable<void> loop();
-  struct Asked {
-    BuilderCache* cache;
-    std::optional<BootTime> at;
-  };
-  std::vector<Asked> asked_;
+  CacheList caches_;
+  std::map<BuilderCache*, BootTime> asked_;
   const Clock& clock_;
   boost::asio::steady_timer timer_;
   boost::asio::cancellation_signal cancel_;

@@ -20,13 +20,14 @@ constexpr Duration kLook = std::chrono::seconds{5};  // one command in a contain
 
 }  // namespace
 
-Histories::Histories(const asio::any_io_executor& executor, const std::vector<BuilderCache*>& caches, Parts parts)
-    : caches_(caches), parts_(parts), timer_(executor) {}
+Histories::Histories(const asio::any_io_executor& executor, CacheList caches, Parts parts)
+    : caches_(std::move(caches)), parts_(parts), timer_(executor) {}
 
 asio::awaitable<void> Histories::turn() {
   const auto left = std::exchange(left_, {});
   if (parts_.settings.dry_run) co_return;
-  for (auto* cache : caches_) {
+  const auto caches = caches_();
+  for (auto* cache : caches) {
     const auto& builder = cache->builder();
     if (!left.contains(builder) || !parts_.handout.leases_on(builder).empty()) continue;
     const auto done = co_await cache->forget_builds();

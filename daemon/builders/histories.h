@@ -9,10 +9,9 @@
 #include <map>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "config/settings.h"
-#include "daemon/builders/builder_cache.h"
+#include "daemon/builders/caches.h"
 #include "daemon/builders/handout.h"
 #include "daemon/ports/journal.h"
 
@@ -28,8 +27,8 @@ class Histories {
     ports::Journal& journal;
     const Settings& settings;  // a dry run deletes nothing
   };
-  // `caches` outlive it.
-  Histories(const boost::asio::any_io_executor& executor, const std::vector<BuilderCache*>& caches, Parts parts);
+  // What `caches` names outlives it.
+  Histories(const boost::asio::any_io_executor& executor, CacheList caches, Parts parts);
 
   // Its last lease has ended.
   void left(const std::string& builder) { left_.insert(builder); }
@@ -45,7 +44,7 @@ class Histories {
   boost::asio::awaitable<void> loop();
   void note(const std::string& builder, const Result<void>& done);
 
-  std::vector<BuilderCache*> caches_;
+  CacheList caches_;
   Parts parts_;
   std::set<std::string> left_;
   std::map<std::string, std::string> last_failures_;  // by builder

@@ -99,7 +99,8 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_all(policy::Ru
   if (!whole) co_return whole.error();
   std::optional<Error> failure;
   bool any = false;
-  for (const auto& source : parts_.sources) {
+  const auto sources = parts_.sources();
+  for (const auto& source : sources) {
     if (source.is_engines_own && !turn.engine_cache) continue;
     auto listed = co_await list_one(&source, turn, *whole);
     any = any || listed;
@@ -137,10 +138,13 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_one(const Cach
 ports::Async<ports::Rung::Taken> BuildCacheRung::prune(policy::Candidate candidate, policy::RungTurn turn) {
   Taken taken;
   const auto step = parse_cache_step_id(candidate.id);
-  const auto source = std::find_if(parts_.sources.begin(), parts_.sources.end(),
-                                   [&step](const CacheSource& one) { return step && one.key == step->source; });
-  if (source == parts_.sources.end()) {
-    co_return Error(Errc::kInvalid, format("{} is not a step of this rung", candidate.id));
+  if (!step) co_return Error(Errc::kInvalid, format("{} is not a step of this rung", candidate.id));
+  const auto sources = parts_.sources();
+  const auto source =
+      std::find_if(sources.begin(), sources.end(), [&step](const CacheSource& one) { return one.key == step->source; });
+  if (source == sources.end()) {
+    taken.dropped = "its builder is not configured any more";
+    co_return taken;
   }
   const auto status = parts_.engine.status();
   if (!status.up || status.identity.id != planned_on_.id || status.identity.root_dir != planned_on_.root_dir) {

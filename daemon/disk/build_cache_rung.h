@@ -29,7 +29,7 @@ struct CacheSource {
 class BuildCacheRung final : public ports::Rung {
  public:
   struct Parts {
-    std::vector<CacheSource> sources;
+    std::function<std::vector<CacheSource>()> sources;  // as they are now: a reload may change them between two steps
     const ports::EngineState& engine;
     const ports::InUse& in_use;
     Meter& meter;

@@ -36,7 +36,8 @@ policy::IdleCacheFacts IdleCaches::facts_of(const Source& source) const {
 }
 
 asio::awaitable<void> IdleCaches::turn() {
-  for (const auto& source : parts_.sources) {
+  const auto sources = parts_.sources();
+  for (const auto& source : sources) {
     auto& memory = memory_[source.builder];
     const auto plan = policy::decide_idle_cache(facts_of(source), memory, parts_.clock.now());
     memory = plan.memory;

@@ -26,7 +26,7 @@ class IdleCaches {
   };
   // All outlive it.
   struct Parts {
-    std::vector<Source> sources;
+    std::function<std::vector<Source>()> sources;  // as they are now; the rungs outlive it
     const ports::BuilderViews& builders;
     const ports::DiskViews& disk;
     Reclaimer& reclaimer;

@@ -139,9 +139,15 @@ struct Parts {
 disk::BuildCacheRung::Parts rung_parts(Parts& parts, engine::Engine& engine) {
   std::vector<disk::CacheSource> sources{
       {"engine", "the engine's build cache", &engine, Amount::bytes(10 * kGiB), true}};
-  return {std::move(sources), engine,        parts.nobody,
-          parts.meter,        parts.journal, parts.settings,
-          parts.clock,        parts.workers, [](Duration) { return true; }};
+  return {[sources] { return sources; },
+          engine,
+          parts.nobody,
+          parts.meter,
+          parts.journal,
+          parts.settings,
+          parts.clock,
+          parts.workers,
+          [](Duration) { return true; }};
 }
 
 int measure(const std::string& folder) {

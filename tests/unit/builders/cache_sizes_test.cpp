@@ -38,7 +38,8 @@ class CacheSizesTest : public ::testing::Test {
   WorkerPool workers_{1};
   int exit_code_ = 0;
   BuilderCache cache_{"s3", {engine_, engine_, workers_}};
-  CacheSizes sizes_{loop_.get_executor(), {&cache_}, clock_};
+  std::vector<BuilderCache*> caches_{&cache_};
+  CacheSizes sizes_{loop_.get_executor(), [this] { return caches_; }, clock_};
 };
 
 TEST_F(CacheSizesTest, OneThatAnswersIsAskedOnceAMinute) {
@@ -55,6 +56,14 @@ TEST_F(CacheSizesTest, OneThatDoesNotIsAskedSoonerAndItsSizeIsNotKnown) {
   EXPECT_FALSE(cache_.bytes());
   EXPECT_EQ(asked_after(seconds{9}), 0U);
   exit_code_ = 0;
+  EXPECT_EQ(asked_after(seconds{1}), 1U);
+  EXPECT_EQ(cache_.bytes(), 7);
+}
+
+TEST_F(CacheSizesTest, OneThatAReloadAddsIsAskedInTheNextTurn) {
+  caches_.clear();
+  EXPECT_EQ(asked_after(seconds{0}), 0U);
+  caches_.push_back(&cache_);
   EXPECT_EQ(asked_after(seconds{1}), 1U);
   EXPECT_EQ(cache_.bytes(), 7);
 }

@@ -67,7 +67,7 @@ TEST_F(FetchCommandTest, WhatIsNoReferenceIsRefused) {
 
 TEST(BuilderImages, OnlyOfBuildersThatThereAre) {
   boost::asio::io_context loop;
-  BuilderImages images({});
+  BuilderImages images([] { return std::vector<BuilderCache*>{}; });
   EXPECT_EQ(testing::run_on(loop, images.fetch("s3", "a:1")).error().code(), Errc::kNotFound);
 }
 

@@ -69,11 +69,15 @@ class BuildCacheRungTest : public ::testing::Test {
     return record;
   }
   BuildCacheRung::Parts parts() {
-    std::vector<CacheSource> sources{{"engine", "the engine's build cache", &own_, Amount::share(0.35), true},
-                                     {"builder:s3", "builder s3's build cache", &builder_, Amount::share(0.15), false}};
-    return {std::move(sources), engine_, engine_, meter_, journal_, settings_, clock_, workers_, [this](Duration time) {
-              return clock_set_ago_ > time;
-            }};
+    return {[this] { return sources_; },
+            engine_,
+            engine_,
+            meter_,
+            journal_,
+            settings_,
+            clock_,
+            workers_,
+            [this](Duration time) { return clock_set_ago_ > time; }};
   }
   std::vector<policy::Candidate> list(BuildCacheRung& rung) {
     auto candidates = run_on(loop_, rung.list(turn_));
@@ -106,6 +110,8 @@ class BuildCacheRungTest : public ::testing::Test {
   policy::RungTurn turn_{RungId::kBuildCache, 1, hours{4}};
   BuildCacheRung by_age_{RungId::kBuildCache, parts()};
   BuildCacheRung by_share_{RungId::kBuildCacheShare, parts()};
+  std::vector<CacheSource> sources_{{"engine", "the engine's build cache", &own_, Amount::share(0.35), true},
+                                    {"builder:s3", "builder s3's build cache", &builder_, Amount::share(0.15), false}};
 };
 
 TEST_F(BuildCacheRungTest, TheAgeHoldsInEveryBuilderAndTheOldestGoFirst) {
@@ -217,12 +223,15 @@ TEST_F(BuildCacheRungTest, AnotherEngineContainerOrPruneDropsTheStep) {
 TEST_F(BuildCacheRungTest, OnlyItsOwnStepsAreTaken) {
   list(by_age_);
   policy::Candidate foreign;
-  for (const auto* id : {"", "engine", "engine keep", "engine keep -1 unused 4", "engine keep 1 unused 4x",
-                         "engine keep 1", "engine keep  unused 1", "builder:other keep 1 unused 4", " keep 1 unused 1",
-                         "engine unused 1 keep 1", "engine keep unused 1"}) {
+  for (const auto* id :
+       {"", "engine", "engine keep", "engine keep -1 unused 4", "engine keep 1 unused 4x", "engine keep 1",
+        "engine keep  unused 1", " keep 1 unused 1", "engine unused 1 keep 1", "engine keep unused 1"}) {
     foreign.id = id;
     EXPECT_FALSE(run_on(loop_, by_age_.take(foreign, turn_))) << id;
   }
+  foreign.id = "builder:other keep 1 unused 4";
+  const auto of_nobody = run_on(loop_, by_age_.take(foreign, turn_));
+  EXPECT_TRUE(of_nobody && !of_nobody->dropped.empty()) << "its builder may have gone by a reload";
   EXPECT_TRUE(own_.prunes.empty());
   EXPECT_TRUE(builder_.prunes.empty());
 }
@@ -233,6 +242,30 @@ TEST(CacheStepIds, ComeBackAsTheyWere) {
   EXPECT_EQ(step->source, "builder:s3");
   EXPECT_EQ(step->keep, 5 * kGiB);
   EXPECT_EQ(step->unused_for, Duration{hours{4}});
+}
+
+// A reload between a plan and its step.
+TEST_F(BuildCacheRungTest, ACacheWhoseBuilderIsConfiguredNoMoreIsLeftAlone) {
+  BuildCacheRung rung(policy::RungId::kBuildCache, parts());
+  const auto candidates = list(rung);
+  const auto of_builder = std::find_if(candidates.begin(), candidates.end(),
+                                       [](const policy::Candidate& one) { return one.id.starts_with("builder:s3"); });
+  ASSERT_NE(of_builder, candidates.end());
+  sources_.pop_back();
+  const auto taken = run_on(loop_, rung.take(*of_builder, turn_));
+  ASSERT_TRUE(taken) << taken.error().message();
+  EXPECT_EQ(taken->dropped, "its builder is not configured any more");
+  EXPECT_EQ(builder_.records.size(), 4U);
+  for (const auto& candidate : list(rung)) EXPECT_FALSE(candidate.id.starts_with("builder:s3")) << candidate.id;
+}
+
+TEST_F(BuildCacheRungTest, ACacheThatAReloadAddsTakesPart) {
+  const auto added = sources_.back();
+  sources_.pop_back();
+  BuildCacheRung rung(policy::RungId::kBuildCache, parts());
+  const auto before = list(rung).size();
+  sources_.push_back(added);
+  EXPECT_GT(list(rung).size(), before);
 }
 
 }  // namespace

@@ -125,7 +125,8 @@ class IdleCachesTest : public ::testing::Test {
   Builders builders_;
   Reclaimer reclaimer_{
       Reclaimer::Parts{settings_, clock_, journal_, in_use_, disk_, {}, {Duration{40}, Duration{1}, Duration{0}}, {}}};
-  IdleCaches idle_{IdleCaches::Parts{{{"s3", &rung_, Amount::share(0.30)}}, builders_, disk_, reclaimer_, clock_}};
+  std::vector<IdleCaches::Source> sources_{{"s3", &rung_, Amount::share(0.30)}};
+  IdleCaches idle_{IdleCaches::Parts{[this] { return sources_; }, builders_, disk_, reclaimer_, clock_}};
 };
 
 TEST_F(IdleCachesTest, AnIdleBuilderIsCollectedThoughTheDiskWantsNothing) {

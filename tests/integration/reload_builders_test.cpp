@@ -1,0 +1,58 @@
+// A reload adds and changes builders of a running daemon.
+#include "tests/support/sabotage_fixture.h"
+
+namespace buildwarden::testing {
+namespace {
+
+using std::chrono::seconds;
+
+class ReloadBuilders : public SabotageFixture {
+ protected:
+  // The daemon sees the changed file by itself.
+  void rewrite_builders(const std::string& builders) const {
+    const auto edited =
+        run_shell("sed -i 's/^builders: .*/builders: " + builders + "/' " + dir() + "/buildwarden.yaml");
+    ASSERT_EQ(edited.exit_code, 0) << edited.out;
+  }
+  [[nodiscard]] CommandResult build_on(const std::string& builder, const std::string& job) const {
+    return job_shell("eval \"$(buildwarden job start --id " + job + " --use " + builder +
+                     ")\"\ndocker build --progress plain \"$CONTEXT\"\nbuildwarden job end --id " + job);
+  }
+};
+
+TEST_F(ReloadBuilders, OneThatIsAddedBecomesWarmAndItsCacheIsKnown) {
+  start_daemon();
+  wait_until_warm();
+  rewrite_builders("[ { name: s3 }, { name: more } ]");
+  ASSERT_TRUE(eventually([this] { return query("/v1/builders/more", ".state") == "warm"; }, seconds{60}))
+      << api("/v1/builders");
+  const auto build = build_on("more", "added");
+  EXPECT_EQ(build.exit_code, 0) << build.out;
+  const auto measured = [this] { return query("/v1/builders/more", ".cache_bytes // 0 | . > 0") == "true"; };
+  EXPECT_TRUE(eventually(measured, seconds{80})) << api("/v1/builders/more");
+  EXPECT_EQ(query("/v1/builders/s3", ".state"), "warm");
+
+  rewrite_builders("[ { name: s3 } ]");
+  ASSERT_TRUE(eventually([this] { return query("/v1/builders", ".builders | length") == "1"; }, seconds{20}));
+  EXPECT_TRUE(is_running("buildwarden_more")) << "it is let go of as it is";
+}
+
+TEST_F(ReloadBuilders, OneWhoseSettingsChangeIsMadeAnewOnItsVolumeWhenIdle) {
+  start_daemon();
+  wait_until_warm();
+  ASSERT_EQ(build_on("s3", "before").exit_code, 0);
+  const auto before = inspected("buildwarden_s3", "{{.Id}}");
+  const auto volume = query("/v1/builders/s3", ".volume");
+  rewrite_builders("[ { name: s3, aliases: [my-custom-builder], cache_share: 20%, max_parallelism: 2 } ]");
+  const auto anew = [&] { return inspected("buildwarden_s3", "{{.Id}}") != before && builder_is_warm(); };
+  ASSERT_TRUE(eventually(anew, seconds{60})) << api("/v1/builders");
+  EXPECT_EQ(query("/v1/builders/s3", ".volume"), volume);
+  const auto toml = read_text(dir() + "/state/builders/s3/buildkitd.toml");
+  EXPECT_NE(toml.find("max-parallelism = 2"), std::string::npos) << toml;
+  const auto after = build_on("s3", "after");
+  EXPECT_EQ(after.exit_code, 0) << after.out;
+  EXPECT_NE(after.out.find("CACHED"), std::string::npos) << after.out;
+}
+
+}  // namespace
+}  // namespace buildwarden::testing
