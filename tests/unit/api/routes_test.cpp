@@ -32,7 +32,7 @@ ports::FilesystemView filesystem(const Now& now) {
   disk.pressure.fill_bytes_per_second = 2.4;
   disk.pressure.until_critical = Duration{125'500};
   disk.ballast = {10, "10 B are held", "held"};
-  disk.users = {{"images", "app:1", 90}};
+  disk.users = {{"images", "app:1", 90}, {"builder_cache", "s3", 60}};
   return disk;
 }
 
@@ -46,7 +46,8 @@ TEST_F(RoutesTest, DiskHasTheShapeOfTheContract) {
       R"("measured_at":"2026-01-01T00:00:00.000Z","level":"ok","reason":"400 B free","rule":"free_above_low",)"
       R"("marks":{"critical_bytes":100,"low_bytes":150,"target_bytes":250,"critical_inodes":5,"low_inodes":6,)"
       R"("target_inodes":7},"fill_bytes_per_second":2,"seconds_to_critical":1.255E2,"ballast_bytes":10,"ballast_reason":"10 B are held","ballast_rule":"held",)"
-      R"("users":[{"kind":"images","name":"app:1","bytes":90}],"unattributed_bytes":500,"error":null}],)"
+      R"("users":[{"kind":"images","name":"app:1","bytes":90},{"kind":"builder_cache","name":"s3","bytes":60}],)"
+      R"("unattributed_bytes":440,"error":null}],)"
       R"("reclaiming":false})");
 }
 
