@@ -1,7 +1,14 @@
+#include <string>
+#include <vector>
+
 #include "daemon/cli/cli.h"
+#include "daemon/emulation/launcher.h"
 #include "daemon/serve.h"
 
 int main(int argc, char** argv) {
+  if (argc > 1 && argv[1] == buildwarden::emulation::kLauncherCommand) {
+    return buildwarden::emulation::launch(std::vector<std::string>(argv + 2, argv + argc));
+  }
   return buildwarden::cli::run(
       argc, argv, [](const buildwarden::cli::ServeOptions& options) { return buildwarden::serve(options.load); });
 }

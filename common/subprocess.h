@@ -1,0 +1,26 @@
+// Programs that others wrote, run and waited for. For a worker: it blocks.
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "common/units.h"
+
+namespace buildwarden {
+
+struct ProgramEnd {
+  int exit_code = -1;  // -1: a signal ended it
+  int signal = 0;
+  std::string output;  // stdout
+  std::string errors;  // stderr
+};
+
+// Runs `command` (the program by path or by PATH, then its arguments) in a process group of its own, without input.
+// At `deadline` and when `stop` is asked the whole group is killed: kTimeout, kCancelled. kNotFound, kDenied: it cannot
+// be executed. kTooLarge: it writes more than `most`, and is killed. How it ended is no error.
+Result<ProgramEnd> run_program(std::vector<std::string> command, Duration deadline, const std::stop_token& stop = {},
+                               Bytes most = kMiB);
+
+}  // namespace buildwarden

@@ -1,0 +1,135 @@
+#include "daemon/emulation/platform.h"
+
+#include <algorithm>
+#include <array>
+
+namespace buildwarden::emulation {
+namespace {
+
+using namespace std::string_view_literals;
+
+// The codes, exit(N) each, as the kernel's system call tables and the machines' manuals have them.
+// amd64, N = 71: mov edi, 71 · mov eax, 60 (exit) · syscall
+constexpr auto kAmd64 = "\xbf\x47\0\0\0\xb8\x3c\0\0\0\x0f\x05"sv;
+// 386, N = 72: mov ebx, 72 · mov eax, 1 (exit) · int 0x80
+constexpr auto k386 = "\xbb\x48\0\0\0\xb8\x01\0\0\0\xcd\x80"sv;
+// arm64, N = 73, words 0xd2800920 0xd2800ba8 0xd4000001: mov x0, #73 · mov x8, #93 (exit) · svc #0
+constexpr auto kArm64 = "\x20\x09\x80\xd2\xa8\x0b\x80\xd2\x01\0\0\xd4"sv;
+// arm, N = 74, words 0xe3a0004a 0xe3a07001 0xef000000: mov r0, #74 · mov r7, #1 (exit) · svc 0
+constexpr auto kArm = "\x4a\0\xa0\xe3\x01\x70\xa0\xe3\0\0\0\xef"sv;
+// riscv64, N = 75, words 0x04b00513 0x05d00893 0x00000073: li a0, 75 · li a7, 93 (exit) · ecall
+constexpr auto kRiscv64 = "\x13\x05\xb0\x04\x93\x08\xd0\x05\x73\0\0\0"sv;
+// ppc64le, N = 76, words 0x3860004c 0x38000001 0x44000002: li r3, 76 · li r0, 1 (exit) · sc
+constexpr auto kPpc64le = "\x4c\0\x60\x38\x01\0\0\x38\x02\0\0\x44"sv;
+// s390x, N = 77: lghi %r2, 77 · svc 1 (exit)
+constexpr auto kS390x = "\xa7\x29\0\x4d\x0a\x01"sv;
+
+constexpr std::uint32_t kEabi5 = 0x05000000;  // e_flags of arm: the ABI of all distributions since 2007
+constexpr std::uint32_t kElfV2 = 2;           // e_flags of ppc64le: the entry is code, not a descriptor of it
+constexpr std::array<Platform, 7> kPlatforms = {{
+    {"linux/amd64", "x86_64", "x86_64", true, false, 62, 0, 71, kAmd64},
+    {"linux/386", "i386", "i686", false, false, 3, 0, 72, k386},
+    {"linux/arm64", "aarch64", "aarch64", true, false, 183, 0, 73, kArm64},
+    {"linux/arm", "arm", "armv7l", false, false, 40, kEabi5, 74, kArm},
+    {"linux/riscv64", "riscv64", "riscv64", true, false, 243, 0, 75, kRiscv64},
+    {"linux/ppc64le", "ppc64le", "ppc64le", true, false, 21, kElfV2, 76, kPpc64le},
+    {"linux/s390x", "s390x", "s390x", true, true, 22, 0, 77, kS390x},
+}};
+
+constexpr std::uint16_t kExecutable = 2;  // e_type
+constexpr std::uint32_t kLoad = 1;        // p_type
+constexpr std::uint32_t kReadExecute = 5;
+constexpr std::uint64_t kPage = 0x10000;      // the largest page that any of the machines has
+constexpr std::uint64_t kAddress = 0x400000;  // where the whole file is mapped
+
+// Numbers in the byte order of the machine.
+class Writer {
+ public:
+  explicit Writer(const Platform& platform) : platform_(platform) {}
+  void number(std::uint64_t value, int size) {
+    for (int at = 0; at < size; ++at) {
+      const int byte = platform_.big_endian ? size - 1 - at : at;
+      out += static_cast<char>(value >> (8 * byte) & 0xff);
+    }
+  }
+  void half(std::uint64_t value) { number(value, 2); }
+  void word(std::uint64_t value) { number(value, 4); }
+  void address(std::uint64_t value) { number(value, platform_.wide ? 8 : 4); }
+  std::string out;
+
+ private:
+  const Platform& platform_;
+};
+
+// EI_CLASS, EI_DATA and EI_VERSION after the magic number, then padding.
+std::string identification(const Platform& platform) {
+  std::string bytes =
+      "\x7f"
+      "ELF";
+  bytes += platform.wide ? '\x02' : '\x01';
+  bytes += platform.big_endian ? '\x02' : '\x01';
+  bytes += '\x01';
+  bytes.resize(16, '\0');
+  return bytes;
+}
+
+}  // namespace
+
+std::span<const Platform> platforms() { return kPlatforms; }
+
+const Platform* find_platform(std::string_view name) {
+  if (name.starts_with("linux/")) name.remove_prefix(6);
+  name = name.substr(0, name.find('/'));
+  const auto found =
+      std::find_if(kPlatforms.begin(), kPlatforms.end(), [&](const auto& one) { return one.name.substr(6) == name; });
+  return found == kPlatforms.end() ? nullptr : &*found;
+}
+
+const Platform* platform_of_machine(std::string_view machine) {
+  const auto found =
+      std::find_if(kPlatforms.begin(), kPlatforms.end(), [&](const auto& one) { return one.machine == machine; });
+  return found == kPlatforms.end() ? nullptr : &*found;
+}
+
+std::string magic_of(const Platform& platform) {
+  Writer writer(platform);
+  writer.out = identification(platform);
+  writer.half(kExecutable);
+  writer.half(platform.elf_machine);
+  return writer.out;
+}
+
+std::string mask_of(const Platform& platform) {
+  std::string mask(20, '\xff');
+  mask[7] = '\0';
+  mask[platform.big_endian ? 17 : 16] = '\xfe';
+  return mask;
+}
+
+std::string program_of(const Platform& platform) {
+  const std::uint64_t header = platform.wide ? 64 : 52;
+  const std::uint64_t program_header = platform.wide ? 56 : 32;
+  const auto size = header + program_header + platform.code.size();
+  Writer writer(platform);
+  writer.out = magic_of(platform);
+  writer.word(1);                                      // e_version
+  writer.address(kAddress + header + program_header);  // e_entry: the code
+  writer.address(header);                              // e_phoff
+  writer.address(0);                                   // e_shoff
+  writer.word(platform.elf_flags);
+  writer.half(header);
+  writer.half(program_header);
+  for (const auto value : {1, 0, 0, 0}) writer.half(static_cast<std::uint64_t>(value));  // one segment, no sections
+  writer.word(kLoad);
+  if (platform.wide) writer.word(kReadExecute);
+  writer.address(0);         // p_offset: the whole file
+  writer.address(kAddress);  // p_vaddr
+  writer.address(kAddress);  // p_paddr
+  writer.address(size);      // p_filesz
+  writer.address(size);      // p_memsz
+  if (!platform.wide) writer.word(kReadExecute);
+  writer.address(kPage);
+  return writer.out.append(platform.code);
+}
+
+}  // namespace buildwarden::emulation

@@ -1,0 +1,41 @@
+// The platforms that containers are built for, and how the kernel and QEMU tell them. Facts only.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace buildwarden::emulation {
+
+struct Platform {
+  std::string_view name;     // "linux/arm64"
+  std::string_view qemu;     // QEMU's name for it: "aarch64"
+  std::string_view machine;  // as uname names it; "" where it has several names
+  bool wide = true;          // 64 bits
+  bool big_endian = false;
+  std::uint16_t elf_machine = 0;
+  std::uint32_t elf_flags = 0;
+  int exit_code = 0;      // of its program; another one for each, so that no other program passes for it
+  std::string_view code;  // what its program consists of
+};
+
+// All that are known, each once.
+std::span<const Platform> platforms();
+
+// "linux/arm64", "arm64", "linux/arm/v7" (all variants are one). Null: it is not known.
+const Platform* find_platform(std::string_view name);
+
+// That of this host, as `machine` of uname says it. Null: none that is known.
+const Platform* platform_of_machine(std::string_view machine);
+
+// The first 20 bytes of its programs, and which bits of them count: the pairs of QEMU's own qemu-binfmt-conf.sh. The
+// ABI byte and e_type (executable or shared, so position independent too) are left open.
+std::string magic_of(const Platform& platform);
+std::string mask_of(const Platform& platform);
+
+// A whole program: an ELF header, one program header, and the code, that exits with the platform's code. Static,
+// without sections: 90 to 140 bytes.
+std::string program_of(const Platform& platform);
+
+}  // namespace buildwarden::emulation

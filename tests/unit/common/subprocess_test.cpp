@@ -1,0 +1,49 @@
+#include "common/subprocess.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+namespace buildwarden {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+TEST(Subprocess, SaysWhatWasWrittenAndHowItEnded) {
+  const auto end = run_program({"sh", "-c", "echo out; echo err >&2; exit 7"}, seconds{10});
+  ASSERT_TRUE(end) << end.error().message();
+  EXPECT_EQ(end->exit_code, 7);
+  EXPECT_EQ(end->output, "out\n");
+  EXPECT_EQ(end->errors, "err\n");
+}
+
+TEST(Subprocess, TellsASignalFromAnExitCode) {
+  const auto end = run_program({"sh", "-c", "kill -9 $$"}, seconds{10});
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->exit_code, -1);
+  EXPECT_EQ(end->signal, SIGKILL);
+}
+
+TEST(Subprocess, KillsTheWholeGroupAtTheDeadline) {
+  const auto began = std::chrono::steady_clock::now();
+  const auto end = run_program({"sh", "-c", "sleep 60 & sleep 60"}, milliseconds{100});
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().code(), Errc::kTimeout);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, seconds{5});
+}
+
+TEST(Subprocess, EndsWhenAskedToStop) {
+  std::stop_source source;
+  source.request_stop();
+  EXPECT_EQ(run_program({"sleep", "60"}, seconds{30}, source.get_token()).error().code(), Errc::kCancelled);
+}
+
+TEST(Subprocess, WhatCannotRunIsAnError) {
+  EXPECT_EQ(run_program({"/nonexistent/program"}, seconds{1}).error().code(), Errc::kNotFound);
+  EXPECT_EQ(run_program({"/etc/passwd"}, seconds{1}).error().code(), Errc::kDenied);
+  EXPECT_EQ(run_program({"sh", "-c", "yes"}, seconds{10}, {}, 10'000).error().code(), Errc::kTooLarge);
+}
+
+}  // namespace
+}  // namespace buildwarden
