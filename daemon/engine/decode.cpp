@@ -92,6 +92,15 @@ Result<ExecState> decode_exec(std::string_view text) {
   return decoded<ExecState>(text, "the state of a command", read_exec);
 }
 
+Result<int> decode_wait(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("the end of a container");
+  FieldReader fields(*root, "the answer");
+  const auto code = fields.number("StatusCode");
+  if (auto read = fields.result(); !read) return std::move(read).error().with_context("the end of a container");
+  return static_cast<int>(code);
+}
+
 Result<StreamedEvent> decode_event(std::string_view line) {
   if (line.starts_with('\x1e')) line.remove_prefix(1);  // as JSON text sequences begin (RFC 7464)
   return decoded<StreamedEvent>(line, "a line of the event stream", read_event);

@@ -53,6 +53,9 @@ struct ExecState {
 };
 Result<ExecState> decode_exec(std::string_view text);
 
+// POST /containers/{id}/wait: the exit code.
+Result<int> decode_wait(std::string_view text);
+
 // One line of GET /events; `nanos` is its exact time since 1970, what `since` takes.
 struct StreamedEvent {
   ports::EngineEvent event;

@@ -39,6 +39,7 @@ class Engine final : public ports::EngineState,
                      public ports::Networks,
                      public ports::Volumes,
                      public ports::ContainerControl,
+                     public ports::ContainerOutput,
                      public ports::EngineEvents {
  public:
   Engine(EngineSettings settings, EngineParts parts, LinkTimes times = LinkTimes{});
@@ -79,6 +80,9 @@ class Engine final : public ports::EngineState,
   // After kTimeout the command may still run: the engine cannot end it.
   ports::Async<ExecResult> exec_in_container(std::string id, std::vector<std::string> command,
                                              ExecLimits limits) override;
+
+  ports::Async<ports::ContainerControl::ExecResult> await_container(
+      std::string id, ports::ContainerControl::ExecLimits limits) override;
 
   void on_event(std::function<void(const ports::EngineEvent&)> listener) override;
   void on_connected(std::function<void(const ports::EngineIdentity&, std::optional<Duration>)> listener) override;

@@ -60,6 +60,33 @@ ports::Async<ports::ContainerControl::ExecResult> Engine::exec_in_container(std:
   co_return result;
 }
 
+ports::Async<ports::ContainerControl::ExecResult> Engine::await_container(std::string id,
+                                                                          ports::ContainerControl::ExecLimits limits) {
+  const auto doing = format("waiting for container {}", id);
+  const auto encoded = encode_name(id);
+  if (!encoded) co_return Error(encoded.error()).with_context(doing);
+  Call wait;
+  wait.method = "POST";
+  wait.target = format("/containers/{}/wait", *encoded);
+  wait.limits.deadline = limits.deadline;
+  const auto code = co_await transport_.ask(std::move(wait), &decode_wait);
+  if (!code) co_return Error(code.error()).with_context(doing);
+  Call logs;
+  logs.target = format("/containers/{}/logs?stdout=1&stderr=1", *encoded);
+  logs.limits.deadline = limits.deadline;
+  logs.limits.max_body = kFramesOfOutput * limits.output;
+  auto said = co_await transport_.call(std::move(logs));
+  if (!said) co_return std::move(said).error().with_context(doing);
+  auto output = co_await read_output(std::move(said->body), static_cast<std::size_t>(limits.output));
+  if (!output) co_return std::move(output).error().with_context(doing);
+  ports::ContainerControl::ExecResult result;
+  result.exit_code = *code;
+  result.output = std::move(output->out);
+  result.errors = std::move(output->err);
+  result.cut = output->cut;
+  co_return result;
+}
+
 ports::Async<Output> Engine::read_output(std::string frames, std::size_t most) {
   if (frames.size() <= kInlineFrames) co_return decode_output(frames, most);
   auto text = std::make_shared<std::string>(std::move(frames));

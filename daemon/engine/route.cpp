@@ -7,9 +7,9 @@ namespace buildwarden::engine {
 namespace {
 
 // What the engine's paths have besides names and ids.
-constexpr std::array<std::string_view, 21> kWords = {
-    "_ping",    "build", "containers", "create", "df",   "events", "exec",    "images", "info",    "json",   "load",
-    "networks", "prune", "restart",    "start",  "stop", "system", "unpause", "wait",   "archive", "volumes"};
+constexpr std::array<std::string_view, 22> kWords = {
+    "_ping", "build",    "containers", "create",  "df",    "events", "exec",   "images",  "info", "json",    "load",
+    "logs",  "networks", "prune",      "restart", "start", "stop",   "system", "unpause", "wait", "archive", "volumes"};
 
 bool is_word(std::string_view segment) { return std::find(kWords.begin(), kWords.end(), segment) != kWords.end(); }
 

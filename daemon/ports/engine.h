@@ -213,6 +213,13 @@ class ContainerControl {
   virtual Async<ExecResult> exec_in_container(std::string id, std::vector<std::string> command, ExecLimits limits) = 0;
 };
 
+class ContainerOutput {
+ public:
+  virtual ~ContainerOutput() = default;
+  // Waits until a container has ended, for `limits.deadline`, and gives what it wrote. kTimeout: it still runs.
+  virtual Async<ContainerControl::ExecResult> await_container(std::string id, ContainerControl::ExecLimits limits) = 0;
+};
+
 // One message of GET /events.
 struct EngineEvent {
   std::string type;                               // "container", "image", "builder", "volume", …

@@ -248,6 +248,18 @@ TEST_F(CallsTest, RunsACommand) {
   EXPECT_THAT(server_.last("POST /v1.45/containers/c/exec")->body, HasSubstr(R"("Cmd":["buildctl","du"])"));
 }
 
+TEST_F(CallsTest, WaitsForAContainerAndGivesWhatItWrote) {
+  answer("POST /containers/c/wait", FakeAnswer::json(200, R"({"StatusCode":3})"));
+  answer("GET /containers/c/logs?stdout=1&stderr=1",
+         FakeAnswer::raw("HTTP/1.1 200 OK\r\n\r\n" + frame('\1', "{}") + frame('\2', "why")));
+  const auto result = run(engine_->await_container("c", {}));
+  ASSERT_TRUE(result) << result.error().message();
+  EXPECT_EQ(result->exit_code, 3);
+  EXPECT_EQ(result->output, "{}");
+  EXPECT_EQ(result->errors, "why");
+  EXPECT_EQ(run(engine_->await_container("absent", {})).error().code(), Errc::kNotFound);
+}
+
 TEST_F(CallsTest, ACommandsOutputThatBreaksIsNoResult) {
   answer("POST /containers/c/exec", FakeAnswer::json(201, R"({"Id":"e1"})"));
   answer("POST /exec/e1/start", FakeAnswer::raw("HTTP/1.1 200 OK\r\n\r\n" + frame('\1', "whole").substr(0, 10)));
