@@ -76,7 +76,9 @@ std::string buildkitd_toml(const BuilderSettings& builder) {
   for (const auto& [host, registry] : builder.registries) out += registry_section(host, registry);
   // BuildKit keeps a finished build's attributes, among them the S3 keys of its cache, where every client of the
   // builder can read them. An age of one second empties the history at the next collection, two minutes at the latest.
-  return out + "\n[history]\n  maxAge = 1\n";
+  out += "\n[history]\n  maxAge = 1\n";
+  // What is registered later is seen by the next question for the platforms, and not 20 seconds afterwards (from 0.14).
+  return out + "\n[system]\n  platformsCacheMaxAge = \"1s\"\n";
 }
 
 }  // namespace buildwarden::builders

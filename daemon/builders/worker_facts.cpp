@@ -24,6 +24,7 @@ namespace {
 
 constexpr Duration kLook = std::chrono::seconds{10};
 constexpr Duration kPatience = std::chrono::seconds{20};
+constexpr Duration kTooOld = std::chrono::milliseconds{1500};  // platformsCacheMaxAge of buildkitd.toml, and a little
 
 std::string text_of(const json::object& object, const char* name) {
   const auto* value = object.if_contains(name);
@@ -138,6 +139,12 @@ asio::awaitable<void> WorkerFactsKeeper::run() {
   }
 }
 
+void WorkerFactsKeeper::ask_again() {
+  for (auto& [builder, known] : known_) known.start.clear();
+  fresh_ = true;
+  timer_.cancel();
+}
+
 void WorkerFactsKeeper::stop() {
   stopping_ = true;
   cancel_.emit(asio::cancellation_type::terminal);
@@ -145,8 +152,9 @@ void WorkerFactsKeeper::stop() {
 
 asio::awaitable<void> WorkerFactsKeeper::loop() {
   while (!stopping_) {
-    co_await turn();
-    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kLook));
+    if (!fresh_) co_await turn();
+    const auto now = std::chrono::steady_clock::now();
+    timer_.expires_at(std::exchange(fresh_, false) ? now + kTooOld : wait_end(now, kLook));
     boost::system::error_code ended;
     auto token = asio::redirect_error(asio::use_awaitable, ended);
     co_await timer_.async_wait(token);

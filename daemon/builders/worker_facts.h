@@ -43,6 +43,9 @@ class WorkerFactsKeeper {
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
   void stop();
+  // The platforms of the host changed: every builder is asked again, which makes BuildKit look for them, once what it
+  // found before is too old for it.
+  void ask_again();
 
   // As last asked; of a builder that is being started anew those of before.
   [[nodiscard]] WorkerFacts of(const std::string& builder) const;
@@ -60,6 +63,7 @@ class WorkerFactsKeeper {
   std::map<std::string, Known> known_;
   boost::asio::steady_timer timer_;
   boost::asio::cancellation_signal cancel_;
+  bool fresh_ = false;  // the next wait is short
   bool stopping_ = false;
 };
 

@@ -138,6 +138,9 @@ TEST(Toml, BoundsTheCacheInTheWordsOfEveryVersion) {
 
 [history]
   maxAge = 1
+
+[system]
+  platformsCacheMaxAge = "1s"
 )");
 }
 
