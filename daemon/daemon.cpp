@@ -23,9 +23,11 @@ constexpr Duration kPatience = std::chrono::milliseconds{1200};
 
 constexpr Duration kGatherEvents = std::chrono::milliseconds{50};
 
-// A refused reload does not stop the work: the old configuration is in force.
+// A refused reload does not stop the work: the old configuration is in force. Nor does a platform that does not run:
+// nobody else makes it run.
 bool is_at_work(const std::vector<ports::NotReady>& missing) {
-  return std::all_of(missing.begin(), missing.end(), [](const auto& part) { return part.part == "config"; });
+  return std::all_of(missing.begin(), missing.end(),
+                     [](const auto& part) { return part.part == "config" || part.part == "emulation"; });
 }
 
 ports::Event started_event(const Settings& settings, const std::string& where) {
@@ -89,6 +91,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, worker_facts.run(), asio::detached);
   asio::co_spawn(loop, idle_caches.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);
+  asio::co_spawn(loop, emulation.run(), asio::detached);
   asio::co_spawn(loop, histories.run(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
   asio::co_spawn(loop, service.run(), asio::detached);
@@ -154,6 +157,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   worker_facts.stop();
   idle_caches.stop();
   prefetch.stop();
+  emulation.stop();
   histories.stop();
   co_await api.stop(kPatience);
   reconciler.stop();

@@ -131,12 +131,14 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock}),
       prefetch(loop.get_executor(),
                {settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
-      desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer}),
+      binfmt_image({engine, engine, engine, engine}),
+      emulation(loop.get_executor(), emulation_parts()),
+      desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer, &emulation}),
       service(loop.get_executor()),
       reload(reload_parts()),
       reload_loop(loop.get_executor(), {reload, workers, [this] { return config::files_of(request, settings); },
                                         [this] { watch.look_now(); }}),
-      metrics({&views, &reconciler, &registry, &engine, &journal, &reload}, BUILDWARDEN_VERSION),
+      metrics({&views, &reconciler, &registry, &engine, &journal, &reload, &emulation}, BUILDWARDEN_VERSION),
       probe(
           loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
           [this] { return reclaimer.busy() ? kProbeAtWork : kIdleBeat; }),
@@ -194,6 +196,18 @@ std::vector<disk::IdleCaches::Source> Daemon::Rooms::idle_sources() {
   return sources;
 }
 
+emulation::Emulation::Parts Daemon::Rooms::emulation_parts() {
+  return {settings,
+          clock,
+          journal,
+          workers,
+          engine,
+          [this](std::string image, std::vector<std::string> platforms) {
+            return binfmt_image.install(std::move(image), std::move(platforms));
+          },
+          [this] { worker_facts.ask_again(); }};
+}
+
 std::optional<Bytes> Daemon::Rooms::cache_bytes(const std::string& builder) const {
   const auto* cache = builder_caches.find(builder);
   return cache == nullptr ? std::nullopt : cache->bytes();
@@ -215,6 +229,7 @@ void Daemon::Rooms::listen_to_engine() {
   engine.on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
     feed.on_connected(identity, gap);
     network_use.on_connected();
+    emulation.look_now();
   });
   engine.on_lost([this](const std::string&) {
     feed.on_lost();
@@ -231,6 +246,7 @@ std::vector<ports::NotReady> Daemon::Rooms::not_ready() const {
   }
   if (auto part = reload.not_ready()) missing.push_back(*std::move(part));
   for (auto& part : reconciler.not_ready()) missing.push_back(std::move(part));
+  for (auto& part : emulation.not_ready()) missing.push_back(std::move(part));
   return missing;
 }
 
@@ -254,6 +270,7 @@ void Daemon::Rooms::apply_settings() {
   reclaimer.settings_changed();
   watch.look_now();
   prefetch.look_now();
+  emulation.look_now();
   inform_outside();
 }
 
@@ -270,6 +287,8 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.builder_control = &reconciler;
   context.jobs = &registry;
   context.prefetch = &prefetch;
+  context.emulators = &emulation;
+  context.platforms = &emulation;
   context.desk = &desk;
   context.space = &reclaimer;
   context.events = &journal;

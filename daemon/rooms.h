@@ -42,6 +42,8 @@
 #include "daemon/disk/users.h"
 #include "daemon/disk/views.h"
 #include "daemon/disk/watch.h"
+#include "daemon/emulation/emulation.h"
+#include "daemon/emulation/image.h"
 #include "daemon/engine/engine.h"
 #include "daemon/jobs/desk.h"
 #include "daemon/jobs/registry.h"
@@ -127,6 +129,8 @@ struct Daemon::Rooms {
   disk::IdleCaches idle_caches;
 
   prefetch::Prefetch prefetch;
+  emulation::ImageRegistrar binfmt_image;
+  emulation::Emulation emulation;
   jobs::Desk desk;
   Service service;
   Reload reload;
@@ -159,6 +163,7 @@ struct Daemon::Rooms {
   [[nodiscard]] std::vector<disk::CacheSource> cache_sources();
   [[nodiscard]] std::vector<disk::CacheSource> cache_source_of(const std::string& builder) const;
   [[nodiscard]] std::vector<disk::IdleCaches::Source> idle_sources();
+  [[nodiscard]] emulation::Emulation::Parts emulation_parts();
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
   [[nodiscard]] std::vector<std::string> warm_builders() const;
 

@@ -23,6 +23,7 @@ Api::Api(const asio::any_io_executor& executor, ApiContext context, const ApiLim
       server_(executor, session_context(*this, context_, limits.session)) {
   add_state_routes(router_, context_);
   add_builder_routes(router_, context_, operations_);
+  add_emulator_routes(router_, context_, operations_);
   add_disk_routes(router_, context_, operations_);
   add_job_routes(router_, context_, operations_);
   add_event_routes(router_, context_, executor);

@@ -13,6 +13,7 @@
 #include "daemon/ports/builders.h"
 #include "daemon/ports/config.h"
 #include "daemon/ports/disk.h"
+#include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/health.h"
 #include "daemon/ports/jobs.h"
@@ -38,6 +39,8 @@ struct ApiContext {
   ports::BuilderControl* builder_control = nullptr;
   const ports::JobViews* jobs = nullptr;
   const ports::PrefetchViews* prefetch = nullptr;
+  const ports::EmulatorViews* emulators = nullptr;
+  ports::Platforms* platforms = nullptr;
   ports::JobDesk* desk = nullptr;
   ports::Space* space = nullptr;
   const ports::EventSource* events = nullptr;

@@ -17,6 +17,8 @@ namespace buildwarden::api {
 void add_state_routes(Router& router, const ApiContext& context);
 // /v1/builders and the recreation of one
 void add_builder_routes(Router& router, const ApiContext& context, Operations& operations);
+// /v1/emulators and their execution
+void add_emulator_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/disk and its reclaim
 void add_disk_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/jobs

@@ -15,7 +15,7 @@ namespace {
 
 Response builders(const ApiContext& context) {
   json::object object;
-  object["builders"] = builders_json(context.builders->builders_view());
+  object["builders"] = builders_json(context.builders->builders_view(), context.emulators->emulators_view());
   object["engine"] = engine_builder_json(context.engine->status());
   return json_response(object);
 }
@@ -36,7 +36,8 @@ const ports::BuilderView* find(const ports::BuildersView& view, const std::strin
 Response builder(const ApiContext& context, const std::string& name) {
   const auto view = context.builders->builders_view();
   const auto* found = find(view, name);
-  return found == nullptr ? unknown_builder(view, name) : json_response(builder_json(*found));
+  return found == nullptr ? unknown_builder(view, name)
+                          : json_response(builder_json(*found, context.emulators->emulators_view()));
 }
 
 std::optional<Response> read_body(const Request& request, ports::Recreation& into) {

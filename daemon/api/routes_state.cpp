@@ -70,7 +70,8 @@ Response status(const ApiContext& context, const Now& started) {
   object["engine"] = engine_json(context.engine->status());
   object["reclaiming"] = disk.reclaiming;
   object["filesystems"] = filesystems_json(disk.filesystems);
-  object["builders"] = builders_json(context.builders->builders_view());
+  object["builders"] = builders_json(context.builders->builders_view(), context.emulators->emulators_view());
+  object["emulators"] = emulators_json(context.emulators->emulators_view());
   object["jobs"] = jobs_json(context.jobs->jobs_view(), now);
   object["prefetch"] = prefetch_json(context.prefetch->prefetch_view());
   object["last_event_id"] = context.events->last_id();

@@ -9,6 +9,7 @@
 
 #include "daemon/ports/builders.h"
 #include "daemon/ports/disk.h"
+#include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/health.h"
 #include "daemon/ports/jobs.h"
@@ -19,8 +20,10 @@ namespace buildwarden::api {
 
 boost::json::array filesystems_json(const std::vector<ports::FilesystemView>& filesystems);
 boost::json::array users_json(const std::vector<ports::DiskUser>& users);
-boost::json::object builder_json(const ports::BuilderView& builder);
-boost::json::array builders_json(const ports::BuildersView& view);
+// `emulators` tell what the kernel runs; what a builder builds for beyond that it must emulate itself.
+boost::json::object builder_json(const ports::BuilderView& builder, const ports::EmulatorsView& emulators);
+boost::json::array builders_json(const ports::BuildersView& view, const ports::EmulatorsView& emulators);
+boost::json::array emulators_json(const ports::EmulatorsView& view);
 // The builder that the engine has in itself: plain `docker build`.
 boost::json::object engine_builder_json(const ports::EngineStatus& engine);
 boost::json::object recreated_json(const std::string& builder, const ports::Recreated& made);

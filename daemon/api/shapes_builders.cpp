@@ -7,7 +7,26 @@
 namespace buildwarden::api {
 namespace json = boost::json;
 
-json::object builder_json(const ports::BuilderView& builder) {
+namespace {
+
+// "linux/amd64" also stands for its variants, "linux/amd64/v2".
+bool is_of(const std::string& platform, const std::string& family) {
+  return platform == family || platform.starts_with(family + "/");
+}
+
+std::string kind_of(const std::string& platform, const ports::EmulatorsView& emulators) {
+  for (const auto& one : emulators.emulators) {
+    if (!is_of(platform, one.platform)) continue;
+    if (one.state == policy::PlatformState::kNative) return "native";
+    if (one.state == policy::PlatformState::kProven) return "kernel";
+    return one.state == policy::PlatformState::kUnknown ? "unknown" : "bundled";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+json::object builder_json(const ports::BuilderView& builder, const ports::EmulatorsView& emulators) {
   json::object object;
   object["name"] = text(builder.name);
   object["state"] = to_string(builder.state);
@@ -33,12 +52,15 @@ json::object builder_json(const ports::BuilderView& builder) {
   object["volume"] = text(builder.volume);
   object["version"] = builder.version.empty() ? json::value(nullptr) : json::value(text(builder.version));
   object["platforms"] = texts(builder.platforms);
+  json::object kinds;
+  for (const auto& platform : builder.platforms) kinds[text(platform)] = kind_of(platform, emulators);
+  object["platform_kinds"] = std::move(kinds);
   return object;
 }
 
-json::array builders_json(const ports::BuildersView& view) {
+json::array builders_json(const ports::BuildersView& view, const ports::EmulatorsView& emulators) {
   json::array list;
-  for (const auto& builder : view.builders) list.push_back(builder_json(builder));
+  for (const auto& builder : view.builders) list.push_back(builder_json(builder, emulators));
   return list;
 }
 

@@ -101,6 +101,8 @@ void CommandLine::add_config() {
 
 void CommandLine::add_views() {
   add(&app_, "status", "everything in one view", [this] { return show_status(context_); });
+  add(&app_, "emulators", "the platforms that run here, and whether that was proven",
+      [this] { return show_emulators(context_); });
 }
 
 void CommandLine::add_builders() {

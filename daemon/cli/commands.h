@@ -14,6 +14,7 @@ namespace buildwarden::cli {
 int show_status(const Context& context);
 int show_disk(const Context& context);
 int show_builders(const Context& context);
+int show_emulators(const Context& context);
 
 struct RecreateOptions {
   std::string builder;

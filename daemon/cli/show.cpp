@@ -60,4 +60,13 @@ std::string builders_table(const json::array& builders) {
   return table(std::move(rows));
 }
 
+std::string emulators_table(const json::array& emulators) {
+  std::vector<std::vector<std::string>> rows = {{"PLATFORM", "STATE", "HANDLER", "FLAGS", "PROVEN", "REASON"}};
+  for (const auto& one : emulators) {
+    rows.push_back({text(one, "platform"), text(one, "state"), or_dash(text(one, "handler")),
+                    or_dash(text(one, "flags")), or_dash(text(one, "proven_at")), or_dash(text(one, "reason"))});
+  }
+  return table(std::move(rows));
+}
+
 }  // namespace buildwarden::cli

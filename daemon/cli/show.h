@@ -16,6 +16,7 @@ int show(const Context& context, const std::string& target,
 
 std::string filesystems_table(const boost::json::array& filesystems);
 std::string builders_table(const boost::json::array& builders);
+std::string emulators_table(const boost::json::array& emulators);
 
 // The texts of a list in one cell, "-" for none.
 std::string joined(const boost::json::array& texts);

@@ -27,6 +27,13 @@ int show_builders(const Context& context) {
               [](const json::value& answer) { return builders_table(list(answer, "builders")); });
 }
 
+int show_emulators(const Context& context) {
+  return show(context, "/v1/emulators", [](const json::value& answer) {
+    const auto& emulators = list(answer, "emulators");
+    return emulators.empty() ? std::string("emulation is off\n") : emulators_table(emulators);
+  });
+}
+
 int recreate_builder(const Context& context, const RecreateOptions& options) {
   json::object body;
   body["force"] = options.force;

@@ -38,6 +38,11 @@ ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports:
   // Before the first look at what is known: nothing else may come between that and Entered.
   auto wanted = grant_of(request, settings_);
   co_await ports_.handout.prepare(std::move(wanted));
+  std::string note;
+  if (ports_.platforms != nullptr && !request.platforms.empty()) {
+    auto platforms = request.platforms;
+    note = co_await ports_.platforms->await_platforms(std::move(platforms));
+  }
   registry_.end_if_over(request.id);
   if (const auto* known = registry_.find(request.id)) co_return renew(request, *known, peer);
   if (pending_->contains(request.id)) {
@@ -53,6 +58,7 @@ ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports:
   if (!possible) co_return std::move(possible).error();
   const Entered entered(pending_, request.id, peer.uid);
   Turn turn;
+  turn.note = std::move(note);
   turn.request = std::move(request);
   turn.peer = std::move(peer);
   turn.progress = std::move(progress);

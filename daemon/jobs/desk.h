@@ -12,6 +12,7 @@
 #include "daemon/jobs/registry.h"
 #include "daemon/policy/admission.h"
 #include "daemon/ports/disk.h"
+#include "daemon/ports/emulation.h"
 #include "daemon/ports/jobs.h"
 
 namespace buildwarden::jobs {
@@ -23,6 +24,7 @@ struct DeskPorts {
   ports::Handout& handout;
   ports::DiskViews& disk;
   ports::Space& space;
+  ports::Platforms* platforms = nullptr;  // none: nobody knows of platforms
 };
 
 // On the loop's thread alone. Lives until its coroutines have ended: who awaits start_job() sees to that.

@@ -65,6 +65,7 @@ Result<ports::JobAnswer> Desk::take_on(Turn* turn, const policy::Admission& admi
   answer.id = lease.id;
   answer.admitted = true;
   answer.reason = with_note(admission.reason, *grant);
+  if (!turn->note.empty()) answer.reason += format("; {}", turn->note);
   answer.rule = admission.rule;
   answer.grant = *std::move(grant);
   answer.expires_at = expiry_of(lease);

@@ -10,6 +10,7 @@ struct Desk::Turn {
   ports::Peer peer;
   ports::Progress progress;
   ports::Lease lease;
+  std::string note;  // of the platforms that it builds for; "" when they run
 };
 
 }  // namespace buildwarden::jobs

@@ -12,7 +12,7 @@ namespace {
 constexpr Duration kFirstPause = std::chrono::seconds{30};
 constexpr Duration kLongestPause = std::chrono::minutes{10};
 constexpr Duration kPrice = std::chrono::minutes{1};  // of a repair that worked
-constexpr int kAtOnce = 4;
+constexpr int kAtOnce = 8;
 
 const BinfmtEntry* find(const std::vector<BinfmtEntry>& entries, const std::string& name) {
   const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& one) { return one.name == name; });
@@ -88,6 +88,7 @@ bool is_allowed(const Look& look, std::string_view source) {
 
 // Where the entry comes from this time: the first of the order that can be had; with each failure the next one.
 std::string source_of(const Look& look, int failures) {
+  if (look.wish.handler.empty()) return "";  // nothing of it could be proven
   std::vector<std::string> usable;
   for (const auto& source : look.order) {
     if (source == "host" && look.wish.wanted) usable.push_back(source);
@@ -110,6 +111,7 @@ void add_repair(EmulationPlan& plan, const Look& look, const Fault& fault, const
 }
 
 std::string why_no_source(const Look& look) {
+  if (look.wish.handler.empty()) return look.wish.why_not;
   std::string why;
   if (is_allowed(look, "host")) why = look.wish.why_not;
   if (is_allowed(look, "image")) why += (why.empty() ? "" : "; ") + look.seen.image_trouble;

@@ -43,7 +43,7 @@ struct Proof {
 
 struct DesiredPlatform {
   std::string platform;               // "linux/arm64"
-  std::string handler;                // our entry's name: "buildwarden-aarch64"
+  std::string handler;                // our entry's name: "buildwarden-aarch64"; "" = no such platform is known
   bool native = false;                // of the host itself: nothing is needed
   std::optional<BinfmtEntry> wanted;  // our entry from the host's QEMU; nothing: the host has none that is fit
   std::string why_not;                // that there is none, one sentence
@@ -66,7 +66,7 @@ struct PlatformMemory {
   std::optional<BootTime> not_before;    // the next repair
   std::optional<BootTime> lost_at;       // when the loss was seen; nothing while it is proven
   std::optional<WallTime> proven_at;     // last executed well
-  std::optional<BootTime> paid_until{};  // paces repairs that succeed and do not last: 4 at once, then one a minute
+  std::optional<BootTime> paid_until{};  // paces repairs that succeed and do not last: 8 at once, then one a minute
 };
 
 struct EmulationMemory {

@@ -96,6 +96,21 @@ void add_builders(Families& families, const ports::BuildersView& view) {
   keep(families, {&up, &heals, &cache, &leases});
 }
 
+void add_emulators(Families& families, const ports::EmulatorsView& view) {
+  auto proven = gauges("emulator_proven", "Whether a program of the platform ran when one was last executed.");
+  auto restored = counters("emulator_restored_total", "Times that the platform was lost and came back.");
+  auto took =
+      gauges("emulator_execution_seconds", "How long executing the programs of all platforms took, in seconds.");
+  for (const auto& one : view.emulators) {
+    const bool runs = one.state == policy::PlatformState::kProven || one.state == policy::PlatformState::kNative;
+    const auto times = view.restored.find(one.platform);
+    add(proven, {{"platform", one.platform}}, runs ? 1 : 0);
+    add(restored, {{"platform", one.platform}}, times == view.restored.end() ? 0 : times->second);
+  }
+  if (view.executed_at) add(took, {}, seconds(view.execution));
+  keep(families, {&proven, &restored, &took});
+}
+
 void add_jobs(Families& families, const ports::JobsView& view) {
   auto running = gauges("jobs_running", "Jobs that hold a lease.");
   auto admissions = counters("job_admissions_total", "Jobs that asked to start, by the verdict.");

@@ -9,6 +9,7 @@
 #include "daemon/ports/builders.h"
 #include "daemon/ports/config.h"
 #include "daemon/ports/disk.h"
+#include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/telemetry/event_log.h"
@@ -20,6 +21,7 @@ using Families = std::vector<prometheus::MetricFamily>;
 void add_disk(Families& families, const ports::DiskView& view);
 void add_rungs(Families& families, const ports::DiskView& view);
 void add_builders(Families& families, const ports::BuildersView& view);
+void add_emulators(Families& families, const ports::EmulatorsView& view);
 void add_jobs(Families& families, const ports::JobsView& view);
 void add_engine(Families& families, const ports::EngineStatus& status);
 void add_config(Families& families, const ports::ConfigView& view);

@@ -66,6 +66,7 @@ std::string Metrics::text() const {
     add_rungs(families, view);
   }
   if (sources_.builders != nullptr) add_builders(families, sources_.builders->builders_view());
+  if (sources_.emulators != nullptr) add_emulators(families, sources_.emulators->emulators_view());
   if (sources_.jobs != nullptr) add_jobs(families, sources_.jobs->jobs_view());
   if (sources_.engine != nullptr) add_engine(families, sources_.engine->status());
   if (sources_.events != nullptr) add_events(families, *sources_.events);

@@ -9,6 +9,7 @@
 #include "daemon/ports/builders.h"
 #include "daemon/ports/config.h"
 #include "daemon/ports/disk.h"
+#include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/telemetry/event_log.h"
@@ -23,6 +24,7 @@ struct MetricsSources {
   const ports::EngineState* engine = nullptr;
   const EventLog* events = nullptr;
   const ports::ConfigViews* config = nullptr;
+  const ports::EmulatorViews* emulators = nullptr;
 };
 
 // For the loop's thread alone.

@@ -168,7 +168,7 @@ TEST_F(Timeline, RepairsThatDoNotLastAreSpaced) {
     look();
     note_repair(plan.memory, "linux/arm64", true, now);
   }
-  EXPECT_EQ(repairs, 4);
+  EXPECT_EQ(repairs, 8);
   pass(minutes{1});
   seen.entries.clear();
   proof(ProofResult::kFailed);
@@ -212,6 +212,18 @@ TEST_F(Timeline, TheHostsOwnPlatformNeedsNothing) {
   seen.trouble = "binfmt_misc is not mounted";
   look();
   EXPECT_EQ(state(), PlatformState::kNative);
+}
+
+TEST_F(Timeline, APlatformThatIsNotKnownIsSaidAndNothingIsDone) {
+  wish.platforms[0].handler.clear();
+  wish.platforms[0].magic.clear();
+  wish.platforms[0].wanted.reset();
+  wish.platforms[0].why_not = "no platform of that name is known";
+  seen.image_usable = true;
+  proof(ProofResult::kFailed);
+  look();
+  EXPECT_EQ(steps(), "");
+  EXPECT_NE(plan.platforms[0].reason.find("of that name"), std::string::npos) << plan.platforms[0].reason;
 }
 
 TEST_F(Timeline, NoPlatformWantedIsNothingToDo) {

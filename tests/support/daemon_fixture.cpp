@@ -69,7 +69,7 @@ std::string DaemonFixture::yaml(const DaemonOptions& options) const {
   std::string text = options.dry_run ? "dry_run: true\n" : "";
   text += "disk: { watch: [ { path: " + dir_ + "/disk, gate: true } ], " + options.disk + " }\n";
   text += "builders: " + with_image(options.builders) + "\n";
-  text += "emulation: { platforms: [] }\n";
+  text += "emulation: { " + options.emulation + " }\n";
   text += "agent: { user: \"2000\", group: \"2000\", unit: \"\" }\n";
   text += "engine: { socket: " + dir_ + "/docker.sock, " + options.engine + " }\n";
   text += "listen: { socket: " + dir_ + "/run/api.sock, tcp: \"127.0.0.1:0\" }\n";

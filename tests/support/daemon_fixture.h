@@ -28,8 +28,9 @@ class DaemonFixture : public ::testing::Test {
         "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 3s, grace: "
         "1s, ballast: 0B";
     std::string builders = "[ { name: s3, aliases: [my-custom-builder] } ]";
-    std::string engine;  // keys of `engine`
-    std::string more;    // top-level YAML lines
+    std::string engine;                       // keys of `engine`
+    std::string emulation = "platforms: []";  // keys of `emulation`
+    std::string more;                         // top-level YAML lines
     bool dry_run = false;
   };
   void start_daemon(const DaemonOptions& options);

@@ -27,18 +27,28 @@ struct FakeViews : ports::DiskViews,
                    ports::BuilderViews,
                    ports::JobViews,
                    ports::PrefetchViews,
+                   ports::EmulatorViews,
+                   ports::Platforms,
                    ports::EngineState,
                    ports::ConfigViews {
   ports::DiskView disk;
   ports::BuildersView builders;
   ports::JobsView jobs;
   ports::PrefetchView prefetch;
+  ports::EmulatorsView emulators;
+  int verified = 0;
   ports::EngineStatus engine;
   ports::ConfigView config;
   [[nodiscard]] ports::DiskView disk_view() const override { return disk; }
   [[nodiscard]] ports::BuildersView builders_view() const override { return builders; }
   [[nodiscard]] ports::JobsView jobs_view() const override { return jobs; }
   [[nodiscard]] ports::PrefetchView prefetch_view() const override { return prefetch; }
+  [[nodiscard]] ports::EmulatorsView emulators_view() const override { return emulators; }
+  ports::Async<void> verify() override {
+    ++verified;
+    co_return Result<void>{};
+  }
+  boost::asio::awaitable<std::string> await_platforms(std::vector<std::string>) override { co_return ""; }
   [[nodiscard]] ports::EngineStatus status() const override { return engine; }
   [[nodiscard]] ports::ConfigView config_view() const override { return config; }
 };
@@ -169,6 +179,8 @@ class ApiTest : public ::testing::Test {
     context.builder_control = &builder_control;
     context.jobs = &views;
     context.prefetch = &views;
+    context.emulators = &views;
+    context.platforms = &views;
     context.desk = &desk;
     context.space = &space;
     context.events = &events;

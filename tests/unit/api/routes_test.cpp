@@ -112,6 +112,31 @@ TEST_F(RoutesTest, StatusIsOneViewOfEverything) {
   EXPECT_TRUE(status.at("state").at("ledger_error").is_null());
 }
 
+TEST_F(RoutesTest, EmulatorsAreShownAndExecutedOnDemand) {
+  policy::PlatformStatus arm64;
+  arm64.platform = "linux/arm64";
+  arm64.state = policy::PlatformState::kProven;
+  arm64.handler = "buildwarden-aarch64";
+  arm64.flags = "OCF";
+  arm64.ours = true;
+  arm64.proven_at = clock.now().wall;
+  views.emulators.emulators = {arm64};
+  views.emulators.restored["linux/arm64"] = 2;
+  views.builders.builders.resize(1);
+  views.builders.builders[0].name = "s3";
+  views.builders.builders[0].platforms = {"linux/arm64/v8", "linux/s390x"};
+  start();
+  const auto shown = get("/v1/emulators").json();
+  EXPECT_EQ(shown.at("emulators").at(0).at("state").as_string(), "proven");
+  EXPECT_EQ(shown.at("emulators").at(0).at("restored").as_int64(), 2);
+  EXPECT_TRUE(shown.at("executed_at").is_null());
+  EXPECT_EQ(ask("POST", "/v1/emulators/verify", "").json(), shown);
+  EXPECT_EQ(views.verified, 1);
+  const auto kinds = get("/v1/builders/s3").json().at("platform_kinds");
+  EXPECT_EQ(kinds.at("linux/arm64/v8").as_string(), "kernel");
+  EXPECT_EQ(kinds.at("linux/s390x").as_string(), "unknown");
+}
+
 TEST_F(RoutesTest, StatusSaysHowTheConfigurationIs) {
   views.config.loaded_at = clock.now().wall;
   start();
@@ -165,7 +190,8 @@ TEST_F(RoutesTest, BuildersAsListAndByName) {
       R"({"name":"s3","state":"warm","reason":"it answers","container":"","image":"","endpoint":"","fronts":[],)"
       R"("leases":["job-1"],"heals":2,"heals_by_reason":{"exited":2},)"
       R"("last_heal":{"at":"2026-01-01T00:00:00.000Z","reason":"it exited with 137"},"cache_bytes":5,)"
-      R"("running_builds":2,"volume":"buildwarden_s3","version":"v0.13.1","platforms":["linux/amd64","linux/arm64"]})";
+      R"("running_builds":2,"volume":"buildwarden_s3","version":"v0.13.1","platforms":["linux/amd64","linux/arm64"],)"
+      R"("platform_kinds":{"linux/amd64":"unknown","linux/arm64":"unknown"}})";
   EXPECT_EQ(get("/v1/builders/s3").body, expected);
   EXPECT_EQ(get("/v1/builders").body, R"({"builders":[)" + expected +
                                           R"(],"engine":{"name":"engine","state":"warm","reason":"the engine answers",)"

@@ -15,12 +15,19 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-struct Rooms : ports::DiskViews, ports::BuilderViews, ports::JobViews, ports::EngineState, ports::ConfigViews {
+struct Rooms : ports::DiskViews,
+               ports::BuilderViews,
+               ports::JobViews,
+               ports::EngineState,
+               ports::ConfigViews,
+               ports::EmulatorViews {
   ports::DiskView disk;
   ports::BuildersView builders;
   ports::JobsView jobs;
   ports::EngineStatus engine;
   ports::ConfigView config;
+  ports::EmulatorsView emulators;
+  [[nodiscard]] ports::EmulatorsView emulators_view() const override { return emulators; }
   [[nodiscard]] ports::DiskView disk_view() const override { return disk; }
   [[nodiscard]] ports::BuildersView builders_view() const override { return builders; }
   [[nodiscard]] ports::JobsView jobs_view() const override { return jobs; }
@@ -56,8 +63,20 @@ struct MetricsTest : ::testing::Test {
   testing::FakeClock clock;
   Rooms rooms;
   EventLog events{clock};
-  Metrics metrics{{&rooms, &rooms, &rooms, &rooms, &events, &rooms}, "1.2.3"};
+  Metrics metrics{{&rooms, &rooms, &rooms, &rooms, &events, &rooms, &rooms}, "1.2.3"};
 };
+
+TEST_F(MetricsTest, PlatformsAreProvenOrNot) {
+  rooms.emulators.emulators.resize(2);
+  rooms.emulators.emulators[0].platform = "linux/arm64";
+  rooms.emulators.emulators[0].state = policy::PlatformState::kProven;
+  rooms.emulators.emulators[1].platform = "linux/s390x";
+  rooms.emulators.restored["linux/arm64"] = 3;
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_emulator_proven{platform=\"linux/arm64\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_emulator_proven{platform=\"linux/s390x\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_emulator_restored_total{platform=\"linux/arm64\"} 3\n"));
+}
 
 TEST_F(MetricsTest, ReloadsAreCountedAndTheLastOneIsJudged) {
   rooms.config.loaded_at = clock.now().wall;

@@ -1,0 +1,261 @@
+#include "daemon/emulation/emulation.h"
+
+#include <algorithm>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+#include <chrono>
+#include <utility>
+
+#include "common/beat.h"
+#include "common/format.h"
+#include "daemon/emulation/host_qemu.h"
+
+namespace buildwarden::emulation {
+namespace asio = boost::asio;
+namespace {
+
+constexpr Duration kCompare = std::chrono::seconds{27};  // ends on the nearest beat: 24 to 30 s
+constexpr Duration kExecute = std::chrono::hours{1};
+constexpr Duration kWork = std::chrono::seconds{15};  // for a worker: more than what it does by itself
+constexpr Duration kJobWaits = std::chrono::seconds{10};
+constexpr int kRounds = 3;  // a repair, what it led to, and the next source
+
+}  // namespace
+
+Emulation::Emulation(const asio::any_io_executor& executor, Parts parts) : timer_(executor), parts_(std::move(parts)) {
+  want();
+}
+
+bool Emulation::is_wanted() const {
+  const auto& emulation = parts_.settings.emulation;
+  return emulation.all_platforms || !emulation.platforms.empty();
+}
+
+void Emulation::want() {
+  const auto& emulation = parts_.settings.emulation;
+  names_ = emulation.all_platforms ? all_names() : emulation.platforms;
+  wish_.platforms = parts_.machine.desired(names_);
+  wish_.order = emulation.order;
+  if (std::find(wish_.order.begin(), wish_.order.end(), "host") != wish_.order.end()) return;
+  for (auto& platform : wish_.platforms) platform.wanted.reset();
+}
+
+asio::awaitable<void> Emulation::turn(bool execute) {
+  if (!is_wanted()) {
+    plan_ = {};
+    co_return;
+  }
+  const auto pass = co_await turns_.enter();
+  if (!pass) co_return;
+  co_await look(execute, false);
+}
+
+bool Emulation::is_due() const {
+  return must_execute_ || !executed_ || parts_.clock.now().boot - *executed_ >= kExecute;
+}
+
+asio::awaitable<void> Emulation::look(bool execute_now, bool quick) {
+  std::map<std::string, policy::PlatformState> before;
+  for (const auto& one : plan_.platforms) before[one.platform] = one.state;
+  if (execute_now || is_due()) {
+    want();
+    mount_tried_ = false;
+  }
+  tried_.clear();
+  bool must = execute_now;
+  for (int round = 0; round < kRounds && !stopping_; ++round) {
+    const auto known = seen_.entries;
+    co_await observe();
+    if (seen_.entries != known) seen_.proofs.clear();
+    if (must || is_due() || seen_.proofs.empty()) co_await execute();
+    judge_repairs();
+    decide();
+    if (plan_.steps.empty()) break;
+    if (parts_.settings.dry_run) {
+      record_would();
+      break;
+    }
+    co_await act(quick);
+    must = true;
+  }
+  tell_changes(before);
+}
+
+asio::awaitable<void> Emulation::observe() {
+  const auto& folder = parts_.settings.paths.binfmt_misc;
+  auto proofs = std::move(seen_.proofs);
+  seen_ = parts_.machine.read(folder);
+  if (seen_.entries.empty() && !seen_.trouble.empty() && !parts_.settings.dry_run && !mount_tried_) {
+    mount_tried_ = true;
+    const auto mount = parts_.machine.mount;
+    std::function<Result<bool>()> work = [mount, folder]() -> Result<bool> {
+      auto mounted = mount(folder);
+      if (!mounted) return std::move(mounted).error();
+      return true;
+    };
+    const auto mounted = co_await parts_.workers.compute<bool>(std::move(work), kWork);
+    mount_trouble_ = mounted ? "" : mounted.error().message();
+    seen_ = parts_.machine.read(folder);
+  }
+  if (!seen_.trouble.empty() && !mount_trouble_.empty()) seen_.trouble = mount_trouble_;
+  if (seen_.trouble.empty()) mount_tried_ = false;
+  seen_.proofs = std::move(proofs);
+  const auto status = parts_.engine.status();
+  const auto& image = parts_.settings.emulation.image;
+  seen_.image_usable = status.up && !image.empty();
+  seen_.image_trouble = image.empty() ? "no image is configured (emulation.image)" : status.reason;
+}
+
+// The programs of all but the host's own platform; that one is the control.
+asio::awaitable<void> Emulation::execute() {
+  must_execute_ = false;
+  const auto now = parts_.clock.now();
+  executed_ = now.boot;
+  std::vector<std::string> names;
+  for (const auto& one : wish_.platforms) {
+    if (!one.native && !one.handler.empty()) names.push_back(one.platform);
+  }
+  for (const auto& one : wish_.platforms) {
+    if (one.handler.empty()) seen_.proofs[one.platform] = {policy::ProofResult::kFailed, one.why_not};
+  }
+  if (names.empty() || !seen_.trouble.empty()) co_return;
+  const auto began = std::chrono::steady_clock::now();
+  executed_at_ = now.wall;
+  const auto run = parts_.machine.execute;
+  const auto stop = stop_work_.get_token();
+  using Proofs = std::map<std::string, policy::Proof>;
+  std::function<Result<Proofs>()> work = [run, names, stop]() -> Result<Proofs> { return run(names, stop); };
+  auto proofs = co_await parts_.workers.compute<Proofs>(std::move(work), kWork);
+  execution_ = std::chrono::ceil<Duration>(std::chrono::steady_clock::now() - began);
+  for (const auto& name : names) {
+    if (proofs) seen_.proofs[name] = (*proofs)[name];
+    if (!proofs) seen_.proofs[name] = {policy::ProofResult::kUnknown, proofs.error().message()};
+  }
+}
+
+void Emulation::judge_repairs() {
+  const auto now = parts_.clock.now();
+  for (const auto& [platform, step] : std::exchange(tried_, {})) {
+    const auto result = seen_.proofs[platform].result;
+    if (result == policy::ProofResult::kUnknown) continue;
+    policy::note_repair(plan_.memory, platform, result == policy::ProofResult::kRan && !refused_.contains(platform),
+                        now);
+  }
+}
+
+void Emulation::decide() {
+  plan_ = policy::plan_emulation(wish_, seen_, std::move(plan_.memory), parts_.clock.now());
+  for (auto& one : plan_.platforms) {
+    const auto refused = refused_.find(one.platform);
+    if (refused == refused_.end()) continue;
+    if (one.state == policy::PlatformState::kProven && one.rule == "proven" && plan_.steps.empty()) {
+      refused_.erase(refused);
+    } else {
+      one.reason += format("; the last repair failed: {}", refused->second);
+    }
+  }
+}
+
+asio::awaitable<void> Emulation::act(bool quick) {
+  const auto& folder = parts_.settings.paths.binfmt_misc;
+  std::vector<std::string> from_image;
+  for (const auto& step : plan_.steps) {
+    if (step.action == policy::EmulationAction::kUnregister) {
+      if (auto removed = parts_.machine.remove(folder, step.entry.name); !removed) {
+        refused_[step.platform] = removed.error().message();
+      } else {
+        refused_.erase(step.platform);
+      }
+      continue;
+    }
+    if (step.action == policy::EmulationAction::kRunImage && quick) {
+      look_now();
+      continue;
+    }
+    tried_[step.platform] = step;
+    repaired_[step.platform] = step.reason;
+    if (step.action == policy::EmulationAction::kRunImage) {
+      from_image.push_back(step.platform);
+      continue;
+    }
+    auto added = parts_.machine.add(folder, step.entry);
+    if (added) refused_.erase(step.platform);
+    if (!added) refused_[step.platform] = added.error().message();
+  }
+  if (!from_image.empty()) co_await fetch(std::move(from_image));
+}
+
+asio::awaitable<void> Emulation::fetch(std::vector<std::string> platforms) {
+  auto image = parts_.settings.emulation.image;
+  auto wanted = platforms;
+  const auto done = co_await parts_.run_image(std::move(image), std::move(wanted));
+  for (const auto& platform : platforms) {
+    if (done) refused_.erase(platform);
+    if (!done) refused_[platform] = done.error().message();
+  }
+}
+
+asio::awaitable<void> Emulation::run() {
+  const auto executor = co_await asio::this_coro::executor;
+  if (stopping_) co_return;
+  auto turns = loop();
+  auto token = asio::bind_cancellation_slot(cancel_.slot(), asio::use_awaitable);
+  try {
+    co_await asio::co_spawn(executor, std::move(turns), token);
+  } catch (const boost::system::system_error& error) {
+    if (error.code() != asio::error::operation_aborted) throw;
+  }
+}
+
+asio::awaitable<void> Emulation::loop() {
+  while (!stopping_) {
+    co_await turn(false);
+    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kCompare));
+    boost::system::error_code ended;
+    auto token = asio::redirect_error(asio::use_awaitable, ended);
+    if (!must_execute_ || !is_wanted()) co_await timer_.async_wait(token);
+  }
+}
+
+void Emulation::stop() {
+  stopping_ = true;
+  stop_work_.request_stop();
+  cancel_.emit(asio::cancellation_type::terminal);
+}
+
+void Emulation::look_now() {
+  must_execute_ = true;
+  timer_.cancel();
+}
+
+ports::Async<void> Emulation::verify() {
+  co_await turn(true);
+  co_return Result<void>{};
+}
+
+asio::awaitable<std::string> Emulation::await_platforms(std::vector<std::string> names) {
+  if (names.empty() || !is_wanted()) co_return "";
+  {
+    const auto pass = co_await turns_.enter(kJobWaits);
+    if (!pass) co_return format("whether its platforms run is not known yet after {}", format_duration(kJobWaits));
+    co_await look(true, true);
+  }
+  std::string trouble;
+  for (const auto& wanted : desired_platforms(names)) {
+    if (wanted.native) continue;
+    const auto found = std::find_if(plan_.platforms.begin(), plan_.platforms.end(),
+                                    [&](const auto& one) { return one.platform == wanted.platform; });
+    const bool runs = found != plan_.platforms.end() && (found->state == policy::PlatformState::kProven ||
+                                                         found->state == policy::PlatformState::kNative);
+    if (runs) continue;
+    const auto why = found == plan_.platforms.end() ? std::string("it is not in emulation.platforms") : found->reason;
+    trouble += format("{}{} does not run here: {}", trouble.empty() ? "" : "; ", wanted.platform, why);
+  }
+  co_return trouble;
+}
+
+}  // namespace buildwarden::emulation
