@@ -145,6 +145,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       api(loop.get_executor(), api_context()),
       outside_timer_(loop) {
   listen_to_engine();
+  handout.ask_healing([this](const std::string& builder) { return is_healing(builder); });
   handout.on_left([this](const std::string& builder) { histories.left(builder); });
   outside_follows_ = journal.subscribe([this](const ports::RecordedEvent&) {
     if (!std::exchange(outside_is_stale_, true)) outside_timer_.cancel();
@@ -211,6 +212,13 @@ emulation::Emulation::Parts Daemon::Rooms::emulation_parts() {
 std::optional<Bytes> Daemon::Rooms::cache_bytes(const std::string& builder) const {
   const auto* cache = builder_caches.find(builder);
   return cache == nullptr ? std::nullopt : cache->bytes();
+}
+
+bool Daemon::Rooms::is_healing(const std::string& name) const {
+  const auto view = reconciler.builders_view();
+  return std::any_of(view.builders.begin(), view.builders.end(), [&name](const ports::BuilderView& builder) {
+    return builder.name == name && builder.state == policy::BuilderState::kHealing;
+  });
 }
 
 std::vector<std::string> Daemon::Rooms::warm_builders() const {

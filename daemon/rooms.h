@@ -165,6 +165,7 @@ struct Daemon::Rooms {
   [[nodiscard]] std::vector<disk::IdleCaches::Source> idle_sources();
   [[nodiscard]] emulation::Emulation::Parts emulation_parts();
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
+  [[nodiscard]] bool is_healing(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> warm_builders() const;
 
   boost::asio::steady_timer outside_timer_;

@@ -1,7 +1,12 @@
 #include "daemon/builders/handout.h"
 
 #include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
+#include <chrono>
 
 #include "common/format.h"
 #include "daemon/builders/cache.h"
@@ -11,6 +16,9 @@ namespace buildwarden::builders {
 namespace {
 
 namespace json = boost::json;
+
+constexpr Duration kLongestHold{900};  // below a second: the API would answer 202 then
+constexpr Duration kLookAgain{20};
 
 // buildx's own store format, unchanged since 0.8. Driver `remote`: nothing that a job does to this instance (rm, stop,
 // bootstrap) reaches the builder, and no Docker socket is needed.
@@ -109,6 +117,26 @@ Result<ports::Grant> Handout::grant(const ports::GrantRequest& request) {
 
 boost::asio::awaitable<void> Handout::prepare(ports::GrantRequest request) {
   if (request.reuse_context && names_context(request) && contexts_ != nullptr) co_await contexts_->prepare();
+  if (!is_any_healing(request)) co_return;
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  const auto end = std::chrono::steady_clock::now() + kLongestHold;
+  while (is_any_healing(request) && std::chrono::steady_clock::now() < end) {
+    timer.expires_after(kLookAgain);
+    boost::system::error_code ended;
+    auto token = boost::asio::redirect_error(boost::asio::use_awaitable, ended);
+    co_await timer.async_wait(token);
+    if (ended) co_return;
+  }
+}
+
+// Only of those that the job names: who is handed all of them may not build at all.
+bool Handout::is_any_healing(const ports::GrantRequest& request) const {
+  auto names = request.builders;
+  if (!request.use.empty()) names.push_back(request.use);
+  return healing_ && std::any_of(names.begin(), names.end(), [this](const std::string& name) {
+           const auto* builder = find(name);
+           return builder != nullptr && healing_(builder->name);
+         });
 }
 
 void Handout::reuse_context(const ports::GrantRequest& request, ports::Grant& grant) const {

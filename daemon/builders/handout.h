@@ -22,6 +22,8 @@ class Handout final : public ports::Handout {
   // From now on these are handed out; who holds one already keeps it.
   void reconfigure(std::vector<BuilderSettings> builders) { builders_ = std::move(builders); }
 
+  // Also waits for a builder that the request names and that is just being healed, for less than a second: buildx
+  // itself would wait in whole seconds, and a client takes two of silence for an absent daemon.
   boost::asio::awaitable<void> prepare(ports::GrantRequest request) override;
 
   // An instance file for each builder; `use` names one of them, or an alias, and is granted too when `builders` leaves
@@ -30,6 +32,9 @@ class Handout final : public ports::Handout {
   // a `cache_name` that is none.
   Result<ports::Grant> grant(const ports::GrantRequest& request) override;
   void release(const std::string& job) override;
+
+  // Who knows whether a builder is being healed at this moment; without it nobody waits.
+  void ask_healing(std::function<bool(const std::string& builder)> healing) { healing_ = std::move(healing); }
 
   // Told of each builder that nobody holds any more.
   void on_left(std::function<void(const std::string& builder)> listener) { left_ = std::move(listener); }
@@ -42,12 +47,14 @@ class Handout final : public ports::Handout {
   [[nodiscard]] Error unknown_builder(const std::string& field, const std::string& name) const;
   Result<std::vector<const BuilderSettings*>> chosen(const ports::GrantRequest& request) const;
 
+  [[nodiscard]] bool is_any_healing(const ports::GrantRequest& request) const;
   void reuse_context(const ports::GrantRequest& request, ports::Grant& grant) const;
 
   std::vector<BuilderSettings> builders_;
   PathSettings paths_;
   ContextIds* contexts_;
   std::function<void(const std::string&)> left_;
+  std::function<bool(const std::string&)> healing_;
   std::map<std::string, std::set<std::string>> leases_;  // job → builders
 };
 

@@ -236,5 +236,36 @@ TEST(CacheEnv, IsOfTheBuilderInUse) {
   EXPECT_THAT(handout.grant(wanted).error().message(), HasSubstr("cache_name"));
 }
 
+// How long the preparation of a request took.
+Duration prepared_within(Handout& handout, const std::string& use) {
+  boost::asio::io_context loop;
+  ports::GrantRequest from;
+  from.job = "job";
+  from.use = use;
+  const auto begun = std::chrono::steady_clock::now();
+  testing::run_void(loop, handout.prepare(from));
+  return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - begun);
+}
+
+TEST(HandoutHold, ABuilderThatIsJustBeingHealedIsWaitedForForLessThanASecond) {
+  Handout handout({BuilderSettings{}}, PathSettings{});
+  EXPECT_LT(prepared_within(handout, "s3"), Duration{300}) << "nobody to ask";
+  int looks = 0;
+  handout.ask_healing([&looks](const std::string& builder) {
+    EXPECT_EQ(builder, "s3");
+    return ++looks < 3;
+  });
+  EXPECT_LT(prepared_within(handout, "s3"), Duration{500});
+  EXPECT_EQ(looks, 3);
+  looks = 0;
+  prepared_within(handout, "");
+  prepared_within(handout, "unknown");
+  EXPECT_EQ(looks, 0) << "a job that names none does not wait";
+  handout.ask_healing([](const std::string&) { return true; });
+  const auto longest = prepared_within(handout, "s3");
+  EXPECT_GE(longest, Duration{800});
+  EXPECT_LT(longest, Duration{1500});
+}
+
 }  // namespace
 }  // namespace buildwarden::builders
