@@ -99,6 +99,7 @@ asio::awaitable<void> WorkerFactsKeeper::turn() {
 asio::awaitable<void> WorkerFactsKeeper::ask(std::string builder) {
   const auto seen = co_await parts_.containers.inspect_container(real_container(builder));
   if (!seen || !seen->ours || seen->state != policy::ContainerState::kRunning) co_return;
+  const auto round = round_;
   const auto start = format("{} {} {}", seen->id, seen->restarts, seen->ended);
   auto& known = known_[builder];
   if (known.start == start) co_return;
@@ -114,7 +115,7 @@ asio::awaitable<void> WorkerFactsKeeper::ask(std::string builder) {
     const auto said = co_await run_in(seen->id, std::move(ask_version));
     if (said) facts->version = decode_version(*said);
   }
-  known.start = start;
+  if (round == round_) known.start = start;
   known.facts = *std::move(facts);
 }
 
@@ -141,6 +142,7 @@ asio::awaitable<void> WorkerFactsKeeper::run() {
 
 void WorkerFactsKeeper::ask_again() {
   for (auto& [builder, known] : known_) known.start.clear();
+  ++round_;
   fresh_ = true;
   timer_.cancel();
 }

@@ -63,6 +63,7 @@ class WorkerFactsKeeper {
   std::map<std::string, Known> known_;
   boost::asio::steady_timer timer_;
   boost::asio::cancellation_signal cancel_;
+  unsigned round_ = 0;  // counts ask_again(): an answer that was under way then is asked for again
   bool fresh_ = false;  // the next wait is short
   bool stopping_ = false;
 };

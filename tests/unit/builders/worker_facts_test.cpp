@@ -36,6 +36,29 @@ TEST(DecodeVersion, IsTheThirdWord) {
   }
 }
 
+TEST(WorkerFacts, AreAskedAgainWhenThePlatformsOfTheHostChanged) {
+  boost::asio::io_context loop;
+  buildwarden::testing::FakeContainers engine;
+  auto& container = engine.containers["buildwarden_s3"].seen;
+  container.id = "1";
+  container.ours = true;
+  container.state = policy::ContainerState::kRunning;
+  int asked = 0;
+  WorkerFactsKeeper keeper(loop.get_executor(), {engine, engine, [] { return std::vector<std::string>{"s3"}; }});
+  engine.execute = [&](const std::vector<std::string>&) {
+    if (++asked == 2) keeper.ask_again();  // while it is being answered: what it says may be of before
+    ports::ContainerControl::ExecResult result;
+    result.exit_code = 0;
+    result.output = kWorkers;
+    return result;
+  };
+  for (int i = 0; i < 2; ++i) buildwarden::testing::run_void(loop, keeper.turn());
+  EXPECT_EQ(asked, 1);
+  keeper.ask_again();
+  for (int i = 0; i < 4; ++i) buildwarden::testing::run_void(loop, keeper.turn());
+  EXPECT_EQ(asked, 3);
+}
+
 TEST(WorkerFacts, AreAskedOncePerStart) {
   boost::asio::io_context loop;
   buildwarden::testing::FakeContainers engine;

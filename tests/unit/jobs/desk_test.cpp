@@ -147,6 +147,19 @@ TEST_F(DeskTest, RenewsAKnownIdForItsOwnerAndRoot) {
   EXPECT_EQ(desk().renew_job("none", peer(0)).error().code(), Errc::kNotFound);
 }
 
+TEST_F(DeskTest, AJobIsToldOfPlatformsThatDoNotRunAndStartsAllTheSame) {
+  platforms_.trouble = "linux/arm64 does not run here: no handler";
+  EXPECT_EQ(start("plain")->reason.find("arm64"), std::string::npos);
+  EXPECT_TRUE(platforms_.asked.empty());
+  auto job = request("foreign");
+  job.platforms = {"linux/arm64"};
+  const auto answer = start(job, peer(::getuid()));
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->admitted);
+  EXPECT_NE(answer->reason.find("linux/arm64 does not run here"), std::string::npos) << answer->reason;
+  EXPECT_EQ(platforms_.asked, job.platforms);
+}
+
 TEST_F(DeskTest, TheRequestsWishForItsContextBeatsTheConfigurations) {
   settings_.reuse_context = true;
   handout_.note = "the context is not reused";

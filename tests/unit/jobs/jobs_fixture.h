@@ -44,6 +44,17 @@ class FakeHandout final : public ports::Handout {
   bool prepared = false;  // for a reused context
 };
 
+class FakePlatforms final : public ports::Platforms {
+ public:
+  ports::Async<void> verify() override { co_return Result<void>{}; }
+  boost::asio::awaitable<std::string> await_platforms(std::vector<std::string> names) override {
+    asked = std::move(names);
+    co_return trouble;
+  }
+  std::vector<std::string> asked;
+  std::string trouble;
+};
+
 class FakeLeaseStore final : public ports::LeaseStore {
  public:
   ports::LeaseBook load_leases() override { return {saved, left}; }
@@ -106,7 +117,8 @@ class JobsTest : public ::testing::Test {
   }
   Desk& desk() {
     if (!desk_) {
-      desk_ = std::make_unique<Desk>(settings_, registry(), DeskPorts{clock_, journal_, handout_, disk_, disk_});
+      desk_ = std::make_unique<Desk>(settings_, registry(),
+                                     DeskPorts{clock_, journal_, handout_, disk_, disk_, &platforms_});
     }
     return *desk_;
   }
@@ -141,6 +153,7 @@ class JobsTest : public ::testing::Test {
   testing::FakeClock clock_;
   testing::FakeJournal journal_;
   testing::FakeDisk disk_;
+  FakePlatforms platforms_;
   FakeHandout handout_;
   FakeLeaseStore store_;
   JobSettings settings_;
