@@ -81,17 +81,21 @@ bool read_some(const UniqueFd& from, std::string& into) {
   return got > 0 || (got < 0 && errno == EINTR);
 }
 
+struct Outputs {
+  UniqueFd output;
+  UniqueFd errors;
+};
+
 // Reads until both ends are closed. A grandchild that keeps them open counts as the program.
-Result<void> collect(UniqueFd& output, UniqueFd& errors, ProgramEnd& end, Clock::time_point until,
-                     const std::stop_token& stop, Bytes most) {
-  while (output.open() || errors.open()) {
+Result<void> collect(Outputs from, ProgramEnd& end, Clock::time_point until, const std::stop_token& stop, Bytes most) {
+  while (from.output.open() || from.errors.open()) {
     if (stop.stop_requested()) return Error(Errc::kCancelled, "asked to stop");
     const auto left = std::chrono::ceil<Duration>(until - Clock::now()).count();
     if (left <= 0) return Error(Errc::kTimeout, "it did not end in time");
-    std::array<pollfd, 2> ends = {{{output.get(), POLLIN, 0}, {errors.get(), POLLIN, 0}}};
+    std::array<pollfd, 2> ends = {{{from.output.get(), POLLIN, 0}, {from.errors.get(), POLLIN, 0}}};
     if (::poll(ends.data(), ends.size(), static_cast<int>(std::min<Duration::rep>(left, kLookForStop))) <= 0) continue;
-    if (ends[0].revents != 0 && !read_some(output, end.output)) output = UniqueFd();
-    if (ends[1].revents != 0 && !read_some(errors, end.errors)) errors = UniqueFd();
+    if (ends[0].revents != 0 && !read_some(from.output, end.output)) from.output = UniqueFd();
+    if (ends[1].revents != 0 && !read_some(from.errors, end.errors)) from.errors = UniqueFd();
     if (static_cast<Bytes>(std::max(end.output.size(), end.errors.size())) > most) {
       return Error(Errc::kTooLarge, "it writes too much");
     }
@@ -127,7 +131,7 @@ Result<ProgramEnd> run_program(std::vector<std::string> command, Duration deadli
   output->write = UniqueFd();
   errors->write = UniqueFd();
   ProgramEnd end;
-  auto done = collect(output->read, errors->read, end, until, stop, most);
+  auto done = collect({std::move(output->read), std::move(errors->read)}, end, until, stop, most);
   if (done) done = await_end(*pid, until, stop);
   if (!done) ::kill(-*pid, SIGKILL);
   int status = 0;

@@ -34,6 +34,7 @@ struct Look {
   const DesiredPlatform& wish;
   const ObservedEmulation& seen;
   const std::vector<std::string>& order;
+  Now now;
   const BinfmtEntry* own = nullptr;
   const BinfmtEntry* other = nullptr;
   Proof proof{};
@@ -41,8 +42,9 @@ struct Look {
   [[nodiscard]] bool any() const { return own != nullptr || other != nullptr || own_unreadable; }
 };
 
-Look look_at(const DesiredPlatform& wish, const ObservedEmulation& seen, const std::vector<std::string>& order) {
-  Look look{wish, seen, order};
+Look look_at(const DesiredPlatform& wish, const ObservedEmulation& seen, const std::vector<std::string>& order,
+             Now now) {
+  Look look{wish, seen, order, now};
   look.own = find(seen.entries, wish.handler);
   look.other = find_other(seen.entries, wish);
   const auto proof = seen.proofs.find(wish.platform);
@@ -131,8 +133,8 @@ Duration until_repair(const PlatformMemory& memory, Now now) {
 }
 
 // What is wrong, and what is done about it.
-void repair(EmulationPlan& plan, PlatformStatus& status, PlatformMemory& memory, const Look& look, const Fault& fault,
-            Now now) {
+void repair(EmulationPlan& plan, PlatformStatus& status, PlatformMemory& memory, const Look& look, const Fault& fault) {
+  const auto now = look.now;
   if (!memory.lost_at) memory.lost_at = now.boot;
   const bool runs = look.proof.result == ProofResult::kRan;
   status.state = runs ? PlatformState::kProven : look.any() ? PlatformState::kBroken : PlatformState::kMissing;
@@ -161,7 +163,7 @@ void judge_proven(PlatformStatus& status, PlatformMemory& memory, const Look& lo
   memory.not_before.reset();
 }
 
-void judge(EmulationPlan& plan, PlatformStatus& status, PlatformMemory& memory, const Look& look, Now now) {
+void judge(EmulationPlan& plan, PlatformStatus& status, PlatformMemory& memory, const Look& look) {
   const auto fault = fault_of(look);
   switch (look.proof.result) {
     case ProofResult::kUnknown:
@@ -177,12 +179,12 @@ void judge(EmulationPlan& plan, PlatformStatus& status, PlatformMemory& memory, 
       return;
     case ProofResult::kRan:
       if (fault.rule.empty()) return judge_proven(status, memory, look);
-      return repair(plan, status, memory, look, fault, now);
+      return repair(plan, status, memory, look, fault);
     case ProofResult::kFailed: break;
   }
-  if (!fault.rule.empty()) return repair(plan, status, memory, look, fault, now);
+  if (!fault.rule.empty()) return repair(plan, status, memory, look, fault);
   const auto* what = look.any() ? "its handler does not run a program of it" : "nothing runs a program of it";
-  repair(plan, status, memory, look, {"not_running", format("{} ({})", what, look.proof.detail)}, now);
+  repair(plan, status, memory, look, {"not_running", format("{} ({})", what, look.proof.detail)});
 }
 
 PlatformStatus status_of(EmulationPlan& plan, const Look& look, Now now) {
@@ -206,7 +208,7 @@ PlatformStatus status_of(EmulationPlan& plan, const Look& look, Now now) {
     status.reason = look.seen.trouble;
     if (!memory.lost_at) memory.lost_at = now.boot;
   } else {
-    judge(plan, status, memory, look, now);
+    judge(plan, status, memory, look);
   }
   memory.state = status.state;
   if (look.proof.result == ProofResult::kRan && status.state == PlatformState::kProven) memory.proven_at = now.wall;
@@ -232,7 +234,7 @@ EmulationPlan plan_emulation(const EmulationWish& wish, const ObservedEmulation&
   EmulationPlan plan;
   plan.memory = std::move(memory);
   for (const auto& platform : wish.platforms) {
-    plan.platforms.push_back(status_of(plan, look_at(platform, observed, wish.order), now));
+    plan.platforms.push_back(status_of(plan, look_at(platform, observed, wish.order, now), now));
   }
   std::erase_if(plan.memory.platforms, [&](const auto& known) {
     return std::none_of(wish.platforms.begin(), wish.platforms.end(),
