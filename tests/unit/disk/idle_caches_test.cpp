@@ -88,7 +88,7 @@ boost::asio::awaitable<void> ask(Reclaimer* reclaimer) {
   ports::SpaceRequest request;
   request.wait = minutes{1};
   ports::Progress quiet;
-  co_await reclaimer->ensure(std::move(request), std::move(quiet));
+  [[maybe_unused]] const auto made = co_await reclaimer->ensure(std::move(request), std::move(quiet));
 }
 
 class Builders final : public ports::BuilderViews {
