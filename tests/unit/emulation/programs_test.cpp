@@ -10,6 +10,7 @@
 #include "common/subprocess.h"
 #include "daemon/emulation/launcher.h"
 #include "daemon/emulation/platform.h"
+#include "tests/support/temp_folder.h"
 
 namespace buildwarden::emulation {
 namespace {
@@ -40,14 +41,6 @@ TEST_P(Programs, EndWithTheCodeThatIsTheirsAlone) {
   EXPECT_EQ(end->exit_code, GetParam().exit_code) << end->signal << end->errors;
 }
 
-TEST_P(Programs, RunNativelyWhereTheyAreAtHome) {
-  if (GetParam().machine != own_machine()) GTEST_SKIP();
-  const auto path = folder + "/program";
-  std::ofstream(path, std::ios::binary) << program_of(GetParam());
-  ::chmod(path.c_str(), 0700);
-  EXPECT_EQ(run_program({path}, std::chrono::seconds{10})->exit_code, GetParam().exit_code);
-}
-
 TEST_P(Programs, AreSmallAndBearTheMagicThatIsRegistered) {
   const auto program = program_of(GetParam());
   const auto magic = magic_of(GetParam());
@@ -58,6 +51,22 @@ TEST_P(Programs, AreSmallAndBearTheMagicThatIsRegistered) {
 
 INSTANTIATE_TEST_SUITE_P(All, Programs, ::testing::ValuesIn(platforms().begin(), platforms().end()),
                          [](const auto& about) { return std::string(about.param.qemu); });
+
+TEST(Platforms, TheMachinesOwnRunsNatively) {
+  const buildwarden::testing::TempFolder temp;
+  int tried = 0;
+  for (const auto& about : platforms()) {
+    if (about.machine != own_machine()) continue;
+    const auto path = temp.path() + "/program";
+    std::ofstream(path, std::ios::binary) << program_of(about);
+    ::chmod(path.c_str(), 0700);
+    const auto end = run_program({path}, std::chrono::seconds{10});
+    ASSERT_TRUE(end) << end.error().message();
+    EXPECT_EQ(end->exit_code, about.exit_code);
+    ++tried;
+  }
+  EXPECT_EQ(tried, 1);
+}
 
 TEST(Platforms, HaveTheMagicOfQemusOwnTable) {
   const auto arm64 = magic_of(*find_platform("linux/arm64"));
