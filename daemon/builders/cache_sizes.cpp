@@ -1,14 +1,11 @@
 #include "daemon/builders/cache_sizes.h"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/system/system_error.hpp>
 #include <utility>
 
 #include "common/beat.h"
+#include "common/stoppable.h"
 
 namespace buildwarden::builders {
 namespace asio = boost::asio;
@@ -38,15 +35,9 @@ asio::awaitable<void> CacheSizes::turn() {
 }
 
 asio::awaitable<void> CacheSizes::run() {
-  const auto executor = co_await asio::this_coro::executor;
   if (stopping_) co_return;
   auto turns = loop();
-  auto token = asio::bind_cancellation_slot(cancel_.slot(), asio::use_awaitable);
-  try {
-    co_await asio::co_spawn(executor, std::move(turns), token);
-  } catch (const boost::system::system_error& error) {
-    if (error.code() != asio::error::operation_aborted) throw;
-  }
+  co_await run_stoppable(std::move(turns), cancel_.slot());
 }
 
 void CacheSizes::stop() {

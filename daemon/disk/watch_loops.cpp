@@ -1,13 +1,11 @@
 // The loops around the watch's turns.
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "common/beat.h"
+#include "common/stoppable.h"
 #include "daemon/disk/watch.h"
 
 namespace buildwarden::disk {
@@ -21,15 +19,9 @@ constexpr Duration kLookAtUsers = kIdleBeat;
 }  // namespace
 
 asio::awaitable<void> Watch::run() {
-  const auto executor = co_await asio::this_coro::executor;
   if (stopping_) co_return;
   auto loops = all_loops();
-  auto token = asio::bind_cancellation_slot(cancel_.slot(), asio::use_awaitable);
-  try {
-    co_await asio::co_spawn(executor, std::move(loops), token);
-  } catch (const boost::system::system_error& error) {
-    if (error.code() != asio::error::operation_aborted) throw;
-  }
+  co_await run_stoppable(std::move(loops), cancel_.slot());
 }
 
 void Watch::look_now() {

@@ -1,17 +1,14 @@
 #include "daemon/prefetch/prefetch.h"
 
 #include <algorithm>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/system/system_error.hpp>
 #include <chrono>
 #include <utility>
 
 #include "common/beat.h"
 #include "common/format.h"
+#include "common/stoppable.h"
 #include "daemon/policy/backoff.h"
 
 namespace buildwarden::prefetch {
@@ -178,15 +175,9 @@ ports::PrefetchView Prefetch::prefetch_view() const {
 }
 
 asio::awaitable<void> Prefetch::run() {
-  const auto executor = co_await asio::this_coro::executor;
   if (stopping_) co_return;
   auto turns = loop();
-  auto token = asio::bind_cancellation_slot(cancel_.slot(), asio::use_awaitable);
-  try {
-    co_await asio::co_spawn(executor, std::move(turns), token);
-  } catch (const boost::system::system_error& error) {
-    if (error.code() != asio::error::operation_aborted) throw;
-  }
+  co_await run_stoppable(std::move(turns), cancel_.slot());
 }
 
 void Prefetch::stop() {
