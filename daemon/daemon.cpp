@@ -22,6 +22,8 @@ namespace {
 constexpr Duration kPatience = std::chrono::milliseconds{1200};
 
 constexpr Duration kGatherEvents = std::chrono::milliseconds{50};
+// A part that becomes ready does not always say so: others wait for `active`.
+constexpr std::chrono::seconds kBeatUntilActive{2};
 
 // A refused reload does not stop the work: the old configuration is in force. Nor does a platform that does not run:
 // nobody else makes it run.
@@ -129,7 +131,8 @@ asio::awaitable<void> Daemon::Rooms::keep_outside_informed() {
   auto token = asio::as_tuple(asio::use_awaitable);
   while (!stopping_) {
     if (!outside_is_stale_) {
-      outside_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kIdleBeat));
+      const auto beat = active_ == true ? kIdleBeat : kBeatUntilActive;
+      outside_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), beat));
       co_await outside_timer_.async_wait(token);
     }
     if (outside_is_stale_) {

@@ -1,0 +1,26 @@
+// Which jobs run on this host, registered or not: a job may have started while the daemon was down.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::ports {
+
+struct RunningJob {
+  std::string agent;     // its BUILDKITE_AGENT_NAME, or what its lease says; "" when nobody said
+  std::string checkout;  // absolute; "" when unknown: then every checkout of that agent is busy
+  std::string known_by;  // "lease 12", "process 4711 of buildkite-agent.service"
+};
+
+class JobEvidence {
+ public:
+  virtual ~JobEvidence() = default;
+  // From the leases and from the processes of the agent's unit, looked up anew on a worker. Every job of both; one that
+  // is known by both ways may come twice. An error (a process that cannot be read): nobody may be taken for idle.
+  virtual Async<std::vector<RunningJob>> running() = 0;
+};
+
+}  // namespace buildwarden::ports
