@@ -40,6 +40,8 @@ struct Scene {
   // Where buildx is found with an empty DOCKER_CONFIG, and a person's own place, where it is not found then.
   std::vector<std::string> plugin_folders;
   std::string own_plugins;
+  std::string meminfo = "/proc/meminfo";
+  std::string temp = "/tmp";
 };
 
 struct Check {
@@ -55,6 +57,9 @@ Findings check_tools(const Scene& scene);
 Findings check_agent(const Scene& scene);
 Findings check_builders(const Scene& scene);
 Findings check_cache(const Scene& scene);
+Findings check_reach(const Scene& scene);
+Findings check_emulation(const Scene& scene);
+Findings check_temporary(const Scene& scene);
 
 // In the order in which they are shown.
 inline constexpr std::array kChecks = {
@@ -66,6 +71,9 @@ inline constexpr std::array kChecks = {
     Check{"agent", check_agent},
     Check{"builders", check_builders},
     Check{"cache", check_cache},
+    Check{"reach", check_reach},
+    Check{"emulation", check_emulation},
+    Check{"temporary", check_temporary},
 };
 
 Scene look_around(const Context& context, const config::LoadRequest& config);

@@ -79,7 +79,11 @@ Finding of_remap(const Scene& scene, const json::value& info) {
   const bool remaps = std::any_of(options.begin(), options.end(), [](const json::value& option) {
     return option.is_string() && std::string_view(option.get_string()).starts_with("name=userns");
   });
-  if (remaps) return fine("it remaps users; builders must be in the host's user namespace");
+  if (remaps) {
+    return fine(
+        "it remaps users: in its own builder secret mounts and COPY --chown may meet ids that are not mapped; the warm "
+        "builders are in the host's user namespace, where they work");
+  }
   if (!scene.settings.engine.userns_remap) return fine("it does not remap users");
   return warning("DOCKER_USERNS_REMAP asks for remapped users, but the engine does not remap them",
                  "set \"userns-remap\" in daemon.json and restart the engine, or unset the parameter");
