@@ -1,0 +1,33 @@
+// What the fuzz targets share. Each takes any bytes, and aborts when an answer breaks the contract of what it reads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+namespace buildwarden::fuzz {
+
+inline std::string_view as_text(const std::uint8_t* data, std::size_t size) {
+  return {reinterpret_cast<const char*>(data), size};
+}
+
+// The first byte chooses which reader gets the rest: a letter from 'a' on, so that a seed is a text.
+struct Choice {
+  int which = 0;
+  std::string_view rest;
+};
+inline Choice choose(const std::uint8_t* data, std::size_t size, int amount) {
+  if (size == 0) return {0, {}};
+  const int letter = data[0] >= 'a' ? data[0] - 'a' : data[0];
+  return {letter % amount, as_text(data + 1, size - 1)};
+}
+
+inline void expect(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace buildwarden::fuzz
