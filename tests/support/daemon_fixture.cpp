@@ -71,7 +71,7 @@ std::string DaemonFixture::yaml(const DaemonOptions& options) const {
   text += "builders: " + with_image(options.builders) + "\n";
   text += "emulation: { " + options.emulation + " }\n";
   text += "agent: { user: \"2000\", group: \"2000\", unit: \"\" }\n";
-  text += "engine: { socket: " + dir_ + "/docker.sock, " + options.engine + " }\n";
+  text += "engine: { socket: " + engine_socket() + ", " + options.engine + " }\n";
   text += "listen: { socket: " + dir_ + "/run/api.sock, tcp: \"127.0.0.1:0\" }\n";
   text += "paths: { run: " + dir_ + "/run, state: " + dir_ + "/state, images: " + lab_ + "/images, builds: " + dir_ +
           "/disk/builds, cfn_env: " + dir_ + "/cfn-env, agent_env: " + dir_ + "/agent-env, daemon_json: " + dir_ +

@@ -22,6 +22,9 @@ class DaemonFixture : public ::testing::Test {
   // The docker-buildx that jobs find in place of the installed one; "": that one.
   [[nodiscard]] virtual std::string buildx() const { return ""; }
 
+  // Where the daemon finds the engine, when not at the sandbox's own socket.
+  [[nodiscard]] virtual std::string engine_socket() const { return dir_ + "/docker.sock"; }
+
   // The YAML of the sandbox; `disk` and `more` are appended to the defaults (later keys of `disk` win).
   struct DaemonOptions {
     std::string disk =
