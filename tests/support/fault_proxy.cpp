@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <map>
 #include <regex>
@@ -93,7 +94,16 @@ void FaultProxy::set(Fault fault, const std::string& call) {
 
 void FaultProxy::cut() {
   const std::lock_guard lock(mutex_);
-  for (const int one : open_) ::shutdown(one, SHUT_RDWR);
+  for (const auto& [one, call] : open_) ::shutdown(one, SHUT_RDWR);
+}
+
+void FaultProxy::inject(const std::string& call, const std::string& line) {
+  std::array<char, 20> length{};
+  std::snprintf(length.data(), length.size(), "%zx\r\n", line.size());
+  const std::lock_guard lock(mutex_);
+  for (const auto& [one, asked] : open_) {
+    if (asked == call) send_all(one, length.data() + line + "\r\n");
+  }
 }
 
 std::set<std::string> FaultProxy::calls() const {
@@ -101,8 +111,9 @@ std::set<std::string> FaultProxy::calls() const {
   return calls_;
 }
 
-Fault FaultProxy::fault_for(const std::string& call) {
+Fault FaultProxy::fault_for(int client, const std::string& call) {
   const std::lock_guard lock(mutex_);
+  open_[client] = call;
   calls_.insert(call);
   return only_.empty() || only_ == call ? fault_ : Fault::kNone;
 }
@@ -115,7 +126,7 @@ void FaultProxy::accept() {
     if (client < 0) continue;
     {
       const std::lock_guard lock(mutex_);
-      open_.insert(client);
+      open_.emplace(client, "");
     }
     serving_.emplace_back([this, client] {
       serve(client);
@@ -182,7 +193,7 @@ void FaultProxy::serve(int client) {
     if (count <= 0) return;
     head.append(room.data(), static_cast<std::size_t>(count));
   }
-  const auto fault = fault_for(call_of(head));
+  const auto fault = fault_for(client, call_of(head));
   if (misbehave(fault, client)) return;
   const int engine = unix_socket();
   const auto address = address_of(engine_);

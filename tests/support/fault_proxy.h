@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -39,6 +40,8 @@ class FaultProxy {
   void heal() { set(Fault::kNone); }
   // Connections that were under way are cut, as an engine that died cuts them.
   void cut();
+  // Sends `line` to whoever waits for more of `call`'s answer, as one more chunk of it. Between two of the engine's.
+  void inject(const std::string& call, const std::string& line);
   // Method and path of what was asked so far, without version, query and ids: "DELETE /images/{}".
   [[nodiscard]] std::set<std::string> calls() const;
   [[nodiscard]] int broken() const { return broken_; }
@@ -46,7 +49,7 @@ class FaultProxy {
  private:
   void accept();
   void serve(int client);
-  [[nodiscard]] Fault fault_for(const std::string& call);
+  [[nodiscard]] Fault fault_for(int client, const std::string& call);
   bool misbehave(Fault fault, int client);
   void relay(int client, int engine, bool half) const;
 
@@ -56,7 +59,7 @@ class FaultProxy {
   Fault fault_ = Fault::kNone;
   std::string only_;
   std::set<std::string> calls_;
-  std::set<int> open_;
+  std::map<int, std::string> open_;  // connections, and what they asked for
   std::atomic<int> broken_ = 0;
   std::atomic<bool> stopping_ = false;
   std::vector<std::thread> serving_;
