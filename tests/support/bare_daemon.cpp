@@ -43,7 +43,7 @@ void BareDaemonFixture::start(const Options& options) {
   yaml << "disk: { " << options.disk << " }\n"
        << "builders: []\nemulation: { platforms: [] }\nagent: { user: \"0\", group: \"0\", unit: \"\" }\n"
        << "engine: { socket: " << dir_ << "/no-engine.sock }\n"
-       << "listen: { socket: " << dir_ << "/run/api.sock, tcp: \"\" }\n"
+       << "listen: { socket: " << dir_ << "/run/api.sock, tcp: \"" << options.tcp << "\" }\n"
        << "paths: { run: " << dir_ << "/run, state: " << options.state << ", images: " << dir_
        << "/images, builds: " << dir_ << "/builds, cfn_env: " << dir_ << "/cfn-env, agent_env: " << dir_
        << "/agent-env, daemon_json: " << dir_ << "/daemon.json, docker_binfmt_env: " << dir_ << "/binfmt.env }\n";

@@ -24,6 +24,7 @@ class BareDaemonFixture : public ::testing::Test {
     std::string state;
     std::string data_root;
     bool dry_run = false;
+    std::string tcp{};  // listen.tcp
     std::map<std::string, std::string> env{};
   };
   // Waits until it answers.
