@@ -33,6 +33,12 @@ std::string record(int at) {
       at, at - 1, at, 1'000'000 + at, at % 28 + 1, at / 60 % 60, at % 60, at % 28 + 1, at / 60 % 60, at % 60, at % 9);
 }
 
+std::string volume(int at) {
+  return format(R"({{"CreatedAt":"2020-01-{:02}T10:00:00Z","Driver":"local","Labels":null,"Mountpoint":"/v/{}","Name":)"
+                R"("buildx_buildkit_job{}0_state","Options":null,"Scope":"local"}})",
+                at % 28 + 1, at, at);
+}
+
 std::string list_of(int count, std::string (*item)(int)) {
   std::string text = "[";
   for (int at = 1; at <= count; ++at) {
@@ -68,13 +74,15 @@ std::string request_path(int connection) {
 
 }  // namespace
 
-CrowdedEngine::CrowdedEngine(std::string path, int images, int records) : path_(std::move(path)) {
+CrowdedEngine::CrowdedEngine(std::string path, int images, int records, int volumes) : path_(std::move(path)) {
   bodies_["/_ping"] = "OK";
-  bodies_["/info"] =
-      R"({"ID":"crowded","DockerRootDir":"/var/lib/docker","ServerVersion":"26.1.5","SecurityOptions":[]})";
+  bodies_["/info"] = R"({"ID":"crowded","ServerVersion":"26.1.5","SecurityOptions":[],"DockerRootDir":")" +
+                     path_.substr(0, path_.rfind('/')) + "\"}";
   bodies_["/containers/json"] = "[]";
   bodies_["/events?past"] = "\n";
   bodies_["/images/json"] = list_of(images, image);
+  bodies_["/volumes"] = "{\"Volumes\":" + list_of(volumes, volume) + ",\"Warnings\":null}";
+  bodies_["/networks"] = "[]";
   bodies_["/system/df"] = "{\"BuildCache\":" + list_of(records, record) + "}";
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

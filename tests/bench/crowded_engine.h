@@ -13,7 +13,8 @@ namespace buildwarden::bench {
 // Listens from its construction on, in threads of its own.
 class CrowdedEngine {
  public:
-  CrowdedEngine(std::string path, int images, int records);
+  // `volumes`: of builders that jobs left behind.
+  CrowdedEngine(std::string path, int images, int records, int volumes = 0);
   ~CrowdedEngine();
   CrowdedEngine(const CrowdedEngine&) = delete;
   CrowdedEngine& operator=(const CrowdedEngine&) = delete;
