@@ -44,7 +44,7 @@ Result<Bytes> read_pruned(const json::value& root) {
 
 Result<std::string> read_id(const json::value& root) {
   FieldReader fields(root, "the answer");
-  auto id = fields.text("Id");
+  auto id = fields.name("Id");
   if (id.empty()) fields.fail("has no Id");
   if (auto read = fields.result(); !read) return std::move(read).error();
   return id;

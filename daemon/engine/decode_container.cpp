@@ -43,7 +43,7 @@ Result<policy::ObservedContainer> decode_container(std::string_view text) {
   if (!root) return std::move(root).error().with_context("a container's description");
   FieldReader fields(*root, "the container");
   policy::ObservedContainer container;
-  container.id = fields.text("Id");
+  container.id = fields.name("Id");
   container.image_id = fields.text("Image");
   container.restarts = small_number(fields, "RestartCount");
   FieldReader state(fields.member("State"), "the container's state");

@@ -27,7 +27,7 @@ WallTime optional_time(FieldReader& fields, std::string_view name) {
 Result<ports::ContainerDetails> read_details(const json::value& root) {
   FieldReader fields(root, "the container");
   ports::ContainerDetails details;
-  details.id = fields.text("Id");
+  details.id = fields.name("Id");
   details.size = fields.optional_number("SizeRw");
   details.commands = static_cast<int>(fields.optional_list("ExecIDs").size());
   const auto created = read_time(fields, "Created");
@@ -48,8 +48,8 @@ Result<ports::ContainerDetails> read_details(const json::value& root) {
 Result<ports::NetworkRecord> read_network(const json::value& value) {
   FieldReader fields(value, "a network");
   ports::NetworkRecord network;
-  network.id = fields.text("Id");
-  network.name = fields.text("Name");
+  network.id = fields.name("Id");
+  network.name = fields.name("Name");
   network.created = read_time(fields, "Created");
   network.labels = fields.optional_texts("Labels");
   const bool predefined = std::find(kPredefined.begin(), kPredefined.end(), network.name) != kPredefined.end();
@@ -62,7 +62,7 @@ Result<ports::NetworkRecord> read_network(const json::value& value) {
 Result<ports::VolumeRecord> read_volume(const json::value& value) {
   FieldReader fields(value, "a volume");
   ports::VolumeRecord volume;
-  volume.name = fields.text("Name");
+  volume.name = fields.name("Name");
   if (fields.find("CreatedAt") != nullptr) volume.created = read_time(fields, "CreatedAt");
   volume.labels = fields.optional_texts("Labels");
   volume.is_plain = fields.text("Driver") == "local" && fields.optional_texts("Options").empty();

@@ -30,7 +30,7 @@ WallTime read_seconds(FieldReader& fields, std::string_view name) {
 Result<ports::ImageRecord> read_image(const json::value& value) {
   FieldReader fields(value, "an image");
   ports::ImageRecord image;
-  image.id = fields.text("Id");
+  image.id = fields.name("Id");
   image.size = fields.number("Size");
   image.created = read_seconds(fields, "Created");
   image.tags = fields.optional_list("RepoTags");
@@ -97,7 +97,7 @@ std::string read_name(FieldReader& fields) {
 Result<ports::ContainerRecord> read_container(const json::value& value) {
   FieldReader fields(value, "a container");
   ports::ContainerRecord container;
-  container.id = fields.text("Id");
+  container.id = fields.name("Id");
   container.name = read_name(fields);
   container.image = fields.text("Image");
   container.image_id = fields.text("ImageID");
@@ -113,7 +113,7 @@ Result<ports::ContainerRecord> read_container(const json::value& value) {
 Result<policy::CacheRecord> read_cache_record(const json::value& value) {
   FieldReader fields(value, "a cache record");
   policy::CacheRecord record;
-  record.id = fields.text("ID");
+  record.id = fields.name("ID");
   record.size = fields.number("Size");
   record.in_use = fields.flag("InUse");
   record.shared = fields.flag("Shared");

@@ -58,6 +58,12 @@ std::string FieldReader::text(std::string_view name) {
   return {};
 }
 
+std::string FieldReader::name(std::string_view name) {
+  auto found = text(name);
+  if (found.empty()) fail(format("has an empty {}", name));
+  return found;
+}
+
 std::int64_t FieldReader::number(std::string_view name) {
   const auto found = as_number(member(name));
   if (!found) fail(format("has a {} that is not a whole number", name));

@@ -23,6 +23,8 @@ class FieldReader {
   FieldReader(const boost::json::value& value, std::string_view what);
 
   std::string text(std::string_view name);
+  // A text that is not empty: what a thing is called.
+  std::string name(std::string_view name);
   std::int64_t number(std::string_view name);
   bool flag(std::string_view name);
   // The member, which must be there; a null value after a failure.

@@ -28,6 +28,9 @@ constexpr const char* kLedger =
 constexpr const char* kEvents =
     "CREATE TABLE events (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, severity INTEGER NOT NULL,"
     " rule TEXT NOT NULL, reason TEXT NOT NULL, fields TEXT NOT NULL);";
+// Each column is there.
+constexpr const char* kLook = "SELECT scope, id, last_used, observed, why FROM ledger LIMIT 1;";
+constexpr const char* kLookAtEvents = "SELECT id, at, kind, severity, rule, reason, fields FROM events LIMIT 1;";
 constexpr const char* kStamps =
     "PRAGMA application_id=1113017415;"
     "PRAGMA user_version=2;";
@@ -51,7 +54,8 @@ Result<void> check(Connection& connection) {
   const auto verdict = connection.text("PRAGMA quick_check(1)");
   if (!verdict) return verdict.error();
   if (*verdict != "ok") return not_ours(format("quick_check says: {}", *verdict));
-  if (*version == kVersion) return {};
+  if (auto whole = connection.execute(kLook); !whole) return whole;
+  if (*version == kVersion) return connection.execute(kLookAtEvents);
   return in_transaction(connection, format("{}{}", kEvents, kStamps)).with_context("bring it to the present version");
 }
 

@@ -10,6 +10,7 @@ Errc code_of(int result) {
   switch (result & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return Errc::kConflict;
+    case SQLITE_ERROR:  // our own words are right: the file is of another format, or lacks a table
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return Errc::kInvalid;
     case SQLITE_FULL: return Errc::kTooLarge;

@@ -53,10 +53,11 @@ void open_and_use(const std::string& folder, const std::string& content) {
     (void)file.load_events(10);
     // A damage that shows only now is set aside by the next opening.
     if (!file.save_rows("engine", {{"sha256:2", WallTime{Duration{2}}, Duration{2}, "why"}})) {
-      expect(file.save_rows("engine", {{"sha256:2", WallTime{Duration{2}}, Duration{2}, "why"}}).ok());
+      expect_ok(file.save_rows("engine", {{"sha256:2", WallTime{Duration{2}}, Duration{2}, "why"}}));
     }
     const auto rows = file.load_rows("engine");
-    expect(rows.ok() && std::any_of(rows->begin(), rows->end(), [](const auto& row) { return row.id == "sha256:2"; }));
+    expect_ok(rows);
+    expect(std::any_of(rows->begin(), rows->end(), [](const auto& row) { return row.id == "sha256:2"; }));
   }
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);

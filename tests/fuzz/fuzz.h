@@ -3,9 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+
+#include "common/result.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
@@ -26,8 +29,16 @@ inline Choice choose(const std::uint8_t* data, std::size_t size, int amount) {
   return {letter % amount, as_text(data + 1, size - 1)};
 }
 
-inline void expect(bool holds) {
-  if (!holds) std::abort();
+// `about`: what is wrong then, for the log.
+inline void expect(bool holds, std::string_view about = "") {
+  if (holds) return;
+  std::fprintf(stderr, "broken: %.*s\n", static_cast<int>(about.size()), about.data());
+  std::abort();
+}
+
+template <class T>
+void expect_ok(const Result<T>& result) {
+  expect(result.ok(), result.ok() ? "" : result.error().message());
 }
 
 }  // namespace buildwarden::fuzz

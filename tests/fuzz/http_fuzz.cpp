@@ -78,10 +78,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const fuzz::Client client(host.address());
     client.send(text);
     const auto answer = client.read(fuzz::kStreamSilence);
-    fuzz::expect(answer.empty() || answer.starts_with("HTTP/1."));
+    fuzz::expect(answer.empty() || answer.starts_with("HTTP/1."), answer);
   }
   const fuzz::Client client(host.address());
   client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  fuzz::expect(client.read(fuzz::kPatience).starts_with("HTTP/1.1 200 "));
+  const auto answer = client.read(fuzz::kPatience);
+  fuzz::expect(answer.starts_with("HTTP/1.1 200 "), answer);
   return 0;
 }

@@ -51,6 +51,14 @@ constexpr const char* kNewCache =
  "Items":[{"ID":"n1","Type":"regular","Description":"x","InUse":false,"Shared":false,"Size":100,
   "CreatedAt":"2024-05-01T10:00:00Z","LastUsedAt":"2024-05-01T11:00:00Z","UsageCount":1}]}})";
 
+// Found by the fuzzer: what has no name could be deleted by none, and everybody's by an empty one.
+TEST(DecodeImages, WhatHasNoNameIsRefused) {
+  const auto images = decode_images(R"([{"Id":"","RepoTags":["ap:1"],"Created":1,"Size":1}])");
+  ASSERT_FALSE(images);
+  EXPECT_EQ(images.error().code(), Errc::kProtocol);
+  EXPECT_NE(images.error().message().find("an empty Id"), std::string::npos) << images.error().message();
+}
+
 TEST(DecodeImages, ReadsEveryVersion) {
   const auto images = decode_images(kImages);
   ASSERT_TRUE(images) << images.error().message();

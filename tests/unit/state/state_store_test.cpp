@@ -217,6 +217,23 @@ TEST_F(DamagedTest, ANewerVersionIsSetAside) {
   });
 }
 
+// Found by the fuzzer: SQLite has no code of its own for it.
+TEST_F(DamagedTest, AFileOfAnotherFormatIsSetAside) {
+  damage([](const std::string& path) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(18);  // the file format's versions, sqlite.org/fileformat2.html
+    file << "\x2f\x13";
+  });
+}
+
+TEST_F(DamagedTest, ADatabaseThatLacksATableIsSetAside) {
+  damage([](const std::string& path) {
+    auto ours = Connection::open(path);
+    ASSERT_TRUE(ours);
+    ASSERT_TRUE(ours->execute("DROP TABLE events"));
+  });
+}
+
 TEST_F(StateStoreTest, AnEmptyFileIsBegunWithoutAWord) {
   std::filesystem::create_directories(folder_.path() + "/state");
   std::ofstream{file()};
