@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
+#include <fstream>
 
 #include "common/atomic_file.h"
 #include "common/format.h"
@@ -18,11 +20,16 @@ std::string folder_of(const std::string& path) {
   return slash == std::string::npos || slash == 0 ? "." : path.substr(0, slash);
 }
 
-// SQLite's own word for it is that it cannot be opened, as for much that passes.
+// SQLite's own word for it is that it cannot be opened, or only read, as for much that passes.
 Result<void> refuse_what_is_no_file(const std::string& path) {
   struct stat info{};
-  if (::lstat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return {};
-  return Error(Errc::kInvalid, "it is not a regular file");
+  if (::lstat(path.c_str(), &info) != 0) return {};
+  if (!S_ISREG(info.st_mode)) return Error(Errc::kInvalid, "it is not a regular file");
+  // The versions for writing and reading, sqlite.org/fileformat2.html; SQLite finds the other damage by itself.
+  std::array<char, 20> head{};
+  std::ifstream(path, std::ios::binary).read(head.data(), head.size());
+  if (head[18] <= 2 && head[19] <= 2) return {};
+  return Error(Errc::kInvalid, format("its format is of version {}/{}", int{head[18]}, int{head[19]}));
 }
 
 Result<void> in_transaction(Connection& connection, const Database::Work& work) {

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "tests/fuzz/fuzz.h"
@@ -32,6 +33,9 @@ class Host : public api::ApiTest {
   [[nodiscard]] std::string address() const { return socket(); }
 };
 
+constexpr int kStreamSilence = 20;
+constexpr int kPatience = 20'000;
+
 class Client {
  public:
   explicit Client(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -54,18 +58,17 @@ class Client {
     char room[4096];
     for (pollfd ready{socket_, POLLIN, 0}; ::poll(&ready, 1, silence_ms) == 1;) {
       const auto count = ::recv(socket_, room, sizeof room, 0);
-      if (count <= 0) break;
+      if (count < 0) return all + std::strerror(errno);
+      if (count == 0) return all;
       all.append(room, static_cast<std::size_t>(count));
     }
+    if (silence_ms == kPatience) all += "and then silence";
     return all;
   }
 
  private:
   int socket_;
 };
-
-constexpr int kStreamSilence = 20;
-constexpr int kPatience = 20'000;
 
 }  // namespace
 }  // namespace buildwarden::fuzz

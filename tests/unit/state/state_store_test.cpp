@@ -226,6 +226,14 @@ TEST_F(DamagedTest, AFileOfAnotherFormatIsSetAside) {
   });
 }
 
+TEST_F(DamagedTest, AFileOfAFormatThatMayOnlyBeReadIsSetAside) {
+  damage([](const std::string& path) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(18);
+    file << "\x7f";
+  });
+}
+
 TEST_F(DamagedTest, ADatabaseThatLacksATableIsSetAside) {
   damage([](const std::string& path) {
     auto ours = Connection::open(path);
