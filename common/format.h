@@ -11,6 +11,10 @@ namespace buildwarden {
 // Compiled once, in format.cpp: the library's formatters in every object made a third of the program.
 std::string format_arguments(fmt::string_view text, fmt::format_args arguments);
 
+// A format string that is checked against Args when its user is compiled.
+template <class... Args>
+using FormatString = fmt::format_string<Args...>;
+
 // The format string is checked when the caller is compiled.
 template <class... Args>
 [[nodiscard]] std::string format(fmt::format_string<Args...> text, Args&&... args) {

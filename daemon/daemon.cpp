@@ -95,6 +95,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, prefetch.run(), asio::detached);
   asio::co_spawn(loop, emulation.run(), asio::detached);
   asio::co_spawn(loop, histories.run(), asio::detached);
+  asio::co_spawn(loop, api.run(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
   asio::co_spawn(loop, service.run(), asio::detached);
   asio::co_spawn(loop, keep_outside_informed(), asio::detached);

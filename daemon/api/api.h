@@ -3,6 +3,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "daemon/api/operations.h"
 #include "daemon/api/router.h"
 #include "daemon/api/server.h"
+#include "daemon/api/space_history.h"
 
 namespace buildwarden::api {
 
@@ -49,6 +51,9 @@ class Api {
   // One request, as the server hands it in. Public for tests.
   boost::asio::awaitable<Response> handle(Request request);
 
+  // Keeps the history of free space, until stop() begins.
+  boost::asio::awaitable<void> run();
+
   // Takes nothing new and removes the socket files; streams end, running requests and operations may finish for
   // `patience`, then they are cancelled.
   boost::asio::awaitable<void> stop(Duration patience);
@@ -57,6 +62,9 @@ class Api {
   ApiContext context_;
   ApiLimits limits_;
   Operations operations_;
+  SpaceHistory history_;
+  boost::asio::steady_timer history_timer_;
+  bool stopped_ = false;
   Router router_;
   Server server_;
   std::vector<SocketFile> files_;

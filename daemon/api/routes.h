@@ -10,11 +10,14 @@
 #include "daemon/api/fields.h"
 #include "daemon/api/operations.h"
 #include "daemon/api/router.h"
+#include "daemon/api/space_history.h"
 
 namespace buildwarden::api {
 
 // /healthz /readyz /metrics /openapi.json /v1/status /v1/config
 void add_state_routes(Router& router, const ApiContext& context);
+// / for people
+void add_page_route(Router& router, const ApiContext& context, const SpaceHistory& history);
 // /v1/builders and the recreation of one
 void add_builder_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/emulators and their execution

@@ -1,0 +1,116 @@
+#include <algorithm>
+#include <chrono>
+
+#include "daemon/api/page.h"
+
+namespace buildwarden::api {
+namespace {
+
+using Samples = std::vector<SpaceHistory::Sample>;
+
+// An hour back and a quarter of an hour ahead, in an inner drawing of 750 x 100; what is written stands outside of it,
+// so that it is not stretched.
+constexpr Duration kBack = std::chrono::hours{1};
+constexpr Duration kAhead = std::chrono::minutes{15};
+constexpr Duration kGap = 4 * SpaceHistory::kEvery;  // longer between two samples: nothing was measured there
+constexpr double kWidth = 750;
+
+struct Scale {
+  BootTime now;
+  double top = 1;  // bytes
+  [[nodiscard]] double x(BootTime at) const {
+    const auto minutes = std::chrono::duration<double, std::ratio<60>>(at - (now - kBack)).count();
+    return std::clamp(minutes * 10, 0.0, kWidth);
+  }
+  [[nodiscard]] double y(double bytes) const { return std::clamp(100 - 100 * bytes / top, 0.0, 100.0); }
+};
+
+// The curve as pieces without gaps: the line of each and the area below it.
+Markup curve(const Samples& samples, const Scale& scale) {
+  Markup pieces;
+  for (std::size_t begin = 0; begin < samples.size();) {
+    std::string line;
+    std::size_t end = begin;
+    while (end < samples.size() && (end == begin || samples[end].at - samples[end - 1].at <= kGap)) {
+      const auto& sample = samples[end++];
+      line += format("L{:.1f} {:.1f}", scale.x(sample.at), scale.y(static_cast<double>(sample.free)));
+    }
+    const auto from = scale.x(samples[begin].at);
+    const auto to = scale.x(samples[end - 1].at);
+    pieces += html("<path class=\"area\" d=\"M{:.1f} 100{}L{:.1f} 100Z\"/>", from, line, to);
+    line[0] = 'M';
+    if (end == begin + 1) line += 'Z';  // a single point shows by its round cap
+    pieces += html("<path class=\"line\" d=\"{}\"/>", line);
+    begin = end;
+  }
+  return pieces;
+}
+
+bool is_forecast(const policy::Pressure& pressure) {
+  return pressure.until_critical.has_value() && pressure.fill_bytes_per_second > 0;
+}
+
+Markup forecast(const ports::FilesystemView& disk, const Scale& scale) {
+  if (!disk.reading || !is_forecast(disk.pressure)) return {};
+  const auto ahead = std::min(*disk.pressure.until_critical, kAhead);
+  const auto seconds = std::chrono::duration<double>(ahead).count();
+  const auto free = static_cast<double>(disk.reading->free);
+  return html("<path class=\"forecast\" d=\"M{:.1f} {:.1f}L{:.1f} {:.1f}\"/>", scale.x(scale.now), scale.y(free),
+              scale.x(scale.now + ahead), scale.y(free - seconds * disk.pressure.fill_bytes_per_second));
+}
+
+struct MarkLine {
+  std::string_view name;
+  Bytes bytes = 0;
+  bool at_end = false;  // where its words stand: two marks may be close to each other
+};
+
+Markup mark_line(const MarkLine& mark, const Scale& scale) {
+  if (mark.bytes <= 0) return {};
+  // 4 .. 116 of the drawing's 130: where the inner one lies.
+  const auto y = 4 + 1.12 * scale.y(static_cast<double>(mark.bytes));
+  return html(
+      "<line class=\"mark {}\" x1=\"0\" x2=\"100%\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text class=\"{}\" x=\"{}\" "
+      "y=\"{:.1f}\">{} {}</text>",
+      mark.name, y, y, mark.at_end ? "end" : "start", mark.at_end ? "100%" : "0", std::max(y - 3, 9.0), mark.name,
+      format_bytes(mark.bytes));
+}
+
+std::string in_words(const ports::FilesystemView& disk, const Samples& samples) {
+  if (samples.empty()) return "Free space: not measured yet";
+  Bytes least = samples.front().free;
+  Bytes most = least;
+  for (const auto& sample : samples) {
+    least = std::min(least, sample.free);
+    most = std::max(most, sample.free);
+  }
+  auto words = format("Free space over the last hour: between {} and {}", format_bytes(least), format_bytes(most));
+  if (is_forecast(disk.pressure)) words += format("; critical in {}", brief(*disk.pressure.until_critical));
+  return words;
+}
+
+}  // namespace
+
+Markup page_chart(const ports::FilesystemView& disk, const Samples& kept, Now now) {
+  auto samples = kept;
+  std::erase_if(samples, [&now](const SpaceHistory::Sample& one) { return one.at < now.boot - kBack; });
+  const auto& reading = disk.reading;
+  if (reading && disk.error.empty() && (samples.empty() || samples.back().at < reading->at.boot)) {
+    samples.push_back({reading->at.boot, reading->free});
+  }
+  auto top = std::max<Bytes>(disk.marks.target, 1);
+  for (const auto& sample : samples) top = std::max(top, sample.free);
+  const Scale scale{now.boot, static_cast<double>(top) * 1.1};
+  auto marks = mark_line({"critical", disk.marks.critical, false}, scale);
+  marks += mark_line({"target", disk.marks.target, true}, scale);
+  return html(
+      "<svg class=\"chart\" role=\"img\" aria-label=\"{}\" height=\"130\">"
+      "<line class=\"axis\" x1=\"0\" x2=\"100%\" y1=\"116\" y2=\"116\"/><line class=\"axis\" x1=\"80%\" x2=\"80%\" "
+      "y1=\"4\" y2=\"116\"/>{}"
+      "<svg x=\"0\" y=\"4\" width=\"100%\" height=\"112\" viewBox=\"0 0 750 100\" preserveAspectRatio=\"none\">{}{}"
+      "</svg><text x=\"0\" y=\"128\">1 h ago</text><text class=\"middle\" x=\"80%\" y=\"128\">now</text>"
+      "<text class=\"end\" x=\"100%\" y=\"128\">in 15 min</text></svg>",
+      in_words(disk, samples), marks, curve(samples, scale), forecast(disk, scale));
+}
+
+}  // namespace buildwarden::api
