@@ -109,7 +109,7 @@ Markup page_chart(const ports::FilesystemView& disk, const Samples& kept, Now no
       "y1=\"4\" y2=\"116\"/>{}"
       "<svg x=\"0\" y=\"4\" width=\"100%\" height=\"112\" viewBox=\"0 0 750 100\" preserveAspectRatio=\"none\">{}{}"
       "</svg><text x=\"0\" y=\"128\">1 h ago</text><text class=\"middle\" x=\"80%\" y=\"128\">now</text>"
-      "<text class=\"end\" x=\"100%\" y=\"128\">in 15 min</text></svg>",
+      "<text class=\"end\" x=\"100%\" y=\"128\">+15 min</text></svg>",
       in_words(disk, samples), marks, curve(samples, scale), forecast(disk, scale));
 }
 
