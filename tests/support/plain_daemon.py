@@ -17,9 +17,9 @@ disk: {{ watch: [ {{ path: "{watched}", gate: true }} ], min_free: 1MiB, min_fre
 builders: [ {{ name: s3 }} ]
 emulation: {{ platforms: [] }}
 agent: {{ user: "0", group: "0", unit: "" }}
-paths: {{ run: {dir}/run, state: {dir}/state, images: {dir}/images, builds: {dir}/builds, cfn_env: {dir}/cfn-env, agent_env: {dir}/agent-env, daemon_json: {dir}/daemon.json, docker_binfmt_env: {dir}/docker-binfmt.env, stack_log: {dir}/stack.log }}
+paths: {{ run: {run}, state: {dir}/state, images: {dir}/images, builds: {dir}/builds, cfn_env: {dir}/cfn-env, agent_env: {dir}/agent-env, daemon_json: {dir}/daemon.json, docker_binfmt_env: {dir}/docker-binfmt.env, stack_log: {dir}/stack.log }}
 engine: {{ socket: {dir}/docker.sock }}
-listen: {{ socket: {dir}/run/api.sock, group: "0", tcp: "{tcp}" }}
+listen: {{ socket: {run}/api.sock, group: "0", tcp: "{tcp}" }}
 """
 
 
@@ -48,15 +48,12 @@ def wait_until(condition, what, seconds=60):
 
 
 class Daemon:
-    """`watched`: the folder whose filesystem it watches; `tcp`: listen.tcp; `replace`: (text, other) in the configuration."""
+    """`watched`: the folder whose filesystem it watches; `tcp`: listen.tcp; `run`: paths.run, with the socket in it."""
 
-    def __init__(self, folder, watched=None, tcp="", replace=()):
+    def __init__(self, folder, watched=None, tcp="", run=None):
         self.folder = folder
-        self.socket = f"{folder}/run/api.sock"
-        text = CONFIGURATION.format(dir=folder, watched=watched or folder, tcp=tcp)
-        for old, new in replace:
-            assert old in text, old
-            text = text.replace(old, new)
+        text = CONFIGURATION.format(dir=folder, watched=watched or folder, run=run or f"{folder}/run", tcp=tcp)
+        self.socket = f"{run or folder + '/run'}/api.sock"
         with open(f"{folder}/buildwarden.yaml", "w") as file:
             file.write(text)
         self.start()
