@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/beat.h"
 #include "daemon/ports/disk.h"
 
 namespace buildwarden::api {
@@ -12,8 +13,8 @@ namespace buildwarden::api {
 // For the loop's thread alone. Bounded: kMostSamples for each of at most kMostMounts filesystems.
 class SpaceHistory {
  public:
-  static constexpr Duration kEvery = std::chrono::seconds{20};
-  static constexpr std::size_t kMostSamples = 180;  // an hour
+  static constexpr Duration kEvery = 3 * kIdleBeat;  // with what else wakes an idle daemon
+  static constexpr std::size_t kMostSamples = 200;   // an hour
   static constexpr std::size_t kMostMounts = 64;
 
   struct Sample {
