@@ -1,7 +1,9 @@
 // The status page for people: one HTML document, complete without its script, which only fetches it again.
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/api/html.h"
@@ -72,6 +74,8 @@ std::string brief(Duration duration);
 Markup pill_html(std::string_view word, std::string_view mood);
 // One section with its heading; `hint` stands small beside it.
 Markup section_html(std::string_view id, std::string_view heading, std::string_view hint, const Markup& body);
+// Roles stand beside the elements that have them: without columns, on a narrow screen, browsers forget them.
+Markup table_html(std::string_view style, std::initializer_list<std::string_view> columns, const Markup& rows);
 // A cell; `label` is its column's name where there is no room for columns.
 Markup cell_html(std::string_view label, const Markup& body);
 

@@ -47,7 +47,8 @@ Markup heals(const ports::BuilderView& builder, Now now) {
 
 Markup row(const ports::BuilderView& builder, Now now) {
   const auto unknown = html("<span class=\"quiet\">unknown</span>");
-  auto cells = html("<th scope=\"row\"><bdi>{}</bdi><br><small>{}</small></th>", builder.name, builder.version);
+  auto cells = html("<th role=\"rowheader\" scope=\"row\"><bdi>{}</bdi><br><small>{}</small></th>", builder.name,
+                    builder.version);
   cells += cell_html("State", html("{}<br><small>{}</small>",
                                    pill_html(to_string(builder.state), mood_of(builder.state)), builder.reason));
   cells += cell_html("Leases", names(builder.leases, "none"));
@@ -55,7 +56,7 @@ Markup row(const ports::BuilderView& builder, Now now) {
   cells += cell_html("Cache", builder.cache_bytes ? size_html(*builder.cache_bytes) : unknown);
   cells += cell_html("Heals", heals(builder, now));
   cells += cell_html("Platforms", names(builder.platforms, "unknown"));
-  return html("<tr data-builder=\"{}\">{}</tr>", builder.name, cells);
+  return html("<tr role=\"row\" data-builder=\"{}\">{}</tr>", builder.name, cells);
 }
 
 }  // namespace
@@ -69,11 +70,7 @@ Markup page_builders(const PageFacts& facts) {
     return section_html("builders", "Builders", engine, html("<p class=\"quiet\">None is configured.</p>"));
   return section_html(
       "builders", "Builders", engine,
-      html("<table class=\"card\"><thead><tr><th scope=\"col\">Builder</th><th scope=\"col\">State</th><th "
-           "scope=\"col\">Leases</th><th scope=\"col\">Builds</th><th scope=\"col\">Cache</th><th "
-           "scope=\"col\">Heals</th>"
-           "<th scope=\"col\">Platforms</th></tr></thead><tbody>{}</tbody></table>",
-           rows));
+      table_html("card", {"Builder", "State", "Leases", "Builds", "Cache", "Heals", "Platforms"}, rows));
 }
 
 Markup page_emulators(const PageFacts& facts) {

@@ -120,14 +120,13 @@ Markup users_of(const ports::FilesystemView& disk, std::size_t number) {
     auto cells = cell_html("Kind", html("{}", in_words(users[i].kind)));
     cells += cell_html("Name", name_html(users[i].name));
     cells += cell_html("Size", size_html(users[i].bytes));
-    rows += html("<tr>{}</tr>", cells);
+    rows += html("<tr role=\"row\">{}</tr>", cells);
   }
   if (rows.empty()) return {};
   const auto left = users.size() - shown;
-  return html(
-      "<details id=\"users-{}\"><summary>What uses it</summary><table><thead><tr><th scope=\"col\">Kind</th>"
-      "<th scope=\"col\">Name</th><th scope=\"col\">Size</th></tr></thead><tbody>{}</tbody></table>{}</details>",
-      number, rows, left == 0 ? Markup() : html("<p class=\"quiet\">and {} smaller ones</p>", left));
+  return html("<details id=\"users-{}\"><summary>What uses it</summary>{}{}</details>", number,
+              table_html("", {"Kind", "Name", "Size"}, rows),
+              left == 0 ? Markup() : html("<p class=\"quiet\">and {} smaller ones</p>", left));
 }
 
 // Stale numbers look like good ones: they are shown as what they are.

@@ -48,7 +48,7 @@ Markup event_item(const ports::RecordedEvent& recorded, Now now) {
 
 Markup job_row(const ports::Lease& lease, Now now) {
   const bool timed = lease.pid == 0;
-  auto cells = html("<th scope=\"row\"><code>{}</code></th>", name_html(lease.id));
+  auto cells = html("<th role=\"rowheader\" scope=\"row\"><code>{}</code></th>", name_html(lease.id));
   cells += cell_html("Pipeline", name_html(lease.pipeline));
   cells += cell_html("Agent", name_html(lease.agent));
   Markup builders;
@@ -60,7 +60,7 @@ Markup job_row(const ports::Lease& lease, Now now) {
   cells += cell_html("Started", when_html(lease.started_wall, now));
   cells += cell_html(
       "Ends", timed ? when_html(now.wall + (lease.expires - now.boot), now) : html("with process {}", lease.pid));
-  return html("<tr data-job=\"{}\">{}</tr>", lease.id, cells);
+  return html("<tr role=\"row\" data-job=\"{}\">{}</tr>", lease.id, cells);
 }
 
 std::string_view mood_of(policy::PrefetchState state) {
@@ -79,13 +79,8 @@ Markup page_jobs(const PageFacts& facts) {
   Markup rows;
   for (const auto& lease : view.leases) rows += job_row(lease, facts.now);
   if (rows.empty()) return section_html("jobs", "Jobs", hint, html("<p class=\"quiet\">No job runs now.</p>"));
-  return section_html(
-      "jobs", "Jobs", hint,
-      html(
-          "<table class=\"card\"><thead><tr><th scope=\"col\">Job</th><th scope=\"col\">Pipeline</th><th "
-          "scope=\"col\">Agent</th><th scope=\"col\">Builders</th><th scope=\"col\">Needs</th><th scope=\"col\">Started"
-          "</th><th scope=\"col\">Ends</th></tr></thead><tbody>{}</tbody></table>",
-          rows));
+  return section_html("jobs", "Jobs", hint,
+                      table_html("card", {"Job", "Pipeline", "Agent", "Builders", "Needs", "Started", "Ends"}, rows));
 }
 
 Markup page_prefetch(const PageFacts& facts) {

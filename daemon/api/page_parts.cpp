@@ -38,8 +38,17 @@ Markup section_html(std::string_view id, std::string_view heading, std::string_v
       id, id, id, heading, hint, body);
 }
 
+Markup table_html(std::string_view style, std::initializer_list<std::string_view> columns, const Markup& rows) {
+  Markup heads;
+  for (const auto column : columns) heads += html("<th role=\"columnheader\" scope=\"col\">{}</th>", column);
+  return html(
+      "<table role=\"table\" class=\"{}\"><thead role=\"rowgroup\"><tr role=\"row\">{}</tr></thead>"
+      "<tbody role=\"rowgroup\">{}</tbody></table>",
+      style, heads, rows);
+}
+
 Markup cell_html(std::string_view label, const Markup& body) {
-  return html("<td data-label=\"{}\">{}</td>", label, body);
+  return html("<td role=\"cell\" data-label=\"{}\">{}</td>", label, body);
 }
 
 }  // namespace buildwarden::api
