@@ -11,7 +11,8 @@
   const live = document.getElementById('live');
   let following = false;
   let looking = false;
-  let due = 0;
+  let timer = 0;
+  let dueAt = Infinity;
   let lastGood = new Date();
 
   const say = (state, text) => {
@@ -65,9 +66,14 @@
     }
   };
 
+  // A look that is due sooner stays: events without a pause do not put it off.
   const lookSoon = (after) => {
-    clearTimeout(due);
-    due = setTimeout(async () => {
+    const at = performance.now() + after;
+    if (at >= dueAt) return;
+    clearTimeout(timer);
+    dueAt = at;
+    timer = setTimeout(async () => {
+      dueAt = Infinity;
       if (!document.hidden) await look();
       lookSoon(kEvery);
     }, after);
