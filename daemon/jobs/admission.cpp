@@ -1,12 +1,25 @@
 #include "daemon/jobs/admission.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
+#include <utility>
 
 namespace buildwarden::jobs {
 namespace {
 
 constexpr std::size_t kMostUsers = 10;
+
+// What is used and nobody is known to use.
+std::optional<ports::DiskUser> unattributed(const ports::FilesystemView& filesystem) {
+  if (!filesystem.reading) return std::nullopt;
+  ports::DiskUser rest;
+  rest.kind = "unattributed";
+  rest.bytes = filesystem.reading->total - filesystem.reading->free - filesystem.ballast.bytes;
+  for (const auto& user : filesystem.users) rest.bytes -= user.bytes;
+  if (rest.bytes <= 0) return std::nullopt;
+  return rest;
+}
 
 }  // namespace
 
@@ -58,7 +71,9 @@ std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemVi
                                            const std::string& mount) {
   std::vector<ports::DiskUser> users;
   for (const auto& filesystem : filesystems) {
-    if (filesystem.mount == mount) users = filesystem.users;
+    if (filesystem.mount != mount) continue;
+    users = filesystem.users;
+    if (auto rest = unattributed(filesystem)) users.push_back(*std::move(rest));
   }
   std::sort(users.begin(), users.end(), [](const ports::DiskUser& one, const ports::DiskUser& other) {
     return std::tie(other.bytes, one.name) < std::tie(one.bytes, other.name);

@@ -20,7 +20,8 @@ Bytes least_free(const std::vector<ports::FilesystemView>& filesystems);
 // What running jobs were promised and have not written yet.
 Bytes reserved_by(const std::vector<ports::Lease>& leases, Bytes free_now, BootTime now);
 
-// The biggest users of the filesystem mounted at `mount`, biggest first.
+// The biggest users of the filesystem mounted at `mount`, biggest first; what nobody is known to use is one of them, of
+// the kind "unattributed".
 std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemView>& filesystems,
                                            const std::string& mount);
 

@@ -1,5 +1,7 @@
 #include "daemon/jobs/desk.h"
 
+#include <algorithm>
+
 #include "common/format.h"
 #include "daemon/jobs/admission.h"
 #include "daemon/jobs/desk_turn.h"
@@ -8,6 +10,11 @@
 #include "daemon/jobs/lease.h"
 
 namespace buildwarden::jobs {
+namespace {
+
+constexpr int kMostTries = 8;  // at room that others are promised each time
+
+}  // namespace
 
 // An id that is being admitted: told apart from a second request of the same id, and forgotten however the turn ends.
 class Desk::Entered {
@@ -76,21 +83,30 @@ ports::Async<ports::JobAnswer> Desk::admit(Turn* turn) {
   co_return take_on(turn, *admission);
 }
 
+// What was made may be promised to another job before this one is judged: then more is asked for, while there is time.
 ports::Async<policy::Admission> Desk::find_room(Turn* turn) {
+  const auto until = ports_.clock.now().boot + settings_.admission_wait;
   auto admission = judge(turn->request.need_bytes, false);
-  if (admission.verdict != policy::Verdict::kMakeRoom) co_return admission;
-  ports::SpaceRequest wanted;
-  wanted.free = admission.wanted_free;
-  wanted.wait = settings_.admission_wait;
-  wanted.on_behalf_of = "job " + turn->request.id;
-  auto progress = turn->progress ? turn->progress : [](const std::string&) {};
-  progress(format("making room: {}", admission.reason));
-  auto made = co_await ports_.space.ensure(std::move(wanted), std::move(progress));
-  admission = judge(turn->request.need_bytes, true);
-  if (!made && admission.verdict == policy::Verdict::kRefuse) {
-    admission.reason += format(" (making room failed: {})", made.error().message());
+  for (int tries = 0; admission.verdict == policy::Verdict::kMakeRoom; ++tries) {
+    auto wanted = space_for(*turn, admission, until);
+    auto progress = turn->progress ? turn->progress : [](const std::string&) {};
+    progress(format("making room: {}", admission.reason));
+    auto made = co_await ports_.space.ensure(std::move(wanted), std::move(progress));
+    const bool again = made && made->reached && tries < kMostTries && ports_.clock.now().boot < until;
+    admission = judge(turn->request.need_bytes, !again);
+    if (!made && admission.verdict == policy::Verdict::kRefuse) {
+      admission.reason += format(" (making room failed: {})", made.error().message());
+    }
   }
   co_return admission;
+}
+
+ports::SpaceRequest Desk::space_for(const Turn& turn, const policy::Admission& admission, BootTime until) const {
+  ports::SpaceRequest wanted;
+  wanted.free = admission.wanted_free;
+  wanted.wait = std::max(Duration{0}, until - ports_.clock.now().boot);
+  wanted.on_behalf_of = "job " + turn.request.id;
+  return wanted;
 }
 
 policy::Admission Desk::judge(Bytes need, bool room_was_made) const {

@@ -56,6 +56,8 @@ class Desk final : public ports::JobDesk {
   [[nodiscard]] Result<void> check(const ports::JobRequest& request, const ports::Peer& peer) const;
   ports::Async<ports::JobAnswer> admit(Turn* turn);
   ports::Async<policy::Admission> find_room(Turn* turn);
+  [[nodiscard]] ports::SpaceRequest space_for(const Turn& turn, const policy::Admission& admission,
+                                              BootTime until) const;
   Result<ports::JobAnswer> renew(const ports::JobRequest& request, ports::Lease lease, const ports::Peer& peer);
   ports::JobAnswer renewed(ports::Lease lease);
   Result<ports::JobAnswer> take_on(Turn* turn, const policy::Admission& admission);

@@ -29,14 +29,15 @@ class FakeDisk final : public ports::DiskViews, public ports::Space {
   ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override {
     requests.push_back(request);
     progress("freeing");
-    if (while_making) while_making();
+    if (const auto making = while_making) making();  // a copy: it may put another one in its place
     if (failure) co_return *failure;
-    co_return ports::SpaceResult{};
+    co_return result;
   }
 
   ports::DiskView view;
   std::vector<ports::SpaceRequest> requests;
   std::function<void()> while_making;
+  ports::SpaceResult result;
   std::optional<Error> failure;
 };
 

@@ -126,6 +126,59 @@ TEST_F(DeskTest, CountsWhatWasPromisedAndNotWrittenYet) {
   EXPECT_TRUE(start(job, peer(2000))->admitted) << "an ended job promises nothing";
 }
 
+// Both ask while room is made, and what was made is enough for one: the second one asks for more, or is refused.
+TEST_F(DeskTest, TwoJobsAreNotPromisedTheSameBytes) {
+  for (const bool more_can_go : {true, false}) {
+    restart();
+    store_.saved.clear();
+    disk_.requests.clear();
+    disk_.set_free(3 * kGiB);
+    disk_.result.reached = true;
+    Result<ports::JobAnswer> other = Error(Errc::kIo, "not asked");
+    auto job = request("1");
+    job.need_bytes = 10 * kGiB;
+    disk_.while_making = [&] {
+      disk_.while_making = [&] {
+        if (disk_.requests.size() == 2) disk_.set_free(10 * kGiB);  // that of the other one
+        if (disk_.requests.size() == 3 && more_can_go) disk_.set_free(20 * kGiB);
+        disk_.result.reached = more_can_go || disk_.requests.size() < 3;
+      };
+      auto second = job;
+      second.id = "2";
+      boost::asio::io_context inner;
+      other = testing::run_on(inner, desk().start_job(std::move(second), peer(2000), nullptr));
+    };
+    const auto first = start(job, peer(2000));
+    ASSERT_TRUE(first);
+    ASSERT_TRUE(other);
+    EXPECT_TRUE(other->admitted);
+    EXPECT_EQ(first->admitted, more_can_go) << first->reason;
+    ASSERT_EQ(disk_.requests.size(), 3U);
+    EXPECT_EQ(disk_.requests[2].free, 20 * kGiB) << "both";
+    EXPECT_EQ(disk_.requests[2].on_behalf_of, "job 1");
+  }
+}
+
+TEST_F(DeskTest, AsksForMoreRoomOnlyWhileThereIsTime) {
+  disk_.set_free(3 * kGiB);
+  disk_.result.reached = true;  // it was, and somebody wrote it full again
+  disk_.while_making = [this] { clock_.advance(seconds{50}); };
+  EXPECT_FALSE(start("1")->admitted);
+  ASSERT_EQ(disk_.requests.size(), 3U);
+  EXPECT_EQ(disk_.requests[2].wait, seconds{20}) << "of the two minutes";
+}
+
+TEST_F(DeskTest, ARefusalNamesWhatNobodyIsKnownToUse) {
+  disk_.set_free(3 * kGiB);
+  disk_.view.filesystems[0].reading->total = 100 * kGiB;
+  disk_.view.filesystems[0].ballast.bytes = kGiB;
+  disk_.view.filesystems[0].users = {{"images", "4 images", 50 * kGiB}, {"checkouts", "agent-1", 6 * kGiB}};
+  const auto users = start("1")->users;
+  ASSERT_EQ(users.size(), 3U);
+  EXPECT_EQ(users[1].kind, "unattributed");
+  EXPECT_EQ(users[1].bytes, 40 * kGiB);
+}
+
 TEST_F(DeskTest, RenewsAKnownIdForItsOwnerAndRoot) {
   auto job = request("1");
   job.builders = {"s3"};
