@@ -310,6 +310,7 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.allowed_hosts = settings.listen.allowed_hosts;
   context.version = BUILDWARDEN_VERSION;
   context.dry_run = [this] { return settings.dry_run; };
+  context.pause_agent = [this] { return settings.on_full.pause_agent; };
   return context;
 }
 

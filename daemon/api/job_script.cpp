@@ -90,7 +90,8 @@ std::string refused(const ports::JobAnswer& answer) {
   std::size_t shown = 0;
   for (const auto& user : answer.users) {
     if (++shown > kShownUsers) break;
-    script += say(format("  {} {}: {}", user.kind, user.name, format_bytes(user.bytes)));
+    const auto who = user.name.empty() ? user.kind : format("{} {}", user.kind, user.name);
+    script += say(format("  {}: {}", who, format_bytes(user.bytes)));
   }
   return script + "(exit 1)\n";  // as `return 1`, which no shell takes outside of a function
 }

@@ -1,4 +1,5 @@
 #include <boost/json/parse.hpp>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -45,12 +46,13 @@ std::optional<Response> read_job(const std::string& body, ports::JobRequest& int
   return std::nullopt;
 }
 
-Response refusal(const ports::JobAnswer& answer) {
+Response refusal(const ports::JobAnswer& answer, bool pause_agent) {
   json::object more = job_answer_json(answer);
   more.erase("env");
   more.erase("files");
   more.erase("expires_at");
   more["users"] = users_json(answer.users);
+  more["pause_agent"] = pause_agent;
   return problem(507, "no_space", answer.reason, std::move(more));
 }
 
@@ -69,29 +71,30 @@ Response as_script(const Response& problem) {
   return script_response(problem_script({detail.data(), detail.size()}, problem.status >= 500 ? 0 : 1), problem.status);
 }
 
-Response admission_response(const Result<ports::JobAnswer>& answer, bool script) {
-  if (!answer) return problem(answer.error());
-  const int good = answer->known_before ? 200 : 201;
-  const int status = answer->admitted ? good : 507;
-  if (script) return script_response(job_script(*answer), status);
-  return answer->admitted ? json_response(job_answer_json(*answer), status) : refusal(*answer);
-}
-
 struct Admission {
   ports::JobDesk* desk;
   ports::JobRequest job;
   ports::Peer peer;
   bool script;
+  std::function<bool()> pause_agent;  // asked when the answer is known
 };
+
+Response admission_response(const Result<ports::JobAnswer>& answer, const Admission& admission) {
+  if (!answer) return problem(answer.error());
+  const int good = answer->known_before ? 200 : 201;
+  const int status = answer->admitted ? good : 507;
+  if (admission.script) return script_response(job_script(*answer), status);
+  return answer->admitted ? json_response(job_answer_json(*answer), status) : refusal(*answer, admission.pause_agent());
+}
 
 asio::awaitable<Response> admit(Admission admission, ports::Progress progress) {
   const auto answer = co_await admission.desk->start_job(admission.job, admission.peer, std::move(progress));
-  co_return admission_response(answer, admission.script);
+  co_return admission_response(answer, admission);
 }
 
 asio::awaitable<Response> start_job(const ApiContext& context, Operations& operations, Request request) {
   const bool script = request.accepts(kShellScript);
-  Admission admission{context.desk, {}, request.peer, script};
+  Admission admission{context.desk, {}, request.peer, script, context.pause_agent};
   auto refused = read_job(request.body, admission.job);
   if (refused && script) co_return as_script(*refused);
   if (refused) co_return *std::move(refused);

@@ -122,7 +122,12 @@ void CommandLine::add_disk() {
   add_size(reclaim, "--target", reclaim_.target)->description("free space wanted, such as 20GiB (disk.reclaim_to)");
   add_duration(reclaim, "--wait", reclaim_.wait)->description("how long to wait for it (5m)");
   auto* check = add(disk, "check", "exit 1 when a job would not find enough room; works without the daemon",
-                    [this] { return check_disk(context_, load_); });
+                    [this] { return check_disk(context_, check_, load_); });
+  check->footer(
+      "When there is too little the daemon is asked to make room, for as long as a job would wait "
+      "(jobs.admission_wait).");
+  check->add_flag("--here", check_.here, "measure, and ask no daemon");
+  check->add_flag("--stack", check_.stack_lines, "print what bk-check-disk-space.sh prints");
   add_config_file(check);
 }
 
@@ -178,6 +183,7 @@ void CommandLine::add_job_options(CLI::App* start) {
   start->add_flag_callback("--no-reuse-context", reuse(false), "send it whole (jobs.reuse_context)")->excludes(yes);
   add_duration(start, "--ttl", job_.ttl)->description("the lease's length without a live pid");
   start->add_flag("--print-env", job_.print_env, "print the variables only; write no files");
+  start->add_flag("--hook", job_.hook, "print the verdict for a hook, too: BUILDWARDEN_VERDICT=run, refuse or absent");
 }
 
 bool CommandLine::complete_job() {

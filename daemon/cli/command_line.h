@@ -53,6 +53,7 @@ class CommandLine {
   bool dry_run_ = false;
   EventOptions events_;
   ReclaimOptions reclaim_;
+  CheckOptions check_;
   RecreateOptions recreate_;
   JobOptions job_;
 };

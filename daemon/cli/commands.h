@@ -38,9 +38,14 @@ struct ReclaimOptions {
 // kNo when the target was not reached.
 int reclaim_disk(const Context& context, const ReclaimOptions& options);
 
-// kNo when a filesystem that gates jobs is below min_free or min_free_inodes. Measures by itself, with the marks of the
-// configuration, when the daemon does not say.
-int check_disk(const Context& context, const config::LoadRequest& config);
+struct CheckOptions {
+  bool here = false;         // ask no daemon
+  bool stack_lines = false;  // those of bk-check-disk-space.sh; then kDenied, too, means measuring here
+};
+// kNo when a filesystem that gates jobs is below min_free or min_free_inodes, also after the daemon was asked to make
+// room for as long as a job would wait (jobs.admission_wait). Measures by itself, with the marks of the configuration,
+// when the daemon does not say; it deletes nothing itself.
+int check_disk(const Context& context, const CheckOptions& options, const config::LoadRequest& config);
 
 // Prints the effective configuration; kNo and all mistakes at once when it is invalid.
 int check_config(const Context& context, const config::LoadRequest& config);
@@ -62,6 +67,7 @@ struct JobOptions {
   std::optional<Duration> ttl;
   std::optional<bool> reuse_context;  // none: the configuration's choice
   bool print_env = false;             // only the variables; write no files
+  bool hook = false;                  // print the verdict as variables for the hook, too
 };
 // Never kUnreachable: without a daemon both succeed doing nothing, and say so.
 int start_job(const Context& context, const JobOptions& options);

@@ -1,64 +1,26 @@
-#include <sys/statvfs.h>
-
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <cerrno>
-#include <optional>
 
-#include "common/clock.h"
 #include "common/format.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/client.h"
 #include "daemon/cli/commands.h"
-#include "daemon/policy/pressure.h"
+#include "daemon/cli/disk_findings.h"
+#include "daemon/cli/operation.h"
+#include "daemon/cli/stack_lines.h"
 
 namespace buildwarden::cli {
 namespace json = boost::json;
 
 namespace {
 
-// One filesystem's part of the verdict.
-struct Finding {
-  std::string mount;
-  bool low = false;
-  Bytes free = 0;
-  Bytes wanted = 0;
-  std::string reason;
-};
-
-std::string say(const Finding& finding, std::string_view more) {
-  return format("{}: {} has {} free, at least {} wanted{}", finding.low ? "low" : "ok", finding.mount,
-                format_bytes(finding.free), format_bytes(finding.wanted), more);
-}
-
-// The daemon's word on one filesystem; nothing when it does not know.
-std::optional<Finding> of_view(const json::value& filesystem) {
-  const auto level = text(filesystem, "level");
-  const auto free = number(filesystem, "free_bytes");
-  const auto wanted = number(member(filesystem, "marks"), "critical_bytes");
-  if (level.empty() || level == "unknown" || !free || !wanted) return std::nullopt;
-  Finding finding{text(filesystem, "mount"), level == "critical" || level == "exhausted", *free, *wanted, ""};
-  finding.reason = say(finding, format(" (level {})", level));
-  return finding;
-}
-
-// Nothing when there is no daemon or one of the gating filesystems is unknown to it: then it is measured here.
-Result<std::vector<Finding>> ask_daemon(const Context& context) {
-  auto answer = Client(context, context.silence).get("/v1/disk");
-  if (!answer) return std::move(answer).error();
-  if (answer->status == 403) return Error(Errc::kDenied, problem_text(*answer));
-  if (!answer->good()) return Error(Errc::kUnavailable, problem_text(*answer));
+struct Verdict {
   std::vector<Finding> findings;
-  for (const auto& filesystem : list(answer->json, "filesystems")) {
-    if (!truth(filesystem, "gate")) continue;
-    auto finding = of_view(filesystem);
-    if (!finding) return Error(Errc::kUnavailable, format("it does not know {}", text(filesystem, "mount")));
-    findings.push_back(std::move(*finding));
-  }
-  if (findings.empty()) return Error(Errc::kUnavailable, "it watches no filesystem that admits jobs");
-  return findings;
-}
+  bool by_daemon = false;
+  bool purged = false;  // room was asked for, and checkouts are part of what may go
+};
 
 Settings settings_or_defaults(const Context& context, const config::LoadRequest& request) {
   auto loaded = config::load(request);
@@ -68,37 +30,52 @@ Settings settings_or_defaults(const Context& context, const config::LoadRequest&
   return {};
 }
 
-Result<policy::Reading> measure(const std::string& path) {
-  struct statvfs info{};
-  if (::statvfs(path.c_str(), &info) != 0) return Error::from_errno(errno, format("measure {}", path));
-  const auto block = static_cast<Bytes>(info.f_frsize);
-  policy::Reading reading;
-  reading.total = static_cast<Bytes>(info.f_blocks) * block;
-  reading.free = static_cast<Bytes>(info.f_bavail) * block;
-  reading.total_inodes = static_cast<std::int64_t>(info.f_files);
-  reading.free_inodes = static_cast<std::int64_t>(info.f_favail);
-  reading.at = SystemClock().now();
-  return reading;
+// What every filesystem that is low must have.
+Bytes wanted_by(const std::vector<Finding>& findings) {
+  Bytes wanted = 0;
+  for (const auto& finding : findings) {
+    if (finding.low) wanted = std::max(wanted, finding.wanted);
+  }
+  return wanted;
 }
 
-Result<std::vector<Finding>> measure_here(const Settings& settings) {
-  const auto& path = settings.engine.data_root;
-  const auto reading = measure(path);
-  if (!reading) return reading.error();
-  const auto marks = policy::marks_for(settings.disk, *reading, true);
-  const bool no_inodes = reading->free_inodes < marks.critical_inodes;
-  Finding finding{path, reading->free < marks.critical || no_inodes, reading->free, marks.critical, ""};
-  const auto inodes = format(" ({} inodes free, at least {} wanted)", reading->free_inodes, marks.critical_inodes);
-  finding.reason = say(finding, marks.critical_inodes > 0 ? inodes : "");
-  return std::vector<Finding>{std::move(finding)};
+// Has the daemon make room, line by line on stderr, for as long as a job would wait. Whether that helped is to be
+// asked.
+void make_room(const Context& context, Bytes wanted, Duration wait) {
+  const Client client(context, context.silence);
+  const json::object body{{"target_free_bytes", std::max<Bytes>(wanted, 1)}};
+  auto answer = client.post("/v1/disk/reclaim", body);
+  Progress progress(context, Progress::Where::kErrorLines);
+  if (answer) answer = follow_operation(client, std::move(*answer), progress, wait);
+  if (!answer) {
+    complain(context, format("no room was made: {}", answer.error().message()));
+  } else if (!answer->good()) {
+    complain(context, format("no room was made: {}", problem_text(*answer)));
+  } else {
+    complain(context, format("room was asked for: {}", text(answer->json, "reason")));
+  }
 }
 
-int conclude(const Context& context, const std::vector<Finding>& findings, std::string_view measured_by) {
-  bool low = false;
+Result<Verdict> ask(const Context& context, const config::LoadRequest& config) {
+  Verdict verdict;
+  verdict.by_daemon = true;
+  auto told = ask_daemon(context);
+  if (!told) return std::move(told).error();
+  verdict.findings = *std::move(told);
+  if (!deciding(verdict.findings).low) return verdict;
+  const auto settings = settings_or_defaults(context, config);
+  verdict.purged = settings.on_full.purge_builds;
+  make_room(context, wanted_by(verdict.findings), settings.jobs.admission_wait);
+  auto again = ask_daemon(context);
+  if (!again) return std::move(again).error();
+  verdict.findings = *std::move(again);
+  return verdict;
+}
+
+void print_plainly(const Context& context, const Verdict& verdict) {
   std::string lines;
   json::array filesystems;
-  for (const auto& finding : findings) {
-    low = low || finding.low;
+  for (const auto& finding : verdict.findings) {
     lines += printable(finding.reason) + "\n";
     filesystems.push_back(json::object{{"mount", finding.mount},
                                        {"low", finding.low},
@@ -106,22 +83,42 @@ int conclude(const Context& context, const std::vector<Finding>& findings, std::
                                        {"critical_bytes", finding.wanted},
                                        {"reason", finding.reason}});
   }
-  const json::object document{{"low", low}, {"measured_by", measured_by}, {"filesystems", std::move(filesystems)}};
+  const json::object document{{"low", deciding(verdict.findings).low},
+                              {"measured_by", verdict.by_daemon ? "daemon" : "client"},
+                              {"filesystems", std::move(filesystems)}};
   context.out(context.json ? json::serialize(document) + "\n" : lines);
-  return low ? kNo : kYes;
+}
+
+int conclude(const Context& context, const CheckOptions& options, const Verdict& verdict) {
+  const auto& finding = deciding(verdict.findings);
+  if (options.stack_lines && !context.json) {
+    const auto lines = stack_lines(finding, verdict.purged);
+    context.out(lines.out);
+    context.err(lines.err);
+  } else {
+    print_plainly(context, verdict);
+  }
+  return finding.low ? kNo : kYes;
+}
+
+int measure_and_conclude(const Context& context, const CheckOptions& options, const config::LoadRequest& config) {
+  auto measured = measure_here(settings_or_defaults(context, config));
+  if (measured) return conclude(context, options, {*std::move(measured), false, false});
+  complain(context, measured.error().message());
+  return kNo;
 }
 
 }  // namespace
 
-int check_disk(const Context& context, const config::LoadRequest& config) {
-  const auto told = ask_daemon(context);
-  if (told) return conclude(context, *told, "daemon");
-  if (told.error().code() == Errc::kDenied) return report_failure(context, told.error());
-  complain(context, format("measured here, since the daemon does not say ({})", told.error().message()));
-  const auto measured = measure_here(settings_or_defaults(context, config));
-  if (measured) return conclude(context, *measured, "client");
-  complain(context, measured.error().message());
-  return kNo;
+int check_disk(const Context& context, const CheckOptions& options, const config::LoadRequest& config) {
+  if (options.here) return measure_and_conclude(context, options, config);
+  const auto verdict = ask(context, config);
+  if (verdict) return conclude(context, options, *verdict);
+  const auto& error = verdict.error();
+  // The stack's script knows two exit codes, and its caller has nobody else to ask.
+  if (error.code() == Errc::kDenied && !options.stack_lines) return report_failure(context, error);
+  complain(context, format("measured here, since the daemon does not say ({})", error.message()));
+  return measure_and_conclude(context, options, config);
 }
 
 }  // namespace buildwarden::cli

@@ -13,7 +13,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t kShownUsers = 5;
+constexpr std::size_t kShownUsers = 8;
 
 void put(json::object& body, std::string_view key, const std::string& value) {
   if (!value.empty()) body[key] = value;
@@ -44,6 +44,15 @@ json::value to_request(const JobOptions& options) {
   return body;
 }
 
+// The verdict in the words of a hook, which are not exported: nothing that a job could take for its own.
+void tell_hook(const Context& context, const JobOptions& options, std::string_view verdict, const json::value& answer) {
+  if (!options.hook || context.json) return;
+  context.out(format("BUILDWARDEN_VERDICT={}\n", verdict));
+  if (verdict != "refuse") return;
+  context.out(format("BUILDWARDEN_REASON={}\nBUILDWARDEN_PAUSE_AGENT={}\n",
+                     shell_quote(printable(text(answer, "reason"))), truth(answer, "pause_agent")));
+}
+
 // The job goes on as it would on a machine without the daemon.
 int without_daemon(const Context& context, std::string_view what, const Error& error) {
   if (error.code() == Errc::kDenied) return report_failure(context, error);
@@ -54,12 +63,24 @@ int without_daemon(const Context& context, std::string_view what, const Error& e
 // A daemon that is there but cannot serve (starting, broken) must not break a job either.
 bool cannot_serve(const Answer& answer) { return answer.status >= 500 && answer.status != 507; }
 
+// "checkouts of agent-1", "cache of the builder s3", in words fit for a job's log.
+std::string described(const json::value& user) {
+  const auto kind = text(user, "kind");
+  const auto name = text(user, "name");
+  if (kind == "images" || kind == "containers") return name.empty() ? kind : format("{} ({})", kind, name);
+  if (kind == "build_cache") return format("build cache of the engine ({})", name);
+  if (kind == "builder_cache") return format("cache of the builder {}", name);
+  if (kind == "checkouts") return format("checkouts of {}", name);
+  if (kind == "unattributed") return "files of nobody in particular";
+  return name.empty() ? kind : format("{} {}", kind, name);
+}
+
 int refuse(const Context& context, const Answer& answer) {
   const auto code = report_problem(context, answer);
   std::size_t shown = 0;
   for (const auto& user : list(answer.json, "users")) {
     if (++shown > kShownUsers) break;
-    complain(context, format("  {} {}: {}", text(user, "kind"), text(user, "name"), size(user, "bytes")));
+    complain(context, format("  {}: {}", described(user), size(user, "bytes")));
   }
   return code;
 }
@@ -91,17 +112,22 @@ int accept(const Context& context, const JobOptions& options, const Answer& answ
 }  // namespace
 
 int start_job(const Context& context, const JobOptions& options) {
-  const auto what = format("job {}", options.id);
+  const auto absent = [&](const Error& error) {
+    tell_hook(context, options, "absent", {});
+    return without_daemon(context, format("job {}", options.id), error);
+  };
   const Client client(context, context.silence);
   auto answer = client.post("/v1/jobs", to_request(options));
-  if (!answer) return without_daemon(context, what, answer.error());
+  if (!answer) return absent(answer.error());
   Progress progress(context, Progress::Where::kErrorLines);
   answer = follow_operation(client, std::move(*answer), progress, std::nullopt);
-  if (!answer) return without_daemon(context, what, answer.error());
-  if (cannot_serve(*answer)) return without_daemon(context, what, Error(Errc::kUnavailable, problem_text(*answer)));
-  const bool refused = text(answer->json, "verdict") == "refuse";
-  if (!answer->good() || refused) return refuse(context, *answer);
-  return accept(context, options, *answer);
+  if (!answer) return absent(answer.error());
+  if (cannot_serve(*answer)) return absent(Error(Errc::kUnavailable, problem_text(*answer)));
+  const bool refused = answer->status == 507 || text(answer->json, "verdict") == "refuse";
+  const bool accepted = answer->good() && !refused;
+  // What is wrong with the request is no verdict on the disk: the hook then looks for itself.
+  tell_hook(context, options, accepted ? "run" : refused ? "refuse" : "absent", answer->json);
+  return accepted ? accept(context, options, *answer) : refuse(context, *answer);
 }
 
 int end_job(const Context& context, const std::string& id) {

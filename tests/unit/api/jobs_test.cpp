@@ -106,7 +106,7 @@ TEST_F(JobsTest, ARefusalIs507WithTheUsersOfTheDisk) {
   EXPECT_EQ(answer.body, R"({"type":"urn:buildwarden:problem:no_space","title":"Insufficient Storage","status":507,)"
                          R"("detail":"1 GiB free, 5 GiB wanted","code":"no_space","id":"job-1","verdict":"refuse",)"
                          R"("reason":"1 GiB free, 5 GiB wanted","rule":"not_enough","disk":[],)"
-                         R"("users":[{"kind":"images","name":"app:1","bytes":7}]})");
+                         R"("users":[{"kind":"images","name":"app:1","bytes":7}],"pause_agent":true})");
 }
 
 TEST_F(JobsTest, ADeniedJobIs403) {

@@ -49,13 +49,92 @@ TEST(DiskCheck, TheDaemonSaysOk) {
   EXPECT_EQ(run.err, "");
 }
 
-TEST(DiskCheck, TheDaemonSaysLow) {
+// A daemon whose disk has `before` until room was asked for, and `after` then.
+class DiskCheckMakesRoom : public ::testing::Test {
+ protected:
+  ClientRun run(const std::string& before, const std::string& after, const std::vector<std::string>& more = {}) {
+    bool asked = false;
+    body_.clear();
+    ScriptedDaemon daemon(world_.socket(), [&](const SeenRequest& request) {
+      if (request.line().starts_with("POST")) {
+        asked = true;
+        body_ = request.line() + " " + request.body;
+        return reclaim_;
+      }
+      if (request.line().find("/v1/operations/") != std::string::npos) return operation_;
+      return http_answer(200, disk(asked ? after : before));
+    });
+    std::vector<std::string> arguments = {"disk", "check", "--config", configuration(world_, "1B")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return world_.run(std::move(arguments));
+  }
+  ClientWorld world_;
+  std::string body_;
+  std::string reclaim_ = http_answer(202, R"({"operation":"7"})");
+  std::string operation_ = http_answer(200, R"({"state":"done","status":200,"progress":["removing image a"],
+    "result":{"reached":true,"reason":"6 GiB free after 1 steps."}})");
+};
+
+TEST_F(DiskCheckMakesRoom, AndSaysYesWhenThatWasEnough) {
+  const auto done = run(filesystem("critical", "true", 3 * kGiB), filesystem("low", "true", 6 * kGiB));
+  EXPECT_EQ(done.code, cli::kYes) << done.err;
+  EXPECT_EQ(body_, R"(POST /v1/disk/reclaim HTTP/1.1 {"target_free_bytes":5368709120})");
+  EXPECT_THAT(done.out, HasSubstr("ok: /data has 6.00 GiB free"));
+  EXPECT_EQ(done.err, "buildwarden: removing image a\nbuildwarden: room was asked for: 6 GiB free after 1 steps.\n");
+}
+
+TEST_F(DiskCheckMakesRoom, AndSaysNoWhenItWasNot) {
+  const auto critical = filesystem("critical", "true", 3 * kGiB);
+  const auto done = run(critical, critical);
+  EXPECT_EQ(done.code, cli::kNo);
+  EXPECT_THAT(done.out, HasSubstr("low: /data has 3.00 GiB free"));
+  EXPECT_EQ(run(critical, critical, {"--json"}).code, cli::kNo);
+}
+
+TEST_F(DiskCheckMakesRoom, ButNotWhereThereIsEnough) {
+  EXPECT_EQ(run(filesystem("low", "true", 6 * kGiB), "").code, cli::kYes);
+  EXPECT_EQ(body_, "");
+}
+
+TEST_F(DiskCheckMakesRoom, ARefusedReclaimIsSaidAndDecidesNothing) {
+  reclaim_ = http_answer(403, R"({"detail":"only root may"})", "application/problem+json");
+  const auto done = run(filesystem("critical", "true", 3 * kGiB), filesystem("ok", "true", 60 * kGiB));
+  EXPECT_EQ(done.code, cli::kYes) << "somebody else made room";
+  EXPECT_THAT(done.err, HasSubstr("only root may"));
+}
+
+// The stack's own lines and its two exit codes.
+TEST_F(DiskCheckMakesRoom, InTheLinesOfTheStacksScript) {
+  const auto enough = run(filesystem("ok", "true", 93 * kGiB), "", {"--stack"});
+  EXPECT_EQ(enough.code, cli::kYes);
+  EXPECT_EQ(enough.out, "Disk space free: 93G\nInodes free: 0\n");
+  EXPECT_EQ(enough.err, "");
+  const auto critical = filesystem("critical", "true", 3 * kGiB);
+  const auto low = run(critical, critical, {"--stack"});
+  EXPECT_EQ(low.code, cli::kNo);
+  EXPECT_EQ(low.out, "Disk space free: 3.0G\n");
+  EXPECT_THAT(low.err,
+              HasSubstr("Not enough disk space free: 3.0GiB (3145728KB) available, cutoff is 5.0GiB (5242880KB) "
+                        "🚨\nDisk health checks failed. Build purge not enabled. Terminating agent.\n"));
+}
+
+TEST(DiskCheck, AskedForItsOwnMeasureItAsksNobody) {
   ClientWorld world;
-  const auto answer = http_answer(200, disk(filesystem("critical", "true", 3 * kGiB)));
-  const auto run = with_answer(world, answer, {"disk", "check"});
-  EXPECT_EQ(run.code, cli::kNo);
-  EXPECT_THAT(run.out, HasSubstr("low: /data has 3.00 GiB free"));
-  EXPECT_EQ(with_answer(world, answer, {"--json", "disk", "check"}).code, cli::kNo);
+  ScriptedDaemon daemon(world.socket(), [](const SeenRequest&) { return std::string(); });
+  const auto run = world.run({"disk", "check", "--here", "--config", configuration(world, "1B")});
+  EXPECT_EQ(run.code, cli::kYes) << run.err;
+  EXPECT_EQ(run.err, "");
+  EXPECT_TRUE(daemon.seen().empty());
+}
+
+TEST(DiskCheck, TheStacksScriptKnowsNoDenied) {
+  ClientWorld world;
+  const auto denied = http_answer(403, R"({"detail":"uid 7 is neither"})", "application/problem+json");
+  const ScriptedDaemon daemon(world.socket(), [&](const SeenRequest&) { return denied; });
+  EXPECT_EQ(world.run({"disk", "check", "--config", configuration(world, "1B")}).code, cli::kDenied);
+  const auto run = world.run({"disk", "check", "--stack", "--config", configuration(world, "1B")});
+  EXPECT_EQ(run.code, cli::kYes) << run.err;
+  EXPECT_THAT(run.out, ::testing::StartsWith("Disk space free: "));
 }
 
 TEST(DiskCheck, AFilesystemThatDoesNotGateDoesNotCount) {

@@ -164,12 +164,33 @@ TEST(JobStart, HostileValuesStayOneWord) {
 TEST(JobStart, ARefusalSaysWhyAndWhoTakesTheRoom) {
   ClientWorld world;
   const auto run = start(world, http_answer(507, R"({"title":"No space","status":507,"detail":"2.0 GiB free of 5 GiB",
-    "users":[{"kind":"images","name":"big\u001b[2J","bytes":3221225472},{"kind":"build_cache","name":"engine","bytes":1024}]})",
+    "users":[{"kind":"images","name":"big\u001b[2J","bytes":3221225472},{"kind":"build_cache","name":"7 records","bytes":1024},
+    {"kind":"builder_cache","name":"s3","bytes":2048},{"kind":"checkouts","name":"agent-1","bytes":3072},
+    {"kind":"unattributed","name":"","bytes":4096}]})",
                                             "application/problem+json"));
   EXPECT_EQ(run.code, cli::kNo);
   EXPECT_EQ(run.out, "");
-  EXPECT_THAT(run.err, AllOf(HasSubstr("2.0 GiB free of 5 GiB"), HasSubstr("images big?[2J: 3.00 GiB"),
-                             HasSubstr("build_cache engine: 1 KiB")));
+  EXPECT_THAT(run.err, AllOf(HasSubstr("2.0 GiB free of 5 GiB"), HasSubstr("images (big?[2J): 3.00 GiB"),
+                             HasSubstr("build cache of the engine (7 records): 1 KiB"),
+                             HasSubstr("cache of the builder s3: 2 KiB"), HasSubstr("checkouts of agent-1: 3 KiB"),
+                             HasSubstr("files of nobody in particular: 4 KiB")));
+}
+
+// What a hook must tell apart, in words that a shell can evaluate; for others nothing changes.
+TEST(JobStart, TellsAHookTheVerdict) {
+  ClientWorld world;
+  world.environment["BUILDX_CONFIG"] = world.folder();
+  EXPECT_THAT(start(world, http_answer(201, grant("instances/a")), {"--hook"}).out,
+              ::testing::StartsWith("BUILDWARDEN_VERDICT=run\nexport "));
+  const auto refused =
+      start(world, http_answer(507, R"({"detail":"d","reason":"it's `full`\n","pause_agent":true})"), {"--hook"});
+  EXPECT_EQ(refused.code, cli::kNo);
+  EXPECT_EQ(refused.out,
+            "BUILDWARDEN_VERDICT=refuse\nBUILDWARDEN_REASON='it'\\''s `full`?'\nBUILDWARDEN_PAUSE_AGENT=true\n");
+  for (const int status : {503, 409}) {
+    const auto absent = start(world, http_answer(status, R"({"detail":"starting"})"), {"--hook"});
+    EXPECT_EQ(absent.out, "BUILDWARDEN_VERDICT=absent\n");
+  }
 }
 
 TEST(JobStart, FollowsAnOperationToItsEnd) {
