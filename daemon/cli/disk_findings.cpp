@@ -24,24 +24,6 @@ std::string say(const Finding& finding, std::string_view more) {
                 format_bytes(finding.free), format_bytes(finding.wanted), more);
 }
 
-// The daemon's word on one filesystem; nothing when it does not know.
-std::optional<Finding> of_view(const json::value& filesystem) {
-  const auto level = text(filesystem, "level");
-  const auto& marks = member(filesystem, "marks");
-  const auto free = number(filesystem, "free_bytes");
-  const auto wanted = number(marks, "critical_bytes");
-  if (level.empty() || level == "unknown" || !free || !wanted) return std::nullopt;
-  Finding finding;
-  finding.mount = text(filesystem, "mount");
-  finding.low = level == "critical" || level == "exhausted";
-  finding.free = *free;
-  finding.wanted = *wanted;
-  finding.free_inodes = number(filesystem, "free_inodes").value_or(0);
-  finding.wanted_inodes = number(marks, "critical_inodes").value_or(0);
-  finding.reason = say(finding, format(" (level {})", level));
-  return finding;
-}
-
 Result<policy::Reading> measure(const std::string& path) {
   struct statvfs info{};
   if (::statvfs(path.c_str(), &info) != 0) return Error::from_errno(errno, format("measure {}", path));
@@ -53,6 +35,30 @@ Result<policy::Reading> measure(const std::string& path) {
   reading.free_inodes = static_cast<std::int64_t>(info.f_favail);
   reading.at = SystemClock().now();
   return reading;
+}
+
+// The daemon's word on one filesystem, with the figures of now where it can be measured here as well: the daemon's own
+// are seconds old on a calm disk. Nothing when it does not know.
+std::optional<Finding> of_view(const json::value& filesystem) {
+  const auto level = text(filesystem, "level");
+  const auto& marks = member(filesystem, "marks");
+  const auto free = number(filesystem, "free_bytes");
+  const auto wanted = number(marks, "critical_bytes");
+  if (level.empty() || level == "unknown" || !free || !wanted) return std::nullopt;
+  Finding finding;
+  finding.mount = text(filesystem, "mount");
+  finding.free = *free;
+  finding.wanted = *wanted;
+  finding.free_inodes = number(filesystem, "free_inodes").value_or(0);
+  finding.wanted_inodes = number(marks, "critical_inodes").value_or(0);
+  const auto now = measure(finding.mount);
+  const bool same = now && now->total == number(filesystem, "total_bytes");
+  if (same) finding.free = now->free;
+  if (same) finding.free_inodes = now->free_inodes;
+  const bool told = !same && (level == "critical" || level == "exhausted");
+  finding.low = told || finding.lacks_bytes() || finding.lacks_inodes();
+  finding.reason = say(finding, format(" (level {})", level));
+  return finding;
 }
 
 }  // namespace

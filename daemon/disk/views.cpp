@@ -14,4 +14,9 @@ ports::DiskView Views::disk_view() const {
   return view;
 }
 
+boost::asio::awaitable<ports::DiskView> Views::measured_disk_view() {
+  co_await parts_.gauges.measure();
+  co_return disk_view();
+}
+
 }  // namespace buildwarden::disk

@@ -9,17 +9,18 @@
 
 namespace buildwarden::disk {
 
-// From memory, without waiting: what the last turns left. Lives no longer than what it looks at.
+// What the last turns left. Lives no longer than what it looks at.
 class Views final : public ports::DiskViews {
  public:
   struct Parts {
-    const Gauges& gauges;
+    Gauges& gauges;
     const Reclaimer& reclaimer;
     const DiskUsers& users;
     const Ledger& ledger;
   };
   explicit Views(Parts parts) : parts_(parts) {}
   [[nodiscard]] ports::DiskView disk_view() const override;
+  boost::asio::awaitable<ports::DiskView> measured_disk_view() override;
 
  private:
   Parts parts_;

@@ -75,6 +75,7 @@ std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemVi
     users = filesystem.users;
     if (auto rest = unattributed(filesystem)) users.push_back(*std::move(rest));
   }
+  std::erase_if(users, [](const ports::DiskUser& user) { return user.bytes <= 0; });
   std::sort(users.begin(), users.end(), [](const ports::DiskUser& one, const ports::DiskUser& other) {
     return std::tie(other.bytes, one.name) < std::tie(one.bytes, other.name);
   });

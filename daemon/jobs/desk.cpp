@@ -86,6 +86,7 @@ ports::Async<ports::JobAnswer> Desk::admit(Turn* turn) {
 // What was made may be promised to another job before this one is judged: then more is asked for, while there is time.
 ports::Async<policy::Admission> Desk::find_room(Turn* turn) {
   const auto until = ports_.clock.now().boot + settings_.admission_wait;
+  co_await ports_.disk.measured_disk_view();
   auto admission = judge(turn->request.need_bytes, false);
   for (int tries = 0; admission.verdict == policy::Verdict::kMakeRoom; ++tries) {
     auto wanted = space_for(*turn, admission, until);

@@ -185,6 +185,9 @@ class DiskViews {
  public:
   virtual ~DiskViews() = default;
   [[nodiscard]] virtual DiskView disk_view() const = 0;
+  // The same with the figures of now, for who promises space: those of memory are seconds old on a calm disk. The
+  // levels are still those of the watch's last turn. Waits a moment at most: what does not answer is as in memory.
+  virtual boost::asio::awaitable<DiskView> measured_disk_view() { co_return disk_view(); }
 };
 
 }  // namespace buildwarden::ports

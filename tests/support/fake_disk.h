@@ -26,6 +26,10 @@ class FakeDisk final : public ports::DiskViews, public ports::Space {
   void set_free(Bytes free) { view.filesystems.front().reading->free = free; }
 
   [[nodiscard]] ports::DiskView disk_view() const override { return view; }
+  boost::asio::awaitable<ports::DiskView> measured_disk_view() override {
+    if (while_measuring) while_measuring();
+    co_return view;
+  }
   ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override {
     requests.push_back(request);
     progress("freeing");
@@ -37,6 +41,7 @@ class FakeDisk final : public ports::DiskViews, public ports::Space {
   ports::DiskView view;
   std::vector<ports::SpaceRequest> requests;
   std::function<void()> while_making;
+  std::function<void()> while_measuring;
   ports::SpaceResult result;
   std::optional<Error> failure;
 };

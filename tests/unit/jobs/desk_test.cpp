@@ -65,6 +65,15 @@ TEST_F(DeskTest, RunsAtLowAndWhereNothingIsKnown) {
   EXPECT_THAT(disk_.requests, IsEmpty());
 }
 
+// What memory says may be seconds old: it is measured when a job asks.
+TEST_F(DeskTest, JudgesByTheFiguresOfNow) {
+  disk_.while_measuring = [this] { disk_.set_free(kGiB); };
+  EXPECT_FALSE(start("1")->admitted);
+  disk_.while_measuring = [this] { disk_.set_free(100 * kGiB); };
+  EXPECT_TRUE(start("2")->admitted);
+  EXPECT_EQ(store_.saved[0].free_at_start, 100 * kGiB);
+}
+
 TEST_F(DeskTest, LooksOnlyAtWhatGates) {
   auto other = disk_.view.filesystems[0];
   other.gate = false;

@@ -1,0 +1,106 @@
+# hooks.awk - finds the lines about the disk in one of the Elastic CI Stack's hooks and puts buildwarden's part before them.
+#
+# usage: awk -v hook=environment|pre-exit -v part=PATH -f hooks.awk HOOK      the changed hook; exit 1 with the reason: unknown
+#        awk -v hook=revert -f hooks.awk HOOK                                 the hook as it was
+#
+# Nothing of the hook is changed or moved: lines are added around its own, so that taking them away gives it back.
+
+function fail(why) {
+  print why
+  exit 1
+}
+
+function begins(i) {
+  if (hook == "environment") {
+    return line[i] == "echo \"Checking disk space\"" && line[i + 1] ~ /^if ! \/usr\/local\/bin\/bk-check-disk-space\.sh ?; *then$/
+  }
+  return line[i] ~ /^if \[\[ "\$\{ENABLE_PRE_EXIT_DISK_CLEANUP(:-[a-z]*)?\}" == "?true"? \]\] ?; *then$/
+}
+
+# A command that the disk's lines of no known version have: then it is about something else, too.
+function is_known(text, word) {
+  sub(/^[ \t]+/, "", text)
+  if (text == "" || text ~ /^#/) return 1
+  word = text
+  sub(/[ \t;].*$/, "", word)
+  return word ~ /^(if|elif|else|fi|then|echo|docker|exit|export)$/ || word ~ /^\/usr\/local\/bin\/(terminate-instance|bk-check-disk-space\.sh)$/
+}
+
+# What stands after the block in the versions that are known.
+function goes_on(i) {
+  while (i <= count && line[i] ~ /^[ \t]*$/) i++
+  if (hook == "environment") return line[i] == "echo \"Configuring built-in plugins\""
+  return line[i] == "# clean up our temporary docker config"
+}
+
+function find_block(i) {
+  first = last = 0
+  for (i = 1; i <= count; i++) {
+    if (begins(i)) {
+      if (first) fail("two blocks about the disk")
+      first = i
+    }
+    if (first && !last && i > first) {
+      if (line[i] == "fi") last = i
+      else if (!is_known(line[i])) fail("line " i " is no line about the disk: " line[i])
+    }
+    if (line[i] ~ /bk-check-disk-space/ && !(first && !last || i == last)) fail("line " i " asks for the disk outside of the block")
+  }
+  if (first && !last) fail("the block about the disk does not end")
+  if (first && !goes_on(last + 1)) fail("what follows the block about the disk is unknown")
+}
+
+function condition() { return "if ! [[ -r \"" part "\" ]] || ! source \"" part "\"; then" }
+
+function wrap_block(i) {
+  for (i = 1; i <= count; i++) {
+    if (i == first) print "# buildwarden: begin. Its part decides; where it is missing, the lines of the stack do.\n" condition()
+    print line[i]
+    if (i == last) print "fi\n# buildwarden: end"
+  }
+}
+
+# A hook that does not look at the disk: the part stands alone, at its start.
+function insert(i, done) {
+  for (i = 1; i <= count && line[i] !~ /^set -/; i++) continue
+  if (i > count) fail("it does not begin as any known version")
+  done = i
+  for (i = 1; i <= count; i++) {
+    print line[i]
+    if (i != done) continue
+    print "# buildwarden: begin, of lines that are all its own."
+    print "if [[ -r \"" part "\" ]]; then source \"" part "\" || true; fi"
+    print "# buildwarden: end"
+  }
+}
+
+# Drops the two lines at the beginning and the two at the end, or all of an insertion.
+function revert(i, inside, all) {
+  for (i = 1; i <= count; i++) {
+    if (line[i] ~ /^# buildwarden: begin/) {
+      inside = 1
+      all = line[i] ~ /all its own/
+      i++
+      continue
+    }
+    if (inside && (all || line[i + 1] ~ /^# buildwarden: end/ || line[i] ~ /^# buildwarden: end/)) {
+      if (line[i] ~ /^# buildwarden: end/) inside = 0
+      continue
+    }
+    print line[i]
+  }
+}
+
+{ line[NR] = $0 }
+
+END {
+  count = NR
+  if (hook == "revert") {
+    revert()
+    exit 0
+  }
+  find_block()
+  if (first) wrap_block()
+  else if (hook == "pre-exit") insert()
+  else fail("no block about the disk between lines that are known")
+}
