@@ -22,6 +22,12 @@ std::string with_note(const std::string& reason, const ports::Grant& grant) {
   return grant.note.empty() ? reason : format("{}; {}", reason, grant.note);
 }
 
+// With what the hook at the job's end is to know.
+ports::Grant for_job(ports::Grant grant, const JobSettings& settings) {
+  if (settings.check_at_end) grant.env["BUILDWARDEN_CHECK_AT_END"] = "true";
+  return grant;
+}
+
 void record(ports::Journal& journal, const ports::Lease& lease, const policy::Admission& admission) {
   const bool refused = admission.verdict != policy::Verdict::kRun;
   const bool blind = admission.rule == "unknown";
@@ -67,7 +73,7 @@ Result<ports::JobAnswer> Desk::take_on(Turn* turn, const policy::Admission& admi
   answer.reason = with_note(admission.reason, *grant);
   if (!turn->note.empty()) answer.reason += format("; {}", turn->note);
   answer.rule = admission.rule;
-  answer.grant = *std::move(grant);
+  answer.grant = for_job(*std::move(grant), settings_);
   answer.expires_at = expiry_of(lease);
   record(ports_.journal, lease, admission);
   registry_.count_admitted();
@@ -99,7 +105,7 @@ Result<ports::JobAnswer> Desk::renew(const ports::JobRequest& request, ports::Le
   lease.builders = held_builders(request);
   auto answer = renewed(std::move(lease));
   answer.reason = with_note(answer.reason, *grant);
-  answer.grant = *std::move(grant);
+  answer.grant = for_job(*std::move(grant), settings_);
   return answer;
 }
 

@@ -43,7 +43,7 @@ class DropInFlow : public DaemonFixture {
         "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 1s, grace: "
         "1s, "
         "ballast: 0B";
-    options.more = "jobs: { admission_wait: 20s }\n";
+    options.more = "jobs: { admission_wait: 20s, check_at_end: true }\n";
     start_daemon(options);
   }
 
@@ -102,6 +102,7 @@ void DropInFlow::enough() {
   EXPECT_TRUE(has(done, "hook-done=yes")) << done.out;
   EXPECT_TRUE(has(done, "\"id\":\"enough\"") && has(done, "\"agent\":\"agent-1\"")) << done.out;
   EXPECT_FALSE(has(done, "\"pid\":null") || has(done, "\"pid\":0")) << done.out;
+  EXPECT_TRUE(has(done, "Disk space free: ")) << "at its end: " << done.out;
   EXPECT_FALSE(left_its_config(done)) << done.out;
   EXPECT_EQ(query("/v1/jobs", ".jobs | length"), "0");
 }
@@ -168,8 +169,7 @@ void DropInFlow::critical_and_refused() {
   EXPECT_TRUE(has(check, "Not enough disk space free: ")) << check.out;
   empty_disk();
   // Full at its end alone: with the check at the end the job fails, and leaves no credentials behind.
-  const auto at_end = job("at-end", "ENABLE_PRE_EXIT_DISK_CLEANUP=true",
-                          "dd if=/dev/zero of=$DIR/disk/builds/big bs=1M 2> /dev/null || true");
+  const auto at_end = job("at-end", "", "dd if=/dev/zero of=$DIR/disk/builds/big bs=1M 2> /dev/null || true");
   EXPECT_EQ(at_end.exit_code, 1) << at_end.out;
   EXPECT_TRUE(has(at_end, "hook-done=yes")) << at_end.out;
   EXPECT_FALSE(left_its_config(at_end)) << at_end.out;

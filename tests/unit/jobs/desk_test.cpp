@@ -65,6 +65,14 @@ TEST_F(DeskTest, RunsAtLowAndWhereNothingIsKnown) {
   EXPECT_THAT(disk_.requests, IsEmpty());
 }
 
+TEST_F(DeskTest, TellsAJobThatTheDiskIsLookedAtAtItsEnd) {
+  EXPECT_FALSE(start("1")->grant.env.contains("BUILDWARDEN_CHECK_AT_END"));
+  settings_.check_at_end = true;
+  desk().reconfigure(settings_);
+  EXPECT_EQ(start("1")->grant.env.at("BUILDWARDEN_CHECK_AT_END"), "true") << "renewed";
+  EXPECT_EQ(start("2")->grant.env.at("BUILDWARDEN_CHECK_AT_END"), "true");
+}
+
 // What memory says may be seconds old: it is measured when a job asks.
 TEST_F(DeskTest, JudgesByTheFiguresOfNow) {
   disk_.while_measuring = [this] { disk_.set_free(kGiB); };
