@@ -50,11 +50,11 @@ struct ApiContext {
   std::string host_name;                   // the machine's own name, good as a Host
   std::vector<std::string> allowed_hosts;  // further ones
   std::string version;
-  std::function<bool()> dry_run = [] { return false; };  // of the whole daemon, now
+  std::function<bool()> dry_run = [] { return false; };     // of the whole daemon, now
   std::function<bool()> pause_agent = [] { return true; };  // on_full.pause_agent, now
-  Duration reclaim_wait = std::chrono::minutes{10};      // at most, for one reclaim on request
-  Duration answer_within = std::chrono::seconds{1};      // then a POST answers 202
-  Duration event_heartbeat = std::chrono::seconds{15};   // of a follower of events
+  Duration reclaim_wait = std::chrono::minutes{10};         // at most, for one reclaim on request
+  Duration answer_within = std::chrono::seconds{1};         // then a POST answers 202
+  Duration event_heartbeat = std::chrono::seconds{15};      // of a follower of events
 };
 
 }  // namespace buildwarden::api
