@@ -17,7 +17,7 @@ namespace json = boost::json;
 namespace {
 
 struct Verdict {
-  std::vector<Finding> findings;
+  std::vector<DiskFinding> findings;
   bool by_daemon = false;
   bool purged = false;  // room was asked for, and checkouts are part of what may go
 };
@@ -31,7 +31,7 @@ Settings settings_or_defaults(const Context& context, const config::LoadRequest&
 }
 
 // What every filesystem that is low must have.
-Bytes wanted_by(const std::vector<Finding>& findings) {
+Bytes wanted_by(const std::vector<DiskFinding>& findings) {
   Bytes wanted = 0;
   for (const auto& finding : findings) {
     if (finding.low) wanted = std::max(wanted, finding.wanted);

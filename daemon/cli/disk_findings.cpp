@@ -19,7 +19,7 @@ namespace json = boost::json;
 
 namespace {
 
-std::string say(const Finding& finding, std::string_view more) {
+std::string say(const DiskFinding& finding, std::string_view more) {
   return format("{}: {} has {} free, at least {} wanted{}", finding.low ? "low" : "ok", finding.mount,
                 format_bytes(finding.free), format_bytes(finding.wanted), more);
 }
@@ -39,13 +39,13 @@ Result<policy::Reading> measure(const std::string& path) {
 
 // The daemon's word on one filesystem, with the figures of now where it can be measured here as well: the daemon's own
 // are seconds old on a calm disk. Nothing when it does not know.
-std::optional<Finding> of_view(const json::value& filesystem) {
+std::optional<DiskFinding> of_view(const json::value& filesystem) {
   const auto level = text(filesystem, "level");
   const auto& marks = member(filesystem, "marks");
   const auto free = number(filesystem, "free_bytes");
   const auto wanted = number(marks, "critical_bytes");
   if (level.empty() || level == "unknown" || !free || !wanted) return std::nullopt;
-  Finding finding;
+  DiskFinding finding;
   finding.mount = text(filesystem, "mount");
   finding.free = *free;
   finding.wanted = *wanted;
@@ -63,12 +63,12 @@ std::optional<Finding> of_view(const json::value& filesystem) {
 
 }  // namespace
 
-Result<std::vector<Finding>> ask_daemon(const Context& context) {
+Result<std::vector<DiskFinding>> ask_daemon(const Context& context) {
   auto answer = Client(context, context.silence).get("/v1/disk");
   if (!answer) return std::move(answer).error();
   if (answer->status == 403) return Error(Errc::kDenied, problem_text(*answer));
   if (!answer->good()) return Error(Errc::kUnavailable, problem_text(*answer));
-  std::vector<Finding> findings;
+  std::vector<DiskFinding> findings;
   for (const auto& filesystem : list(answer->json, "filesystems")) {
     if (!truth(filesystem, "gate")) continue;
     auto finding = of_view(filesystem);
@@ -79,12 +79,12 @@ Result<std::vector<Finding>> ask_daemon(const Context& context) {
   return findings;
 }
 
-Result<std::vector<Finding>> measure_here(const Settings& settings) {
+Result<std::vector<DiskFinding>> measure_here(const Settings& settings) {
   const auto& path = settings.engine.data_root;
   const auto reading = measure(path);
   if (!reading) return reading.error();
   const auto marks = policy::marks_for(settings.disk, *reading, true);
-  Finding finding;
+  DiskFinding finding;
   finding.mount = path;
   finding.free = reading->free;
   finding.wanted = marks.critical;
@@ -93,11 +93,11 @@ Result<std::vector<Finding>> measure_here(const Settings& settings) {
   finding.low = finding.lacks_bytes() || finding.lacks_inodes();
   const auto inodes = format(" ({} inodes free, at least {} wanted)", reading->free_inodes, marks.critical_inodes);
   finding.reason = say(finding, marks.critical_inodes > 0 ? inodes : "");
-  return std::vector<Finding>{std::move(finding)};
+  return std::vector<DiskFinding>{std::move(finding)};
 }
 
-const Finding& deciding(const std::vector<Finding>& findings) {
-  return *std::min_element(findings.begin(), findings.end(), [](const Finding& one, const Finding& other) {
+const DiskFinding& deciding(const std::vector<DiskFinding>& findings) {
+  return *std::min_element(findings.begin(), findings.end(), [](const DiskFinding& one, const DiskFinding& other) {
     return std::tuple(!one.low, one.free - one.wanted) < std::tuple(!other.low, other.free - other.wanted);
   });
 }

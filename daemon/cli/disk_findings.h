@@ -12,7 +12,7 @@
 namespace buildwarden::cli {
 
 // One filesystem's part of the verdict.
-struct Finding {
+struct DiskFinding {
   std::string mount;
   bool low = false;  // below the critical mark of bytes or of inodes
   Bytes free = 0;
@@ -26,12 +26,12 @@ struct Finding {
 
 // Each filesystem that gates jobs, never none. kDenied: the socket is not for this user; another error: there is no
 // daemon, or it does not know one of them, so that they are to be measured here.
-Result<std::vector<Finding>> ask_daemon(const Context& context);
+Result<std::vector<DiskFinding>> ask_daemon(const Context& context);
 
 // The engine's data root alone. An error where it cannot be measured.
-Result<std::vector<Finding>> measure_here(const Settings& settings);
+Result<std::vector<DiskFinding>> measure_here(const Settings& settings);
 
 // The one that decides: the first that is low, else that with the least room above what is wanted.
-const Finding& deciding(const std::vector<Finding>& findings);
+const DiskFinding& deciding(const std::vector<DiskFinding>& findings);
 
 }  // namespace buildwarden::cli

@@ -50,7 +50,7 @@ std::string numfmt_size(Bytes value) {
   return size.number + (size.letter.empty() ? "B" : size.letter + "iB");
 }
 
-StackLines stack_lines(const Finding& finding, bool purged) {
+StackLines stack_lines(const DiskFinding& finding, bool purged) {
   StackLines lines;
   lines.out = format("Disk space free: {}\n", df_size(finding.free));
   if (finding.lacks_bytes()) {

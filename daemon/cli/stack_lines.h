@@ -14,7 +14,7 @@ struct StackLines {
 };
 
 // `purged`: purging checkouts was allowed and tried.
-StackLines stack_lines(const Finding& finding, bool purged);
+StackLines stack_lines(const DiskFinding& finding, bool purged);
 
 // As `df -h` shows sizes: in powers of 1024, rounded up, one decimal below ten: "4.9G", "93G", "512".
 std::string df_size(std::int64_t value);

@@ -27,7 +27,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, StackSizes,
                                            Size{93 * kGiB, "93G", "93GiB"}, Size{3 * 1024 * kGiB, "3.0T", "3.0TiB"}));
 
 TEST(StackLines, InodesComeAfterBytes) {
-  Finding finding;
+  DiskFinding finding;
   finding.low = true;
   finding.free = 6 * kGiB;
   finding.wanted = 5 * kGiB;
@@ -43,9 +43,9 @@ TEST(StackLines, InodesComeAfterBytes) {
 }
 
 TEST(StackLines, TheLowOneDecidesThenTheTightest) {
-  Finding wide;
+  DiskFinding wide;
   wide.free = 90 * kGiB;
-  Finding tight;
+  DiskFinding tight;
   tight.mount = "tight";
   tight.free = 6 * kGiB;
   tight.wanted = 5 * kGiB;
