@@ -23,7 +23,11 @@ std::string filesystem(const std::string& level, const std::string& gate, Bytes 
 
 std::string disk(const std::string& filesystems) { return R"({"filesystems":[)" + filesystems + "]}"; }
 
+// Of a daemon that does answer, on a machine that is busy.
+constexpr std::chrono::seconds kPatient{30};
+
 ClientRun with_answer(ClientWorld& world, const std::string& answer, std::vector<std::string> arguments) {
+  world.silence = kPatient;
   const ScriptedDaemon daemon(world.socket(), [&answer](const SeenRequest&) { return answer; });
   return world.run(std::move(arguments));
 }
@@ -55,6 +59,7 @@ class DiskCheckMakesRoom : public ::testing::Test {
   ClientRun run(const std::string& before, const std::string& after, const std::vector<std::string>& more = {}) {
     bool asked = false;
     body_.clear();
+    world_.silence = kPatient;
     ScriptedDaemon daemon(world_.socket(), [&](const SeenRequest& request) {
       if (request.line().starts_with("POST")) {
         asked = true;
@@ -129,6 +134,7 @@ TEST(DiskCheck, AskedForItsOwnMeasureItAsksNobody) {
 
 TEST(DiskCheck, TheStacksScriptKnowsNoDenied) {
   ClientWorld world;
+  world.silence = kPatient;
   const auto denied = http_answer(403, R"({"detail":"uid 7 is neither"})", "application/problem+json");
   const ScriptedDaemon daemon(world.socket(), [&](const SeenRequest&) { return denied; });
   EXPECT_EQ(world.run({"disk", "check", "--config", configuration(world, "1B")}).code, cli::kDenied);
