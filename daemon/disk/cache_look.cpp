@@ -8,7 +8,7 @@
 #include "common/format.h"
 #include "common/trash.h"
 #include "daemon/disk/engine_answers.h"
-#include "daemon/disk/folder_users.h"
+#include "common/folder_users.h"
 
 namespace buildwarden::disk {
 namespace fs = std::filesystem;

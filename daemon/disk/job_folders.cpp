@@ -7,7 +7,7 @@
 
 #include "common/format.h"
 #include "daemon/disk/engine_answers.h"
-#include "daemon/disk/folder_users.h"
+#include "common/folder_users.h"
 #include "daemon/disk/path_facts.h"
 
 namespace buildwarden::disk {

@@ -7,7 +7,7 @@
 
 #include "common/time.h"
 #include "common/unique_fd.h"
-#include "daemon/disk/mounts.h"
+#include "common/mounts.h"
 
 namespace buildwarden::disk {
 

@@ -16,7 +16,7 @@
 
 #include "common/trash.h"
 #include "daemon/disk/cache_dirs.h"
-#include "daemon/disk/folder_users.h"
+#include "common/folder_users.h"
 #include "daemon/disk/own_leftovers.h"
 #include "daemon/disk/path_facts.h"
 #include "tests/support/run_void.h"

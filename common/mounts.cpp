@@ -1,9 +1,9 @@
-#include "daemon/disk/mounts.h"
+#include "common/mounts.h"
 
 #include <algorithm>
 #include <optional>
 
-namespace buildwarden::disk {
+namespace buildwarden {
 namespace {
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
@@ -91,4 +91,4 @@ const MountEntry* home_of(const std::vector<MountEntry>& mounts, std::string_vie
   return deepest;
 }
 
-}  // namespace buildwarden::disk
+}  // namespace buildwarden

@@ -1,8 +1,8 @@
-#include "daemon/disk/mounts.h"
+#include "common/mounts.h"
 
 #include <gtest/gtest.h>
 
-namespace buildwarden::disk {
+namespace buildwarden {
 namespace {
 
 // As a host shows it on which an engine has bound its data root on itself.
@@ -49,4 +49,4 @@ TEST(Mounts, PeopleKnowAFilesystemByTheMountThatShowsTheWholeOfIt) {
 }
 
 }  // namespace
-}  // namespace buildwarden::disk
+}  // namespace buildwarden

@@ -1,7 +1,8 @@
-#include "daemon/disk/folder_users.h"
+#include "common/folder_users.h"
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
@@ -11,9 +12,9 @@
 
 #include "common/atomic_file.h"
 #include "common/format.h"
-#include "daemon/disk/mounts.h"
+#include "common/mounts.h"
 
-namespace buildwarden::disk {
+namespace buildwarden {
 namespace fs = std::filesystem;
 
 namespace {
@@ -21,6 +22,8 @@ namespace {
 constexpr const char* kInit = "1";
 constexpr std::uint64_t kMostLinks = 2'000'000;
 constexpr Bytes kMostMountText = 16 * kMiB;
+constexpr Bytes kMostMapText = 64 * kMiB;
+constexpr std::string_view kNewline = "\\012";  // as /proc/<pid>/maps writes one, and nothing else so
 
 bool is_number(const std::string& name) { return name.find_first_not_of("0123456789") == std::string::npos; }
 
@@ -28,6 +31,14 @@ bool is_number(const std::string& name) { return name.find_first_not_of("0123456
 bool within(std::string_view path, std::string_view folder) {
   if (folder == "/") return true;
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
+std::string unescaped(std::string_view path) {
+  std::string text(path);
+  for (auto at = text.find(kNewline); at != std::string::npos; at = text.find(kNewline, at + 1)) {
+    text.replace(at, kNewline.size(), "\n");
+  }
+  return text;
 }
 
 // Where a folder lies in its filesystem.
@@ -83,7 +94,28 @@ class Scan {
     }
     const bool gone = error == std::errc::no_such_file_or_directory || error == std::errc::no_such_process;
     if (error && !gone) return may_not_see(pid);
+    if (auto seen = look_at_maps(pid, base); !seen) return seen;
     return look_at_mounts(pid, base);
+  }
+
+  // A library or a database may be mapped after its descriptor was closed.
+  Result<void> look_at_maps(const std::string& pid, const std::string& base) {
+    const auto text = read_file(base + "/maps", kMostMapText);
+    if (!text) {
+      const auto still = link_of(base + "/exe");
+      return still && !*still ? Result<void>{} : may_not_see(pid);
+    }
+    std::string_view rest = *text;
+    std::string_view before;
+    while (!rest.empty()) {
+      const auto line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+      const auto slash = line.find('/');
+      if (slash == std::string_view::npos || line.substr(slash) == before) continue;
+      before = line.substr(slash);
+      if (auto seen = look_at_path(pid, unescaped(before), "a mapped file"); !seen) return seen;
+    }
+    return {};
   }
 
   // Nothing when the process or its file is gone by now.
@@ -96,11 +128,15 @@ class Scan {
   }
 
   Result<void> look_at_link(const std::string& pid, const std::string& path, const char* what) {
-    if (++links_ > kMostLinks) return Error(Errc::kTooLarge, "too many open files to look at all of them");
     const auto target = link_of(path);
     if (!target) return may_not_see(pid);
     if (!*target || !(*target)->starts_with('/')) return {};
-    for (std::string_view at = **target; !at.empty(); at = at.substr(0, at.rfind('/'))) {
+    return look_at_path(pid, **target, what);
+  }
+
+  Result<void> look_at_path(const std::string& pid, const std::string& path, const char* what) {
+    if (++links_ > kMostLinks) return Error(Errc::kTooLarge, "too many open files to look at all of them");
+    for (std::string_view at = path; !at.empty(); at = at.substr(0, at.rfind('/'))) {
       const auto folder = folders_.find(std::string(at));
       if (folder != folders_.end()) note(*folder, pid, format("has {} there", what));
     }
@@ -168,4 +204,4 @@ Result<std::map<std::string, std::string>> folder_users(const std::vector<std::s
   return Scan(folders, proc).run();
 }
 
-}  // namespace buildwarden::disk
+}  // namespace buildwarden

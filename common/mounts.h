@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace buildwarden::disk {
+namespace buildwarden {
 
 struct MountEntry {
   std::string device;       // "8:1"
@@ -27,4 +27,4 @@ const MountEntry* mount_of(const std::vector<MountEntry>& mounts, std::string_vi
 // since engines bind their folders on themselves. Else as mount_of().
 const MountEntry* home_of(const std::vector<MountEntry>& mounts, std::string_view path);
 
-}  // namespace buildwarden::disk
+}  // namespace buildwarden
