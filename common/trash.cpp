@@ -34,14 +34,12 @@ std::string name_in_trash(TreeIdentity identity) {
 
 }  // namespace
 
-Result<UniqueFd> open_trash(const std::string& parent, bool make) {
-  auto folder = open_folder(parent);
-  if (!folder) return std::move(folder).error();
-  const auto where = format("{}/{}", parent, kTrashName);
-  if (make && ::mkdirat(folder->get(), kTrashName, 0700) != 0 && errno != EEXIST) {
+Result<UniqueFd> open_trash_in(int home, const std::string& path, bool make) {
+  const auto where = format("{}/{}", path, kTrashName);
+  if (make && ::mkdirat(home, kTrashName, 0700) != 0 && errno != EEXIST) {
     return Error::from_errno(errno, format("make {}", where));
   }
-  auto trash = open_beneath(folder->get(), kTrashName, O_RDONLY | O_DIRECTORY);
+  auto trash = open_beneath(home, kTrashName, O_RDONLY | O_DIRECTORY);
   if (!trash.open() && errno == ENOENT) return Error(Errc::kNotFound, format("there is no {}", where));
   if (!trash.open() || !is_ours(trash.get())) {
     return Error(Errc::kDenied, format("{} is not a folder that is ours alone", where));
@@ -49,24 +47,34 @@ Result<UniqueFd> open_trash(const std::string& parent, bool make) {
   return trash;
 }
 
+Result<UniqueFd> open_trash(const std::string& parent, bool make) {
+  auto folder = open_folder(parent);
+  if (!folder) return std::move(folder).error();
+  return open_trash_in(folder->get(), parent, make);
+}
+
+Result<std::string> throw_away_from(int from, const std::string& name, TreeIdentity identity, int trash) {
+  if (auto fine = check_component(name); !fine) return std::move(fine).error();
+  if (!is_it(from, name, identity)) return Error(Errc::kConflict, format("{} is another one by now", name));
+  auto there = name_in_trash(identity);
+  if (::renameat2(from, name.c_str(), trash, there.c_str(), RENAME_NOREPLACE) != 0) {
+    return Error::from_errno(errno, format("rename {} into {}", name, kTrashName));
+  }
+  if (is_it(trash, there, identity)) return there;
+  // Somebody was between the look and the rename.
+  if (::renameat2(trash, there.c_str(), from, name.c_str(), RENAME_NOREPLACE) != 0) {
+    return Error::from_errno(errno, format("put {} back, which is another one by now", name));
+  }
+  return Error(Errc::kConflict, format("{} is another one by now", name));
+}
+
 Result<std::string> throw_away(const std::string& parent, const std::string& name, TreeIdentity identity) {
   if (auto fine = check_component(name); !fine) return std::move(fine).error();
   auto folder = open_folder(parent);
   if (!folder) return std::move(folder).error();
-  auto trash = open_trash(parent, true);
+  auto trash = open_trash_in(folder->get(), parent, true);
   if (!trash) return std::move(trash).error();
-  const auto path = format("{}/{}", parent, name);
-  if (!is_it(folder->get(), name, identity)) return Error(Errc::kConflict, format("{} is another one by now", path));
-  auto there = name_in_trash(identity);
-  if (::renameat2(folder->get(), name.c_str(), trash->get(), there.c_str(), RENAME_NOREPLACE) != 0) {
-    return Error::from_errno(errno, format("rename {} into {}", path, kTrashName));
-  }
-  if (is_it(trash->get(), there, identity)) return there;
-  // Somebody was between the look and the rename.
-  if (::renameat2(trash->get(), there.c_str(), folder->get(), name.c_str(), RENAME_NOREPLACE) != 0) {
-    return Error::from_errno(errno, format("put {} back, which is another one by now", path));
-  }
-  return Error(Errc::kConflict, format("{} is another one by now", path));
+  return throw_away_from(folder->get(), name, identity, trash->get()).with_context(parent);
 }
 
 }  // namespace buildwarden

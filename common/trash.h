@@ -20,4 +20,9 @@ Result<UniqueFd> open_trash(const std::string& parent, bool make);
 // it is not the one that `identity` says, and is where it was.
 Result<std::string> throw_away(const std::string& parent, const std::string& name, TreeIdentity identity);
 
+// The same by descriptors: the trash of the folder that `home` is one of, called `path` for people; and `name` in the
+// folder `from` goes to the trash `trash`, which should be on the same mount. Whatever the error, it is where it was.
+Result<UniqueFd> open_trash_in(int home, const std::string& path, bool make);
+Result<std::string> throw_away_from(int from, const std::string& name, TreeIdentity identity, int trash);
+
 }  // namespace buildwarden

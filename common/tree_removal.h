@@ -30,15 +30,29 @@ struct TreeIdentity {
   friend bool operator==(const TreeIdentity&, const TreeIdentity&) = default;
 };
 
-// Removes `name`, a single component in the folder `parent`. Every step is relative to a descriptor of the folder that
-// it happens in, follows no link and crosses no mount: what was moved or swapped meanwhile is at worst left. Mounts
-// inside are left, with the folders above them. Nothing in there can make it open more than 70 descriptors: deep
-// folders are moved up first. May take minutes: for a worker. kNotFound: there is none; kConflict: it is not the one
-// that `identity` says; kInvalid: no component; kDenied or kIo: `parent` or `name` cannot be opened at all.
+struct RemovalOptions {
+  std::stop_token stop{};
+  // That remove at a time, the caller's among them: different folders of one filesystem go side by side, the files of
+  // one folder do not.
+  unsigned threads = 1;
+  // Immutable and append-only things go as well (root only), but for files with another name: that may lie elsewhere.
+  bool clear_flags = false;
+};
+
+// Removes `name`, a single component in the folder that `parent` is a descriptor of. Every step is relative to a
+// descriptor of the folder that it happens in, follows no link and crosses no mount: what was moved or swapped
+// meanwhile is at worst left. Mounts inside are left, with the folders above them. Nothing in there can make it open
+// more than 70 descriptors a thread, or keep more than a few names: deep folders are moved up first. May take minutes:
+// for a worker. kNotFound: there is none; kConflict: it is not the one that `identity` says; kInvalid: no component;
+// kDenied or kIo: `name` cannot be looked at.
+Result<TreeRemoved> remove_tree_in(int parent, const std::string& name, TreeIdentity identity, RemovalOptions options);
+
+// The same by the path of `parent`, links followed as anybody would; with one thread, and flags are left.
 Result<TreeRemoved> remove_tree(const std::string& parent, const std::string& name, TreeIdentity identity,
                                 std::stop_token stop);
 
 // Of `name` itself, links not followed.
+Result<TreeIdentity> tree_identity_in(int parent, const std::string& name);
 Result<TreeIdentity> tree_identity(const std::string& parent, const std::string& name);
 
 }  // namespace buildwarden
