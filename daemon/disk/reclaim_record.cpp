@@ -9,11 +9,19 @@ std::string rung_name(const policy::RungTurn& turn) { return std::string(policy:
 
 double seconds(Duration time) { return static_cast<double>(time.count()) / 1000.0; }
 
+std::string why_it_goes(const StepFacts& facts) {
+  const auto& candidate = facts.candidate;
+  if (candidate.thrown_away) return "thrown away before";
+  const auto age = format_duration(facts.age);
+  const auto use = candidate.last_use.by.empty() ? format("last used {} ago", age)
+                                                 : format("last used {} ago by {}", age, candidate.last_use.by);
+  if (candidate.given_up) return use + ", and its agent asks for room for its next job";
+  return format("{}, which is longer than {}", use, format_duration(facts.turn.age));
+}
+
 std::string reason_of(const StepFacts& facts) {
   const auto& candidate = facts.candidate;
-  const auto why = candidate.thrown_away ? std::string("thrown away before")
-                                         : format("last used {} ago, which is longer than {}",
-                                                  format_duration(facts.age), format_duration(facts.turn.age));
+  const auto why = why_it_goes(facts);
   const auto where = figures(facts.after);
   if (facts.dry_run) {
     return format("Would delete {} of {} ({}): {}.", candidate.name, format_bytes(candidate.size), why, where);
@@ -27,6 +35,7 @@ std::string rule_of(const StepFacts& facts) {
   if (facts.candidate.thrown_away) return "thrown_away";
   if (facts.turn.rung == policy::RungId::kBuildCacheShare) return "cache_share";
   if (facts.turn.rung == policy::RungId::kOrphans) return "orphan";
+  if (facts.turn.rung == policy::RungId::kCheckouts) return "purge_builds";
   return facts.turn.pass == 1 ? "keep_used_within" : "critical_grace";
 }
 

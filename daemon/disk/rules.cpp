@@ -8,7 +8,8 @@ policy::EvictionRules eviction_rules(const DiskSettings& settings, const policy:
   rules.age = turn.age;
   rules.grace = settings.grace;
   rules.keep = settings.keep;
-  rules.oldest_job_start = in_use.now().oldest_job_start;
+  // Whose checkouts are in use is known of each; another agent's job has nothing to do with them.
+  if (turn.rung != policy::RungId::kCheckouts) rules.oldest_job_start = in_use.now().oldest_job_start;
   return rules;
 }
 

@@ -36,7 +36,7 @@ std::optional<std::pair<std::string_view, std::string>> forbidden(const Candidat
   if (!candidate.protected_as.empty()) return std::pair{"protected", format("protected: {}", candidate.protected_as)};
   if (const auto match = kept(candidate, rules))
     return std::pair{"keep", format("{} matches the pattern {} of disk.keep", match->first, match->second)};
-  if (candidate.thrown_away) return std::nullopt;
+  if (candidate.thrown_away || candidate.given_up) return std::nullopt;
   const auto age = age_of(candidate.last_use, now);
   if (rules.oldest_job_start && used_since(candidate.last_use, *rules.oldest_job_start, now))
     return std::pair{"running_job",
@@ -52,8 +52,8 @@ std::optional<std::pair<std::string_view, std::string>> forbidden(const Candidat
 }
 
 bool goes_before(const Candidate& one, const Candidate& other) {
-  return std::tuple(one.last_use.at, -one.size, std::string_view(one.id)) <
-         std::tuple(other.last_use.at, -other.size, std::string_view(other.id));
+  return std::tuple(one.last, one.last_use.at, -one.size, std::string_view(one.id)) <
+         std::tuple(other.last, other.last_use.at, -other.size, std::string_view(other.id));
 }
 
 }  // namespace

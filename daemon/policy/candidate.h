@@ -31,6 +31,7 @@ std::string_view to_string(RungId rung);
 struct LastUse {
   WallTime at;           // pulled, built, tagged, used, or at the latest first seen
   Duration observed{0};  // for how long we have watched it unused, on CLOCK_BOOTTIME; the clock may have stepped
+  std::string by{};      // what tells, where there are several ways: ".git/index"
 };
 
 struct Candidate {
@@ -42,6 +43,8 @@ struct Candidate {
   std::string in_use_by;                // "container web", "" when nobody uses it
   std::string protected_as;             // "builder image", "leased by job 12", "" when it is not
   bool thrown_away = false;             // by us, before: nobody can want it, so no age holds it back
+  bool given_up = false;                // whoever used it last says that it is over: no age holds it back either
+  bool last = false;                    // goes after all others, however old
   std::string device;                   // the filesystem that it lies on, "8:1"; "": any that its rung frees
 };
 
@@ -59,7 +62,7 @@ struct Skipped {
 };
 
 struct Ranking {
-  std::vector<Candidate> order;  // least recently used first
+  std::vector<Candidate> order;  // least recently used first, and after them those that go last
   std::vector<Skipped> skipped;
 };
 

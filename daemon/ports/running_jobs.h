@@ -1,10 +1,12 @@
 // Which jobs run on this host, registered or not: a job may have started while the daemon was down.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/result.h"
+#include "common/time.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::ports {
@@ -13,6 +15,9 @@ struct RunningJob {
   std::string agent;     // its BUILDKITE_AGENT_NAME, or what its lease says; "" when nobody said
   std::string checkout;  // absolute; "" when unknown: then every checkout of that agent is busy
   std::string known_by;  // "lease 12", "process 4711 of buildkite-agent.service"
+  std::string job{};     // its id: its BUILDKITE_JOB_ID, or its lease's; "" when nobody said
+  // The start of the first of its processes that is known, by the wall clock of now.
+  std::optional<WallTime> since{};
 };
 
 class JobEvidence {

@@ -1,0 +1,61 @@
+// Whether a checkout is idle, and which of the idle ones goes last. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/time.h"
+
+namespace buildwarden::policy {
+
+// <builds>/<agent>/<org>/<pipeline>: the names of the folders, and the whole path without links.
+struct Checkout {
+  std::string agent;
+  std::string org;
+  std::string pipeline;
+  std::string path;
+  WallTime used_at{};  // last
+};
+
+// A job that runs, by whatever it is known.
+struct JobOnHost {
+  std::string job;                  // its id; "" when nobody said
+  std::string agent;                // "" when nobody said
+  std::string checkout;             // without links; "" when nobody said
+  std::string known_by;             // "lease 12", "process 4711 of buildkite-agent.service"
+  std::optional<WallTime> since{};  // where it is known
+};
+
+// A job that asks whether it may run, so it has not checked out yet.
+struct JobToCome {
+  std::string job;
+  std::string agent;
+  std::string pipeline;  // "build" or "org/build"
+  std::string checkout;  // where it will be, without links
+};
+
+struct CheckoutUse {
+  std::string in_use_by;  // "" = idle
+  // A job of its agent asks for room: an agent runs one job at a time, so the one before is over and no age speaks for
+  // what it left.
+  bool given_up = false;
+  bool last = false;  // that job would go on with it
+};
+
+// The folder that an agent of this name has below the builds: each character but ASCII letters and digits is a dash
+// (agent, internal/job: dirForAgentName).
+std::string agent_folder(std::string_view agent);
+
+// Whether a folder of this name may be a part of a checkout's path: nothing hidden is.
+bool is_checkout_part(std::string_view name);
+
+// Who knows least decides: a job without a checkout has all of its agent's, one without an agent has everybody's. A job
+// that
+// is to come does not count as running, as long as the checkout was not used since its start. `open_by`: who has
+// something open below, "" when nobody has.
+CheckoutUse judge_checkout(const Checkout& checkout, const std::vector<JobOnHost>& running,
+                           const std::vector<JobToCome>& to_come, const std::string& open_by);
+
+}  // namespace buildwarden::policy
