@@ -53,6 +53,17 @@ Result<gid_t> primary_group_of(const std::string& user) {
 
 }  // namespace
 
+Result<uid_t> agent_user(const AgentSettings& agent) {
+  std::vector<char> buffer(kAccountBuffer);
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwnam_r(agent.user.c_str(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) {
+    return found->pw_uid;
+  }
+  if (const auto number = as_number(agent.user)) return *number;
+  return Error(Errc::kNotFound, format("this machine has no user \"{}\"", agent.user));
+}
+
 Result<gid_t> agent_group(const AgentSettings& agent) {
   return agent.group == "auto" ? primary_group_of(agent.user) : group_named(agent.group);
 }

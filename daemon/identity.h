@@ -17,6 +17,9 @@ Result<gid_t> agent_group(const AgentSettings& agent);
 // The same for listen.group, whose "auto" is the agent's.
 Result<gid_t> socket_group(const ListenSettings& listen, const AgentSettings& agent);
 
+// agent.user, a name or a number. kNotFound when this machine knows no such user (yet).
+Result<uid_t> agent_user(const AgentSettings& agent);
+
 // Whether the agent's unit is installed on this machine: its parameters are then to be expected in cfn-env.
 bool is_unit_installed(const std::string& unit);
 

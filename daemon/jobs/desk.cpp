@@ -14,6 +14,10 @@ namespace {
 
 constexpr int kMostTries = 8;  // at room that others are promised each time
 
+policy::JobToCome to_come(const ports::JobRequest& request) {
+  return {request.id, request.agent, request.pipeline, request.checkout_path};
+}
+
 }  // namespace
 
 // An id that is being admitted: told apart from a second request of the same id, and forgotten however the turn ends.
@@ -74,8 +78,16 @@ ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports:
 }
 
 ports::Async<ports::JobAnswer> Desk::admit(Turn* turn) {
+  std::shared_ptr<void> announced;
+  if (ports_.gate != nullptr) announced = ports_.gate->announce(to_come(turn->request));
   auto admission = co_await find_room(turn);
   if (!admission) co_return std::move(admission).error();
+  // After this nothing is awaited until it is known as a job that runs.
+  if (ports_.gate != nullptr && admission->verdict == policy::Verdict::kRun) {
+    auto agent = turn->request.agent;
+    const bool passed = co_await ports_.gate->pass(std::move(agent));
+    if (!passed) co_return Error(Errc::kCancelled, format("nobody waits for job {} any more", turn->request.id));
+  }
   if (pending_->at(turn->request.id).ended) {
     co_return Error(Errc::kCancelled, format("job {} was ended before there was room", turn->request.id));
   }

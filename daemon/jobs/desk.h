@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "config/settings.h"
+#include "daemon/jobs/agent_gate.h"
 #include "daemon/jobs/registry.h"
 #include "daemon/policy/admission.h"
 #include "daemon/ports/disk.h"
@@ -25,6 +26,7 @@ struct DeskPorts {
   ports::DiskViews& disk;
   ports::Space& space;
   ports::Platforms* platforms = nullptr;  // none: nobody knows of platforms
+  AgentGate* gate = nullptr;              // none: nobody deletes what jobs use
 };
 
 // On the loop's thread alone. Lives until its coroutines have ended: who awaits start_job() sees to that.
