@@ -92,6 +92,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, cache_sizes.run(), asio::detached);
   asio::co_spawn(loop, worker_facts.run(), asio::detached);
   asio::co_spawn(loop, idle_caches.run(), asio::detached);
+  asio::co_spawn(loop, checkout_sizes.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);
   asio::co_spawn(loop, emulation.run(), asio::detached);
   asio::co_spawn(loop, histories.run(), asio::detached);
@@ -156,6 +157,8 @@ asio::awaitable<void> Daemon::Rooms::end() {
   own_leftovers.stop();
   cache_dirs.stop();
   job_folders.stop();
+  purge.stop();
+  checkout_sizes.stop();
   watch.stop();
   cache_sizes.stop();
   worker_facts.stop();

@@ -82,6 +82,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       context_ids(settings.paths.state, {workers, journal}),
       handout(settings.builders, settings.paths, &context_ids),
       registry(loop.get_executor(), {clock, journal, lease_store, handout}),
+      job_evidence({registry, workers, clock, [this] { return agent_on_host(); }}),
       ledger(clock, store, journal),
       builder_use({ledger, engine, clock}),
       feed({ledger, engine, engine, clock, workers, &builder_use, [this] { return prefetch.pulling(); }}),
@@ -113,19 +114,22 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       unused_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache_share(policy::RungId::kBuildCacheShare, build_cache_parts()),
       orphans({engine, engine, engine, engine, in_use, people, ledger, clock}),
+      checkout_sizes(loop.get_executor(), {settings, clock, [this] { return are_builds_short(); }}),
+      purge({settings, clock, workers, journal, job_evidence, agent_gate, checkout_sizes,
+             [this] { return watch.clock_is_steady_for(settings.disk.grace); }}),
       reclaimer({settings,
                  clock,
                  journal,
                  in_use,
                  gauges,
                  {&own_leftovers, &cache_dirs, &job_folders, &ended_containers, &empty_networks, &dangling_images,
-                  &build_cache, &unused_images, &build_cache_share, &orphans},
+                  &build_cache, &unused_images, &build_cache_share, &orphans, &purge},
                  {},
                  [this] { return are_wishes_unknown(loaded); },
                  {},
                  &workers}),
       users({engine, engine, reconciler, clock, workers}),
-      views({gauges, reclaimer, users, ledger}),
+      views({gauges, reclaimer, users, ledger, [this] { return checkout_sizes.users(); }}),
       watch({settings, clock, journal, gauges, reclaimer, users, ballast,
              [this](const ports::Place& place) { return reclaimer.can_free(place); }}),
       idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock}),
@@ -133,7 +137,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
                {settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
       binfmt_image({engine, engine, engine, engine}),
       emulation(loop.get_executor(), emulation_parts()),
-      desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer, &emulation}),
+      desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer, &emulation, &agent_gate}),
       service(loop.get_executor()),
       reload(reload_parts()),
       reload_loop(loop.get_executor(), {reload, workers, [this] { return config::files_of(request, settings); },
@@ -227,6 +231,21 @@ std::vector<std::string> Daemon::Rooms::warm_builders() const {
     if (builder.state == policy::BuilderState::kWarm) warm.push_back(builder.name);
   }
   return warm;
+}
+
+jobs::AgentOnHost Daemon::Rooms::agent_on_host() const {
+  jobs::AgentOnHost on_host;
+  on_host.unit = settings.agent.unit;
+  if (const auto user = agent_user(settings.agent)) on_host.user = *user;
+  return on_host;
+}
+
+bool Daemon::Rooms::are_builds_short() const {
+  const auto filesystems = gauges.last();
+  return std::any_of(filesystems.begin(), filesystems.end(), [](const disk::Measured& one) {
+    return one.has_role("builds") && one.reading && one.level != policy::Level::kOk &&
+           one.level != policy::Level::kUnknown;
+  });
 }
 
 void Daemon::Rooms::listen_to_engine() {

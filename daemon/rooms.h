@@ -21,6 +21,8 @@
 #include "daemon/builders/people.h"
 #include "daemon/builders/reconciler.h"
 #include "daemon/builders/worker_facts.h"
+#include "daemon/checkouts/purge.h"
+#include "daemon/checkouts/sizes.h"
 #include "daemon/daemon.h"
 #include "daemon/disk/ballast.h"
 #include "daemon/disk/build_cache_rung.h"
@@ -45,7 +47,9 @@
 #include "daemon/emulation/emulation.h"
 #include "daemon/emulation/image.h"
 #include "daemon/engine/engine.h"
+#include "daemon/jobs/agent_gate.h"
 #include "daemon/jobs/desk.h"
+#include "daemon/jobs/evidence.h"
 #include "daemon/jobs/registry.h"
 #include "daemon/prefetch/prefetch.h"
 #include "daemon/reload.h"
@@ -95,6 +99,8 @@ struct Daemon::Rooms {
   builders::ContextIds context_ids;
   builders::Handout handout;
   jobs::Registry registry;
+  jobs::Evidence job_evidence;
+  jobs::AgentGate agent_gate;
   disk::Ledger ledger;
   disk::BuilderUse builder_use;
   disk::LedgerFeed feed;
@@ -121,6 +127,8 @@ struct Daemon::Rooms {
   disk::UnusedImages unused_images;
   disk::BuildCacheRung build_cache_share;
   disk::Orphans orphans;
+  checkouts::Sizes checkout_sizes;
+  checkouts::Purge purge;
   std::map<std::string, std::unique_ptr<disk::BuildCacheRung>> idle_rungs;  // rung 6 of one builder each
   disk::Reclaimer reclaimer;
   disk::DiskUsers users;
@@ -167,6 +175,8 @@ struct Daemon::Rooms {
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
   [[nodiscard]] bool is_healing(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> warm_builders() const;
+  [[nodiscard]] jobs::AgentOnHost agent_on_host() const;
+  [[nodiscard]] bool are_builds_short() const;
 
   boost::asio::steady_timer outside_timer_;
   bool outside_is_stale_ = true;  // something happened since inform_outside()

@@ -5,10 +5,10 @@
 #include <string_view>
 #include <system_error>
 
+#include "common/folder_users.h"
 #include "common/format.h"
 #include "common/trash.h"
 #include "daemon/disk/engine_answers.h"
-#include "common/folder_users.h"
 
 namespace buildwarden::disk {
 namespace fs = std::filesystem;

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/folder_users.h"
 #include "common/format.h"
 #include "daemon/disk/engine_answers.h"
-#include "common/folder_users.h"
 #include "daemon/disk/path_facts.h"
 
 namespace buildwarden::disk {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "common/mounts.h"
 #include "common/time.h"
 #include "common/unique_fd.h"
-#include "common/mounts.h"
 
 namespace buildwarden::disk {
 

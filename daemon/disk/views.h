@@ -1,6 +1,10 @@
 // The disk room as others see it.
 #pragma once
 
+#include <functional>
+#include <utility>
+#include <vector>
+
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/ledger.h"
 #include "daemon/disk/reclaimer.h"
@@ -17,12 +21,16 @@ class Views final : public ports::DiskViews {
     const Reclaimer& reclaimer;
     const DiskUsers& users;
     const Ledger& ledger;
+    // Who uses the disk that the builds are on; may be empty.
+    std::function<std::vector<ports::DiskUser>()> builds_users{};
   };
-  explicit Views(Parts parts) : parts_(parts) {}
+  explicit Views(Parts parts) : parts_(std::move(parts)) {}
   [[nodiscard]] ports::DiskView disk_view() const override;
   boost::asio::awaitable<ports::DiskView> measured_disk_view() override;
 
  private:
+  void add_builds_users(ports::DiskView& view) const;
+
   Parts parts_;
 };
 

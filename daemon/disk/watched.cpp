@@ -28,6 +28,10 @@ std::vector<WatchedFolder> watched_folders(const Settings& settings, const std::
     add(folders, WatchedFolder{watched.path, {"configured"}, watched.gate, false});
   }
   for (const auto& cache : settings.disk.cache_dirs) add(folders, WatchedFolder{cache, {"cache_dirs"}, false, true});
+  // As with the data root: what a purge frees must be known, it gates only when it is configured to.
+  if (!automatic && settings.on_full.purge_builds) {
+    add(folders, WatchedFolder{settings.paths.builds, {"builds"}, false, true});
+  }
   if (!automatic) return folders;
   add(folders, WatchedFolder{kContainerdRoot, {"containerd"}, true, true});
   add(folders, WatchedFolder{settings.paths.builds, {"builds"}, true, true});

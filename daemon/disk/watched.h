@@ -20,7 +20,7 @@ struct WatchedFolder {
 // `data_root`: what the engine says, before that what daemon.json says. With disk.watch empty (auto): the data root,
 // containerd's root, the builds folder (these gate), the state folder and `/`. Otherwise the folders as configured,
 // and the data root all the same, which then does not gate: without it nobody knows what a reclaim can free. The cache
-// folders in both cases, for the same reason; they do not gate.
+// folders in both cases, for the same reason, and the builds where they may be purged; they do not gate.
 // A folder named twice is one, with the roles of both.
 std::vector<WatchedFolder> watched_folders(const Settings& settings, const std::string& data_root);
 

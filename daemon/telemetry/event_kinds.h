@@ -7,32 +7,20 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 50> kEventKinds = {
-    "ballast.failed",      "ballast.given",
-    "ballast.made",        "ballast.removed",
-    "builder.asked",       "builder.fresh_volume",
-    "builder.healed",      "builder.history_kept",
-    "builder.image",       "builder.let_go",
-    "builder.state",       "builder.step",
-    "builder.step_failed", "builder.would",
-    "clock.step",          "config.refused",
-    "config.reloaded",     "daemon.started",
-    "daemon.stopped",      "daemon.unclean_end",
-    "disk.level",          "emulation.lost",
-    "emulation.missing",   "emulation.proven",
-    "emulation.restored",  "emulation.unknown",
-    "emulation.would",     "engine.connected",
-    "engine.lost",         "job.context_not_reused",
-    "job.ended",           "job.lease_not_saved",
-    "job.refused",         "job.started",
-    "ledger.gap",          "prefetch.done",
-    "prefetch.failed",     "prefetch.waiting",
-    "prefetch.would",      "reclaim.done",
-    "reclaim.dropped",     "reclaim.nothing_freed",
-    "reclaim.rung_failed", "reclaim.short",
-    "reclaim.step",        "state.not_saved",
-    "state.saved_again",   "state.set_aside",
-    "state.unreadable",    "other",
+inline constexpr std::array<std::string_view, 52> kEventKinds = {
+    "ballast.failed",      "ballast.given",        "ballast.made",       "ballast.removed",
+    "builder.asked",       "builder.fresh_volume", "builder.healed",     "builder.history_kept",
+    "builder.image",       "builder.let_go",       "builder.state",      "builder.step",
+    "builder.step_failed", "builder.would",        "checkout.kept",      "checkout.left",
+    "clock.step",          "config.refused",       "config.reloaded",    "daemon.started",
+    "daemon.stopped",      "daemon.unclean_end",   "disk.level",         "emulation.lost",
+    "emulation.missing",   "emulation.proven",     "emulation.restored", "emulation.unknown",
+    "emulation.would",     "engine.connected",     "engine.lost",        "job.context_not_reused",
+    "job.ended",           "job.lease_not_saved",  "job.refused",        "job.started",
+    "ledger.gap",          "prefetch.done",        "prefetch.failed",    "prefetch.waiting",
+    "prefetch.would",      "reclaim.done",         "reclaim.dropped",    "reclaim.nothing_freed",
+    "reclaim.rung_failed", "reclaim.short",        "reclaim.step",       "state.not_saved",
+    "state.saved_again",   "state.set_aside",      "state.unreadable",   "other",
 };
 
 // The rules of policy::reconcile by which a builder that was warm is healed.

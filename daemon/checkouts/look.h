@@ -1,0 +1,33 @@
+// The checkouts that there are, and who has them open. All here blocks: for a worker.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "common/tree_removal.h"
+#include "daemon/policy/checkouts.h"
+
+namespace buildwarden::checkouts {
+
+struct Found {
+  policy::Checkout checkout;
+  TreeIdentity identity;
+  std::string used_by;     // which of its stamps is the newest: "the folder itself", ".git/index", …
+  bool has_mount = false;  // something is mounted in it
+};
+
+// Folders exactly three levels below `builds` (links in that path are followed: the operator wrote it), all three of
+// the filesystem and the mount of `builds`; nothing hidden, no links. None when there is no such folder. A checkout was
+// last used when it, its .git's index, HEAD or FETCH_HEAD changed, by the kernel's own stamp: programs can set the
+// other ones back. kTooLarge: more than 100,000.
+Result<std::vector<Found>> look_for_checkouts(const std::string& builds);
+
+// By path who has something open, mapped or mounted in it, for people. Errors as folder_users(): then all are in use.
+Result<std::map<std::string, std::string>> users_of(const std::vector<Found>& checkouts);
+
+// The path without the links that can be resolved, and without a slash at its end; "" stays.
+std::string without_links(const std::string& path);
+
+}  // namespace buildwarden::checkouts

@@ -1,0 +1,144 @@
+#include "daemon/checkouts/purge.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/checkouts/purge_events.h"
+
+namespace buildwarden::checkouts {
+namespace {
+
+constexpr Duration kLookDeadline = std::chrono::minutes{1};
+constexpr Duration kRemoveDeadline = std::chrono::hours{1};
+
+ports::Rung::Taken dropped(std::string why) {
+  ports::Rung::Taken taken;
+  taken.dropped = std::move(why);
+  return taken;
+}
+
+}  // namespace
+
+bool Purge::frees(const ports::Place& place) const {
+  return parts_.settings.on_full.purge_builds && place.has_role("builds");
+}
+
+ports::Async<std::vector<policy::Candidate>> Purge::list(const policy::RungTurn&) { return list_checkouts(); }
+
+ports::Async<ports::Rung::Taken> Purge::take(const policy::Candidate& candidate, const policy::RungTurn&) {
+  return take_planned(candidate);
+}
+
+ports::Async<std::vector<policy::JobOnHost>> Purge::running() {
+  auto known = co_await parts_.evidence.running();
+  if (!known) co_return std::move(known).error();
+  auto named = std::make_shared<std::vector<ports::RunningJob>>(*std::move(known));
+  std::function<Result<std::vector<policy::JobOnHost>>()> work = [named] {
+    std::vector<policy::JobOnHost> jobs;
+    for (const auto& job : *named) {
+      jobs.push_back({job.job, job.agent, without_links(job.checkout), job.known_by, job.since});
+    }
+    return Result<std::vector<policy::JobOnHost>>(std::move(jobs));
+  };
+  co_return co_await parts_.workers.compute<std::vector<policy::JobOnHost>>(std::move(work), kLookDeadline);
+}
+
+ports::Async<std::vector<policy::Candidate>> Purge::list_checkouts() {
+  std::vector<policy::Candidate> candidates;
+  planned_.clear();
+  if (!parts_.settings.on_full.purge_builds) co_return candidates;
+  auto jobs = co_await running();
+  if (!jobs) co_return std::move(jobs).error();
+  std::function<Result<Seen>()> work = [builds = parts_.settings.paths.builds, to_come = parts_.locks.to_come()]() {
+    Seen seen;
+    auto found = look_for_checkouts(builds);
+    if (!found) return Result<Seen>(std::move(found).error());
+    auto users = users_of(*found);
+    if (!users) return Result<Seen>(std::move(users).error());
+    seen.to_come = to_come;
+    for (auto& job : seen.to_come) job.checkout = without_links(job.checkout);
+    seen.found = *std::move(found);
+    seen.users = *std::move(users);
+    return Result<Seen>(std::move(seen));
+  };
+  auto seen = co_await parts_.workers.compute<Seen>(std::move(work), kLookDeadline);
+  if (!seen) co_return std::move(seen).error();
+  seen->running = *std::move(jobs);
+  for (const auto& found : seen->found) {
+    candidates.push_back(candidate_of(*seen, found));
+    planned_.emplace(found.checkout.path, found);
+  }
+  record_kept(candidates);
+  co_return candidates;
+}
+
+policy::Candidate Purge::candidate_of(const Seen& seen, const Found& found) const {
+  const auto& checkout = found.checkout;
+  const auto now = parts_.clock.now();
+  const auto user = seen.users.find(checkout.path);
+  auto use = policy::judge_checkout(checkout, seen.running, seen.to_come, user == seen.users.end() ? "" : user->second);
+  policy::Candidate candidate;
+  candidate.id = checkout.path;
+  candidate.name = format("checkout {}/{}/{}", checkout.agent, checkout.org, checkout.pipeline);
+  candidate.size = parts_.sizes.of(found).value_or(0);
+  candidate.last_use.at = checkout.used_at;
+  if (parts_.clock_is_steady()) candidate.last_use.observed = std::max(Duration{0}, now.wall - checkout.used_at);
+  candidate.last_use.by = found.used_by;
+  candidate.in_use_by = std::move(use.in_use_by);
+  candidate.given_up = use.given_up;
+  candidate.last = use.last;
+  return candidate;
+}
+
+void Purge::record_kept(const std::vector<policy::Candidate>& candidates) {
+  auto event = kept_event(candidates);
+  if (event && event->reason != kept_) parts_.journal.record(*event);
+  kept_ = event ? event->reason : "";
+}
+
+ports::Async<ports::Rung::Taken> Purge::take_planned(policy::Candidate candidate) {
+  const auto planned = planned_.find(candidate.id);
+  if (planned == planned_.end()) co_return dropped("it is not of the last plan");
+  const auto found = planned->second;
+  // Until it is out of the way; a checkout that must be removed where it is keeps its agent's jobs waiting until then.
+  auto held = parts_.locks.hold(found.checkout.agent);
+  if (!parts_.settings.on_full.purge_builds) co_return dropped("purge_builds was switched off");
+  auto jobs = co_await running();
+  if (!jobs) co_return std::move(jobs).error();
+  const auto to_come = parts_.locks.to_come();
+  const auto use = policy::judge_checkout(found.checkout, *jobs, to_come, "");
+  if (!use.in_use_by.empty()) co_return dropped(format("in use by {}", use.in_use_by));
+  auto thrown = co_await throw_away(found);
+  if (!thrown) co_return std::move(thrown).error();
+  if (!(*thrown)->left_alone.empty()) co_return dropped((*thrown)->left_alone);
+  if ((*thrown)->in_place.empty()) held.reset();
+  co_return co_await remove(found, *std::move(thrown));
+}
+
+ports::Async<std::shared_ptr<Thrown>> Purge::throw_away(const Found& found) {
+  std::function<Result<std::shared_ptr<Thrown>>()> work = [builds = without_links(parts_.settings.paths.builds),
+                                                           found] {
+    auto thrown = throw_away_checkout(builds, found);
+    if (!thrown) return Result<std::shared_ptr<Thrown>>(std::move(thrown).error());
+    return Result<std::shared_ptr<Thrown>>(std::make_shared<Thrown>(*std::move(thrown)));
+  };
+  return parts_.workers.compute<std::shared_ptr<Thrown>>(std::move(work), kLookDeadline);
+}
+
+ports::Async<ports::Rung::Taken> Purge::remove(Found found, std::shared_ptr<Thrown> thrown) {
+  std::function<Result<TreeRemoved>()> work = [thrown, stop = stop_.get_token()] {
+    return remove_thrown(*thrown, stop);
+  };
+  auto removed = co_await parts_.workers.compute<TreeRemoved>(std::move(work), kRemoveDeadline);
+  if (!removed) co_return std::move(removed).error();
+  if (removed->removed == 0) co_return dropped(removed->stopped ? "the daemon stops" : removed->first_error);
+  parts_.sizes.forget(found);
+  if (!removed->whole()) parts_.journal.record(left_event(found.checkout, *removed, thrown->in_place));
+  Taken taken;
+  taken.reported = removed->bytes;
+  co_return taken;
+}
+
+}  // namespace buildwarden::checkouts

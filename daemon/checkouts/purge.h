@@ -1,0 +1,70 @@
+// Rung 8: checkouts that no job uses.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "config/settings.h"
+#include "daemon/checkouts/look.h"
+#include "daemon/checkouts/removal.h"
+#include "daemon/checkouts/sizes.h"
+#include "daemon/ports/agent_locks.h"
+#include "daemon/ports/disk.h"
+#include "daemon/ports/journal.h"
+#include "daemon/ports/running_jobs.h"
+
+namespace buildwarden::checkouts {
+
+// Each <builds>/<agent>/<org>/<pipeline> is a candidate of its own, only with on_full.purge_builds. In use is what
+// policy::judge_checkout says, asked for the plan and again for each, while the agent's jobs are held back; what is not
+// known is in use. A job's word never makes a path: names are read from the builds folder alone.
+class Purge final : public ports::Rung {
+ public:
+  struct Parts {
+    const Settings& settings;
+    const Clock& clock;
+    WorkerPool& workers;
+    ports::Journal& journal;
+    ports::JobEvidence& evidence;
+    ports::AgentLocks& locks;
+    Sizes& sizes;
+    // Whether the wall clock can be trusted for the grace; while it cannot, everything is young.
+    std::function<bool()> clock_is_steady;
+  };
+  explicit Purge(Parts parts) : parts_(std::move(parts)) {}
+
+  [[nodiscard]] policy::RungId id() const override { return policy::RungId::kCheckouts; }
+  [[nodiscard]] bool frees(const ports::Place& place) const override;
+  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
+  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  // A look or a removal that runs ends within moments; what is left of it lies in the trash, for rung 1.
+  void stop() { stop_.request_stop(); }
+
+ private:
+  struct Seen {
+    std::vector<Found> found;
+    std::map<std::string, std::string> users;  // by path
+    std::vector<policy::JobOnHost> running;
+    std::vector<policy::JobToCome> to_come;
+  };
+  ports::Async<std::vector<policy::Candidate>> list_checkouts();
+  ports::Async<Taken> take_planned(policy::Candidate candidate);
+  // Out of the way, with nobody's job let in meanwhile.
+  ports::Async<std::shared_ptr<Thrown>> throw_away(const Found& found);
+  ports::Async<Taken> remove(Found found, std::shared_ptr<Thrown> thrown);
+  ports::Async<std::vector<policy::JobOnHost>> running();
+  [[nodiscard]] policy::Candidate candidate_of(const Seen& seen, const Found& found) const;
+  void record_kept(const std::vector<policy::Candidate>& candidates);
+
+  Parts parts_;
+  std::map<std::string, Found> planned_;  // by path
+  std::string kept_;                      // what was recorded last
+  std::stop_source stop_;
+};
+
+}  // namespace buildwarden::checkouts

@@ -1,0 +1,97 @@
+#include "daemon/checkouts/sizes.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "common/beat.h"
+#include "common/stoppable.h"
+#include "common/tree_look.h"
+
+namespace buildwarden::checkouts {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kBetweenWalks = std::chrono::minutes{10};
+constexpr Duration kKept = std::chrono::hours{1};
+constexpr Duration kDeadline = std::chrono::hours{1};
+constexpr std::uint64_t kMostEntries = 5'000'000;  // of one checkout
+constexpr int kLowest = 19;
+
+}  // namespace
+
+Sizes::Sizes(asio::any_io_executor executor, Parts parts) : parts_(std::move(parts)), timer_(std::move(executor)) {}
+
+Result<Sizes::Book> Sizes::walk(const std::string& builds, const std::stop_token& stop) {
+  ::setpriority(PRIO_PROCESS, 0, kLowest);  // Linux: of this thread alone, which does nothing else
+  const auto found = look_for_checkouts(builds);
+  if (!found) return found.error();
+  Book sizes;
+  for (const auto& one : *found) {
+    const auto slash = one.checkout.path.rfind('/');
+    const auto look = look_through(one.checkout.path.substr(0, slash), one.checkout.pipeline, kMostEntries, stop);
+    if (stop.stop_requested()) break;
+    if (look && look->identity == one.identity) {
+      sizes[{one.identity.device, one.identity.inode}] = {one.checkout.agent, look->bytes};
+    }
+  }
+  return sizes;
+}
+
+asio::awaitable<void> Sizes::turn() {
+  const auto now = parts_.clock.now().boot;
+  const bool wanted = parts_.is_short();
+  if (!wanted && walked_at_ && now - *walked_at_ > kKept) sizes_.clear();
+  if (!wanted || (walked_at_ && now - *walked_at_ < kBetweenWalks)) co_return;
+  walked_at_ = now;
+  std::function<Result<Book>()> work = [builds = parts_.settings.paths.builds, stop = stop_.get_token()] {
+    return walk(builds, stop);
+  };
+  auto sizes = co_await worker_.compute<Book>(std::move(work), kDeadline);
+  if (sizes && !stop_.stop_requested()) sizes_ = *std::move(sizes);
+}
+
+asio::awaitable<void> Sizes::run() {
+  auto work = loop();
+  co_await run_stoppable(std::move(work), cancel_.slot());
+}
+
+asio::awaitable<void> Sizes::loop() {
+  while (!stop_.stop_requested()) {
+    co_await turn();
+    timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kIdleBeat));
+    boost::system::error_code ignored;
+    auto token = asio::redirect_error(asio::use_awaitable, ignored);
+    co_await timer_.async_wait(token);
+  }
+}
+
+void Sizes::stop() {
+  stop_.request_stop();
+  cancel_.emit(asio::cancellation_type::terminal);
+}
+
+std::optional<Bytes> Sizes::of(const Found& found) const {
+  const auto known = sizes_.find({found.identity.device, found.identity.inode});
+  if (known == sizes_.end()) return std::nullopt;
+  return known->second.bytes;
+}
+
+void Sizes::forget(const Found& found) { sizes_.erase({found.identity.device, found.identity.inode}); }
+
+std::vector<ports::DiskUser> Sizes::users() const {
+  std::map<std::string, Bytes> by_agent;
+  for (const auto& [key, size] : sizes_) by_agent[size.agent] += size.bytes;
+  std::vector<ports::DiskUser> users;
+  for (const auto& [agent, bytes] : by_agent) users.push_back({"checkouts", agent, bytes});
+  std::sort(users.begin(), users.end(), [](const auto& one, const auto& other) {
+    return std::tie(other.bytes, one.name) < std::tie(one.bytes, other.name);
+  });
+  return users;
+}
+
+}  // namespace buildwarden::checkouts

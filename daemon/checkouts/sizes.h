@@ -1,0 +1,68 @@
+// How large the checkouts are: walked through in the background while the disk is short, answered from memory.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "config/settings.h"
+#include "daemon/checkouts/look.h"
+#include "daemon/ports/disk.h"
+
+namespace buildwarden::checkouts {
+
+// A walk through millions of files takes minutes of the disk's time, so a disk with room is never walked through; and
+// it is done by one thread of the lowest priority.
+class Sizes {
+ public:
+  struct Parts {
+    const Settings& settings;
+    const Clock& clock;
+    std::function<bool()> is_short;  // whether the disk that the builds are on wants room
+  };
+  Sizes(boost::asio::any_io_executor executor, Parts parts);
+
+  // One turn: walks when the disk is short and the last walk was at least ten minutes ago.
+  boost::asio::awaitable<void> turn();
+  // Turns until stop(), which also ends a walk within moments.
+  boost::asio::awaitable<void> run();
+  void stop();
+
+  // As the last walk found it; nothing when that did not see it, or another one was there.
+  [[nodiscard]] std::optional<Bytes> of(const Found& found) const;
+  // It is gone.
+  void forget(const Found& found);
+  // The checkouts of each agent together, the largest first; empty before the first walk, and when the disk has had
+  // room for an hour.
+  [[nodiscard]] std::vector<ports::DiskUser> users() const;
+
+ private:
+  struct Size {
+    std::string agent;
+    Bytes bytes = 0;
+  };
+  using Key = std::pair<dev_t, ino_t>;
+  using Book = std::map<Key, Size>;
+  static Result<Book> walk(const std::string& builds, const std::stop_token& stop);
+  boost::asio::awaitable<void> loop();
+
+  Parts parts_;
+  WorkerPool worker_{1};
+  Book sizes_;
+  std::optional<BootTime> walked_at_;
+  boost::asio::steady_timer timer_;
+  boost::asio::cancellation_signal cancel_;
+  std::stop_source stop_;
+};
+
+}  // namespace buildwarden::checkouts

@@ -1,0 +1,360 @@
+// Rung 8 over real folders: what is idle goes, whatever is not stays (H11, H12).
+#include "daemon/checkouts/purge.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "common/beneath.h"
+#include "common/trash.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/loop.h"
+#include "tests/support/run_void.h"
+#include "tests/support/temp_folder.h"
+
+namespace buildwarden::checkouts {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::hours;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+class LaterClock final : public Clock {
+ public:
+  [[nodiscard]] Now now() const override {
+    auto now = SystemClock().now();
+    now.wall += later;
+    now.boot += later;
+    return now;
+  }
+  Duration later = hours{5};
+};
+
+class FakeEvidence final : public ports::JobEvidence {
+ public:
+  ports::Async<std::vector<ports::RunningJob>> running() override {
+    ++asked;
+    if (unknown) co_return Error(Errc::kDenied, "process 9 cannot be read");
+    if (on_second && asked > 1) co_return *on_second;
+    co_return jobs;
+  }
+  std::vector<ports::RunningJob> jobs;
+  std::optional<std::vector<ports::RunningJob>> on_second;  // what it says from then on
+  bool unknown = false;
+  int asked = 0;
+};
+
+class FakeLocks final : public ports::AgentLocks {
+ public:
+  [[nodiscard]] std::vector<policy::JobToCome> to_come() const override { return coming; }
+  [[nodiscard]] std::shared_ptr<void> hold(const std::string& agent_folder) override {
+    held.insert(agent_folder);
+    ++holds;
+    return {&held, [this, agent_folder](void*) { held.erase(agent_folder); }};
+  }
+  std::vector<policy::JobToCome> coming;
+  std::multiset<std::string> held;
+  int holds = 0;
+};
+
+class PurgeTest : public ::testing::Test {
+ protected:
+  PurgeTest() {
+    root_ = fs::canonical(folder_.path()).string();
+    settings_.paths.builds = root_ + "/builds";
+    settings_.on_full.purge_builds = true;
+    fs::create_directories(root_ + "/builds");
+    write(root_ + "/outside/precious");
+    write(root_ + "/outside/org/pipeline/precious");
+  }
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root: it looks at every process";
+  }
+  static void write(const std::string& path, std::size_t size = 10) {
+    fs::create_directories(fs::path(path).parent_path());
+    std::ofstream(path) << std::string(size, 'x');
+  }
+  [[nodiscard]] std::string path(const std::string& name) const { return settings_.paths.builds + "/" + name; }
+  void make(const std::string& name) const {
+    write(path(name) + "/.git/index");
+    write(path(name) + "/src/file", 100'000);
+  }
+  [[nodiscard]] bool exists(const std::string& name) const { return fs::exists(fs::symlink_status(path(name))); }
+  std::vector<policy::Candidate> list() {
+    auto listed = testing::run_on(loop_, purge_.list(turn_));
+    EXPECT_TRUE(listed) << listed.error().message();
+    return listed ? *listed : std::vector<policy::Candidate>{};
+  }
+  // The names in the order in which they would go.
+  std::vector<std::string> order() {
+    policy::EvictionRules rules;
+    rules.age = rules.grace = std::chrono::minutes{10};
+    std::vector<std::string> names;
+    for (const auto& one : policy::rank(list(), rules, clock_.now()).order) names.push_back(one.name.substr(9));
+    return names;
+  }
+  ports::Rung::Taken take(const policy::Candidate& candidate) {
+    auto taken = testing::run_on(loop_, purge_.take(candidate, turn_));
+    EXPECT_TRUE(taken) << taken.error().message();
+    return taken ? *taken : ports::Rung::Taken{};
+  }
+  // Of the only one that there is.
+  ports::Rung::Taken take() {
+    const auto all = list();
+    EXPECT_EQ(all.size(), 1U);
+    return all.empty() ? ports::Rung::Taken{} : take(all.front());
+  }
+  [[nodiscard]] std::vector<std::string> trash() const {
+    std::vector<std::string> names;
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(path(kTrashName), none)) names.push_back(entry.path().string());
+    return names;
+  }
+
+  boost::asio::io_context loop_;
+  testing::TempFolder folder_;
+  std::string root_;
+  Settings settings_;
+  LaterClock clock_;
+  testing::FakeJournal journal_;
+  FakeEvidence evidence_;
+  FakeLocks locks_;
+  WorkerPool workers_{2};
+  bool steady_ = true;
+  bool short_ = true;
+  Sizes sizes_{loop_.get_executor(), {settings_, clock_, [this] { return short_; }}};
+  Purge purge_{{settings_, clock_, workers_, journal_, evidence_, locks_, sizes_, [this] { return steady_; }}};
+  policy::RungTurn turn_{.rung = policy::RungId::kCheckouts, .pass = 2};
+};
+
+TEST_F(PurgeTest, OnlyFoldersExactlyThreeLevelsDeepAreCheckouts) {
+  make("ci-1/acme/web");
+  make("ci-1/acme/two words\nand a line");
+  write(path("ci-1/acme/file"));
+  write(path("ci-1/file"));
+  write(path(".hidden/acme/web/x"));
+  write(path("ci-1/.git/web/x"));
+  write(path("ci-1/acme/.cache/x"));
+  write(path("ci-1/empty/.x"));
+  fs::create_symlink(root_ + "/outside", path("linked"));
+  fs::create_symlink(root_ + "/outside/org", path("ci-1/linked"));
+  fs::create_symlink(root_ + "/outside/org/pipeline", path("ci-1/acme/linked"));
+  ASSERT_EQ(::mkfifo(path("ci-1/acme/pipe").c_str(), 0600), 0);
+  fs::create_directories(path("ci-1/mounted"));
+  ASSERT_EQ(::mount((root_ + "/outside/org").c_str(), path("ci-1/mounted").c_str(), nullptr, MS_BIND, nullptr), 0);
+  std::vector<std::string> names;
+  for (const auto& one : list()) names.push_back(one.id.substr(settings_.paths.builds.size() + 1));
+  EXPECT_EQ(::umount2(path("ci-1/mounted").c_str(), MNT_DETACH), 0);
+  EXPECT_THAT(names, UnorderedElementsAre("ci-1/acme/web", "ci-1/acme/two words\nand a line"));
+}
+
+TEST_F(PurgeTest, AnIdleOneGoesWholeAndNothingBesideIt) {
+  make("ci-1/acme/web");
+  write(path("ci-1/acme/file"));
+  const auto taken = take();
+  EXPECT_EQ(taken.dropped, "");
+  EXPECT_GE(taken.reported, 100'000);
+  EXPECT_FALSE(exists("ci-1/acme/web"));
+  EXPECT_TRUE(exists("ci-1/acme/file"));
+  EXPECT_THAT(trash(), IsEmpty());
+  EXPECT_TRUE(fs::exists(root_ + "/outside/precious"));
+  EXPECT_EQ(locks_.holds, 1);
+  EXPECT_THAT(locks_.held, IsEmpty());
+}
+
+TEST_F(PurgeTest, WithoutPurgeBuildsNothingIsSeenTakenOrFreed) {
+  make("ci-1/acme/web");
+  const auto planned = list();
+  ports::Place place;
+  place.roles = {"builds"};
+  EXPECT_TRUE(purge_.frees(place));
+  settings_.on_full.purge_builds = false;
+  EXPECT_FALSE(purge_.frees(place));
+  EXPECT_THAT(take(planned.front()).dropped, HasSubstr("switched off"));
+  EXPECT_THAT(list(), IsEmpty());
+  EXPECT_THAT(take(planned.front()).dropped, HasSubstr("not of the last plan"));
+  EXPECT_TRUE(exists("ci-1/acme/web/src/file"));
+}
+
+TEST_F(PurgeTest, ItFreesTheDiskOfTheBuildsAlone) {
+  ports::Place place;
+  place.roles = {"data_root", "root"};
+  EXPECT_FALSE(purge_.frees(place));
+}
+
+TEST_F(PurgeTest, WhatNobodyKnowsIsInUse) {
+  make("ci-1/acme/web");
+  const auto planned = list();
+  evidence_.unknown = true;
+  EXPECT_FALSE(testing::run_on(loop_, purge_.list(turn_)));
+  evidence_.unknown = false;
+  EXPECT_EQ(list().size(), 1U);
+  evidence_.unknown = true;
+  EXPECT_FALSE(testing::run_on(loop_, purge_.take(planned.front(), turn_)));
+  EXPECT_TRUE(exists("ci-1/acme/web/src/file"));
+  EXPECT_THAT(locks_.held, IsEmpty());
+}
+
+TEST_F(PurgeTest, AJobThatStartsAfterThePlanKeepsItsCheckout) {
+  make("ci-1/acme/web");
+  ports::RunningJob late;
+  late.agent = "ci-1";
+  late.known_by = "process 4711";
+  evidence_.on_second = {late};
+  EXPECT_THAT(take().dropped, HasSubstr("process 4711"));
+  EXPECT_TRUE(exists("ci-1/acme/web/src/file"));
+}
+
+TEST_F(PurgeTest, LeasesByAnyPathThatLeadsThere) {
+  make("ci-1/acme/web");
+  make("ci-2/acme/api");
+  fs::create_symlink(settings_.paths.builds, root_ + "/other");
+  ports::RunningJob lease;
+  lease.checkout = root_ + "/other/ci-1/../ci-1/acme/web/";
+  lease.known_by = "lease 7";
+  evidence_.jobs = {lease};
+  EXPECT_THAT(order(), ElementsAre("ci-2/acme/api"));
+  EXPECT_THAT(journal_.last("checkout.kept").reason, HasSubstr("1 of 2 checkouts are in use; checkout ci-1/acme/web"));
+  list();
+  EXPECT_EQ(journal_.count("checkout.kept"), 1U) << "said once";
+}
+
+TEST_F(PurgeTest, AFileThatIsOpenInItKeepsItAtThePlanAndAtTheLastMoment) {
+  make("ci-1/acme/web");
+  const auto planned = list();
+  const UniqueFd open(::open(path("ci-1/acme/web/src/file").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(open.open());
+  EXPECT_THAT(take(planned.front()).dropped, HasSubstr("in use by process"));
+  EXPECT_THAT(order(), IsEmpty());
+  EXPECT_TRUE(exists("ci-1/acme/web/src/file"));
+  EXPECT_THAT(trash(), IsEmpty());
+}
+
+TEST_F(PurgeTest, LeastRecentlyUsedFirstByTheKernelsStamps) {
+  // Each made or used after the one before; the times that programs set say the opposite.
+  for (const std::string name : {"ci-1/acme/b", "ci-1/acme/a", "ci-2/acme/c"}) {
+    make(name);
+    fs::last_write_time(path(name), fs::file_time_type::clock::now() - hours{1});
+  }
+  const auto changed_at = [this](const std::string& name) {
+    struct stat info{};
+    ::stat(path(name).c_str(), &info);
+    return info.st_ctim.tv_sec * 1'000 + info.st_ctim.tv_nsec / 1'000'000;
+  };
+  // Later than that by a millisecond at least, which is what is told apart.
+  const auto fetch = [&](const std::string& name, const std::string& than) {
+    do {
+      write(path(name + "/.git/FETCH_HEAD"));
+    } while (changed_at(name + "/.git/FETCH_HEAD") <= changed_at(than));
+  };
+  fetch("ci-1/acme/a", "ci-2/acme/c");
+  fetch("ci-1/acme/b", "ci-1/acme/a/.git/FETCH_HEAD");
+  EXPECT_THAT(order(), ElementsAre("ci-2/acme/c", "ci-1/acme/a", "ci-1/acme/b"));
+  for (const auto& one : list()) {
+    EXPECT_EQ(one.last_use.by, one.id.ends_with("/c") ? "the folder itself" : ".git/FETCH_HEAD") << one.id;
+  }
+}
+
+TEST_F(PurgeTest, YoungOnesStayButTheAskingAgentsDoNotAndItsNextGoesLast) {
+  clock_.later = Duration{0};
+  make("ci-1/acme/web");
+  make("ci-1/acme/api");
+  make("ci-2/acme/web");
+  EXPECT_THAT(order(), IsEmpty());
+  // The job may say what it likes: a path is compared, not followed.
+  locks_.coming = {{"9", "ci-1", "web", path("ci-1/acme/web")}, {"10", "../../outside", "x", root_ + "/outside"}};
+  EXPECT_THAT(order(), ElementsAre("ci-1/acme/api", "ci-1/acme/web"));
+  clock_.later = hours{5};
+  steady_ = false;
+  locks_.coming.clear();
+  EXPECT_THAT(order(), IsEmpty()) << "ages mean nothing while the clock was set";
+}
+
+TEST_F(PurgeTest, AnotherOneInItsPlaceIsLeftAlone) {
+  make("ci-1/acme/web");
+  const auto planned = list();
+  fs::rename(path("ci-1/acme/web"), path("ci-1/acme/aside"));
+  EXPECT_THAT(take(planned.front()).dropped, HasSubstr("gone, or another one"));
+  make("ci-1/acme/web");
+  EXPECT_THAT(take(planned.front()).dropped, HasSubstr("gone, or another one"));
+  fs::remove_all(path("ci-1/acme"));
+  fs::create_symlink(root_ + "/outside/org", path("ci-1/acme"));
+  EXPECT_THAT(take(planned.front()).dropped, HasSubstr("gone, or another one"));
+  EXPECT_TRUE(fs::exists(root_ + "/outside/org/pipeline/precious"));
+}
+
+// Where the trash is not ours: somebody else could put things in our way.
+TEST_F(PurgeTest, WhatCannotBeRenamedIsRemovedWhereItIsWhileItsAgentIsHeld) {
+  make("ci-1/acme/web");
+  fs::create_symlink(root_ + "/outside", path(kTrashName));
+  EXPECT_EQ(take().dropped, "");
+  EXPECT_FALSE(exists("ci-1/acme/web"));
+  EXPECT_TRUE(fs::exists(root_ + "/outside/precious"));
+  EXPECT_THAT(locks_.held, IsEmpty());
+}
+
+TEST_F(PurgeTest, AMountInItIsLeftWhereItWasAndReported) {
+  make("ci-1/acme/web");
+  fs::create_directories(path("ci-1/acme/web/cache"));
+  ASSERT_EQ(::mount((root_ + "/outside").c_str(), path("ci-1/acme/web/cache").c_str(), nullptr, MS_BIND, nullptr), 0);
+  const auto taken = take();
+  EXPECT_TRUE(exists("ci-1/acme/web/cache/precious"));
+  EXPECT_EQ(::umount2(path("ci-1/acme/web/cache").c_str(), MNT_DETACH), 0);
+  EXPECT_EQ(taken.dropped, "");
+  EXPECT_FALSE(exists("ci-1/acme/web/src"));
+  EXPECT_TRUE(fs::exists(root_ + "/outside/precious"));
+  EXPECT_THAT(journal_.last("checkout.left").reason, HasSubstr("web/cache"));
+  EXPECT_EQ(journal_.last("checkout.left").rule, "mounted");
+}
+
+TEST_F(PurgeTest, SizesAreKnownByAgentAfterAWalkAndOnlyOfADiskThatIsShort) {
+  make("ci-1/acme/web");
+  make("ci-1/acme/api");
+  make("ci-2/acme/web");
+  short_ = false;
+  testing::run_void(loop_, sizes_.turn());
+  EXPECT_THAT(sizes_.users(), IsEmpty());
+  EXPECT_EQ(list().front().size, 0);
+  short_ = true;
+  testing::run_void(loop_, sizes_.turn());
+  const auto users = sizes_.users();
+  ASSERT_EQ(users.size(), 2U);
+  EXPECT_EQ(users[0].kind, "checkouts");
+  EXPECT_EQ(users[0].name, "ci-1");
+  EXPECT_GE(users[0].bytes, 200'000);
+  EXPECT_EQ(users[1].name, "ci-2");
+  const auto all = list();
+  for (const auto& one : all) EXPECT_GE(one.size, 100'000);
+  for (const auto& one : all) take(one);
+  EXPECT_THAT(sizes_.users(), IsEmpty());
+}
+
+TEST_F(PurgeTest, AfterStopWhatWasThrownAwayStaysInTheTrash) {
+  make("ci-1/acme/web");
+  const auto planned = list();
+  purge_.stop();
+  EXPECT_THAT(take(planned.front()).dropped, HasSubstr("the daemon stops"));
+  EXPECT_FALSE(exists("ci-1/acme/web"));
+  ASSERT_EQ(trash().size(), 1U);
+  EXPECT_TRUE(fs::exists(trash().front() + "/src/file"));
+}
+
+TEST_F(PurgeTest, NoBuildsFolderNoCheckouts) {
+  fs::remove_all(settings_.paths.builds);
+  EXPECT_THAT(list(), IsEmpty());
+  EXPECT_FALSE(fs::exists(settings_.paths.builds)) << "it is never made";
+}
+
+}  // namespace
+}  // namespace buildwarden::checkouts
