@@ -19,13 +19,25 @@ ports::Rung::Taken dropped(std::string why) {
   return taken;
 }
 
+// A job may work for hours without a change that its checkout's stamps would tell.
+void note_end(const ports::EndedJob& job, std::vector<Found>& checkouts) {
+  const auto path = without_links(job.checkout);
+  for (auto& found : checkouts) {
+    if (found.checkout.path != path || job.ended <= found.checkout.used_at) continue;
+    found.checkout.used_at = job.ended;
+    found.used_by = format("job {}", job.job);
+  }
+}
+
 }  // namespace
 
 bool Purge::frees(const ports::Place& place) const {
   return parts_.settings.on_full.purge_builds && place.has_role("builds");
 }
 
-ports::Async<std::vector<policy::Candidate>> Purge::list(const policy::RungTurn&) { return list_checkouts(); }
+ports::Async<std::vector<policy::Candidate>> Purge::list(const policy::RungTurn& turn) {
+  return list_checkouts(turn.for_job);
+}
 
 ports::Async<ports::Rung::Taken> Purge::take(const policy::Candidate& candidate, const policy::RungTurn&) {
   return take_planned(candidate);
@@ -45,13 +57,16 @@ ports::Async<std::vector<policy::JobOnHost>> Purge::running() {
   co_return co_await parts_.workers.compute<std::vector<policy::JobOnHost>>(std::move(work), kLookDeadline);
 }
 
-ports::Async<std::vector<policy::Candidate>> Purge::list_checkouts() {
+ports::Async<std::vector<policy::Candidate>> Purge::list_checkouts(std::string for_job) {
   std::vector<policy::Candidate> candidates;
   planned_.clear();
   if (!parts_.settings.on_full.purge_builds) co_return candidates;
   auto jobs = co_await running();
   if (!jobs) co_return std::move(jobs).error();
-  std::function<Result<Seen>()> work = [builds = parts_.settings.paths.builds, to_come = parts_.locks.to_come()]() {
+  auto to_come = parts_.locks.to_come();
+  for (auto& job : to_come) job.asks = job.job == for_job;
+  std::function<Result<Seen>()> work = [builds = parts_.settings.paths.builds, to_come = std::move(to_come),
+                                        ended = parts_.ended.ended_jobs()] {
     Seen seen;
     auto found = look_for_checkouts(builds);
     if (!found) return Result<Seen>(std::move(found).error());
@@ -59,6 +74,7 @@ ports::Async<std::vector<policy::Candidate>> Purge::list_checkouts() {
     if (!users) return Result<Seen>(std::move(users).error());
     seen.to_come = to_come;
     for (auto& job : seen.to_come) job.checkout = without_links(job.checkout);
+    for (const auto& job : ended) note_end(job, *found);
     seen.found = *std::move(found);
     seen.users = *std::move(users);
     return Result<Seen>(std::move(seen));

@@ -31,6 +31,7 @@ class Purge final : public ports::Rung {
     WorkerPool& workers;
     ports::Journal& journal;
     ports::JobEvidence& evidence;
+    const ports::EndedJobs& ended;
     ports::AgentLocks& locks;
     Sizes& sizes;
     // Whether the wall clock can be trusted for the grace; while it cannot, everything is young.
@@ -52,7 +53,7 @@ class Purge final : public ports::Rung {
     std::vector<policy::JobOnHost> running;
     std::vector<policy::JobToCome> to_come;
   };
-  ports::Async<std::vector<policy::Candidate>> list_checkouts();
+  ports::Async<std::vector<policy::Candidate>> list_checkouts(std::string for_job);
   ports::Async<Taken> take_planned(policy::Candidate candidate);
   // Out of the way, with nobody's job let in meanwhile.
   ports::Async<std::shared_ptr<Thrown>> throw_away(const Found& found);

@@ -119,6 +119,7 @@ ports::SpaceRequest Desk::space_for(const Turn& turn, const policy::Admission& a
   wanted.free = admission.wanted_free;
   wanted.wait = std::max(Duration{0}, until - ports_.clock.now().boot);
   wanted.on_behalf_of = "job " + turn.request.id;
+  wanted.for_job = turn.request.id;
   return wanted;
 }
 

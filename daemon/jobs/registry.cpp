@@ -22,6 +22,7 @@ namespace {
 constexpr Duration kSweepEvery = kIdleBeat;
 constexpr std::size_t kMostLeases = 256;
 constexpr std::size_t kMostLeft = 1000;
+constexpr std::size_t kMostEnded = 1000;
 
 bool is_same(const ports::JobFolder& one, const ports::JobFolder& other) {
   return one.device == other.device && one.inode == other.inode && one.path == other.path;
@@ -139,6 +140,7 @@ void Registry::end(const std::string& id, std::string_view rule, const std::stri
   const auto& lease = node.mapped().lease;
   const auto lasted = ports_.clock.now().boot - lease.started;
   keep_folder(lease);
+  keep_end(lease);
   save();
   ports_.handout.release(node.key());
   ports_.journal.record({.kind = "job.ended",
@@ -154,6 +156,13 @@ void Registry::keep_folder(const ports::Lease& lease) {
   if (left_.size() >= kMostLeft) left_.erase(left_.begin());
   left_.push_back(*lease.docker_config);
   left_.back().ended = ports_.clock.now().wall;
+}
+
+void Registry::keep_end(const ports::Lease& lease) {
+  if (lease.checkout_path.empty()) return;
+  std::erase_if(ended_, [&](const ports::EndedJob& one) { return one.checkout == lease.checkout_path; });
+  if (ended_.size() >= kMostEnded) ended_.erase(ended_.begin());
+  ended_.push_back({lease.id, lease.checkout_path, ports_.clock.now().wall});
 }
 
 std::vector<ports::JobFolder> Registry::left_folders() const {

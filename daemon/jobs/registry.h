@@ -18,6 +18,7 @@
 #include "daemon/ports/disk.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
+#include "daemon/ports/running_jobs.h"
 
 namespace buildwarden::jobs {
 
@@ -31,7 +32,7 @@ struct RegistryPorts {
 
 // On the loop's thread alone. Every change is saved before the call returns; a save that fails is an event, and the
 // lease counts all the same.
-class Registry final : public ports::JobViews, public ports::InUse, public ports::LeftFolders {
+class Registry final : public ports::JobViews, public ports::InUse, public ports::LeftFolders, public ports::EndedJobs {
  public:
   Registry(boost::asio::any_io_executor executor, RegistryPorts ports, Processes processes = Processes{});
   ~Registry() override;
@@ -68,6 +69,7 @@ class Registry final : public ports::JobViews, public ports::InUse, public ports
   // The latest 1,000 of this boot.
   [[nodiscard]] std::vector<ports::JobFolder> left_folders() const override;
   void forget_folder(const ports::JobFolder& folder) override;
+  [[nodiscard]] std::vector<ports::EndedJob> ended_jobs() const override { return ended_; }
 
  private:
   class Watch;
@@ -80,6 +82,7 @@ class Registry final : public ports::JobViews, public ports::InUse, public ports
   [[nodiscard]] std::unique_ptr<Watch> watch(const ports::Lease& lease);
   [[nodiscard]] std::optional<std::string> why_over(const ports::Lease& lease, std::string& rule) const;
   void keep_folder(const ports::Lease& lease);
+  void keep_end(const ports::Lease& lease);
   void save();
 
   boost::asio::any_io_executor executor_;
@@ -87,6 +90,7 @@ class Registry final : public ports::JobViews, public ports::InUse, public ports
   Processes processes_;
   std::map<std::string, Entry> entries_;
   std::vector<ports::JobFolder> left_;  // the oldest first
+  std::vector<ports::EndedJob> ended_;  // the same
   std::uint64_t admitted_ = 0;
   std::uint64_t refused_ = 0;
   boost::asio::steady_timer timer_;

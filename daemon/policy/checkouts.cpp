@@ -82,7 +82,7 @@ CheckoutUse judge_checkout(const Checkout& checkout, const std::vector<JobOnHost
   }
   for (const auto& job : to_come) {
     if (!is_agent_of(agent_of(job, running), checkout)) continue;
-    use.given_up = true;
+    use.given_up = use.given_up || job.asks;
     use.last = use.last || goes_on_with(job, checkout);
   }
   return use;

@@ -34,14 +34,15 @@ struct JobToCome {
   std::string agent;
   std::string pipeline;  // "build" or "org/build"
   std::string checkout;  // where it will be, without links
+  bool asks = false;     // room is made for it now
 };
 
 struct CheckoutUse {
   std::string in_use_by;  // "" = idle
-  // A job of its agent asks for room: an agent runs one job at a time, so the one before is over and no age speaks for
-  // what it left.
+  // Room is made for a job of its agent: an agent runs one job at a time, so the one before is over and no age speaks
+  // for what it left.
   bool given_up = false;
-  bool last = false;  // that job would go on with it
+  bool last = false;  // a job that is to come would go on with it
 };
 
 // The folder that an agent of this name has below the builds: each character but ASCII letters and digits is a dash

@@ -36,6 +36,7 @@ struct RungTurn {
   bool terminate = false;    // rung 9: drain and terminate as well; without it only new jobs are refused
   // Grows while the climb goes on, so whoever works beside it copies what concerns it.
   std::shared_ptr<const Pretended> pretended{};
+  std::string for_job{};  // the id of the job that asks for room before it may start; "" = no job does
 };
 
 // Whether a dry run takes it for deleted.

@@ -29,6 +29,7 @@ struct SpaceRequest {
   Duration wait{0};          // at most; 0: only what is there already counts
   std::string on_behalf_of;  // "job 12", for the journal
   bool dry_run = false;
+  std::string for_job{};   // the id of the job that asks for it, of those that are being admitted; "" = no job does
   bool on_request = true;  // of a person or a job; the background spares the filesystems that are well
 };
 

@@ -28,4 +28,18 @@ class JobEvidence {
   virtual Async<std::vector<RunningJob>> running() = 0;
 };
 
+// A job that was known and is over: the last use of its checkout, where no stamp on the disk tells it.
+struct EndedJob {
+  std::string job;
+  std::string checkout;  // as the job named it
+  WallTime ended;
+};
+
+class EndedJobs {
+ public:
+  virtual ~EndedJobs() = default;
+  // The last job of each checkout, of the last 1,000 since the daemon's start.
+  [[nodiscard]] virtual std::vector<EndedJob> ended_jobs() const = 0;
+};
+
 }  // namespace buildwarden::ports

@@ -41,12 +41,15 @@ void BareDaemonFixture::start(const Options& options) {
   std::ofstream yaml(dir_ + "/buildwarden.yaml");
   if (options.dry_run) yaml << "dry_run: true\n";
   yaml << "disk: { " << options.disk << " }\n"
-       << "builders: []\nemulation: { platforms: [] }\nagent: { user: \"0\", group: \"0\", unit: \"\" }\n"
+       << "builders: []\nemulation: { platforms: [] }\nagent: { user: \"" << options.agent << "\", group: \""
+       << options.agent << "\", unit: \"\" }\n"
        << "engine: { socket: " << dir_ << "/no-engine.sock }\n"
        << "listen: { socket: " << dir_ << "/run/api.sock, tcp: \"" << options.tcp << "\" }\n"
        << "paths: { run: " << dir_ << "/run, state: " << options.state << ", images: " << dir_
-       << "/images, builds: " << dir_ << "/builds, cfn_env: " << dir_ << "/cfn-env, agent_env: " << dir_
-       << "/agent-env, daemon_json: " << dir_ << "/daemon.json, docker_binfmt_env: " << dir_ << "/binfmt.env }\n";
+       << "/images, builds: " << (options.builds.empty() ? dir_ + "/builds" : options.builds) << ", cfn_env: " << dir_
+       << "/cfn-env, agent_env: " << dir_ << "/agent-env, daemon_json: " << dir_
+       << "/daemon.json, docker_binfmt_env: " << dir_ << "/binfmt.env }\n"
+       << options.more;
   yaml.close();
   daemon_ = std::make_unique<BackgroundProcess>(
       std::vector<std::string>{program_, "serve", "--config", dir_ + "/buildwarden.yaml"}, dir_ + "/daemon.log",

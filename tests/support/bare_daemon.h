@@ -26,6 +26,9 @@ class BareDaemonFixture : public ::testing::Test {
     bool dry_run = false;
     std::string tcp{};  // listen.tcp
     std::map<std::string, std::string> env{};
+    std::string builds{};     // "": a folder that is not there
+    std::string agent = "0";  // its user and its group
+    std::string more{};       // further lines of the YAML
   };
   // Waits until it answers.
   void start(const Options& options);

@@ -55,6 +55,12 @@ class FakeEvidence final : public ports::JobEvidence {
   int asked = 0;
 };
 
+class FakeEnded final : public ports::EndedJobs {
+ public:
+  [[nodiscard]] std::vector<ports::EndedJob> ended_jobs() const override { return jobs; }
+  std::vector<ports::EndedJob> jobs;
+};
+
 class FakeLocks final : public ports::AgentLocks {
  public:
   [[nodiscard]] std::vector<policy::JobToCome> to_come() const override { return coming; }
@@ -129,12 +135,13 @@ class PurgeTest : public ::testing::Test {
   LaterClock clock_;
   testing::FakeJournal journal_;
   FakeEvidence evidence_;
+  FakeEnded ended_;
   FakeLocks locks_;
   WorkerPool workers_{2};
   bool steady_ = true;
   bool short_ = true;
   Sizes sizes_{loop_.get_executor(), {settings_, clock_, [this] { return short_; }}};
-  Purge purge_{{settings_, clock_, workers_, journal_, evidence_, locks_, sizes_, [this] { return steady_; }}};
+  Purge purge_{{settings_, clock_, workers_, journal_, evidence_, ended_, locks_, sizes_, [this] { return steady_; }}};
   policy::RungTurn turn_{.rung = policy::RungId::kCheckouts, .pass = 2};
 };
 
@@ -274,11 +281,27 @@ TEST_F(PurgeTest, YoungOnesStayButTheAskingAgentsDoNotAndItsNextGoesLast) {
   EXPECT_THAT(order(), IsEmpty());
   // The job may say what it likes: a path is compared, not followed.
   locks_.coming = {{"9", "ci-1", "web", path("ci-1/acme/web")}, {"10", "../../outside", "x", root_ + "/outside"}};
+  EXPECT_THAT(order(), IsEmpty()) << "room is made for somebody else";
+  turn_.for_job = "9";
   EXPECT_THAT(order(), ElementsAre("ci-1/acme/api", "ci-1/acme/web"));
   clock_.later = hours{5};
   steady_ = false;
   locks_.coming.clear();
   EXPECT_THAT(order(), IsEmpty()) << "ages mean nothing while the clock was set";
+}
+
+TEST_F(PurgeTest, TheEndOfAJobIsAUseThatNoStampTells) {
+  make("ci-1/acme/web");
+  make("ci-2/acme/web");
+  fs::create_symlink(settings_.paths.builds, root_ + "/other");
+  const auto now = clock_.now().wall;
+  ended_.jobs = {{"12", root_ + "/other/ci-1/acme/web", now - hours{1}}, {"13", path("ci-2"), now}};
+  EXPECT_THAT(order(), ElementsAre("ci-2/acme/web", "ci-1/acme/web"));
+  ended_.jobs[0].ended = now - std::chrono::minutes{9};
+  EXPECT_THAT(order(), ElementsAre("ci-2/acme/web"));
+  for (const auto& one : list()) {
+    EXPECT_EQ(one.last_use.by == "job 12", one.id == path("ci-1/acme/web")) << one.last_use.by;
+  }
 }
 
 TEST_F(PurgeTest, AnotherOneInItsPlaceIsLeftAlone) {

@@ -14,9 +14,9 @@
 #include <fstream>
 #include <map>
 
+#include "common/folder_users.h"
 #include "common/trash.h"
 #include "daemon/disk/cache_dirs.h"
-#include "common/folder_users.h"
 #include "daemon/disk/own_leftovers.h"
 #include "daemon/disk/path_facts.h"
 #include "tests/support/run_void.h"

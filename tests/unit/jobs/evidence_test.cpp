@@ -181,6 +181,22 @@ TEST_F(JobsTest, TheEvidenceLooksAtLeasesAndProcesses) {
   EXPECT_FALSE(testing::run_on(loop_, blind.running())) << "then everything is in use";
 }
 
+TEST_F(JobsTest, TheLastEndOfEachCheckoutIsRemembered) {
+  for (const std::string id : {"1", "2", "3"}) {
+    auto job = request(id);
+    job.checkout_path = id == "3" ? "/b/3" : "/b/1";
+    ASSERT_TRUE(start(job, peer(::getuid())));
+    clock_.advance(std::chrono::seconds{1});
+    if (id == "3") continue;
+    EXPECT_TRUE(desk().end_job(id, peer(::getuid())));
+  }
+  const auto ended = registry().ended_jobs();
+  ASSERT_EQ(ended.size(), 1U) << "one runs, two had the same";
+  EXPECT_EQ(ended[0].job, "2");
+  EXPECT_EQ(ended[0].checkout, "/b/1");
+  EXPECT_EQ(ended[0].ended, clock_.now().wall - std::chrono::seconds{1});
+}
+
 // The window between the last look and the rename: a job of that agent is not let in meanwhile.
 TEST_F(JobsTest, AJobOfAnAgentThatIsHeldWaitsAndIsToCome) {
   AgentGate gate;

@@ -75,7 +75,7 @@ TEST(Checkouts, AnAgentsFolderIsMadeFromItsName) {
 // One agent an instance: the job asks from its environment hook, its own processes are there, its checkout is not.
 TEST(Checkouts, TheJobThatAsksDoesNotHoldWhatItHasNotUsed) {
   const std::vector<JobOnHost> running = {process("9", "ci-1")};
-  const JobToCome asking{"9", "ci-1", "web", "/builds/ci-1/acme/web"};
+  JobToCome asking{"9", "ci-1", "web", "/builds/ci-1/acme/web", true};
   const auto own = judge_checkout(checkout("ci-1", "acme", "web"), running, {asking}, "");
   EXPECT_EQ(own.in_use_by, "");
   EXPECT_TRUE(own.given_up);
@@ -88,13 +88,19 @@ TEST(Checkouts, TheJobThatAsksDoesNotHoldWhatItHasNotUsed) {
   EXPECT_EQ(siblings.in_use_by, "");
   EXPECT_FALSE(siblings.given_up) << "another agent may be between two jobs";
   EXPECT_FALSE(siblings.last);
+  asking.asks = false;
+  const auto meanwhile = judge_checkout(checkout("ci-1", "acme", "web"), running, {asking}, "");
+  EXPECT_EQ(meanwhile.in_use_by, "");
+  EXPECT_FALSE(meanwhile.given_up) << "room is made for somebody else";
+  EXPECT_TRUE(meanwhile.last);
 }
 
 TEST(Checkouts, WhatTheAskingJobSaysLittleOfIsCompletedByItsProcesses) {
   const std::vector<JobOnHost> running = {process("9", "ci-1")};
   EXPECT_TRUE(judge_checkout(checkout("ci-1", "acme", "web"), running, {{"9", "", "acme/web", ""}}, "").last);
   EXPECT_FALSE(judge_checkout(checkout("ci-1", "acme", "web"), running, {{"9", "", "web-2", ""}}, "").last);
-  EXPECT_FALSE(judge_checkout(checkout("ci-2", "acme", "web"), running, {{"9", "", "web", ""}}, "").given_up);
+  EXPECT_TRUE(judge_checkout(checkout("ci-1", "acme", "web"), running, {{"9", "", "", "", true}}, "").given_up);
+  EXPECT_FALSE(judge_checkout(checkout("ci-2", "acme", "web"), running, {{"9", "", "web", "", true}}, "").given_up);
 }
 
 TEST(Checkouts, AJobThatAsksFromWithinItsWorkKeepsWhatItHasUsed) {
