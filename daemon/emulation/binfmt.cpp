@@ -11,6 +11,7 @@
 
 #include "common/atomic_file.h"
 #include "common/format.h"
+#include "common/own_unit.h"
 #include "common/subprocess.h"
 #include "common/unique_fd.h"
 #include "daemon/emulation/entry.h"
@@ -78,8 +79,6 @@ Result<void> unregister_entry(const std::string& folder, const std::string& name
   if (!removed && removed.error().code() == Errc::kNotFound) return {};
   return removed;
 }
-
-bool is_service() { return ::getppid() == 1 && ::access("/run/systemd/system", F_OK) == 0; }
 
 Result<void> mount_table(const std::string& folder) {
   if (is_mounted(folder)) return {};

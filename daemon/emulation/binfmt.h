@@ -25,7 +25,4 @@ Result<void> unregister_entry(const std::string& folder, const std::string& name
 // kDenied: that needs CAP_SYS_ADMIN.
 Result<void> mount_table(const std::string& folder);
 
-// Whether systemd started this process: then what our unit forbids is done in units of their own.
-bool is_service();
-
 }  // namespace buildwarden::emulation

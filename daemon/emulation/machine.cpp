@@ -1,9 +1,8 @@
 // The real machine.
-#include <unistd.h>
-
-#include <array>
+#include <utility>
 
 #include "common/format.h"
+#include "common/own_unit.h"
 #include "common/subprocess.h"
 #include "daemon/emulation/binfmt.h"
 #include "daemon/emulation/emulation.h"
@@ -15,23 +14,10 @@ namespace {
 
 constexpr Duration kPatience = std::chrono::seconds{8};
 
-// An update may have taken the file away and put the new one in its place.
-std::string own_program() {
-  std::array<char, 4096> path{};
-  const auto size = ::readlink("/proc/self/exe", path.data(), path.size());
-  std::string program(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-  constexpr std::string_view kGone = " (deleted)";
-  if (program.ends_with(kGone)) program.resize(program.size() - kGone.size());
-  return program;
-}
-
 std::vector<std::string> command_for(const std::vector<std::string>& names) {
-  std::vector<std::string> command;
-  if (is_service()) command = {"systemd-run", "--wait", "--pipe", "--quiet", "--collect", "--"};
-  command.push_back(own_program());
-  command.emplace_back(kLauncherCommand);
+  std::vector<std::string> command = {own_program(), std::string(kLauncherCommand)};
   command.insert(command.end(), names.begin(), names.end());
-  return command;
+  return in_own_unit(std::move(command));
 }
 
 std::map<std::string, policy::Proof> all_unknown(const std::vector<std::string>& names, const std::string& why) {

@@ -49,8 +49,8 @@ TEST_F(DoctorCache, MetadataIsAskedForByToken) {
     return head.starts_with("PUT") ? instance(head) : http_answer(404, "", "text/plain");
   });
   EXPECT_EQ(cli::metadata_role(without.url(), kSoon).error().code(), Errc::kNotFound);
-  EXPECT_EQ(cli::metadata_token("http://127.0.0.1:1", kSoon).error().code(), Errc::kUnavailable);
-  EXPECT_EQ(cli::metadata_token("http://metadata.example", kSoon).error().code(), Errc::kInvalid);
+  EXPECT_EQ(metadata_token("http://127.0.0.1:1", kSoon).error().code(), Errc::kUnavailable);
+  EXPECT_EQ(metadata_token("http://metadata.example", kSoon).error().code(), Errc::kInvalid);
 }
 
 TEST_F(DoctorCache, WithoutS3NothingIsAsked) {
