@@ -1,0 +1,172 @@
+// A termination that has begun: the agent was told to stop, and the intent is on record.
+#include <chrono>
+
+#include "daemon/policy/termination_turn.h"
+
+namespace buildwarden::policy {
+namespace {
+
+using enum TerminationState;
+using enum TerminationAction;
+
+TerminationPlan finish(TerminationTurn& turn, std::string rule, std::string reason) {
+  TerminationStep step;
+  step.action = kFinish;
+  step.outcome = TerminationOutcome::kDone;
+  return turn.act(step).say(kDone, std::move(rule), std::move(reason));
+}
+
+// What trying again soon does not cure.
+bool is_lasting(TerminationOutcome trouble) {
+  using enum TerminationOutcome;
+  return trouble == kCredentials || trouble == kDenied || trouble == kRefused || trouble == kMissing;
+}
+
+TerminationPlan pause(TerminationTurn& turn) {
+  const auto& memory = turn.plan.memory;
+  turn.next("ask again", memory.not_before);
+  return turn.say(is_lasting(memory.trouble) ? kFailed : kTerminating, std::string(to_string(memory.trouble)),
+                  format("try {} failed: {}", memory.failures, memory.trouble_text));
+}
+
+// One that was made before is the same step, tried again.
+TerminationStep call(TerminationTurn& turn, TerminationAction action, bool decrement) {
+  auto& steps = turn.plan.memory.intent->steps;
+  TerminationStep step;
+  step.action = action;
+  step.decrement = decrement;
+  const auto before = std::find_if(steps.begin(), steps.end(), [&](const TerminationStep& one) {
+    return one.action == action && one.decrement == decrement;
+  });
+  if (before == steps.end()) return step;
+  step.tries = before->tries + 1;
+  steps.erase(before);
+  return step;
+}
+
+// Terminate with the decrement; without it only where the group may not become smaller (or nobody wants it); where
+// that is refused for good, the health.
+TerminationStep next_call(TerminationTurn& turn) {
+  const auto last = turn.intent().steps.back();
+  if (last.action == kTerminate) {
+    const bool refused = last.outcome == TerminationOutcome::kDenied || last.outcome == TerminationOutcome::kRefused;
+    if (last.outcome == TerminationOutcome::kMinimumSize && last.decrement) return call(turn, kTerminate, false);
+    if (refused || last.outcome == TerminationOutcome::kMinimumSize) return call(turn, kSetHealth, false);
+    return call(turn, kTerminate, last.decrement);
+  }
+  if (last.action == kSetHealth && !is_lasting(last.outcome)) return call(turn, kSetHealth, false);
+  return call(turn, kTerminate, turn.facts.decrement);
+}
+
+TerminationPlan ask_group(TerminationTurn& turn) {
+  auto& memory = turn.plan.memory;
+  const auto& last = memory.intent->steps.back();
+  const bool called = last.action == kTerminate || last.action == kSetHealth;
+  if (called && last.outcome == TerminationOutcome::kDone) {
+    return finish(turn, "accepted", "the Auto Scaling group has accepted it: the instance goes");
+  }
+  // Under way when the daemon ended: another one before its end could be a second one.
+  const auto ends = last.at.boot + turn.times.call;
+  if (called && last.outcome == TerminationOutcome::kOpen && turn.now.boot < ends) {
+    turn.next("ask the Auto Scaling group what became of it", ends);
+    return turn.say(kTerminating, "in_flight", "a call may be under way since before the daemon's restart");
+  }
+  if (memory.not_before && turn.now.boot < *memory.not_before) return pause(turn);
+  const bool unclear =
+      called && (last.outcome == TerminationOutcome::kOpen || last.outcome == TerminationOutcome::kUnreachable);
+  // What was said before the drain, or before a call of unknown end, does not count.
+  const bool must_follow = !called || unclear;
+  const bool fresh = memory.described && memory.group && turn.now.boot - *memory.described < turn.times.fresh &&
+                     (!must_follow || *memory.described > last.at.boot);
+  if (!fresh) {
+    turn.look(kDescribe).next("have the group terminate the instance");
+    return turn.say(kTerminating, "describe", "the Auto Scaling group is asked for the instance's state");
+  }
+  if (*memory.group == GroupState::kOther) {
+    turn.next("ask the Auto Scaling group again", *memory.described + turn.times.fresh);
+    return turn.say(kTerminating, "lifecycle",
+                    format("the instance is {}, neither in service nor leaving", memory.group_word));
+  }
+  const auto step = next_call(turn);
+  turn.act(step).next("be terminated");
+  return turn.say(kTerminating, std::string(to_string(step.action)),
+                  step.action == kSetHealth ? "the Auto Scaling group is told that the instance is unhealthy"
+                  : step.decrement ? "the Auto Scaling group is asked to terminate the instance and become smaller"
+                                   : "the Auto Scaling group is asked to terminate and replace the instance");
+}
+
+bool has_called(const TerminationTurn& turn) {
+  return last_step(turn.intent(), kTerminate) != nullptr || last_step(turn.intent(), kSetHealth) != nullptr;
+}
+
+// What ends or holds it before its next step.
+std::optional<TerminationPlan> ended(TerminationTurn& turn) {
+  auto& memory = turn.plan.memory;
+  if (turn.facts.instance.empty()) {
+    if (!memory.not_before || turn.now.boot >= *memory.not_before) turn.look(kIdentify);
+    turn.next("ask the instance's metadata", memory.not_before);
+    return turn.say(kTerminating, "no_metadata",
+                    format("which instance this is is not known: {}", memory.trouble_text));
+  }
+  if (turn.facts.instance != memory.intent->instance) {
+    return turn.look(kForget).say(kNone, "other_instance",
+                                  format("the intent is another instance's, {}", memory.intent->instance));
+  }
+  if (turn.facts.dry_run) {
+    return turn.say(kHeld, "dry_run", "dry_run was switched on: nothing more is done");
+  }
+  if (last_step(turn.intent(), kWithdraw) != nullptr) return withdrawing(turn);
+  if (!turn.facts.wanted) {
+    return withdraw(turn, "not_wanted", "on_full.terminate_instance became false");
+  }
+  return std::nullopt;
+}
+
+// The disk's say, until the first call to the group.
+std::optional<TerminationPlan> relieved(TerminationTurn& turn) {
+  if (has_called(turn)) return std::nullopt;
+  const auto* gate = turn.gate(turn.intent().device);
+  if (gate == nullptr || gate->level == Level::kUnknown) {
+    return turn.say(kDraining, "unknown",
+                    format("how full {} is is not known, so nothing more is done", turn.intent().mount));
+  }
+  if (!is_full(gate->level)) return withdraw(turn, "recovered", gate->reason);
+  return std::nullopt;
+}
+
+}  // namespace
+
+TerminationPlan carry_on(TerminationTurn turn) {
+  if (last_step(turn.intent(), kFinish) != nullptr) {
+    return turn.say(kDone, "accepted", "the instance is being terminated");
+  }
+  if (auto plan = ended(turn)) return *std::move(plan);
+  auto& memory = turn.plan.memory;
+  if (!memory.described) {
+    turn.look(kDescribe).next("go on where the daemon before this one ended");
+    return turn.say(kTerminating, "describe", "the Auto Scaling group is asked for the instance's state first");
+  }
+  if (memory.group == GroupState::kLeaving || memory.group == GroupState::kAbsent) {
+    return finish(turn, "leaving", format("the instance is {}: there is nothing left to do", memory.group_word));
+  }
+  if (auto plan = relieved(turn)) return *std::move(plan);
+  const auto* term = last_step(*memory.intent, kTermAgent);
+  const auto* quit_step = last_step(*memory.intent, kQuitAgent);
+  const auto* told = last_step(*memory.intent, kTell);
+  if (told == nullptr && quit_step != nullptr) {
+    const auto step = *quit_step;
+    return report(turn, step);
+  }
+  if (told == nullptr) {
+    const auto step = term != nullptr ? *term : TerminationStep{.at = memory.intent->began};
+    return drain(turn, step);
+  }
+  const auto shipped = told->at.boot + turn.times.ship;
+  if (turn.now.boot < shipped) {
+    turn.next("ask the Auto Scaling group", shipped);
+    return turn.say(kReporting, "ship", "the log's last line is on its way");
+  }
+  return ask_group(turn);
+}
+
+}  // namespace buildwarden::policy
