@@ -34,10 +34,10 @@ struct RungTurn {
   Duration age{0};
   bool engine_cache = true;  // rung 4 and 6: whether the engine's own cache takes part
   bool terminate = false;    // rung 9: drain and terminate as well; without it only new jobs are refused
-  bool dry_run = false;      // the climb only says what it would do
   // Grows while the climb goes on, so whoever works beside it copies what concerns it.
   std::shared_ptr<const Pretended> pretended{};
   std::string for_job{};  // the id of the job that asks for room before it may start; "" = no job does
+  bool dry_run = false;  // the climb only says what it would do
 };
 
 // Whether a dry run takes it for deleted.

@@ -26,9 +26,8 @@ std::optional<TerminationPlan> unfit(TerminationTurn& turn) {
   if (turn.facts.instance.empty()) {
     turn.next("ask the instance's metadata", memory.not_before);
     if (may_ask) turn.look(kIdentify);
-    return held(turn, "no_metadata",
-                format("which instance this is is not known{}{}", memory.trouble_text.empty() ? "" : ": ",
-                       memory.trouble_text));
+    if (memory.trouble_text.empty()) return held(turn, "identify", "the instance's metadata are asked who it is");
+    return held(turn, "no_metadata", format("which instance this is is not known: {}", memory.trouble_text));
   }
   const bool asked = memory.described.has_value();
   if (!asked || (memory.trouble == TerminationOutcome::kMissing && may_ask)) {
@@ -77,11 +76,12 @@ std::optional<TerminationPlan> guarded(TerminationTurn& turn, const GateFacts& g
 
 TerminationPlan begin(TerminationTurn turn, const GateFacts& gate) {
   auto& memory = turn.plan.memory;
+  const bool waits = !memory.go_at || turn.now.boot < *memory.go_at;  // a turn at least: then the agent is looked at
   if (!memory.go_at) {
     const auto wait = std::chrono::duration<double, std::milli>(turn.times.jitter) * turn.facts.chance;
     memory.go_at = turn.now.boot + std::chrono::duration_cast<Duration>(wait);
   }
-  if (turn.now.boot < *memory.go_at) {
+  if (waits) {
     turn.next("tell the agent to stop", memory.go_at);
     return turn.say(kWaiting, "jitter", format("{}, after all that is allowed was done", gate.reason));
   }

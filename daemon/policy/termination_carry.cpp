@@ -44,10 +44,21 @@ TerminationStep call(TerminationTurn& turn, TerminationAction action, bool decre
   return step;
 }
 
+// The last one to the group; before the first one what is told last before it.
+TerminationStep last_call(const TerminationTurn& turn) {
+  const auto& steps = turn.intent().steps;
+  const auto found = std::find_if(steps.rbegin(), steps.rend(), [](const TerminationStep& one) {
+    return one.action == kTerminate || one.action == kSetHealth;
+  });
+  if (found != steps.rend()) return *found;
+  const auto* told = last_step(turn.intent(), kTell);
+  return told != nullptr ? *told : TerminationStep{};
+}
+
 // Terminate with the decrement; without it only where the group may not become smaller (or nobody wants it); where
 // that is refused for good, the health.
 TerminationStep next_call(TerminationTurn& turn) {
-  const auto last = turn.intent().steps.back();
+  const auto last = last_call(turn);
   if (last.action == kTerminate) {
     const bool refused = last.outcome == TerminationOutcome::kDenied || last.outcome == TerminationOutcome::kRefused;
     if (last.outcome == TerminationOutcome::kMinimumSize && last.decrement) return call(turn, kTerminate, false);
@@ -58,9 +69,16 @@ TerminationStep next_call(TerminationTurn& turn) {
   return call(turn, kTerminate, turn.facts.decrement);
 }
 
+// It stays failed while it is tried again.
+TerminationState standing(const TerminationStep& last) {
+  const bool stuck = last.action == kSetHealth || last.outcome == TerminationOutcome::kCredentials ||
+                     last.outcome == TerminationOutcome::kMissing;
+  return stuck && is_lasting(last.outcome) ? kFailed : kTerminating;
+}
+
 TerminationPlan ask_group(TerminationTurn& turn) {
   auto& memory = turn.plan.memory;
-  const auto& last = memory.intent->steps.back();
+  const auto last = last_call(turn);
   const bool called = last.action == kTerminate || last.action == kSetHealth;
   if (called && last.outcome == TerminationOutcome::kDone) {
     return finish(turn, "accepted", "the Auto Scaling group has accepted it: the instance goes");
@@ -80,7 +98,7 @@ TerminationPlan ask_group(TerminationTurn& turn) {
                      (!must_follow || *memory.described > last.at.boot);
   if (!fresh) {
     turn.look(kDescribe).next("have the group terminate the instance");
-    return turn.say(kTerminating, "describe", "the Auto Scaling group is asked for the instance's state");
+    return turn.say(standing(last), "describe", "the Auto Scaling group is asked for the instance's state");
   }
   if (*memory.group == GroupState::kOther) {
     turn.next("ask the Auto Scaling group again", *memory.described + turn.times.fresh);
@@ -89,7 +107,7 @@ TerminationPlan ask_group(TerminationTurn& turn) {
   }
   const auto step = next_call(turn);
   turn.act(step).next("be terminated");
-  return turn.say(kTerminating, std::string(to_string(step.action)),
+  return turn.say(standing(last), std::string(to_string(step.action)),
                   step.action == kSetHealth ? "the Auto Scaling group is told that the instance is unhealthy"
                   : step.decrement ? "the Auto Scaling group is asked to terminate the instance and become smaller"
                                    : "the Auto Scaling group is asked to terminate and replace the instance");
@@ -161,6 +179,8 @@ TerminationPlan carry_on(TerminationTurn turn) {
     const auto step = term != nullptr ? *term : TerminationStep{.at = memory.intent->began};
     return drain(turn, step);
   }
+  // Its unit restarts an agent that ended with a failure, as one may after SIGQUIT.
+  if (auto plan = newcomer(turn)) return *std::move(plan);
   const auto shipped = told->at.boot + turn.times.ship;
   if (turn.now.boot < shipped) {
     turn.next("ask the Auto Scaling group", shipped);

@@ -102,11 +102,27 @@ TerminationPlan withdrawing(TerminationTurn& turn) {
   const auto& not_before = turn.plan.memory.not_before;
   if (not_before && turn.now.boot < *not_before) {
     turn.next("start the agent again", not_before);
-    return turn.say(kWithdrawing, "agent_down", format("the agent does not start: {}", turn.plan.memory.trouble_text));
+    const auto& why = turn.plan.memory.trouble_text;
+    return turn.say(kWithdrawing, "agent_down", format("the agent does not run yet{}{}", why.empty() ? "" : ": ", why));
   }
+  std::erase_if(turn.plan.memory.intent->steps, [](const TerminationStep& one) { return one.action == kStartAgent; });
   TerminationStep step;
   step.action = kStartAgent;
   return turn.act(step).say(kWithdrawing, "start_agent", "the agent has stopped and is started again");
+}
+
+std::optional<TerminationPlan> newcomer(TerminationTurn& turn) {
+  const auto& memory = turn.plan.memory;
+  const auto& agent = turn.facts.agent;
+  if (!turn.facts.has_agent || !agent.known || agent.pid == 0 || was_sent(turn, kTermAgent)) return std::nullopt;
+  const auto* told = last_step(*memory.intent, kTermAgent);
+  const bool waits = told != nullptr && is_unsent(*told) && memory.not_before && turn.now.boot < *memory.not_before;
+  if (waits) {
+    turn.next("tell the agent to stop", memory.not_before);
+    return turn.say(kDraining, "agent_untold", format("the agent cannot be told: {}", memory.trouble_text));
+  }
+  turn.act(to_agent(turn, kTermAgent)).next("wait for its jobs");
+  return turn.say(kDraining, "drain", "an agent runs that was not told to stop yet");
 }
 
 TerminationPlan drain(TerminationTurn& turn, const TerminationStep& told) {
@@ -118,14 +134,7 @@ TerminationPlan drain(TerminationTurn& turn, const TerminationStep& told) {
   if (facts.has_agent && !facts.agent.known) {
     return turn.say(kDraining, "agent_unknown", format("whether the agent runs is not known: {}", facts.agent.trouble));
   }
-  if (facts.has_agent && facts.agent.pid != 0 && !was_sent(turn, kTermAgent)) {
-    if (memory.not_before && turn.now.boot < *memory.not_before) {
-      turn.next("tell the agent to stop", memory.not_before);
-      return turn.say(kDraining, "agent_untold", format("the agent cannot be told: {}", memory.trouble_text));
-    }
-    turn.act(to_agent(turn, kTermAgent)).next("wait for its jobs");
-    return turn.say(kDraining, "drain", "an agent runs that was not told to stop yet");
-  }
+  if (auto plan = newcomer(turn)) return *std::move(plan);
   if (auto plan = past_patience(turn, told)) return *std::move(plan);
   std::optional<BootTime> due;
   if (facts.drain_timeout > Duration{0}) due = told.at.boot + facts.drain_timeout;

@@ -105,6 +105,8 @@ TerminationMemory note_outcome(TerminationMemory memory, const TerminationNews& 
   const auto pause = pause_after(news, memory.failures, times);
   memory.not_before.reset();
   if (pause) memory.not_before = now.boot + *pause;
+  // Its unit takes a moment.
+  if (news.action == kStartAgent && !pause) memory.not_before = now.boot + spread(times.retry_most, news.chance);
   return memory;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -54,6 +55,8 @@ inline bool is_full(Level level) { return level == Level::kCritical || level == 
 TerminationPlan carry_on(TerminationTurn turn);
 // The agent was told to stop: until no job runs any more, or their time is over.
 TerminationPlan drain(TerminationTurn& turn, const TerminationStep& told);
+// An agent runs that was not told to stop yet: then it is.
+std::optional<TerminationPlan> newcomer(TerminationTurn& turn);
 // It was sent SIGQUIT.
 TerminationPlan report(TerminationTurn& turn, const TerminationStep& quit);
 TerminationPlan withdraw(TerminationTurn& turn, std::string rule, std::string reason);
