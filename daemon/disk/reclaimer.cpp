@@ -82,6 +82,7 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
   const auto began = parts_.clock.now().boot;
   turn.pretended = climb.pretended;
   turn.for_job = climb.request.for_job;
+  turn.dry_run = climb.request.dry_run;
   RungRun run{rung, turn};
   auto candidates = co_await rung.list(turn);
   if (candidates) candidates = co_await rank(*std::move(candidates), turn);

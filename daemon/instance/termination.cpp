@@ -1,0 +1,181 @@
+#include "daemon/instance/termination.h"
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <random>
+#include <utility>
+
+#include "common/beat.h"
+#include "common/format.h"
+#include "common/stoppable.h"
+
+namespace buildwarden::instance {
+namespace asio = boost::asio;
+
+namespace {
+
+using policy::TerminationAction;
+using policy::TerminationState;
+
+constexpr Duration kLook = std::chrono::seconds{20};  // for a worker that asks systemd
+
+std::function<double()> real_chance() {
+  return [engine = std::minstd_rand(std::random_device{}())]() mutable {
+    return std::uniform_real_distribution<double>(0, 1)(engine);
+  };
+}
+
+bool is_at_work(TerminationState state) { return state != TerminationState::kNone && state != TerminationState::kDone; }
+
+}  // namespace
+
+Termination::Termination(const asio::any_io_executor& executor, Parts parts)
+    : timer_(executor),
+      parts_(std::move(parts)),
+      file_(parts_.settings.paths.run, parts_.boot_id),
+      once_ok_(parts_.settings.paths.run, parts_.boot_id),
+      began_(parts_.clock.now().boot) {
+  if (!parts_.chance) parts_.chance = real_chance();
+}
+
+Termination::~Termination() = default;
+
+WorkerPool& Termination::worker() {
+  if (!worker_) worker_ = std::make_unique<WorkerPool>(1);
+  return *worker_;
+}
+
+void Termination::restore() {
+  once_ok_.load();
+  auto loaded = file_.load();
+  if (!loaded) {
+    record("instance.intent_discarded", ports::Severity::kWarning,
+           format("the termination that was begun before is not gone on with: {}", loaded.error().message()),
+           "discarded");
+    return;
+  }
+  memory_.intent = *std::move(loaded);
+  if (!memory_.intent) return;
+  view_.state = TerminationState::kDraining;  // no job may start before the first look
+  view_.reason = "a termination was begun before the daemon's restart";
+  view_.rule = "restored";
+  view_.since = parts_.clock.now().wall;
+}
+
+void Termination::ask(const std::string& device) {
+  asked_.insert(device);
+  timer_.cancel();
+}
+
+void Termination::look_now() { timer_.cancel(); }
+
+// One disk's wish is enough; rather that of one that may be followed.
+void Termination::take_wishes() {
+  for (const auto& device : std::exchange(asked_, {})) {
+    auto& by = memory_.wanted_by;
+    if (by.empty() || (!once_ok_.has(by) && once_ok_.has(device))) by = device;
+  }
+}
+
+policy::TerminationFacts Termination::facts_at_hand() {
+  const auto& settings = parts_.settings;
+  policy::TerminationFacts facts;
+  facts.wanted = settings.on_full.terminate_instance;
+  facts.dry_run = settings.dry_run;
+  facts.decrement = settings.instance.decrement;
+  facts.min_uptime = settings.instance.min_uptime;
+  facts.drain_timeout = settings.instance.drain_timeout;
+  facts.has_agent = !settings.agent.unit.empty();
+  facts.chance = parts_.chance();
+  for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
+    if (!filesystem.gate) continue;
+    const auto level = filesystem.error.empty() ? filesystem.pressure.level : policy::Level::kUnknown;
+    if (level == policy::Level::kOk) once_ok_.note(filesystem.device);
+    facts.gates.push_back(
+        {filesystem.device, filesystem.mount, level, filesystem.pressure.reason, once_ok_.has(filesystem.device)});
+  }
+  const auto engine = parts_.engine.status();
+  const auto now = parts_.clock.now().boot;
+  if (!engine.up) facts.engine_away = now - (engine.since ? engine.since->boot : began_);
+  if (identity_) facts.instance = identity_->id;
+  if (identity_) facts.region = identity_->region;
+  return facts;
+}
+
+// Agent and jobs are asked for only where it depends on them.
+asio::awaitable<policy::TerminationFacts> Termination::observe() {
+  auto facts = facts_at_hand();
+  take_wishes();
+  const bool begun = memory_.intent && policy::last_step(*memory_.intent, TerminationAction::kFinish) == nullptr;
+  const bool due = memory_.go_at && parts_.clock.now().boot >= *memory_.go_at;
+  if ((begun || due) && !facts.dry_run) co_await observe_others(&facts);
+  co_return facts;
+}
+
+asio::awaitable<void> Termination::observe_others(policy::TerminationFacts* facts) {
+  if (facts->has_agent) {
+    std::function<Result<policy::AgentFacts>()> work =
+        [look = parts_.machine.look_at_agent, unit = parts_.settings.agent.unit, stop = stop_work_.get_token()] {
+          return Result<policy::AgentFacts>(look(unit, stop));
+        };
+    auto agent = co_await worker().compute<policy::AgentFacts>(std::move(work), kLook);
+    if (agent) facts->agent = *std::move(agent);
+    if (!agent) facts->agent.trouble = agent.error().message();
+  }
+  auto running = co_await parts_.evidence.running();
+  if (running) facts->jobs = static_cast<int>(running->size());
+  if (!running) facts->jobs_trouble = running.error().message();
+}
+
+asio::awaitable<bool> Termination::turn() {
+  auto facts = co_await observe();
+  auto plan = policy::plan_termination(facts, memory_, parts_.times, parts_.clock.now());
+  const auto action = plan.action;
+  const auto decrement = plan.decrement;
+  const bool saved = save(plan);
+  show(plan);
+  if (!saved) co_return false;
+  memory_ = std::move(plan.memory);
+  if (action == TerminationAction::kRest) co_return false;
+  auto news = co_await act(action, decrement);
+  if (stopping_) co_return false;
+  news.chance = parts_.chance();
+  record_step(news);
+  memory_ = policy::note_outcome(std::move(memory_), news, parts_.times, parts_.clock.now());
+  // The outcome as well: what is left open is what was under way when the daemon ended.
+  if (memory_.intent) (void)file_.save(*memory_.intent).ok();
+  co_return news.action == action;
+}
+
+asio::awaitable<void> Termination::run() {
+  if (stopping_) co_return;
+  auto turns = loop();
+  co_await run_stoppable(std::move(turns), cancel_.slot());
+}
+
+Duration Termination::pause() const {
+  if (!is_at_work(view_.state)) return kIdleBeat;
+  if (!due_) return parts_.times.look;
+  return std::clamp(*due_ - parts_.clock.now().boot, Duration{1}, parts_.times.look);
+}
+
+asio::awaitable<void> Termination::loop() {
+  while (!stopping_) {
+    const bool again = co_await turn();
+    if (again) continue;
+    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), pause()));
+    boost::system::error_code ended;
+    auto token = asio::redirect_error(asio::use_awaitable, ended);
+    if (asked_.empty()) co_await timer_.async_wait(token);
+  }
+}
+
+void Termination::stop() {
+  stopping_ = true;
+  stop_work_.request_stop();
+  cancel_.emit(asio::cancellation_type::terminal);
+}
+
+}  // namespace buildwarden::instance
