@@ -26,10 +26,11 @@ constexpr Duration kGatherEvents = std::chrono::milliseconds{50};
 constexpr std::chrono::seconds kBeatUntilActive{2};
 
 // A refused reload does not stop the work: the old configuration is in force. Nor does a platform that does not run:
-// nobody else makes it run.
+// nobody else makes it run. An instance that is about to be terminated is not left to other tools.
 bool is_at_work(const std::vector<ports::NotReady>& missing) {
-  return std::all_of(missing.begin(), missing.end(),
-                     [](const auto& part) { return part.part == "config" || part.part == "emulation"; });
+  return std::all_of(missing.begin(), missing.end(), [](const auto& part) {
+    return part.part == "config" || part.part == "emulation" || part.part == "instance";
+  });
 }
 
 ports::Event started_event(const Settings& settings, const std::string& where) {
@@ -57,6 +58,7 @@ Result<void> Daemon::Rooms::open() {
   // A disk without a block left for a folder is when the daemon is needed most: the store makes it later.
   if (auto made = make_folders(settings.paths.state, 0700); !made) log_warning(made.error().message());
   registry.restore();
+  termination.restore();
   api.restore();
   return passed.sockets.empty() ? open_own_sockets() : open_passed_sockets();
 }
@@ -95,6 +97,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, checkout_sizes.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);
   asio::co_spawn(loop, emulation.run(), asio::detached);
+  asio::co_spawn(loop, termination.run(), asio::detached);
   asio::co_spawn(loop, histories.run(), asio::detached);
   asio::co_spawn(loop, api.run(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
@@ -165,6 +168,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   idle_caches.stop();
   prefetch.stop();
   emulation.stop();
+  termination.stop();
   histories.stop();
   co_await api.stop(kPatience);
   reconciler.stop();

@@ -9,6 +9,7 @@
 #include "common/result.h"
 #include "common/sd_listen.h"
 #include "config/load.h"
+#include "daemon/policy/termination.h"
 
 namespace buildwarden {
 
@@ -20,6 +21,7 @@ class Daemon {
     config::Loaded loaded;
     config::LoadRequest request;  // that it was loaded by, for reloads
     PassedSockets passed;         // where there are any, listen.* opens nothing
+    policy::TerminationTimes termination_times{};
   };
   Daemon(boost::asio::io_context& loop, Start start);
   ~Daemon();

@@ -117,13 +117,14 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       checkout_sizes(loop.get_executor(), {settings, clock, [this] { return are_builds_short(); }}),
       purge({settings, clock, workers, journal, job_evidence, registry, agent_gate, checkout_sizes,
              [this] { return watch.clock_is_steady_for(settings.disk.grace); }}),
+      last_resort({settings, clock, views, termination}),
       reclaimer({settings,
                  clock,
                  journal,
                  in_use,
                  gauges,
                  {&own_leftovers, &cache_dirs, &job_folders, &ended_containers, &empty_networks, &dangling_images,
-                  &build_cache, &unused_images, &build_cache_share, &orphans, &purge},
+                  &build_cache, &unused_images, &build_cache_share, &orphans, &purge, &last_resort},
                  {},
                  [this] { return are_wishes_unknown(loaded); },
                  {},
@@ -137,12 +138,14 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
                {settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
       binfmt_image({engine, engine, engine, engine}),
       emulation(loop.get_executor(), emulation_parts()),
-      desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer, &emulation, &agent_gate}),
+      termination(loop.get_executor(), termination_parts(from.termination_times)),
+      desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer, &emulation, &agent_gate, &termination}),
       service(loop.get_executor()),
       reload(reload_parts()),
       reload_loop(loop.get_executor(), {reload, workers, [this] { return config::files_of(request, settings); },
                                         [this] { watch.look_now(); }}),
-      metrics({&views, &reconciler, &registry, &engine, &journal, &reload, &emulation}, BUILDWARDEN_VERSION),
+      metrics({&views, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination},
+              BUILDWARDEN_VERSION),
       probe(
           loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
           [this] { return reclaimer.busy() ? kProbeAtWork : kIdleBeat; }),
@@ -151,7 +154,8 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
   listen_to_engine();
   handout.ask_healing([this](const std::string& builder) { return is_healing(builder); });
   handout.on_left([this](const std::string& builder) { histories.left(builder); });
-  outside_follows_ = journal.subscribe([this](const ports::RecordedEvent&) {
+  outside_follows_ = journal.subscribe([this](const ports::RecordedEvent& recorded) {
+    if (recorded.event.kind == "disk.level") termination.look_now();
     if (!std::exchange(outside_is_stale_, true)) outside_timer_.cancel();
   });
 }
@@ -274,6 +278,7 @@ std::vector<ports::NotReady> Daemon::Rooms::not_ready() const {
   if (auto part = reload.not_ready()) missing.push_back(*std::move(part));
   for (auto& part : reconciler.not_ready()) missing.push_back(std::move(part));
   for (auto& part : emulation.not_ready()) missing.push_back(std::move(part));
+  for (auto& part : termination.not_ready()) missing.push_back(std::move(part));
   return missing;
 }
 
@@ -288,6 +293,12 @@ Reload::Parts Daemon::Rooms::reload_parts() {
           [this] { return are_wishes_unknown(loaded); }};
 }
 
+instance::Termination::Parts Daemon::Rooms::termination_parts(const policy::TerminationTimes& times) {
+  auto boot_id = state::read_boot_id(state::kBootId);
+  if (!boot_id) log_warning(boot_id.error().message());
+  return {settings, clock, journal, views, engine, job_evidence, times, std::move(boot_id).value_or("")};
+}
+
 void Daemon::Rooms::apply_settings() {
   configure_log(settings.log);
   handout.reconfigure(settings.builders);
@@ -298,6 +309,7 @@ void Daemon::Rooms::apply_settings() {
   watch.look_now();
   prefetch.look_now();
   emulation.look_now();
+  termination.look_now();
   inform_outside();
 }
 
@@ -316,6 +328,7 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.prefetch = &prefetch;
   context.emulators = &emulation;
   context.platforms = &emulation;
+  context.termination = &termination;
   context.desk = &desk;
   context.space = &reclaimer;
   context.events = &journal;

@@ -47,6 +47,8 @@
 #include "daemon/emulation/emulation.h"
 #include "daemon/emulation/image.h"
 #include "daemon/engine/engine.h"
+#include "daemon/instance/last_resort.h"
+#include "daemon/instance/termination.h"
 #include "daemon/jobs/agent_gate.h"
 #include "daemon/jobs/desk.h"
 #include "daemon/jobs/evidence.h"
@@ -129,6 +131,7 @@ struct Daemon::Rooms {
   disk::Orphans orphans;
   checkouts::Sizes checkout_sizes;
   checkouts::Purge purge;
+  instance::LastResort last_resort;
   std::map<std::string, std::unique_ptr<disk::BuildCacheRung>> idle_rungs;  // rung 6 of one builder each
   disk::Reclaimer reclaimer;
   disk::DiskUsers users;
@@ -139,6 +142,7 @@ struct Daemon::Rooms {
   prefetch::Prefetch prefetch;
   emulation::ImageRegistrar binfmt_image;
   emulation::Emulation emulation;
+  instance::Termination termination;
   jobs::Desk desk;
   Service service;
   Reload reload;
@@ -172,6 +176,7 @@ struct Daemon::Rooms {
   [[nodiscard]] std::vector<disk::CacheSource> cache_source_of(const std::string& builder) const;
   [[nodiscard]] std::vector<disk::IdleCaches::Source> idle_sources();
   [[nodiscard]] emulation::Emulation::Parts emulation_parts();
+  [[nodiscard]] instance::Termination::Parts termination_parts(const policy::TerminationTimes& times);
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
   [[nodiscard]] bool is_healing(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> warm_builders() const;

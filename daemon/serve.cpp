@@ -64,7 +64,7 @@ asio::awaitable<void> reload_on_signal(Daemon* daemon, asio::signal_set* signals
 
 }  // namespace
 
-int serve(const config::LoadRequest& request) {
+int serve(const config::LoadRequest& request, const policy::TerminationTimes& times) {
   configure_log(LogLevel::kInfo, LogFormat::kAuto);
   auto passed = take_passed_sockets();
   for (const auto& refused : passed.refused) log_warning(refused);
@@ -80,7 +80,7 @@ int serve(const config::LoadRequest& request) {
   asio::io_context loop(1);
   asio::signal_set endings(loop, SIGTERM, SIGINT);
   asio::signal_set reloads(loop, SIGHUP);
-  Daemon daemon(loop, {*std::move(loaded), request, std::move(passed)});
+  Daemon daemon(loop, {*std::move(loaded), request, std::move(passed), times});
   if (const auto started = daemon.start(); !started) {
     log_error(started.error().message());
     return EXIT_FAILURE;

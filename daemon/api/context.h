@@ -16,6 +16,7 @@
 #include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/health.h"
+#include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
 #include "daemon/ports/operations.h"
@@ -41,6 +42,7 @@ struct ApiContext {
   const ports::PrefetchViews* prefetch = nullptr;
   const ports::EmulatorViews* emulators = nullptr;
   ports::Platforms* platforms = nullptr;
+  const ports::TerminationViews* termination = nullptr;
   ports::JobDesk* desk = nullptr;
   ports::Space* space = nullptr;
   const ports::EventSource* events = nullptr;

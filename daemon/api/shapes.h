@@ -12,6 +12,7 @@
 #include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/health.h"
+#include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
 #include "daemon/ports/prefetch.h"
@@ -33,6 +34,7 @@ boost::json::array jobs_json(const ports::JobsView& view, Now now);
 boost::json::object job_answer_json(const ports::JobAnswer& answer);
 boost::json::object engine_json(const ports::EngineStatus& status);
 boost::json::object prefetch_json(const ports::PrefetchView& view);
+boost::json::object termination_json(const ports::TerminationView& view);
 boost::json::array not_ready_json(const std::vector<ports::NotReady>& parts);
 boost::json::object space_json(const ports::SpaceResult& result, bool dry_run);
 boost::json::object event_json(const ports::RecordedEvent& recorded);

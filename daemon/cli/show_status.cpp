@@ -72,6 +72,18 @@ std::string prefetch_lines(const json::value& prefetch) {
   return lines + "\n";
 }
 
+// One line while there is something to say.
+std::string termination_line(const json::value& termination) {
+  const auto state = text(termination, "state");
+  if (state.empty() || state == "none") return "";
+  const auto left = number(termination, "seconds_left");
+  auto line = format("termination {} ({}): {}", state, text(termination, "rule"), text(termination, "reason"));
+  const auto next = text(termination, "next");
+  if (!next.empty()) line += format("; next: {}", next);
+  if (!next.empty() && left) line += format(" in {}", format_duration(std::chrono::seconds{*left}));
+  return printable(line) + "\n";
+}
+
 std::string jobs_table(const json::array& jobs) {
   if (jobs.empty()) return "no job is running\n";
   std::vector<std::vector<std::string>> rows = {{"JOB", "PIPELINE", "AGENT", "STARTED", "EXPIRES"}};
@@ -84,9 +96,10 @@ std::string jobs_table(const json::array& jobs) {
 
 std::string describe(const json::value& status) {
   return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
-         engine_line(member(status, "engine")) + state_lines(member(status, "state")) + "\n" +
-         filesystems_table(list(status, "filesystems")) + "\n" + builders_table(list(status, "builders")) + "\n" +
-         prefetch_lines(member(status, "prefetch")) + jobs_table(list(status, "jobs"));
+         engine_line(member(status, "engine")) + state_lines(member(status, "state")) +
+         termination_line(member(status, "termination")) + "\n" + filesystems_table(list(status, "filesystems")) +
+         "\n" + builders_table(list(status, "builders")) + "\n" + prefetch_lines(member(status, "prefetch")) +
+         jobs_table(list(status, "jobs"));
 }
 
 }  // namespace

@@ -97,6 +97,7 @@ ports::Async<ports::JobAnswer> Desk::admit(Turn* turn) {
 
 // What was made may be promised to another job before this one is judged: then more is asked for, while there is time.
 ports::Async<policy::Admission> Desk::find_room(Turn* turn) {
+  if (auto refused = closed()) co_return *std::move(refused);
   const auto until = ports_.clock.now().boot + settings_.admission_wait;
   co_await ports_.disk.measured_disk_view();
   auto admission = judge(turn->request.need_bytes, false);
@@ -105,6 +106,7 @@ ports::Async<policy::Admission> Desk::find_room(Turn* turn) {
     auto progress = turn->progress ? turn->progress : [](const std::string&) {};
     progress(format("making room: {}", admission.reason));
     auto made = co_await ports_.space.ensure(std::move(wanted), std::move(progress));
+    if (auto refused = closed()) co_return *std::move(refused);
     const bool again = made && made->reached && tries < kMostTries && ports_.clock.now().boot < until;
     admission = judge(turn->request.need_bytes, !again);
     if (!made && admission.verdict == policy::Verdict::kRefuse) {
@@ -121,6 +123,16 @@ ports::SpaceRequest Desk::space_for(const Turn& turn, const policy::Admission& a
   wanted.on_behalf_of = "job " + turn.request.id;
   wanted.for_job = turn.request.id;
   return wanted;
+}
+
+std::optional<policy::Admission> Desk::closed() const {
+  auto why = ports_.instance == nullptr ? std::string() : ports_.instance->refusal();
+  if (why.empty()) return std::nullopt;
+  policy::Admission refused;
+  refused.verdict = policy::Verdict::kRefuse;
+  refused.reason = std::move(why);
+  refused.rule = "terminating";
+  return refused;
 }
 
 policy::Admission Desk::judge(Bytes need, bool room_was_made) const {

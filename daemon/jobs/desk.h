@@ -14,6 +14,7 @@
 #include "daemon/policy/admission.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/emulation.h"
+#include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
 
 namespace buildwarden::jobs {
@@ -25,8 +26,9 @@ struct DeskPorts {
   ports::Handout& handout;
   ports::DiskViews& disk;
   ports::Space& space;
-  ports::Platforms* platforms = nullptr;  // none: nobody knows of platforms
-  AgentGate* gate = nullptr;              // none: nobody deletes what jobs use
+  ports::Platforms* platforms = nullptr;     // none: nobody knows of platforms
+  AgentGate* gate = nullptr;                 // none: nobody deletes what jobs use
+  const ports::JobGate* instance = nullptr;  // none: the instance stays
 };
 
 // On the loop's thread alone. Lives until its coroutines have ended: who awaits start_job() sees to that.
@@ -65,6 +67,8 @@ class Desk final : public ports::JobDesk {
   Result<ports::JobAnswer> take_on(Turn* turn, const policy::Admission& admission);
   ports::JobAnswer refuse(const Turn& turn, const policy::Admission& admission);
   [[nodiscard]] policy::Admission judge(Bytes need, bool room_was_made) const;
+  // Of an instance that is about to be terminated; nothing: it is not.
+  [[nodiscard]] std::optional<policy::Admission> closed() const;
   [[nodiscard]] std::optional<WallTime> expiry_of(const ports::Lease& lease) const;
   void prolong(ports::Lease& lease) const;
 

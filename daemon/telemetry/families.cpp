@@ -140,6 +140,14 @@ void add_config(Families& families, const ports::ConfigView& view) {
   keep(families, {&reloads, &good, &at, &waiting});
 }
 
+void add_termination(Families& families, const ports::TerminationView& view) {
+  auto state = gauges("instance_termination_state",
+                      "0 none, 1 held by a guard, 2 waiting, 3 draining, 4 reporting, 5 terminating, 6 done, 7 failed, "
+                      "8 withdrawing.");
+  add(state, {}, static_cast<int>(view.state));
+  keep(families, {&state});
+}
+
 void add_events(Families& families, const EventLog& events) {
   auto total = counters("events_total", "Events in the journal since the start, by kind.");
   auto kinds = events.counts();

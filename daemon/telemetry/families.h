@@ -11,6 +11,7 @@
 #include "daemon/ports/disk.h"
 #include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
+#include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/telemetry/event_log.h"
 
@@ -25,6 +26,7 @@ void add_emulators(Families& families, const ports::EmulatorsView& view);
 void add_jobs(Families& families, const ports::JobsView& view);
 void add_engine(Families& families, const ports::EngineStatus& status);
 void add_config(Families& families, const ports::ConfigView& view);
+void add_termination(Families& families, const ports::TerminationView& view);
 void add_events(Families& families, const EventLog& events);
 
 }  // namespace buildwarden::telemetry

@@ -70,6 +70,7 @@ std::string Metrics::text() const {
   if (sources_.jobs != nullptr) add_jobs(families, sources_.jobs->jobs_view());
   if (sources_.engine != nullptr) add_engine(families, sources_.engine->status());
   if (sources_.events != nullptr) add_events(families, *sources_.events);
+  if (sources_.termination != nullptr) add_termination(families, sources_.termination->termination_view());
   if (sources_.config != nullptr) add_config(families, sources_.config->config_view());
   std::sort(families.begin(), families.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (auto& family : families) {

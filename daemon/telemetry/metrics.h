@@ -11,6 +11,7 @@
 #include "daemon/ports/disk.h"
 #include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
+#include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/telemetry/event_log.h"
 
@@ -25,6 +26,7 @@ struct MetricsSources {
   const EventLog* events = nullptr;
   const ports::ConfigViews* config = nullptr;
   const ports::EmulatorViews* emulators = nullptr;
+  const ports::TerminationViews* termination = nullptr;
 };
 
 // For the loop's thread alone.

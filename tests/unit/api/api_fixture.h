@@ -30,7 +30,8 @@ struct FakeViews : ports::DiskViews,
                    ports::EmulatorViews,
                    ports::Platforms,
                    ports::EngineState,
-                   ports::ConfigViews {
+                   ports::ConfigViews,
+                   ports::TerminationViews {
   ports::DiskView disk;
   ports::BuildersView builders;
   ports::JobsView jobs;
@@ -39,6 +40,8 @@ struct FakeViews : ports::DiskViews,
   int verified = 0;
   ports::EngineStatus engine;
   ports::ConfigView config;
+  ports::TerminationView termination;
+  [[nodiscard]] ports::TerminationView termination_view() const override { return termination; }
   [[nodiscard]] ports::DiskView disk_view() const override { return disk; }
   [[nodiscard]] ports::BuildersView builders_view() const override { return builders; }
   [[nodiscard]] ports::JobsView jobs_view() const override { return jobs; }
@@ -181,6 +184,7 @@ class ApiTest : public ::testing::Test {
     context.prefetch = &views;
     context.emulators = &views;
     context.platforms = &views;
+    context.termination = &views;
     context.desk = &desk;
     context.space = &space;
     context.events = &events;

@@ -167,6 +167,30 @@ TEST_F(RoutesTest, StatusShowsWhatIsFetchedAhead) {
                         R"("done_at":null}],"reason":"the next try is 5s away","rule":"backing_off"})"));
 }
 
+TEST_F(RoutesTest, StatusShowsATerminationWithItsCountdown) {
+  EXPECT_EQ(views.termination.state, policy::TerminationState::kNone);
+  policy::TerminationStep step;
+  step.action = policy::TerminationAction::kTermAgent;
+  step.at = clock.now();
+  step.pid = 4711;
+  step.outcome = policy::TerminationOutcome::kDone;
+  views.termination = {policy::TerminationState::kDraining,
+                       "1 job runs",
+                       "jobs",
+                       clock.now().wall,
+                       "cancel the jobs",
+                       std::chrono::seconds{90},
+                       "/docker",
+                       "i-1",
+                       {step}};
+  start();
+  EXPECT_THAT(get("/v1/status").body,
+              HasSubstr(R"("termination":{"state":"draining","reason":"1 job runs","rule":"jobs",)"
+                        R"("since":"2026-01-01T00:00:00.000Z","next":"cancel the jobs","seconds_left":90,)"
+                        R"("mount":"/docker","instance":"i-1","steps":[{"step":"sigterm",)"
+                        R"("at":"2026-01-01T00:00:00.000Z","outcome":"done","tries":1,"pid":4711}]})"));
+}
+
 TEST_F(RoutesTest, BuildersAsListAndByName) {
   ports::BuilderView builder;
   builder.name = "s3";

@@ -74,6 +74,14 @@ TEST(Status, SaysWhatIsFetchedAhead) {
   EXPECT_THAT(run.out, HasSubstr("prefetch: 1 of 2 done; waits\n  a:1 for builder s3: failed no host\n\n"));
 }
 
+TEST(Status, SaysWhatBecomesOfTheInstance) {
+  ClientWorld world;
+  const auto run = with_answer(world, http_answer(200, R"({"termination":{"state":"reporting","rule":"ship",
+        "reason":"the log is shipped","next":"ask the group","seconds_left":9}})"),
+                               {"status"});
+  EXPECT_THAT(run.out, HasSubstr("termination reporting (ship): the log is shipped; next: ask the group in 9s\n"));
+}
+
 TEST(Views, AnswersOfAnotherShapeDoNotCrash) {
   for (const std::string answer :
        {"[]", "null", "\"x\"", "nonsense", R"({"builders":[1,null,{"name":5}],"config":{"restart_needed":[1]}})", ""}) {

@@ -128,6 +128,24 @@ TEST_F(DeskTest, RefusesWithTheBiggestUsersWhenAllWasDone) {
   EXPECT_THAT(start("2")->reason, HasSubstr("the engine is gone"));
 }
 
+TEST_F(DeskTest, NoJobStartsOnAnInstanceThatIsAboutToGo) {
+  ASSERT_TRUE(start("before")->admitted);
+  gate_.why = "this instance is about to be terminated";
+  const auto answer = start("1");
+  EXPECT_FALSE(answer->admitted);
+  EXPECT_EQ(answer->rule, "terminating");
+  EXPECT_EQ(answer->reason, gate_.why);
+  EXPECT_THAT(disk_.requests, IsEmpty()) << "room is not made for it";
+  EXPECT_TRUE(start("before")->known_before) << "one that runs goes on";
+  gate_.why.clear();
+  disk_.set_free(3 * kGiB);
+  disk_.while_making = [this] {
+    disk_.set_free(20 * kGiB);
+    gate_.why = "it was decided meanwhile";
+  };
+  EXPECT_EQ(start("2")->rule, "terminating");
+}
+
 TEST_F(DeskTest, CountsWhatWasPromisedAndNotWrittenYet) {
   disk_.set_free(20 * kGiB);
   auto job = request("1");

@@ -55,6 +55,12 @@ class FakePlatforms final : public ports::Platforms {
   std::string trouble;
 };
 
+class FakeGate final : public ports::JobGate {
+ public:
+  [[nodiscard]] std::string refusal() const override { return why; }
+  std::string why;
+};
+
 class FakeLeaseStore final : public ports::LeaseStore {
  public:
   ports::LeaseBook load_leases() override { return {saved, left}; }
@@ -118,7 +124,7 @@ class JobsTest : public ::testing::Test {
   Desk& desk() {
     if (!desk_) {
       desk_ = std::make_unique<Desk>(settings_, registry(),
-                                     DeskPorts{clock_, journal_, handout_, disk_, disk_, &platforms_});
+                                     DeskPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, &gate_});
     }
     return *desk_;
   }
@@ -154,6 +160,7 @@ class JobsTest : public ::testing::Test {
   testing::FakeJournal journal_;
   testing::FakeDisk disk_;
   FakePlatforms platforms_;
+  FakeGate gate_;
   FakeHandout handout_;
   FakeLeaseStore store_;
   JobSettings settings_;
