@@ -11,6 +11,7 @@
 #include "common/beat.h"
 #include "common/format.h"
 #include "common/log.h"
+#include "daemon/api/sockets.h"
 #include "daemon/rooms.h"
 
 namespace buildwarden {
@@ -65,6 +66,11 @@ Result<void> Daemon::Rooms::open() {
 
 Result<void> Daemon::Rooms::open_passed_sockets() {
   for (auto& socket : passed.sockets) {
+    if (socket.is_unix && api_group) {
+      if (const auto given = api::give_to_group(socket.address, *api_group); !given) {
+        log_warning(given.error().message());
+      }
+    }
     auto opened = api.open_passed(std::move(socket.descriptor), socket.is_unix);
     if (!opened) return std::move(opened).with_context(format("the passed socket {}", socket.address));
     where += (where.empty() ? "" : ", ") + socket.address;

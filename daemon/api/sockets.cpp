@@ -127,6 +127,14 @@ Result<UnixListener> listen_unix(const std::string& path, std::optional<gid_t> g
   return UnixListener{*std::move(made), *std::move(file)};
 }
 
+Result<void> give_to_group(const std::string& path, gid_t group) {
+  if (!path.starts_with('/')) return {};
+  if (::lchown(path.c_str(), static_cast<uid_t>(-1), group) != 0 || ::chmod(path.c_str(), 0660) != 0) {
+    return Error::from_errno(errno, format("give {} to the group {}", path, group));
+  }
+  return {};
+}
+
 Result<UniqueFd> listen_tcp(std::string_view address) {
   const auto endpoint = parse_address(address);
   if (!endpoint) return endpoint.error();

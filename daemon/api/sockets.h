@@ -35,6 +35,10 @@ struct UnixListener {
 // path is too long.
 Result<UnixListener> listen_unix(const std::string& path, std::optional<gid_t> group);
 
+// Gives a socket that somebody else bound at `path` the group and the mode 0660. An abstract one ("@name") has no file:
+// nothing is done. kNotFound, kDenied.
+Result<void> give_to_group(const std::string& path, gid_t group);
+
 // Listens on "127.0.0.1:9847", "[::1]:9847" or "localhost:9847"; port 0 takes a free one. kInvalid: not that;
 // kConflict: the port is taken.
 Result<UniqueFd> listen_tcp(std::string_view address);

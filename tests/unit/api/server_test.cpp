@@ -264,6 +264,19 @@ TEST_F(ServerTest, ASocketFileOfAnotherIsNotRemoved) {
   EXPECT_TRUE(std::filesystem::exists(socket()));
 }
 
+TEST_F(ServerTest, ASocketThatAnotherBoundIsGivenToTheGroup) {
+  start();
+  constexpr gid_t kGroup = 4242;
+  ASSERT_EQ(::chmod(socket().c_str(), 0600), 0);
+  ASSERT_TRUE(give_to_group(socket(), kGroup).ok());
+  struct stat info{};
+  ASSERT_EQ(::stat(socket().c_str(), &info), 0);
+  EXPECT_EQ(info.st_gid, kGroup);
+  EXPECT_EQ(info.st_mode & 07777, 0660U);
+  EXPECT_TRUE(give_to_group("@abstract", kGroup).ok()) << "has no file";
+  EXPECT_EQ(give_to_group(socket() + "/none", kGroup).ok(), false);
+}
+
 TEST_F(ServerTest, TcpAddressesAreCheckedAndTakenOnesReported) {
   start();
   for (const auto* bad : {"", "9847", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:1x", "::1:80",
