@@ -52,9 +52,10 @@ detach_loop_devices() {
 
 # A /24 that no address or route of this machine touches; several sandboxes may stand at once.
 free_network() {
-  local n
+  local n taken
+  taken=$(ip -o -4 address show; ip -4 route show table all)  # not through a pipe: grep -q would break it off, and fail it
   for n in $(seq 0 255); do
-    if ! { ip -o -4 address show; ip -4 route show table all; } | grep -q "10\.213\.$n\."; then
+    if ! grep -q "10\.213\.$n\." <<< "$taken"; then
       printf '10.213.%s.1/24' "$n"
       return
     fi
