@@ -32,6 +32,13 @@ Result<void> write_to(const std::string& path, std::string_view text) {
 
 bool is_mounted(const std::string& folder) { return ::access((folder + "/register").c_str(), F_OK) == 0; }
 
+// A unit with ProtectKernelTunables= gets a /proc of its own, where nothing is mounted below /proc/sys, now or later.
+// That of systemd itself is the machine's (its root needs CAP_SYS_PTRACE).
+std::string table_of(const std::string& folder) {
+  const auto outside = "/proc/1/root" + folder;
+  return is_service() && !is_mounted(folder) && is_mounted(outside) ? outside : folder;
+}
+
 void read_entry(const std::string& folder, const std::string& name, policy::ObservedEmulation& into) {
   const auto text = read_file(format("{}/{}", folder, name), kLongestEntry);
   if (!text && text.error().code() == Errc::kNotFound) return;  // removed since it was listed
@@ -45,7 +52,8 @@ void read_entry(const std::string& folder, const std::string& name, policy::Obse
 
 }  // namespace
 
-policy::ObservedEmulation read_entries(const std::string& folder) {
+policy::ObservedEmulation read_entries(const std::string& wanted) {
+  const auto folder = table_of(wanted);
   policy::ObservedEmulation seen;
   if (!is_mounted(folder)) {
     seen.trouble = format("binfmt_misc is not mounted on {}", folder);
@@ -67,7 +75,7 @@ policy::ObservedEmulation read_entries(const std::string& folder) {
 }
 
 Result<void> register_entry(const std::string& folder, const policy::BinfmtEntry& entry) {
-  return write_to(folder + "/register", policy::registration_of(entry))
+  return write_to(table_of(folder) + "/register", policy::registration_of(entry))
       .with_context(format("registering {} for {}", entry.name, entry.interpreter));
 }
 
@@ -75,13 +83,13 @@ Result<void> unregister_entry(const std::string& folder, const std::string& name
   if (!name.starts_with(kOwnPrefix) || name.find('/') != std::string::npos) {
     return Error(Errc::kInvalid, format("the handler {} is not ours", name));
   }
-  auto removed = write_to(format("{}/{}", folder, name), "-1");
+  auto removed = write_to(format("{}/{}", table_of(folder), name), "-1");
   if (!removed && removed.error().code() == Errc::kNotFound) return {};
   return removed;
 }
 
 Result<void> mount_table(const std::string& folder) {
-  if (is_mounted(folder)) return {};
+  if (is_mounted(table_of(folder))) return {};
   if (is_service() && folder == kUsualFolder) {
     auto started = run_program({"systemctl", "start", "proc-sys-fs-binfmt_misc.mount"}, std::chrono::seconds{10});
     if (!started) return std::move(started).error();
