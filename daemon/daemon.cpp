@@ -27,10 +27,13 @@ constexpr Duration kGatherEvents = std::chrono::milliseconds{50};
 constexpr std::chrono::seconds kBeatUntilActive{2};
 
 // A refused reload does not stop the work: the old configuration is in force. Nor does a platform that does not run:
-// nobody else makes it run. An instance that is about to be terminated is not left to other tools.
-bool is_at_work(const std::vector<ports::NotReady>& missing) {
-  return std::all_of(missing.begin(), missing.end(), [](const auto& part) {
-    return part.part == "config" || part.part == "emulation" || part.part == "instance";
+// nobody else makes it run; an instance that is about to be terminated is left to no other tool. An engine or a builder
+// that is away `after` all was well is not given up either: the units that stand down need the engine as well, would
+// prune what we keep, and end the agent when one of their steps fails.
+bool is_at_work(const std::vector<ports::NotReady>& missing, bool after) {
+  return std::all_of(missing.begin(), missing.end(), [after](const auto& part) {
+    return part.part == "config" || part.part == "emulation" ||
+           (after && (part.part == "engine" || part.part.starts_with("builder ")));
   });
 }
 
@@ -119,7 +122,7 @@ void Daemon::Rooms::run() {
 
 void Daemon::Rooms::update_active_file(const std::vector<ports::NotReady>& missing) {
   const auto path = settings.paths.run + "/active";
-  const bool active = !stopping_ && !settings.dry_run && is_at_work(missing);
+  const bool active = !stopping_ && !settings.dry_run && is_at_work(missing, active_ == true);
   if (active_ == active) return;
   if (active) {
     if (const auto written = write_file_atomically(path, ""); !written) {

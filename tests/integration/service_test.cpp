@@ -173,6 +173,25 @@ TEST_F(ServiceIntegration, ADryRunComesAndGoesWhileItRuns) {
   EXPECT_TRUE(eventually(active, 5s));
 }
 
+// The stack's boot restarts the engine and starts its units directly afterwards.
+TEST_F(ServiceIntegration, TheOldUnitsStandDownWhileTheEngineIsAwayForAWhile) {
+  write_conf();
+  engine_.stop();
+  start_daemon();
+  wait_until_it_answers();
+  const auto active = [this] { return std::filesystem::exists(in("run/active")); };
+  ASSERT_TRUE(becomes("/readyz", R"(.not_ready[] | .part | select(. == "engine"))", "engine"));
+  EXPECT_FALSE(active()) << "it was never at work";
+  engine_.restart("id-1", in("root"));
+  ASSERT_TRUE(eventually(active, 20s)) << log();
+  engine_.stop();
+  ASSERT_TRUE(becomes("/readyz", R"(.not_ready[] | .part | select(. == "engine"))", "engine"));
+  EXPECT_TRUE(active());
+  engine_.restart("id-1", in("root"));
+  ASSERT_TRUE(becomes("/readyz", ".ready", "true"));
+  EXPECT_TRUE(active());
+}
+
 TEST_F(ServiceIntegration, TheLogFollowsItsLevel) {
   write_conf("log: { level: error }\n");
   start_daemon();

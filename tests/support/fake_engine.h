@@ -46,6 +46,10 @@ class FakeEngine {
       server_->listen();
     });
   }
+  // Gone: nobody listens any more.
+  void stop() {
+    on_loop([this] { server_->stop(); });
+  }
   void replace(const std::string& beginning, FakeAnswer answer) {
     on_loop([&] { server_->replace(beginning, std::move(answer)); });
   }
