@@ -32,7 +32,7 @@ constexpr std::chrono::seconds kBeatUntilActive{2};
 // prune what we keep, and end the agent when one of their steps fails.
 bool is_at_work(const std::vector<ports::NotReady>& missing, bool after) {
   return std::all_of(missing.begin(), missing.end(), [after](const auto& part) {
-    return part.part == "config" || part.part == "emulation" ||
+    return part.part == "config" || part.part == "emulation" || part.part == "instance" ||
            (after && (part.part == "engine" || part.part.starts_with("builder ")));
   });
 }

@@ -13,7 +13,7 @@ _buildwarden_words() {
 _buildwarden_takes_value() {
   local option=$1
   shift
-  "$@" --help 2>/dev/null | grep -qE -- "^  (-[a-z],)?$option [A-Z]+"
+  grep -qE -- "^  (-[a-z],)?$option [A-Z]+" <<< "$("$@" --help 2>/dev/null)"
 }
 
 _buildwarden_names() {
