@@ -138,13 +138,11 @@ claim_boots_like_the_stack() {
 
 # ---- ends that nobody asked for
 
-# What systemd sees of the end takes a moment; `active` is gone by then.
 claim_survives_a_kill() {
   local pid
   pid=$(main_pid)
   inside sh -c "kill -KILL $pid"
   must "it is back" wait_for 20 has_new_pid "$pid"
-  must "the journal knows" wait_for 10 says daemon.unclean_end buildwarden events
 }
 
 claim_survives_a_hang() {
@@ -180,13 +178,13 @@ scraped() { curl -s -o "$work/scraped" -w '%{http_code}' --max-time 10 "http://$
 claim_is_scraped_from_outside() {
   inside sh -c 'mkdir -p /etc/systemd/system/buildwarden.socket.d; printf "[Socket]\nListenStream=\nListenStream=/run/buildwarden/api.sock\nListenStream=0.0.0.0:9847\n" > /etc/systemd/system/buildwarden.socket.d/fleet.conf'
   inside systemctl daemon-reload
-  must "the sockets can be opened anew" inside systemctl restart buildwarden.socket buildwarden.service
+  must "the sockets can be opened anew" inside systemctl restart buildwarden.socket
   must "it answers" wait_for 20 answers
   must "metrics are scraped from another host" test "$(scraped /metrics)" = 200
   must "they are metrics" grep -q '^buildwarden_build_info' "$work/scraped"
   must_not "another host may see more" test "$(scraped /v1/status)" = 200
   inside rm -r /etc/systemd/system/buildwarden.socket.d
   inside systemctl daemon-reload
-  inside systemctl restart buildwarden.socket buildwarden.service
+  inside systemctl restart buildwarden.socket
   must "it is warm" wait_for 60 is_warm
 }

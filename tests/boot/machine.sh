@@ -47,6 +47,7 @@ boot() {
     -v "$(command -v busybox):/usr/local/bin/busybox:ro" boot:1 > /dev/null 2> "$work/run.log" || { cat "$work/run.log" >&2; return 1; }
   wait_for 30 is_booted || die "the machine does not boot: $(inside systemctl --failed --no-legend)"
   inside_bash < "$here/furnish"
+  docker cp "$machine:/etc/buildwarden/buildwarden.yaml" "$work/buildwarden.yaml" > /dev/null
 }
 
 first_process() { docker inspect --format '{{.State.Pid}}' "$machine"; }
