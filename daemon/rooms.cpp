@@ -136,7 +136,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock}),
       prefetch(loop.get_executor(),
                {settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
-      binfmt_image({engine, engine, engine, engine}),
+      binfmt_image({engine, engine, engine, engine, settings.paths.images}),
       emulation(loop.get_executor(), emulation_parts()),
       termination(loop.get_executor(), termination_parts(from.termination_times)),
       desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer, &emulation, &agent_gate, &termination}),

@@ -1,5 +1,7 @@
 #include "daemon/emulation/image.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -55,6 +57,8 @@ bool supports(const ImageAnswer& answer, const std::string& platform) {
                      [&](const std::string& one) { return one == platform || one.starts_with(platform + "/"); });
 }
 
+std::string_view without_digest(std::string_view image) { return image.substr(0, image.find('@')); }
+
 }  // namespace
 
 Result<ImageAnswer> decode_answer(std::string_view output) {
@@ -69,11 +73,30 @@ Result<ImageAnswer> decode_answer(std::string_view output) {
   return answer;
 }
 
-ports::Async<void> ImageRegistrar::provide(std::string image) {
+std::string archive_name(std::string_view image) {
+  std::string name(without_digest(image));
+  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
+  for (auto at = name.find_first_not_of(kPlain); at != std::string::npos; at = name.find_first_not_of(kPlain, at + 1)) {
+    name[at] = '-';
+  }
+  return name + ".tar";
+}
+
+ports::Async<std::string> ImageRegistrar::provide(std::string image) {
   const auto present = co_await parts_.images.image_id(image);
-  if (present) co_return Result<void>{};
+  if (present) co_return image;
   if (present.error().code() != Errc::kNotFound) co_return present.error();
-  co_return co_await parts_.source.pull(std::move(image));
+  const auto archive = format("{}/{}", parts_.archives, archive_name(image));
+  if (::access(archive.c_str(), R_OK) == 0) {
+    // One that cannot be loaded is as good as none.
+    const auto loaded = co_await parts_.source.load_archive(archive);
+    const std::string tagged(without_digest(image));
+    const auto there = co_await parts_.images.image_id(tagged);
+    if (loaded && there) co_return tagged;
+  }
+  const auto pulled = co_await parts_.source.pull(image);
+  if (!pulled) co_return pulled.error();
+  co_return image;
 }
 
 ports::Async<std::string> ImageRegistrar::run(std::string image, std::vector<std::string> platforms,
@@ -97,10 +120,10 @@ ports::Async<std::string> ImageRegistrar::run(std::string image, std::vector<std
 
 ports::Async<void> ImageRegistrar::install(std::string image, std::vector<std::string> platforms) {
   const auto doing = format("registering by {}", image);
-  const auto provided = co_await provide(image);
+  auto provided = co_await provide(image);
   if (!provided) co_return Error(provided.error()).with_context(doing);
   std::string errors;
-  const auto output = co_await run(std::move(image), platforms, &errors);
+  const auto output = co_await run(*std::move(provided), platforms, &errors);
   if (!output) co_return Error(output.error()).with_context(doing);
   const auto answer = decode_answer(*output);
   if (!answer) co_return Error(Errc::kProtocol, format("{}; {}", answer.error().message(), errors)).with_context(doing);

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/result.h"
@@ -17,6 +18,9 @@ struct ImageAnswer {
 };
 Result<ImageAnswer> decode_answer(std::string_view output);
 
+// The file name of an image's archive: "tonistiigi/binfmt:qemu-v9@sha256:…" is in "tonistiigi-binfmt-qemu-v9.tar".
+std::string archive_name(std::string_view image);
+
 // For one coroutine at a time. All outlive it.
 class ImageRegistrar {
  public:
@@ -25,8 +29,9 @@ class ImageRegistrar {
     ports::ImageSource& source;
     ports::ContainerControl& control;
     ports::ContainerOutput& output;
+    std::string archives;  // the folder of `docker save` archives, which may be absent
   };
-  explicit ImageRegistrar(Parts parts) : parts_(parts) {}
+  explicit ImageRegistrar(Parts parts) : parts_(std::move(parts)) {}
 
   // Fetches the image where it is not there, has it install the handlers of `platforms`, and removes the container.
   // It exits 0 whatever happened and leaves a handler that it finds as it is, so what it says is looked at, and only
@@ -34,8 +39,12 @@ class ImageRegistrar {
   // it supports all of them; the words of its stderr are in the message.
   ports::Async<void> install(std::string image, std::vector<std::string> platforms);
 
+  // The name to run the image by, once it is there: present, else from its archive, else pulled. An archive keeps no
+  // digest, so an image that is pinned by one has its tag's name when it came from there. Other errors are the
+  // engine's.
+  ports::Async<std::string> provide(std::string image);
+
  private:
-  ports::Async<void> provide(std::string image);
   ports::Async<std::string> run(std::string image, std::vector<std::string> platforms, std::string* errors);
 
   Parts parts_;
