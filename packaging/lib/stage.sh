@@ -105,7 +105,7 @@ find_library() {
   readlink -f "$root/usr/lib/$(triplet_of "$1")/libprometheus-cpp-core.so"
 }
 
-strip_of() { if [[ $1 == "$(dpkg --print-architecture)" ]]; then printf strip; else printf llvm-strip-19; fi; }
+strip_of() { if [[ $1 == "$(dpkg --print-architecture)" ]]; then printf strip; else printf '%s-strip' "$(triplet_of "$1")"; fi; }
 
 # check_needs: no program or library in the tree needs a newer glibc or libstdc++ than there is where it is to run, nor a library that is
 # neither of those nor in the package.
