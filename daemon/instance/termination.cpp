@@ -121,8 +121,8 @@ asio::awaitable<void> Termination::observe_others(policy::TerminationFacts* fact
           return Result<policy::AgentFacts>(look(unit, stop));
         };
     auto agent = co_await worker().compute<policy::AgentFacts>(std::move(work), kLook);
-    if (agent) facts->agent = *std::move(agent);
     if (!agent) facts->agent.trouble = agent.error().message();
+    if (agent) facts->agent = *std::move(agent);
   }
   auto running = co_await parts_.evidence.running();
   if (running) facts->jobs = static_cast<int>(running->size());

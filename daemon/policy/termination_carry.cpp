@@ -76,6 +76,15 @@ TerminationState standing(const TerminationStep& last) {
   return stuck && is_lasting(last.outcome) ? kFailed : kTerminating;
 }
 
+// The same call again goes by what was wrong with the last one, or the rule would change from second to second.
+std::string rule_of(const TerminationStep& last, TerminationAction action) {
+  using enum TerminationOutcome;
+  const bool again = last.action == action || action == kDescribe;
+  const bool failed =
+      last.action != kTell && last.outcome != kOpen && last.outcome != kDone && last.outcome != kMinimumSize;
+  return std::string(again && failed ? to_string(last.outcome) : to_string(action));
+}
+
 TerminationPlan ask_group(TerminationTurn& turn) {
   auto& memory = turn.plan.memory;
   const auto last = last_call(turn);
@@ -98,7 +107,8 @@ TerminationPlan ask_group(TerminationTurn& turn) {
                      (!must_follow || *memory.described > last.at.boot);
   if (!fresh) {
     turn.look(kDescribe).next("have the group terminate the instance");
-    return turn.say(standing(last), "describe", "the Auto Scaling group is asked for the instance's state");
+    return turn.say(standing(last), rule_of(last, kDescribe),
+                    "the Auto Scaling group is asked for the instance's state");
   }
   if (*memory.group == GroupState::kOther) {
     turn.next("ask the Auto Scaling group again", *memory.described + turn.times.fresh);
@@ -107,7 +117,7 @@ TerminationPlan ask_group(TerminationTurn& turn) {
   }
   const auto step = next_call(turn);
   turn.act(step).next("be terminated");
-  return turn.say(standing(last), std::string(to_string(step.action)),
+  return turn.say(standing(last), rule_of(last, step.action),
                   step.action == kSetHealth ? "the Auto Scaling group is told that the instance is unhealthy"
                   : step.decrement ? "the Auto Scaling group is asked to terminate the instance and become smaller"
                                    : "the Auto Scaling group is asked to terminate and replace the instance");

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr const char* kTerminate = "TerminateInstanceInAutoScalingGroup";
-constexpr std::chrono::seconds kPatience{90};
+constexpr std::chrono::seconds kPatience{240};
 
 class TerminationTest : public TerminationFixture {};
 
@@ -50,7 +50,7 @@ TEST_F(TerminationTest, ThrottledTenTimesAndAtTheMinimumSizeItIsReplacedOnce) {
 
 // Expired credentials, then an endpoint that is down for a while, then one decrement.
 TEST_F(TerminationTest, ExpiredCredentialsAndADeadEndpointAreOutlasted) {
-  group_.fail_next(1, "ExpiredToken");
+  group_.fail_next(100, "ExpiredToken");
   start_agent();
   start();
   fill();
@@ -59,6 +59,7 @@ TEST_F(TerminationTest, ExpiredCredentialsAndADeadEndpointAreOutlasted) {
   group_.stop();
   ASSERT_TRUE(becomes_rule("unreachable"));
   EXPECT_FALSE(agent_runs());
+  group_.forgive();
   group_.start();
   ASSERT_TRUE(becomes("done"));
   EXPECT_EQ(group_.accepted(), 1);

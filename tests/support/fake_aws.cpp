@@ -261,6 +261,11 @@ void FakeGroup::fail_next(int times, const std::string& code) {
   failures_.insert(failures_.end(), static_cast<std::size_t>(times), code);
 }
 
+void FakeGroup::forgive() {
+  const std::lock_guard lock(mutex_);
+  failures_.clear();
+}
+
 void FakeGroup::set_sizes(int minimum, int desired) {
   const std::lock_guard lock(mutex_);
   minimum_ = minimum;

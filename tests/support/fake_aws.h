@@ -68,6 +68,7 @@ class FakeGroup {
 
   // The next mutating calls fail with these codes ("Throttling", "ExpiredToken", "AccessDenied", "InternalFailure").
   void fail_next(int times, const std::string& code);
+  void forgive();  // no more failures
   void set_sizes(int minimum, int desired);
   // A mutating call is answered only after this much time; what it does, it does at once.
   void answer_late(int milliseconds) { late_ = milliseconds; }

@@ -11,7 +11,7 @@
 namespace buildwarden::testing {
 namespace {
 
-constexpr std::chrono::seconds kSoon{90};  // the CLI takes a second of CPU a call, more on a busy machine
+constexpr std::chrono::seconds kSoon{240};  // the CLI takes a second of CPU a call, more on a busy machine
 
 // `systemctl` as the daemon uses it, for the one unit that there is; anything else is an error.
 constexpr const char* kSystemctl = R"(#!/bin/bash
