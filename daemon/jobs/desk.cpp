@@ -80,14 +80,8 @@ ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports:
 ports::Async<ports::JobAnswer> Desk::admit(Turn* turn) {
   std::shared_ptr<void> announced;
   if (ports_.gate != nullptr) announced = ports_.gate->announce(to_come(turn->request));
-  auto admission = co_await find_room(turn);
+  auto admission = co_await find_way_in(turn);
   if (!admission) co_return std::move(admission).error();
-  // After this nothing is awaited until it is known as a job that runs.
-  if (ports_.gate != nullptr && admission->verdict == policy::Verdict::kRun) {
-    auto agent = turn->request.agent;
-    const bool passed = co_await ports_.gate->pass(std::move(agent));
-    if (!passed) co_return Error(Errc::kCancelled, format("nobody waits for job {} any more", turn->request.id));
-  }
   if (pending_->at(turn->request.id).ended) {
     co_return Error(Errc::kCancelled, format("job {} was ended before there was room", turn->request.id));
   }
@@ -95,10 +89,26 @@ ports::Async<ports::JobAnswer> Desk::admit(Turn* turn) {
   co_return take_on(turn, *admission);
 }
 
-// What was made may be promised to another job before this one is judged: then more is asked for, while there is time.
-ports::Async<policy::Admission> Desk::find_room(Turn* turn) {
-  if (auto refused = closed()) co_return *std::move(refused);
+// Room, and then the agent's gate. Whoever waits there is judged again: others were promised room meanwhile. After the
+// last judgement nothing is awaited until it is known as a job that runs.
+ports::Async<policy::Admission> Desk::find_way_in(Turn* turn) {
   const auto until = ports_.clock.now().boot + settings_.admission_wait;
+  for (int tries = 0;; ++tries) {
+    auto admission = co_await find_room(turn, until);
+    const bool runs = admission && admission->verdict == policy::Verdict::kRun;
+    if (!runs || ports_.gate == nullptr) co_return std::move(admission);
+    auto agent = turn->request.agent;
+    const bool passed = co_await ports_.gate->pass(std::move(agent));
+    if (!passed) co_return Error(Errc::kCancelled, format("nobody waits for job {} any more", turn->request.id));
+    if (auto refused = closed()) co_return *std::move(refused);
+    auto judged = judge(turn->request.need_bytes, tries >= kMostTries);
+    if (judged.verdict != policy::Verdict::kMakeRoom) co_return judged;
+  }
+}
+
+// What was made may be promised to another job before this one is judged: then more is asked for, while there is time.
+ports::Async<policy::Admission> Desk::find_room(Turn* turn, BootTime until) {
+  if (auto refused = closed()) co_return *std::move(refused);
   co_await ports_.disk.measured_disk_view();
   auto admission = judge(turn->request.need_bytes, false);
   for (int tries = 0; admission.verdict == policy::Verdict::kMakeRoom; ++tries) {

@@ -59,7 +59,8 @@ class Desk final : public ports::JobDesk {
 
   [[nodiscard]] Result<void> check(const ports::JobRequest& request, const ports::Peer& peer) const;
   ports::Async<ports::JobAnswer> admit(Turn* turn);
-  ports::Async<policy::Admission> find_room(Turn* turn);
+  ports::Async<policy::Admission> find_way_in(Turn* turn);
+  ports::Async<policy::Admission> find_room(Turn* turn, BootTime until);
   [[nodiscard]] ports::SpaceRequest space_for(const Turn& turn, const policy::Admission& admission,
                                               BootTime until) const;
   Result<ports::JobAnswer> renew(const ports::JobRequest& request, ports::Lease lease, const ports::Peer& peer);

@@ -225,6 +225,36 @@ TEST_F(JobsTest, AJobOfAnAgentThatIsHeldWaitsAndIsToCome) {
   EXPECT_THAT(gate.to_come(), IsEmpty());
 }
 
+// There is room for one of both: which one, is decided when they are let in.
+TEST_F(JobsTest, TwoThatWereHeldAreNotPromisedTheSameBytes) {
+  disk_.set_free(12 * kGiB);
+  AgentGate gate;
+  desk_ = std::make_unique<Desk>(settings_, registry(),
+                                 DeskPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, &gate});
+  auto held = gate.hold("ci-1");
+  int admitted = 0;
+  const auto starting = [](Desk* desk, ports::JobRequest wanted, ports::Peer by,
+                           int* count) -> boost::asio::awaitable<void> {
+    ports::Progress quiet;
+    const auto answer = co_await desk->start_job(std::move(wanted), std::move(by), std::move(quiet));
+    if (answer && answer->admitted) ++*count;
+  };
+  auto job = request("1");
+  job.agent = "ci-1";
+  job.need_bytes = 10 * kGiB;
+  testing::Background one(loop_, starting(desk_.get(), job, peer(::getuid()), &admitted));
+  job.id = "2";
+  testing::Background other(loop_, starting(desk_.get(), job, peer(::getuid()), &admitted));
+  testing::run_until(loop_, [&] { return gate.to_come().size() == 2; });
+  loop_.poll();
+  EXPECT_THAT(disk_.requests, IsEmpty()) << "each alone has enough";
+  held.reset();
+  testing::run_until(loop_, [&] { return one.ended() && other.ended(); });
+  EXPECT_EQ(admitted, 1);
+  ASSERT_EQ(disk_.requests.size(), 1U);
+  EXPECT_EQ(disk_.requests[0].free, 20 * kGiB);
+}
+
 TEST_F(JobsTest, OtherAgentsJobsAreNotHeldThoseThatSayNothingAre) {
   AgentGate gate;
   const auto held = gate.hold("ci-1");

@@ -124,7 +124,7 @@ class JobsTest : public ::testing::Test {
   Desk& desk() {
     if (!desk_) {
       desk_ = std::make_unique<Desk>(settings_, registry(),
-                                     DeskPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, &gate_});
+                                     DeskPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, nullptr, &gate_});
     }
     return *desk_;
   }
