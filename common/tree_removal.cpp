@@ -62,7 +62,8 @@ void remove_rest(int parent, const std::string& name, TreeIdentity identity, con
 
 }  // namespace
 
-Result<TreeRemoved> remove_tree_in(int parent, const std::string& name, TreeIdentity identity, RemovalOptions options) {
+Result<TreeRemoved> remove_tree_in(int parent, const std::string& name, TreeIdentity identity,
+                                   const RemovalOptions& options) {
   if (auto fine = check_component(name); !fine) return std::move(fine).error();
   const auto what = status_of(parent, name);
   if (!what) return what.error();
@@ -90,7 +91,7 @@ Result<TreeRemoved> remove_tree(const std::string& parent, const std::string& na
   if (!folder) return std::move(folder).error();
   RemovalOptions options;
   options.stop = std::move(stop);
-  return remove_tree_in(folder->get(), name, identity, std::move(options)).with_context(parent);
+  return remove_tree_in(folder->get(), name, identity, options).with_context(parent);
 }
 
 Result<TreeIdentity> tree_identity_in(int parent, const std::string& name) {

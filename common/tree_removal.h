@@ -45,7 +45,8 @@ struct RemovalOptions {
 // more than 70 descriptors a thread, or keep more than a few names: deep folders are moved up first. May take minutes:
 // for a worker. kNotFound: there is none; kConflict: it is not the one that `identity` says; kInvalid: no component;
 // kDenied or kIo: `name` cannot be looked at.
-Result<TreeRemoved> remove_tree_in(int parent, const std::string& name, TreeIdentity identity, RemovalOptions options);
+Result<TreeRemoved> remove_tree_in(int parent, const std::string& name, TreeIdentity identity,
+                                   const RemovalOptions& options);
 
 // The same by the path of `parent`, links followed as anybody would; with one thread, and flags are left.
 Result<TreeRemoved> remove_tree(const std::string& parent, const std::string& name, TreeIdentity identity,

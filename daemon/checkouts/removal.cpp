@@ -82,7 +82,7 @@ Result<TreeRemoved> remove_thrown(const Thrown& thrown, std::stop_token stop) {
   options.stop = std::move(stop);
   options.threads = std::clamp(std::thread::hardware_concurrency(), kLeastThreads, kMostThreads);
   options.clear_flags = true;
-  return remove_tree_in(thrown.folder.get(), thrown.name, thrown.identity, std::move(options));
+  return remove_tree_in(thrown.folder.get(), thrown.name, thrown.identity, options);
 }
 
 }  // namespace buildwarden::checkouts

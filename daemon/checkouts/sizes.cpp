@@ -24,7 +24,7 @@ constexpr int kLowest = 19;
 
 }  // namespace
 
-Sizes::Sizes(asio::any_io_executor executor, Parts parts) : parts_(std::move(parts)), timer_(std::move(executor)) {}
+Sizes::Sizes(const asio::any_io_executor& executor, Parts parts) : parts_(std::move(parts)), timer_(executor) {}
 
 Result<Sizes::Book> Sizes::walk(const std::string& builds, const std::stop_token& stop) {
   ::setpriority(PRIO_PROCESS, 0, kLowest);  // Linux: of this thread alone, which does nothing else

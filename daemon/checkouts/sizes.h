@@ -30,7 +30,7 @@ class Sizes {
     const Clock& clock;
     std::function<bool()> is_short;  // whether the disk that the builds are on wants room
   };
-  Sizes(boost::asio::any_io_executor executor, Parts parts);
+  Sizes(const boost::asio::any_io_executor& executor, Parts parts);
 
   // One turn: walks when the disk is short and the last walk was at least ten minutes ago.
   boost::asio::awaitable<void> turn();

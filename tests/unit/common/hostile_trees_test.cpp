@@ -82,7 +82,7 @@ class HostileTrees : public ::testing::TestWithParam<unsigned> {
     options.stop = std::move(stop);
     options.threads = GetParam();
     options.clear_flags = true;
-    auto result = remove_tree_in(parent->get(), "tree", *identity, std::move(options));
+    auto result = remove_tree_in(parent->get(), "tree", *identity, options);
     EXPECT_TRUE(result) << result.error().message();
     return result ? *std::move(result) : TreeRemoved{};
   }
