@@ -101,6 +101,7 @@ std::string filled(std::string_view document, const std::vector<std::pair<std::s
 
 std::string render_page(const PageFacts& facts) {
   auto sections = summary(facts);
+  sections += page_termination(facts);
   sections += page_disks(facts);
   sections += page_builders(facts);
   sections += page_jobs(facts);

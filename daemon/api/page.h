@@ -14,6 +14,7 @@
 #include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/health.h"
+#include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
 #include "daemon/ports/prefetch.h"
@@ -37,6 +38,7 @@ struct PageFacts {
   ports::BuildersView builders;
   ports::EmulatorsView emulators;
   ports::JobsView jobs;
+  ports::TerminationView termination;
   ports::PrefetchView prefetch;
   std::vector<ports::RecordedEvent> events;  // oldest first, at most kEventsOnPage
   std::string journal_error;
@@ -50,6 +52,7 @@ std::string render_page(const PageFacts& facts);
 std::string page_policy();
 
 // The sections; each is replaced as a whole by the page's script.
+Markup page_termination(const PageFacts& facts);
 Markup page_disks(const PageFacts& facts);
 Markup page_builders(const PageFacts& facts);
 Markup page_emulators(const PageFacts& facts);

@@ -34,6 +34,7 @@ PageFacts facts_of(const ApiContext& context, const SpaceHistory& history, const
   facts.builders = context.builders->builders_view();
   facts.emulators = context.emulators->emulators_view();
   facts.jobs = context.jobs->jobs_view();
+  facts.termination = context.termination->termination_view();
   facts.prefetch = context.prefetch->prefetch_view();
   facts.events = latest_events(*context.events);
   facts.journal_error = context.events->error();

@@ -137,6 +137,26 @@ TEST_F(PageTest, NoNameBecomesMarkup) {
   EXPECT_GE(times, 30U) << "it is shown, as what it is";
 }
 
+TEST_F(PageTest, ATerminationIsShownWithItsSteps) {
+  EXPECT_THAT(page(), HasSubstr("<section id=\"termination\" data-part hidden>"));
+  auto& view = facts.termination;
+  view.state = policy::TerminationState::kDraining;
+  view.reason = "/data is <critical>";
+  view.next = "the jobs are told to end";
+  view.left = 90s;
+  view.since = facts.now.wall - 2min;
+  view.instance = "i-1";
+  policy::TerminationStep step;
+  step.at = facts.now;
+  step.pid = 412;
+  step.tries = 3;
+  view.steps = {step};
+  EXPECT_THAT(
+      page(),
+      AllOf(HasSubstr("<span class=\"pill bad\">draining</span> since <time"), HasSubstr("/data is &lt;critical&gt;"),
+            HasSubstr("Next: the jobs are told to end in 1 min"), HasSubstr(", tried 3 times, process 412")));
+}
+
 TEST_F(PageTest, AMarkerInANameIsAName) {
   facts.host = "{{sections}}";
   const auto text = page();
