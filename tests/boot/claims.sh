@@ -96,20 +96,6 @@ claim_reloads() {
 
 # ---- the boot order of the stack
 
-stands_down() {
-  if is_there /usr/share/buildwarden/buildkite/install; then
-    inside /usr/share/buildwarden/buildkite/install
-  else
-    inside_bash << 'END'
-for unit in docker-gc docker-low-disk-gc docker-binfmt; do
-  mkdir -p /etc/systemd/system/$unit.service.d
-  printf '[Unit]\nConditionPathExists=!/run/buildwarden/active\n' > /etc/systemd/system/$unit.service.d/buildwarden.conf
-done
-systemctl daemon-reload
-END
-  fi > "$work/stand-down.log"
-}
-
 # As bk-configure-docker.sh does it, under `set -e`.
 play_boot() {
   inside_bash << 'END'
@@ -124,7 +110,7 @@ END
 old_ran() { inside sh -c 'ls /root | grep -c ^ran-' || true; }
 
 claim_boots_like_the_stack() {
-  must "the old units can be told to stand down" stands_down
+  must "it is put in the stack's place" inside /usr/share/buildwarden/buildkite/install > "$work/install.log"
   must "it is ready" wait_for 60 is_ready
   must "the boot goes on" play_boot 2> "$work/boot.log"
   must "the old units do nothing while it is ready" test "$(old_ran)" = 0

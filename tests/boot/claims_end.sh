@@ -65,11 +65,12 @@ claim_removed() {
   must "no container of it is left" test -z "$(inside docker ps -aq)"
   must_not "an emulator of it is left" is_there /proc/sys/fs/binfmt_misc/buildwarden-aarch64
   must_not "a reserve is left" is_there /mnt/ephemeral/.buildwarden
+  must "the stack's script is back" says 'as the stack has it' cat /usr/local/bin/bk-check-disk-space.sh
   must "the state is kept" is_there /var/lib/buildwarden
   must "the cache is kept" says buildwarden_s3 docker volume ls -q
 }
 
-files_left() { inside find / -xdev -not -path '/var/lib/buildkite-agent/*' -not -path '/var/tmp/upgrade.deb' -not -path '/etc/systemd/system/docker*' -iname '*buildwarden*'; }
+files_left() { inside find / -xdev -not -path '/var/lib/buildkite-agent/*' -not -path '/var/tmp/upgrade.deb' -iname '*buildwarden*'; }
 
 claim_purged() {
   must "it can be purged" inside apt-get purge -y buildwarden > "$work/apt.log" 2>&1
