@@ -37,7 +37,7 @@ struct RungTurn {
   // Grows while the climb goes on, so whoever works beside it copies what concerns it.
   std::shared_ptr<const Pretended> pretended{};
   std::string for_job{};  // the id of the job that asks for room before it may start; "" = no job does
-  bool dry_run = false;  // the climb only says what it would do
+  bool dry_run = false;   // the climb only says what it would do
 };
 
 // Whether a dry run takes it for deleted.
