@@ -43,7 +43,7 @@ class DropInFlow : public DaemonFixture {
         "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 1s, grace: "
         "1s, "
         "ballast: 0B";
-    options.more = "jobs: { admission_wait: 20s, check_at_end: true }\n";
+    options.more = "on_full: { purge_builds: true }\njobs: { admission_wait: 20s, check_at_end: true }\n";
     start_daemon(options);
   }
 
@@ -89,6 +89,7 @@ class DropInFlow : public DaemonFixture {
   void made_room_for();
   void low_and_recovered();
   void critical_and_recovered();
+  void critical_and_purged();
   void not_promised_twice();
   void critical_and_refused();
   void hung();
@@ -135,6 +136,24 @@ void DropInFlow::critical_and_recovered() {
   const auto done = job_until_it_runs("critical");
   EXPECT_TRUE(has(done, "hook-done=yes")) << done.out;
   EXPECT_FALSE(has_image("critical:1"));
+  empty_disk();
+}
+
+// Nothing is left but checkouts: the one that nobody uses goes, whoever owns what is in it.
+void DropInFlow::critical_and_purged() {
+  const auto made =
+      run_shell("set -e; cd " + dir() + "/disk/builds; mkdir -p agent-1/acme/old agent-2/acme/busy\n" +
+                "head -c 250M /dev/urandom > agent-1/acme/old/data; head -c 1M /dev/zero > agent-2/acme/busy/data\n"
+                "chown -R 2000:2000 .; chown 100000:100000 agent-1/acme/old/data; chmod 600 agent-1/acme/old/data");
+  ASSERT_EQ(made.exit_code, 0) << made.out;
+  const BackgroundProcess user({"/usr/bin/env", "-C", dir() + "/disk/builds/agent-2/acme/busy", "sleep", "600"},
+                               dir() + "/busy.log");
+  fill_disk_until(150 * kMiB);
+  const auto done = job_until_it_runs("purged");
+  EXPECT_TRUE(has(done, "hook-done=yes")) << done.out;
+  EXPECT_EQ(run_shell("ls " + dir() + "/disk/builds/agent-1/acme/old").exit_code, 2);
+  EXPECT_EQ(run_shell("ls " + dir() + "/disk/builds/agent-2/acme/busy").exit_code, 0);
+  EXPECT_NE(events("reclaim.step").find("\"rung\":\"checkouts\""), std::string::npos) << events("reclaim.step");
   empty_disk();
 }
 
@@ -207,6 +226,7 @@ TEST_F(DropInFlow, EveryWayThroughTheHooks) {
   made_room_for();
   low_and_recovered();
   critical_and_recovered();
+  critical_and_purged();
   not_promised_twice();
   critical_and_refused();
   hung();

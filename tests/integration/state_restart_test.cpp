@@ -1,5 +1,6 @@
 // What the daemon knows again after it ended, well or not: the real program, without an engine.
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -160,6 +161,24 @@ TEST_F(StateRestart, ADiskWithoutAFreeBlockIsSeenSurvivedAndUsedAgain) {
   start();
   EXPECT_TRUE(eventually([this] { return count("daemon.started") == "2"; }, 5s));
   EXPECT_EQ(count("daemon.stopped"), "1");
+  EXPECT_EQ(ask("/v1/status", ".state.journal_error"), "null");
+  EXPECT_EQ(stop(), 0);
+  daemon_.reset();
+}
+
+TEST_F(StateRestart, AStateFolderThatMayOnlyBeReadIsSeenSurvivedAndUsedAgain) {
+  if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
+  const testing::SmallDisk disk("ext4", 64);
+  state_ = disk.path() + "/state";
+  const auto remount = [&disk](unsigned long how) {
+    return ::mount("", disk.path().c_str(), "", MS_REMOUNT | how, "");
+  };
+  ASSERT_EQ(remount(MS_RDONLY), 0);
+  start();
+  EXPECT_TRUE(eventually([this] { return ask("/v1/status", ".state.journal_error") != "null"; }, 10s));
+  EXPECT_EQ(ask("/healthz", ".") == "", false);
+  ASSERT_EQ(remount(0), 0);
+  EXPECT_TRUE(eventually([this] { return count("state.saved_again") == "1"; }, 30s));
   EXPECT_EQ(ask("/v1/status", ".state.journal_error"), "null");
   EXPECT_EQ(stop(), 0);
   daemon_.reset();
