@@ -144,7 +144,9 @@ TEST_F(WhileOthersBuild, AForeignBuilderIsAdoptedOrRefusedAndNeverDestroyed) {
   const auto build = handed_out_build("adopted");
   EXPECT_EQ(build.exit_code, 0) << build.out;
   EXPECT_EQ(inspected("buildwarden_s3", "{{.Id}}"), id);
+  daemon().send(SIGSTOP);            // between removal and creation it would be quicker
   ASSERT_NO_FATAL_FAILURE(run(""));  // one that serves its socket to nobody
+  daemon().send(SIGCONT);
   ASSERT_EQ(run_shell("rm -f " + folder + "/buildkitd.sock").exit_code, 0);
   EXPECT_TRUE(eventually([&] { return query("/v1/builders/s3", ".state") == "down"; }, seconds{30}))
       << api("/v1/builders/s3");
