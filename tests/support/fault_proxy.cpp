@@ -18,6 +18,8 @@ namespace {
 
 constexpr int kLook = 100;  // ms between looks at whether it is over
 constexpr int kLateness = 3'000;
+constexpr char kGarbageBytes[] = "\x16\x03\x01\0\xff garbage \r\n\r\n";
+constexpr std::string_view kGarbage(kGarbageBytes, sizeof kGarbageBytes - 1);
 
 sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
@@ -146,7 +148,7 @@ bool FaultProxy::misbehave(Fault fault, int client) {
     case Fault::kError:
       send_all(client, answer_of("500 Internal Server Error", R"({"message":"injected"})"));
       return true;
-    case Fault::kGarbage: send_all(client, std::string("\x16\x03\x01\0\xff garbage \r\n\r\n", 20)); return true;
+    case Fault::kGarbage: send_all(client, kGarbage); return true;
     case Fault::kWrongJson:
       send_all(client, answer_of("200 OK", R"({"Id":7,"Images":{},"BuildCache":"none"})"));
       return true;
