@@ -12,7 +12,7 @@ json::object termination_json(const ports::TerminationView& view) {
   object["state"] = to_string(view.state);
   object["reason"] = text(view.reason);
   object["rule"] = text(view.rule);
-  object["since"] = view.since ? time_json(*view.since) : json::value(nullptr);
+  object["since"] = time_json(view.since);
   object["next"] = view.next.empty() ? json::value(nullptr) : json::value(text(view.next));
   object["seconds_left"] = view.left ? seconds_json(*view.left) : json::value(nullptr);
   object["mount"] = view.mount.empty() ? json::value(nullptr) : json::value(text(view.mount));

@@ -1,5 +1,5 @@
-// What the instance's metadata, the AWS CLI and the file of a termination say: understood or refused; an intent that was
-// read is written and read the same.
+// What the instance's metadata, the AWS CLI and the file of a termination say: understood or refused; an intent that
+// was read is written and read the same.
 #include "daemon/instance/aws.h"
 #include "daemon/instance/intent.h"
 #include "tests/fuzz/fuzz.h"
