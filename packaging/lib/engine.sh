@@ -45,7 +45,7 @@ detach_loop_devices() {
   while read -r device; do
     losetup -d "$device" 2>/dev/null || true
   done < <(loop_devices_of "$dir")
-  wait_for 5 no_loop_device "$dir"
+  wait_for 20 no_loop_device "$dir"  # somebody's mount namespace of that moment may still have it
 }
 
 # ---- bridge

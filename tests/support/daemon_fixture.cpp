@@ -137,20 +137,20 @@ void DaemonFixture::make_context() const {
   ASSERT_EQ(made.exit_code, 0) << made.out;
 }
 
-// In a mount namespace of its own, so that the job's DOCKER_CONFIG can be as empty as ever with another buildx, too.
+// With another buildx in a mount namespace of its own, so that the job's DOCKER_CONFIG can be as empty as ever. It
+// holds the disks of all tests that run beside it: those tests are ALONE.
 CommandResult DaemonFixture::as_user(const std::string& groups, const std::string& engine,
                                      const std::string& script) const {
   std::string text = "job=$(mktemp -d " + dir_ + "/job.XXXXXX) && chown 2000:2000 \"$job\"\n" +
                      "trap 'rm -rf --one-file-system \"$job\"' EXIT\n";
-  std::string setup;
   if (!buildx().empty()) {
-    setup =
+    const std::string setup =
         "set -e; plugin=$(ls /usr/{local/,}lib{exec,}/docker/cli-plugins/docker-buildx 2>/dev/null | head -n 1); "
         "mount --bind " +
         buildx() + " \"$plugin\"; ";
+    text += "unshare --mount bash -c " + shell_quoted(setup + "exec \"$@\"") + " job ";
   }
-  text += "unshare --mount bash -c " + shell_quoted(setup + "exec \"$@\"") + " job setpriv --reuid 2000 --regid 2000 " +
-          groups + " env -i HOME=/nonexistent PATH=" + dir_ +
+  text += "setpriv --reuid 2000 --regid 2000 " + groups + " env -i HOME=/nonexistent PATH=" + dir_ +
           "/bin:/usr/local/bin:/usr/bin:/bin DOCKER_CONFIG=\"$job\" DOCKER_HOST=" + engine +
           " BUILDWARDEN_SOCKET=" + dir_ + "/run/api.sock CONTEXT=" + dir_ + "/context DIR=" + dir_ + " bash -c " +
           shell_quoted("set -e\n" + script);
