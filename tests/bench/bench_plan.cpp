@@ -26,6 +26,7 @@
 #include "daemon/disk/reclaimer.h"
 #include "daemon/engine/engine.h"
 #include "tests/bench/crowded_engine.h"
+#include "tests/support/later_clock.h"
 
 namespace buildwarden::bench {
 namespace {
@@ -51,21 +52,6 @@ class EmptyStore final : public ports::LedgerStore {
   ports::Async<std::vector<ports::LedgerRow>> load(std::string) override { co_return std::vector<ports::LedgerRow>{}; }
   ports::Async<void> save(std::string, std::vector<ports::LedgerRow>) override { co_return Result<void>{}; }
   ports::Async<void> forget(std::string, std::vector<std::string>) override { co_return Result<void>{}; }
-};
-
-// A day later than it is: everything is old.
-class LaterClock final : public Clock {
- public:
-  [[nodiscard]] Now now() const override {
-    auto now = clock_.now();
-    now.wall += late;
-    now.boot += late;
-    return now;
-  }
-  Duration late{0};
-
- private:
-  SystemClock clock_;
 };
 
 class FullDisk final : public disk::Meter {
@@ -128,7 +114,7 @@ void keep(const std::string& path, const std::string& text) { std::ofstream(path
 
 struct Parts {
   Settings settings;
-  LaterClock clock;
+  testing::LaterClock clock;
   NoJournal journal;
   NobodyIn nobody;
   EmptyStore store;
@@ -173,7 +159,7 @@ int measure(const std::string& folder) {
     if (first) learned_first = watched.longest;
   }
   const auto longest_learning = std::max(learned_first, watched.longest);
-  parts.clock.late = std::chrono::hours{24};
+  parts.clock.later = std::chrono::hours{24};  // everything is old
 
   const disk::ImageGuard::Parts guard{engine, engine, engine, parts.nobody, ledger, parts.clock};
   disk::DanglingImages dangling(guard);

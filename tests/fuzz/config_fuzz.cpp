@@ -14,13 +14,7 @@ namespace {
 // Of this process, in memory where there is such a folder.
 class Files {
  public:
-  Files() {
-    const std::filesystem::path memory = "/dev/shm";
-    const auto parent = std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path();
-    std::string pattern = parent / "buildwarden-fuzz-XXXXXX";
-    expect(::mkdtemp(pattern.data()) != nullptr);
-    folder_ = pattern;
-  }
+  Files() : folder_(new_folder()) {}
   ~Files() {
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);

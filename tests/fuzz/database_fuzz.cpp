@@ -16,12 +16,6 @@ namespace {
 
 constexpr state::RoomLimits kSmall{.enough = 4, .reserve = 8, .most = 256, .spare_on_disk = 0};
 
-std::string fresh_folder() {
-  std::string pattern = std::filesystem::exists("/dev/shm") ? "/dev/shm/buildwarden-fuzz-XXXXXX" : "/tmp/fuzz-XXXXXX";
-  expect(::mkdtemp(pattern.data()) != nullptr);
-  return pattern;
-}
-
 std::string valid_database(const std::string& folder) {
   const SystemClock clock;
   const auto path = folder + "/valid.db";
@@ -69,7 +63,7 @@ void open_and_use(const std::string& folder, const std::string& content) {
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace fuzz = buildwarden::fuzz;
-  static const std::string folder = fuzz::fresh_folder();
+  static const std::string folder = fuzz::new_folder();
   static const std::string valid = fuzz::valid_database(folder);
   const auto [which, bytes] = fuzz::choose(data, size, 2);
   fuzz::open_and_use(folder + "/one", which == 0 ? fuzz::damaged(valid, bytes) : std::string(bytes));

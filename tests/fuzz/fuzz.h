@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -39,6 +40,15 @@ inline void expect(bool holds, std::string_view about = "") {
 template <class T>
 void expect_ok(const Result<T>& result) {
   expect(result.ok(), result.ok() ? "" : result.error().message());
+}
+
+// A new one, in memory where there is such a place.
+inline std::string new_folder() {
+  const std::filesystem::path memory = "/dev/shm";
+  const auto parent = std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path();
+  std::string pattern = parent / "buildwarden-fuzz-XXXXXX";
+  expect(::mkdtemp(pattern.data()) != nullptr, pattern);
+  return pattern;
 }
 
 }  // namespace buildwarden::fuzz

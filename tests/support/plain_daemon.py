@@ -24,10 +24,10 @@ listen: {{ socket: {run}/api.sock, group: "0", tcp: "{tcp}" }}
 
 
 class Connection(http.client.HTTPConnection):
-    """HTTP on a unix socket."""
+    """HTTP on a unix socket; `patience`: seconds until an answer."""
 
-    def __init__(self, path):
-        super().__init__("localhost", timeout=30)
+    def __init__(self, path, patience=30):
+        super().__init__("localhost", timeout=patience)
         self.path = path
 
     def connect(self):

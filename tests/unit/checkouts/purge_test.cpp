@@ -16,6 +16,7 @@
 #include "common/beneath.h"
 #include "common/trash.h"
 #include "tests/support/fake_journal.h"
+#include "tests/support/later_clock.h"
 #include "tests/support/loop.h"
 #include "tests/support/run_void.h"
 #include "tests/support/temp_folder.h"
@@ -29,17 +30,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-class LaterClock final : public Clock {
- public:
-  [[nodiscard]] Now now() const override {
-    auto now = SystemClock().now();
-    now.wall += later;
-    now.boot += later;
-    return now;
-  }
-  Duration later = hours{5};
-};
 
 class FakeEvidence final : public ports::JobEvidence {
  public:
@@ -132,7 +122,7 @@ class PurgeTest : public ::testing::Test {
   testing::TempFolder folder_;
   std::string root_;
   Settings settings_;
-  LaterClock clock_;
+  testing::LaterClock clock_{hours{5}};
   testing::FakeJournal journal_;
   FakeEvidence evidence_;
   FakeEnded ended_;

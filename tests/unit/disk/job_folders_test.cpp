@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "daemon/disk/path_facts.h"
+#include "tests/support/later_clock.h"
 #include "tests/support/run_void.h"
 #include "tests/support/temp_folder.h"
 
@@ -22,18 +23,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::run_on;
-
-// The real time and then some: nobody can set a ctime back.
-class LaterClock final : public Clock {
- public:
-  [[nodiscard]] Now now() const override {
-    auto now = SystemClock().now();
-    now.wall += later;
-    now.boot += later;
-    return now;
-  }
-  Duration later = hours{5};
-};
 
 class FakeLeft final : public ports::LeftFolders {
  public:
@@ -89,7 +78,7 @@ class JobFoldersTest : public ::testing::Test {
   }
 
   buildwarden::testing::TempFolder folder_;
-  LaterClock clock_;
+  testing::LaterClock clock_{hours{5}};
   FakeLeft left_;
   boost::asio::io_context loop_;
   WorkerPool workers_{1};

@@ -19,6 +19,7 @@
 #include "daemon/disk/cache_dirs.h"
 #include "daemon/disk/own_leftovers.h"
 #include "daemon/disk/path_facts.h"
+#include "tests/support/later_clock.h"
 #include "tests/support/run_void.h"
 #include "tests/support/temp_folder.h"
 
@@ -32,21 +33,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::run_on;
 using ::testing::UnorderedElementsAre;
-
-// The real time and then some: nobody can set a ctime back.
-class LaterClock final : public Clock {
- public:
-  [[nodiscard]] Now now() const override {
-    auto now = real_.now();
-    now.wall += later;
-    now.boot += later;
-    return now;
-  }
-  Duration later = hours{5};
-
- private:
-  SystemClock real_;
-};
 
 // A process that does `first`, says so, and waits for its end.
 class Child {
@@ -132,7 +118,7 @@ class LeftoversTest : public ::testing::Test {
   testing::TempFolder folder_;
   std::string root_;
   Settings settings_;
-  LaterClock clock_;
+  testing::LaterClock clock_{hours{5}};
   boost::asio::io_context loop_;
   WorkerPool workers_{1};
   bool steady_ = true;
