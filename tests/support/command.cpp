@@ -2,42 +2,62 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
 
 namespace buildwarden::testing {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-[[noreturn]] void exec_child(const std::vector<std::string>& argv, const std::map<std::string, std::string>& env) {
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
   std::vector<char*> raw;
-  raw.reserve(argv.size() + 1);
-  for (const auto& argument : argv) raw.push_back(const_cast<char*>(argument.c_str()));  // NOLINT: execvp's own type
+  raw.reserve(texts.size() + 1);
+  for (const auto& text : texts) raw.push_back(const_cast<char*>(text.c_str()));  // NOLINT: posix_spawn's own type
   raw.push_back(nullptr);
-  for (const auto& [name, value] : env) ::setenv(name.c_str(), value.c_str(), 1);
-  ::execvp(raw[0], raw.data());
-  ::_exit(127);
+  return raw;
 }
 
+std::vector<std::string> environment_with(std::map<std::string, std::string> added) {
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const auto name = text.substr(0, text.find('='));
+    added.emplace(name, text.size() > name.size() ? text.substr(name.size() + 1) : "");
+  }
+  std::vector<std::string> all;
+  for (const auto& [name, value] : added) all.push_back(name + "=" + value);
+  return all;
+}
+
+// Tests start commands from several threads. So nothing is allocated between fork and exec: a lock that another thread
+// held at that moment would hold the child for good, and with it the ends of its neighbours' pipes.
 pid_t start(const std::vector<std::string>& argv, const std::map<std::string, std::string>& env, int output_fd) {
-  const pid_t pid = ::fork();
-  if (pid < 0) throw std::runtime_error("fork failed");
-  if (pid > 0) return pid;
-  ::setpgid(0, 0);
-  const int null_fd = ::open("/dev/null", O_RDONLY);
-  if (null_fd < 0) ::_exit(127);
-  ::dup2(null_fd, STDIN_FILENO);
-  ::dup2(output_fd, STDOUT_FILENO);
-  ::dup2(output_fd, STDERR_FILENO);
-  exec_child(argv, env);
+  const auto environment = environment_with(env);
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+  ::posix_spawn_file_actions_init(&files);
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&files, output_fd, STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&files, output_fd, STDERR_FILENO);
+  ::posix_spawnattr_setpgroup(&attributes, 0);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  pid_t pid = -1;
+  const int error = ::posix_spawnp(&pid, argv.front().c_str(), &files, &attributes, pointers_to(argv).data(),
+                                   pointers_to(environment).data());
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&files);
+  if (error != 0) throw std::runtime_error("cannot start " + argv.front() + ": " + std::strerror(error));
+  return pid;
 }
 
 // Reads until the other end is closed or the deadline; true = closed.
