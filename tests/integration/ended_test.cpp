@@ -7,14 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "common/clock.h"
-#include "common/worker.h"
 #include "daemon/disk/empty_networks.h"
 #include "daemon/disk/ended_containers.h"
-#include "daemon/engine/engine.h"
-#include "tests/support/fake_journal.h"
-#include "tests/support/loop.h"
-#include "tests/support/sandbox.h"
+#include "tests/support/engine_fixture.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -31,33 +26,20 @@ class NothingHeld final : public ports::InUse {
   [[nodiscard]] ports::Holdings now() const override { return {}; }
 };
 
-class EndedIntegration : public testing::SandboxFixture {
+class EndedIntegration : public testing::EngineFixture {
  protected:
   void SetUp() override {
-    SandboxFixture::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    EngineSettings settings;
-    settings.socket = socket();
-    engine_ = std::make_unique<engine::Engine>(settings, engine::EngineParts{workers_, clock_, journal_});
-    engine_->on_event([this](const ports::EngineEvent& event) { use_.on_event(event); });
-    engine_->on_connected([this](const ports::EngineIdentity&, std::optional<Duration>) { use_.on_connected(); });
-    background_ = std::make_unique<testing::Background>(loop_, engine_->run());
-    testing::run_until(loop_, [this] { return engine_->status().up; });
+    EngineFixture::SetUp();
+    if (!IsSkipped() && !HasFatalFailure()) load_builder_image();
+  }
+  void build_on(engine::Engine& engine) override {
     containers_ = std::make_unique<EndedContainers>(
-        EndedContainers::Parts{*engine_, *engine_, *engine_, nothing_, clock_, [] { return true; }});
-    networks_ = std::make_unique<EmptyNetworks>(EmptyNetworks::Parts{*engine_, *engine_, *engine_, use_, clock_});
-    shell("docker load -q -i " + builder_archive());
+        EndedContainers::Parts{engine, engine, engine, nothing_, clock_, [] { return true; }});
+    networks_ = std::make_unique<EmptyNetworks>(EmptyNetworks::Parts{engine, engine, engine, use_, clock_});
   }
-  void TearDown() override {
-    if (background_) {
-      engine_->stop();
-      testing::run_until(loop_, [this] { return background_->ended(); });
-    }
-    SandboxFixture::TearDown();
-  }
-  template <class T>
-  T run(boost::asio::awaitable<T> work) {
-    return testing::run_on(loop_, std::move(work));
+  void on_event(const ports::EngineEvent& event) override { use_.on_event(event); }
+  void on_connected(const ports::EngineIdentity& /*identity*/, std::optional<Duration> /*gap*/) override {
+    use_.on_connected();
   }
   // What the rung would take, once the youngest of them is a second old.
   std::vector<policy::Candidate> plan(ports::Rung& rung) {
@@ -98,14 +80,8 @@ class EndedIntegration : public testing::SandboxFixture {
   }
   std::string all_containers() { return shell("docker ps -a --format '{{.Names}}' | sort"); }
 
-  boost::asio::io_context loop_;
-  SystemClock clock_;
-  testing::FakeJournal journal_;
-  WorkerPool workers_{1};
   NothingHeld nothing_;
   NetworkUse use_{clock_};
-  std::unique_ptr<engine::Engine> engine_;
-  std::unique_ptr<testing::Background> background_;
   std::unique_ptr<EndedContainers> containers_;
   std::unique_ptr<EmptyNetworks> networks_;
   policy::RungTurn turn_{policy::RungId::kContainers, 1, 1s};

@@ -10,11 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "common/clock.h"
-#include "common/worker.h"
-#include "daemon/engine/engine.h"
-#include "tests/support/loop.h"
-#include "tests/support/sandbox.h"
+#include "tests/support/engine_fixture.h"
 
 namespace buildwarden::engine {
 namespace {
@@ -25,40 +21,17 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class SilentJournal final : public ports::Journal {
- public:
-  void record(ports::Event /*event*/) override {}
-};
-
-class EngineIntegration : public testing::SandboxFixture {
+class EngineIntegration : public testing::EngineFixture {
  protected:
-  void SetUp() override {
-    SandboxFixture::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    EngineSettings settings;
-    settings.socket = socket();
-    engine_ = std::make_unique<Engine>(settings, EngineParts{workers_, clock_, journal_});
-    engine_->on_event([this](const ports::EngineEvent& event) { events_.push_back(event.type + " " + event.action); });
-    engine_->on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
-      identities_.push_back(identity);
-      gaps_.push_back(gap);
-    });
-    engine_->on_lost([this](const std::string& reason) { losses_.push_back(reason); });
-    background_ = std::make_unique<testing::Background>(loop_, engine_->run());
-    testing::run_until(loop_, [this] { return engine_->status().up; });
+  void build_on(Engine& engine) override {
+    engine.on_lost([this](const std::string& reason) { losses_.push_back(reason); });
   }
-  void TearDown() override {
-    if (background_) {
-      engine_->stop();
-      testing::run_until(loop_, [this] { return background_->ended(); });
-    }
-    SandboxFixture::TearDown();
+  void on_event(const ports::EngineEvent& event) override { events_.push_back(event.type + " " + event.action); }
+  void on_connected(const ports::EngineIdentity& identity, std::optional<Duration> gap) override {
+    identities_.push_back(identity);
+    gaps_.push_back(gap);
   }
 
-  template <class T>
-  T run(boost::asio::awaitable<T> work) {
-    return testing::run_on(loop_, std::move(work));
-  }
   void until(const std::function<bool()>& done) { testing::run_until(loop_, done); }
   std::vector<std::string> tags() {
     std::vector<std::string> all;
@@ -81,17 +54,6 @@ class EngineIntegration : public testing::SandboxFixture {
     spec.network = "none";
     return spec;
   }
-  void load_builder_image() {
-    const auto loaded = run(engine_->load_archive(builder_archive()));
-    ASSERT_TRUE(loaded) << loaded.error().message();
-  }
-
-  boost::asio::io_context loop_;
-  SystemClock clock_;
-  SilentJournal journal_;
-  WorkerPool workers_{1};
-  std::unique_ptr<Engine> engine_;
-  std::unique_ptr<testing::Background> background_;
   std::vector<std::string> events_;
   std::vector<ports::EngineIdentity> identities_;
   std::vector<std::optional<Duration>> gaps_;

@@ -7,16 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "common/clock.h"
-#include "common/worker.h"
 #include "daemon/builders/people.h"
 #include "daemon/disk/ledger_feed.h"
 #include "daemon/disk/orphans.h"
-#include "daemon/engine/engine.h"
+#include "tests/support/engine_fixture.h"
 #include "tests/support/fake_image_engine.h"
-#include "tests/support/fake_journal.h"
-#include "tests/support/loop.h"
-#include "tests/support/sandbox.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -36,57 +31,26 @@ class OneFrontHeld final : public ports::InUse {
   }
 };
 
-// The machine's clock, which a test lets run ahead; the engine goes on by its own.
-class HurriedClock final : public Clock {
- public:
-  [[nodiscard]] Now now() const override {
-    auto now = clock_.now();
-    now.wall += ahead_;
-    now.boot += ahead_;
-    return now;
-  }
-  void advance(Duration by) { ahead_ += by; }
-
- private:
-  SystemClock clock_;
-  Duration ahead_{0};
-};
-
-class OrphansIntegration : public testing::SandboxFixture {
+class OrphansIntegration : public testing::EngineFixture {
  protected:
   void SetUp() override {
-    SandboxFixture::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    EngineSettings settings;
-    settings.socket = socket();
-    engine_ = std::make_unique<engine::Engine>(settings, engine::EngineParts{workers_, clock_, journal_});
+    EngineFixture::SetUp();
+    if (!IsSkipped() && !HasFatalFailure()) load_builder_image();
+  }
+  void build_on(engine::Engine& engine) override {
     ledger_ = std::make_unique<Ledger>(clock_, store_, journal_);
-    use_ = std::make_unique<BuilderUse>(BuilderUse::Parts{*ledger_, *engine_, clock_});
-    feed_ = std::make_unique<LedgerFeed>(LedgerFeed::Parts{*ledger_, *engine_, *engine_, clock_, workers_, use_.get()});
+    use_ = std::make_unique<BuilderUse>(BuilderUse::Parts{*ledger_, engine, clock_});
+    feed_ = std::make_unique<LedgerFeed>(LedgerFeed::Parts{*ledger_, engine, engine, clock_, workers_, use_.get()});
     people_ = std::make_unique<builders::People>(workers_, [this] { return std::vector<std::string>{dir() + "/ann"}; });
-    rung_ = std::make_unique<Orphans>(
-        Orphans::Parts{*engine_, *engine_, *engine_, *engine_, held_, *people_, *ledger_, clock_});
-    engine_->on_event([this](const ports::EngineEvent& event) {
-      events_.push_back(event);
-      feed_->on_event(event);
-    });
-    engine_->on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
-      feed_->on_connected(identity, gap);
-    });
-    background_ = std::make_unique<testing::Background>(loop_, engine_->run());
-    testing::run_until(loop_, [this] { return engine_->status().up; });
-    shell("docker load -q -i " + builder_archive());
+    rung_ =
+        std::make_unique<Orphans>(Orphans::Parts{engine, engine, engine, engine, held_, *people_, *ledger_, clock_});
   }
-  void TearDown() override {
-    if (background_) {
-      engine_->stop();
-      testing::run_until(loop_, [this] { return background_->ended(); });
-    }
-    SandboxFixture::TearDown();
+  void on_event(const ports::EngineEvent& event) override {
+    events_.push_back(event);
+    feed_->on_event(event);
   }
-  template <class T>
-  T run(boost::asio::awaitable<T> work) {
-    return testing::run_on(loop_, std::move(work));
+  void on_connected(const ports::EngineIdentity& identity, std::optional<Duration> gap) override {
+    feed_->on_connected(identity, gap);
   }
   // As a job (or the person `home`) would, with a folder of its own for what buildx remembers.
   void create_builder(const std::string& name, const std::string& home) {
@@ -132,20 +96,14 @@ class OrphansIntegration : public testing::SandboxFixture {
   std::string containers() { return shell("docker ps -a --format '{{.Names}}' | sort"); }
   std::string volumes() { return shell("docker volume ls -q | sort"); }
 
-  boost::asio::io_context loop_;
-  HurriedClock clock_;
-  testing::FakeJournal journal_;
   testing::FakeLedgerStore store_;
-  WorkerPool workers_{1};
   OneFrontHeld held_;
   std::vector<ports::EngineEvent> events_;
-  std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<BuilderUse> use_;
   std::unique_ptr<LedgerFeed> feed_;
   std::unique_ptr<builders::People> people_;
   std::unique_ptr<Orphans> rung_;
-  std::unique_ptr<testing::Background> background_;
   policy::RungTurn turn_{policy::RungId::kOrphans, 1, 4h};
 };
 
@@ -160,10 +118,10 @@ TEST_F(OrphansIntegration, WhatJobsLeftBehindGoesAndNothingElse) {
   shell("docker volume create data");
   learn();
   EXPECT_THAT(names(plan()), ElementsAre()) << "just made";
-  clock_.advance(3h);
+  clock_.later += 3h;
   learn();
   EXPECT_THAT(names(plan()), ElementsAre());
-  clock_.advance(2h);
+  clock_.later += 2h;
   const auto candidates = plan();
   EXPECT_THAT(names(candidates),
               UnorderedElementsAre("buildx's builder buildx_buildkit_left0 (running) with its volume",
@@ -178,11 +136,11 @@ TEST_F(OrphansIntegration, ABuilderThatIsUsedOrBuildsIsNotTaken) {
   create_builder("used", "job1");
   create_builder("busy", "job2");
   learn();
-  clock_.advance(5h);
+  clock_.later += 5h;
   ASSERT_EQ(plan().size(), 2U);
   shell("docker exec -d buildx_buildkit_busy0 sleep 1000");
   hear("exec_start: sleep", "buildx_buildkit_busy0");
-  clock_.advance(5h);
+  clock_.later += 5h;
   const auto candidates = plan();
   EXPECT_THAT(names(candidates), ElementsAre("buildx's builder buildx_buildkit_used0 (running) with its volume"))
       << "a build that takes five hours is a command that runs";
