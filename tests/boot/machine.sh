@@ -3,24 +3,25 @@
 # its own inside. Sourced after packaging/lib/common.sh and debian.sh.
 
 # Its own parts are Debian's minimum, systemd and D-Bus; nothing of the tests'.
+# shellcheck disable=SC2034 # used by those that source it
 boot_packages=systemd-sysv,dbus
 
-root_inputs() { { declare -f make_root_archive; printf '%s\n' "$boot_packages"; } | sha256sum; }
+root_inputs() { { declare -f make_root_archive; printf '%s\n' "$@"; } | sha256sum; }
 
-# The root is made once for each lab: 40 s.
+# prepare_root NAME PACKAGES: the root is made once for each lab: 40 s.
 prepare_root() {
-  local archive=$BUILDWARDEN_LAB/boot-root.tar
-  if [[ -f $archive && $(cat "$archive.stamp" 2>/dev/null) == "$(root_inputs)" ]]; then return; fi
+  local archive=$BUILDWARDEN_LAB/$1.tar
+  if [[ -f $archive && $(cat "$archive.stamp" 2>/dev/null) == "$(root_inputs "$2")" ]]; then return; fi
   say "making a minimal Debian 12"
-  make_root_archive "$archive"
-  root_inputs > "$archive.stamp"
+  make_root_archive "$archive" "$2"
+  root_inputs "$2" > "$archive.stamp"
 }
 
 make_root_archive() {
   local mirror
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | awk '$2 == "bookworm" { print $1; exit }')
   rm -rf "$work/root"
-  quietly debootstrap --variant=minbase --include="$boot_packages" bookworm "$work/root" "$mirror"
+  quietly debootstrap --variant=minbase --include="$2" bookworm "$work/root" "$mirror"
   rm -rf "$work"/root/var/cache/apt/archives/*.deb "$work"/root/var/lib/apt/lists/*
   tar -C "$work/root" -cf "$1.new" .
   mv "$1.new" "$1"
@@ -33,6 +34,14 @@ as_agent() { timeout 120 docker exec --user 2000:2000 --env HOME=/var/lib/buildk
 
 is_booted() { [[ $(inside systemctl is-system-running --wait 2> /dev/null) == running ]]; }
 
+# start_machine ROOT OPTION...: as `docker run` takes them. The packages that are tested lie in /packages.
+start_machine() {
+  docker import --change 'ENV container=docker' --change 'CMD ["/sbin/init"]' "$BUILDWARDEN_LAB/$1.tar" "$1:1" > /dev/null
+  docker run -d --name "$machine" --privileged --stop-signal SIGRTMIN+3 --tmpfs /run --tmpfs /run/lock --tmpfs /tmp \
+    -v "$packages:/packages:ro" "${@:2}" "$1:1" > /dev/null 2> "$work/run.log" || { cat "$work/run.log" >&2; return 1; }
+  wait_for 30 is_booted || die "the machine does not boot: $(inside systemctl --failed --no-legend)"
+}
+
 # The sandbox's own engine, client and emulator are lent to the machine; what the package brings is not.
 boot() {
   local folder
@@ -40,12 +49,8 @@ boot() {
   for folder in /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker; do
     if [[ -d $folder/cli-plugins ]]; then plugins+=(-v "$folder/cli-plugins:$folder/cli-plugins:ro"); fi
   done
-  docker import --change 'ENV container=docker' --change 'CMD ["/sbin/init"]' "$BUILDWARDEN_LAB/boot-root.tar" boot:1 > /dev/null
-  docker run -d --name "$machine" --privileged --stop-signal SIGRTMIN+3 --tmpfs /run --tmpfs /run/lock --tmpfs /tmp -v /var/lib/docker \
-    -v "$BUILDWARDEN_LAB:/lab:ro" -v "$packages:/packages:ro" -v "$(command -v docker):/usr/bin/docker:ro" "${plugins[@]}" \
-    -v /usr/bin/qemu-aarch64-static:/usr/bin/qemu-aarch64-static:ro \
-    -v "$(command -v busybox):/usr/local/bin/busybox:ro" boot:1 > /dev/null 2> "$work/run.log" || { cat "$work/run.log" >&2; return 1; }
-  wait_for 30 is_booted || die "the machine does not boot: $(inside systemctl --failed --no-legend)"
+  start_machine boot-root -v /var/lib/docker -v "$BUILDWARDEN_LAB:/lab:ro" -v "$(command -v docker):/usr/bin/docker:ro" "${plugins[@]}" \
+    -v /usr/bin/qemu-aarch64-static:/usr/bin/qemu-aarch64-static:ro -v "$(command -v busybox):/usr/local/bin/busybox:ro"
   inside_bash < "$here/furnish"
   docker cp "$machine:/etc/buildwarden/buildwarden.yaml" "$work/buildwarden.yaml" > /dev/null
 }
