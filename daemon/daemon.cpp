@@ -1,6 +1,5 @@
 #include "daemon/daemon.h"
 
-#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -25,17 +24,6 @@ constexpr Duration kPatience = std::chrono::milliseconds{1200};
 constexpr Duration kGatherEvents = std::chrono::milliseconds{50};
 // A part that becomes ready does not always say so: others wait for `active`.
 constexpr std::chrono::seconds kBeatUntilActive{2};
-
-// A refused reload does not stop the work: the old configuration is in force. Nor does a platform that does not run:
-// nobody else makes it run; an instance that is about to be terminated is left to no other tool. An engine or a builder
-// that is away `after` all was well is not given up either: the units that stand down need the engine as well, would
-// prune what we keep, and end the agent when one of their steps fails.
-bool is_at_work(const std::vector<ports::NotReady>& missing, bool after) {
-  return std::all_of(missing.begin(), missing.end(), [after](const auto& part) {
-    return part.part == "config" || part.part == "emulation" || part.part == "instance" ||
-           (after && (part.part == "engine" || part.part.starts_with("builder ")));
-  });
-}
 
 ports::Event started_event(const Settings& settings, const std::string& where) {
   ports::Event event;

@@ -49,6 +49,13 @@ bool is_told_already(const std::string& part) { return part.starts_with("builder
 
 }  // namespace
 
+bool is_at_work(const std::vector<ports::NotReady>& missing, bool before) {
+  return std::all_of(missing.begin(), missing.end(), [before](const auto& part) {
+    if (part.part == "config" || part.part == "emulation" || part.part == "instance") return true;
+    return before && (part.part == "engine" || part.part.starts_with("builder ") || part.part.starts_with("disk "));
+  });
+}
+
 std::string status_line(const ports::DiskView& disk, const ports::BuildersView& builders,
                         const std::vector<ports::NotReady>& missing) {
   std::string text;

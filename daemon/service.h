@@ -18,6 +18,13 @@ namespace buildwarden {
 std::string status_line(const ports::DiskView& disk, const ports::BuildersView& builders,
                         const std::vector<ports::NotReady>& missing);
 
+// Whether the units whose work this is stand down (`/run/buildwarden/active`); `before`: whether they do already.
+// A refused reload does not stop the work: the old configuration is in force. Nor does a platform that does not run:
+// nobody else makes it run; an instance that is about to be terminated is left to no other tool. An engine, a builder
+// or a disk that is away after all was well is not given up either: the units need the engine as well and ask the same
+// filesystems, would prune what we keep, and end the agent when one of their steps fails.
+bool is_at_work(const std::vector<ports::NotReady>& missing, bool before);
+
 // On the loop's thread alone; outlives run(). Without systemd (no $NOTIFY_SOCKET) it does nothing.
 class Service {
  public:

@@ -58,6 +58,16 @@ TEST(StatusLine, NamesWhatElseIsNotReady) {
             "engine not ready, config not ready, / 50 % free, ok");
 }
 
+TEST(IsAtWork, IsNotGivenUpForWhatOthersNeedToo) {
+  EXPECT_TRUE(is_at_work({}, false));
+  EXPECT_TRUE(is_at_work({{"config", "refused"}, {"emulation", "lost"}, {"instance", "goes"}}, false));
+  for (const char* part : {"engine", "builder s3", "disk /"}) {
+    EXPECT_FALSE(is_at_work({{part, "away"}}, false)) << part << " was never there";
+    EXPECT_TRUE(is_at_work({{"config", "refused"}, {part, "away"}}, true)) << part;
+  }
+  EXPECT_FALSE(is_at_work({{"another", "away"}}, true));
+}
+
 class ServiceTest : public ::testing::Test {
  protected:
   ServiceTest() { ::setenv("NOTIFY_SOCKET", systemd_.path().c_str(), 1); }
