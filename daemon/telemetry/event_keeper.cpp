@@ -29,8 +29,8 @@ bool ended_cleanly(const std::vector<ports::RecordedEvent>& past) {
 }
 
 std::uint64_t beyond_all(std::uint64_t last, const Now& now) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.wall.time_since_epoch()).count();
-  return std::max(last + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 1)));
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now.wall.time_since_epoch()).count();
+  return std::max(last + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(milliseconds, 1)));
 }
 
 ports::Event unclean_event(const ports::RecordedEvent& last) {
@@ -88,7 +88,8 @@ asio::awaitable<void> EventKeeper::start() {
   ports::RecordedEvent last;
   if (!stored->events.empty()) last = stored->events.back();
   saved_ = last.id;
-  log_.begin(is_clean && stored->complete ? last.id + 1 : beyond_all(last.id, clock_.now()));
+  // Also by a clock that was set back: no more than these can have waited for a store that works.
+  log_.begin(is_clean && stored->complete ? last.id + 1 : beyond_all(last.id + log_.capacity(), clock_.now()));
   log_.remember(std::move(stored->events));
   if (!is_clean) log_.record(unclean_event(last));
 }
@@ -118,6 +119,7 @@ asio::awaitable<void> EventKeeper::flush() {
 
 asio::awaitable<void> EventKeeper::run() {
   co_await start();
+  co_await flush();  // at once: who is killed soon has been there all the same
   while (!stopping_) {
     co_await wait();
     co_await flush();

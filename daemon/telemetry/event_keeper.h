@@ -16,7 +16,7 @@ namespace buildwarden::telemetry {
 
 // At the start it loads the latest events and lets the log's numbers go on after them. Where the earlier ones may have
 // had numbers that are not known (the daemon ended without a stop, the store cannot be read or was begun anew), they go
-// on at the seconds since 1970: beyond whatever an event a second can have reached.
+// on at the milliseconds since 1970: beyond whatever a thousand events a second can have reached.
 // A store that fails is an error() of the log and costs nothing but the memory of earlier starts. Nothing wakes up and
 // nothing is written while nothing is recorded.
 class EventKeeper {

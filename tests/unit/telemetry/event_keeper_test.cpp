@@ -75,8 +75,8 @@ class EventKeeperTest : public ::testing::Test {
     for (const auto& one : store.kept) found.push_back(one.event.kind);
     return found;
   }
-  [[nodiscard]] std::uint64_t seconds() const {
-    return static_cast<std::uint64_t>(clock.now().wall.time_since_epoch().count() / 1000);
+  [[nodiscard]] std::uint64_t milliseconds() const {
+    return static_cast<std::uint64_t>(clock.now().wall.time_since_epoch().count());
   }
 
   boost::asio::io_context loop;
@@ -121,16 +121,49 @@ TEST_F(EventKeeperTest, AnUncleanEndIsToldAndItsNumbersAreNotUsedAgain) {
   begin();
   log->record(event("daemon.started"));
   start();
-  EXPECT_THAT(ids(), ElementsAre(1, 2, seconds(), seconds() + 1));
-  const auto last = log->since(seconds(), 1).at(0).event;
+  EXPECT_THAT(ids(), ElementsAre(1, 2, milliseconds(), milliseconds() + 1));
+  const auto last = log->since(milliseconds(), 1).at(0).event;
   EXPECT_EQ(last.kind, "daemon.unclean_end");
   EXPECT_THAT(last.reason, HasSubstr("event 2, disk.level, at 2026-01-01T00:00:00.000Z"));
   flush();
-  EXPECT_EQ(store.kept.back().id, seconds() + 1);
-  // The next start after a second crash in the same second still goes on.
+  EXPECT_EQ(store.kept.back().id, milliseconds() + 1);
+  // The next start after a second crash in the same millisecond still goes on.
   begin();
   start();
-  EXPECT_EQ(log->last_id(), seconds() + 2);
+  EXPECT_EQ(log->last_id(), milliseconds() + 2 + log->capacity());
+}
+
+// A busy day has more than an event a second, and its last ones are told and not stored when it is killed.
+TEST_F(EventKeeperTest, NumbersToldToFollowersAreNotUsedAgainOnABusyDayNorByAClockThatWasSetBack) {
+  live({"daemon.started"});
+  for (const auto step : {std::chrono::hours{0}, std::chrono::hours{-24}, std::chrono::hours{24}}) {
+    begin(1000);
+    start();
+    for (int second = 0; second < 20; ++second) {
+      for (int i = 0; i < 30; ++i) log->record(event("reclaim.step"));
+      if (second < 19) flush();
+      clock.advance(std::chrono::seconds{1});
+    }
+    const auto told = log->last_id();
+    clock.step_wall(step);
+    begin(1000);
+    start();
+    ASSERT_EQ(log->since(told, 1000).size(), 1U);
+    EXPECT_EQ(log->since(told, 1)[0].event.kind, "daemon.unclean_end");
+  }
+}
+
+// Else a start that nobody stored hides behind the clean stop before it.
+TEST_F(EventKeeperTest, TheStartIsStoredAtOnce) {
+  live({"daemon.started", "daemon.stopped"});
+  begin();
+  log->record(event("daemon.started"));
+  testing::Background running(loop, keeper->run());
+  loop.restart();
+  loop.poll();
+  EXPECT_THAT(stored_kinds(), ElementsAre("daemon.started", "daemon.stopped", "daemon.started"));
+  keeper->stop();
+  testing::run_until(loop, [&] { return running.ended(); });
 }
 
 TEST_F(EventKeeperTest, AStoreThatWasBegunAnewDoesNotBringBackOldNumbers) {
@@ -138,7 +171,7 @@ TEST_F(EventKeeperTest, AStoreThatWasBegunAnewDoesNotBringBackOldNumbers) {
   begin();
   log->record(event("daemon.started"));
   start();
-  EXPECT_THAT(ids(), ElementsAre(seconds()));
+  EXPECT_THAT(ids(), ElementsAre(milliseconds()));
 }
 
 TEST_F(EventKeeperTest, OnlyTheLatestAreRememberedAndTheRestIsForgotten) {
@@ -159,8 +192,8 @@ TEST_F(EventKeeperTest, AStoreThatFailsIsSeenCostsNothingAndIsTriedAgain) {
   log->record(event("daemon.started"));
   start();
   EXPECT_EQ(log->error(), "database or disk is full");
-  EXPECT_THAT(ids(), ElementsAre(seconds(), seconds() + 1));
-  EXPECT_EQ(log->since(seconds(), 1).at(0).event.kind, "state.not_saved");
+  EXPECT_THAT(ids(), ElementsAre(milliseconds(), milliseconds() + 1));
+  EXPECT_EQ(log->since(milliseconds(), 1).at(0).event.kind, "state.not_saved");
   flush();
   flush();
   EXPECT_EQ(log->counts().at("state.not_saved"), 1U);  // once, not at each try
@@ -168,7 +201,7 @@ TEST_F(EventKeeperTest, AStoreThatFailsIsSeenCostsNothingAndIsTriedAgain) {
   store.broken.clear();
   flush();
   EXPECT_EQ(log->error(), "");
-  EXPECT_THAT(ids(), ElementsAre(1, 2, seconds(), seconds() + 1, seconds() + 2));
+  EXPECT_THAT(ids(), ElementsAre(1, 2, milliseconds(), milliseconds() + 1, milliseconds() + 2));
   EXPECT_THAT(stored_kinds(), ElementsAre("daemon.started", "daemon.stopped", "daemon.started", "state.not_saved",
                                           "state.saved_again"));
 }
