@@ -12,13 +12,17 @@ namespace buildwarden::jobs {
 // Owns the pidfd. Destroyed: it tells nothing any more, even if the process has just ended.
 class Registry::Watch {
  public:
-  // `ended` is called on the executor, once at most.
+  // `ended` is called on the executor, once at most, and only when the process has ended: what Asio tells of a
+  // descriptor may have been meant for the one that was closed in its place.
   Watch(const boost::asio::any_io_executor& executor, int pidfd, std::function<void()> ended);
   ~Watch();
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
  private:
+  void wait();
+  [[nodiscard]] bool is_over();
+
   boost::asio::posix::stream_descriptor descriptor_;
   std::shared_ptr<std::function<void()>> ended_;
 };

@@ -93,6 +93,25 @@ TEST_F(RegistryTest, WatchesWhatItTookOver) {
   testing::run_until(loop_, [&] { return known().empty(); });
 }
 
+// Asio recycles what it keeps of a descriptor: news of the second process, not yet handed on, reaches the third lease.
+TEST_F(RegistryTest, IsNotMisledByNewsThatWereMeantForAnotherProcess) {
+  Child first;
+  Child second;
+  registry().put(lease("1", first.pid()));
+  registry().put(lease("2", second.pid()));
+  first.kill();
+  second.kill();
+  loop_.restart();
+  while (known().size() == 2) loop_.run_one();
+  registry().end(known().front(), "ended", "by its own request");
+  Child third;
+  registry().put(lease("3", third.pid()));
+  loop_.poll();
+  EXPECT_THAT(known(), ElementsAre("3"));
+  third.kill();
+  testing::run_until(loop_, [&] { return known().empty(); });
+}
+
 TEST_F(RegistryTest, ProtectsWhatTheOldestJobMayUse) {
   EXPECT_FALSE(registry().now().oldest_job_start);
   const auto first = clock_.now().wall;
