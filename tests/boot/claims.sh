@@ -25,7 +25,8 @@ is_there() { inside test -e "$1"; }
 is_ready() { inside test -e /run/buildwarden/active; }
 is_warm() { says 's3 +warm' buildwarden builders; }
 api() { curl -sf --max-time 30 --unix-socket "/proc/$(first_process)/root/run/buildwarden/api.sock" "$@"; }
-main_pid() { property buildwarden MainPID; }
+main_pid_of() { property "$1" MainPID; }
+main_pid() { main_pid_of buildwarden; }
 has_new_pid() { [[ $(main_pid) != "$1" && $(main_pid) != 0 ]] && answers; }
 
 claim_installed() {

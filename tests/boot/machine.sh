@@ -50,7 +50,7 @@ boot() {
     if [[ -d $folder/cli-plugins ]]; then plugins+=(-v "$folder/cli-plugins:$folder/cli-plugins:ro"); fi
   done
   start_machine boot-root -v /var/lib/docker -v "$BUILDWARDEN_LAB:/lab:ro" -v "$(command -v docker):/usr/bin/docker:ro" "${plugins[@]}" \
-    -v /usr/bin/qemu-aarch64-static:/usr/bin/qemu-aarch64-static:ro -v "$(command -v busybox):/usr/local/bin/busybox:ro"
+    -v /usr/bin/qemu-aarch64-static:/usr/bin/qemu-aarch64-static:ro -v "$(command -v busybox):/usr/local/bin/busybox:ro" -v /usr:/host/usr:ro
   inside_bash < "$here/furnish"
   docker cp "$machine:/etc/buildwarden/buildwarden.yaml" "$work/buildwarden.yaml" > /dev/null
 }
