@@ -96,6 +96,18 @@ json::array users_json(const std::vector<ports::DiskUser>& users) {
   return list;
 }
 
+namespace {
+
+json::value last_resort_json(const std::optional<ports::LastResortView>& view) {
+  if (!view) return nullptr;
+  json::object object;
+  object["reason"] = text(view->reason);
+  object["rule"] = text(view->rule);
+  return object;
+}
+
+}  // namespace
+
 json::object space_json(const ports::SpaceResult& result, bool dry_run) {
   json::object object;
   object["dry_run"] = dry_run;
@@ -116,6 +128,7 @@ json::object space_json(const ports::SpaceResult& result, bool dry_run) {
     steps.push_back(std::move(entry));
   }
   object["steps"] = std::move(steps);
+  object["last_resort"] = last_resort_json(result.last_resort);
   return object;
 }
 

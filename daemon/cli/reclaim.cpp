@@ -24,7 +24,9 @@ std::string steps_table(const json::array& steps, bool dry_run) {
 
 std::string describe(const json::value& result) {
   const bool dry_run = truth(result, "dry_run");  // asked for here, or all that the daemon does
+  const auto& last = member(result, "last_resort");
   return steps_table(list(result, "steps"), dry_run) +
+         (last.is_object() ? format("then, as the last resort: {}\n", text(last, "reason")) : "") +
          format("{} -> {} free; target {}{}\n", size(result, "free_before_bytes"), size(result, "free_after_bytes"),
                 truth(result, "reached") ? "reached" : "not reached",
                 text(result, "reason").empty() ? "" : ": " + text(result, "reason"));

@@ -61,6 +61,7 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   climb.result.reached = climb.at.reached;
   climb.result.free_after = climb.at.free;
   climb.result.reason = reason_for(climb);
+  climb.result.last_resort = last_resort(climb);
   if (!pass && needed) climb.result.reason = "Another reclaim ran until the time was over. " + climb.result.reason;
   if (needed) parts_.journal.record(end_event(climb.request, climb.result, climb.at));
   discard(climb);

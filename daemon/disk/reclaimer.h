@@ -97,6 +97,8 @@ class Reclaimer final : public ports::Space {
   [[nodiscard]] Standing standing_of(const Climb& climb) const;
   [[nodiscard]] Standing standing_of(const Climb& climb, const ports::Rung& rung, const std::string& device) const;
   [[nodiscard]] std::string reason_for(const Climb& climb) const;
+  // Of a dry run: what the last rung would do about a filesystem that would still be critical.
+  [[nodiscard]] std::optional<ports::LastResortView> last_resort(const Climb& climb) const;
 
   Parts parts_;
   ReclaimStats stats_;

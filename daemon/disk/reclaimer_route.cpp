@@ -49,6 +49,21 @@ std::vector<Reclaimer::Leg> Reclaimer::legs(const Climb& climb) const {
   return legs;
 }
 
+std::optional<ports::LastResortView> Reclaimer::last_resort(const Climb& climb) const {
+  if (!climb.request.dry_run) return std::nullopt;
+  for (const auto& filesystem : climb.seen) {
+    const auto own = turns(filesystem.level);
+    const bool has_last = !own.empty() && own.back().rung == policy::RungId::kLastResort;
+    const policy::Goal uncritical{filesystem.marks.critical, filesystem.marks.critical_inodes};
+    const bool is_short = filesystem.reading && !policy::reached(uncritical, *filesystem.reading);
+    if (!filesystem.gate || !has_last || !is_short || climb.spared.contains(filesystem.device)) continue;
+    for (const auto* rung : parts_.rungs) {
+      if (auto view = rung->last_resort(filesystem)) return view;
+    }
+  }
+  return std::nullopt;
+}
+
 bool Reclaimer::helps(const Climb& climb, const ports::Rung& rung, const std::string& device) const {
   return standing_of(climb, rung, device).can_help;
 }

@@ -31,4 +31,8 @@ ports::Async<ports::Rung::Taken> LastResort::take(const policy::Candidate&, cons
   co_return Error(Errc::kInvalid, "the last resort deletes nothing");
 }
 
+std::optional<ports::LastResortView> LastResort::last_resort(const ports::Place& place) const {
+  return parts_.termination.would(place.device);
+}
+
 }  // namespace buildwarden::instance

@@ -31,6 +31,7 @@ class LastResort final : public ports::Rung {
   // Always empty. Not in a climb's dry run, but in the daemon's own, whose termination only says what it would do.
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  [[nodiscard]] std::optional<ports::LastResortView> last_resort(const ports::Place& place) const override;
 
  private:
   [[nodiscard]] const std::set<std::string>& full() const;

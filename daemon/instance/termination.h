@@ -52,6 +52,8 @@ class Termination final : public ports::TerminationViews, public ports::JobGate 
   void restore();
   // The ladder's last rung was reached for that filesystem, in earnest and with terminate_instance.
   void ask(const std::string& device);
+  // What ask() would come to now; nothing is asked, and nobody outside.
+  [[nodiscard]] ports::LastResortView would(const std::string& device);
 
   // One turn: observes, decides, takes one step at most. Whether it took one: then the next turn follows at once.
   boost::asio::awaitable<bool> turn();

@@ -93,6 +93,13 @@ ports::TerminationView Termination::termination_view() const {
   return view;
 }
 
+ports::LastResortView Termination::would(const std::string& device) {
+  if (memory_.intent)
+    return {format("a termination is under way ({}): {}", to_string(view_.state), view_.reason), view_.rule};
+  const auto plan = policy::foresee_termination(facts_at_hand(), device, parts_.times, parts_.clock.now());
+  return {format("new jobs would be refused; {}", plan.reason), plan.rule};
+}
+
 std::string Termination::refusal() const {
   if (!policy::refuses_jobs(view_.state)) return "";
   return format("this instance is about to be terminated ({}): {}", to_string(view_.state), view_.reason);

@@ -130,6 +130,14 @@ TerminationPlan plan_termination(const TerminationFacts& facts, TerminationMemor
   return turn.plan.memory.intent ? carry_on(std::move(turn)) : consider(std::move(turn));
 }
 
+TerminationPlan foresee_termination(TerminationFacts facts, const std::string& device, const TerminationTimes& times,
+                                    Now now) {
+  facts.dry_run = true;
+  TerminationMemory memory;
+  memory.wanted_by = device;
+  return plan_termination(facts, std::move(memory), times, now);
+}
+
 bool refuses_jobs(TerminationState state) { return state != kNone && state != kHeld && state != kWithdrawing; }
 
 const TerminationStep* last_step(const TerminationIntent& intent, TerminationAction action) {

@@ -162,6 +162,11 @@ struct TerminationPlan {
 TerminationPlan plan_termination(const TerminationFacts& facts, TerminationMemory memory, const TerminationTimes& times,
                                  Now now);
 
+// The first plan, were the ladder's last rung reached for that filesystem now: as in a dry run, so metadata and group
+// are not looked at. Its rule is "dry_run" where nothing stands against it.
+TerminationPlan foresee_termination(TerminationFacts facts, const std::string& device, const TerminationTimes& times,
+                                    Now now);
+
 // What came of the plan's action.
 struct TerminationNews {
   TerminationAction action = TerminationAction::kRest;

@@ -43,12 +43,20 @@ struct SpaceStep {
   std::int64_t freed_inodes = 0;  // as `freed`
 };
 
+// What the last step of the ladder would come to.
+struct LastResortView {
+  std::string reason;  // one sentence
+  std::string rule;
+};
+
 struct SpaceResult {
   bool reached = false;
   Bytes free_before = 0;
   Bytes free_after = 0;
   std::vector<SpaceStep> steps;  // done, or in a dry run: would be done
   bool hindered = false;         // a rung failed: another try may do more soon
+  // Of a dry run after which a filesystem that gates jobs would still be critical.
+  std::optional<LastResortView> last_resort;
   std::string reason;
 };
 
@@ -92,6 +100,8 @@ class Rung {
     Bytes reported = 0;
   };
   virtual Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) = 0;
+  // Of the rung that deletes nothing: what it would do, were it reached for that filesystem now. Changes nothing.
+  [[nodiscard]] virtual std::optional<LastResortView> last_resort(const Place&) const { return std::nullopt; }
 };
 
 // What jobs and builders hold now; answers without waiting.

@@ -251,12 +251,22 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
       answer.body,
       R"({"dry_run":false,"reached":true,"reason":"260 B free","free_before_bytes":100,"free_after_bytes":260,)"
       R"("steps":[{"rung":"images","what":"app:1","reported_bytes":90,"freed_bytes":80,"freed_inodes":0,"reason":"unused for 5h",)"
-      R"("rule":"age"}]})");
+      R"("rule":"age"}],"last_resort":null})");
   const auto asked = on_loop([&] { return *space.asked; });
   EXPECT_EQ(asked.free, 250);
   EXPECT_FALSE(asked.dry_run);
   EXPECT_TRUE(asked.on_request);
   EXPECT_EQ(asked.on_behalf_of, "uid " + std::to_string(::getuid()));
+}
+
+TEST_F(RoutesTest, AReclaimsPlanNamesTheLastResort) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  ports::SpaceResult result;
+  result.last_resort = ports::LastResortView{"it would be drained", "dry_run"};
+  space.result = result;
+  start();
+  EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"dry_run":true})").body,
+              HasSubstr(R"("last_resort":{"reason":"it would be drained","rule":"dry_run"}})"));
 }
 
 TEST_F(RoutesTest, ReclaimIsDryWhenAskedOrWhenTheDaemonIs) {

@@ -215,17 +215,20 @@ class Reclaim : public ::testing::Test {
         body_ = request.body;
         return http_answer(202, R"({"operation":"7"})");
       }
-      return http_answer(200,
-                         R"({"state":"succeeded","status":200,"progress":["rung 5"],"result":{"dry_run":)" + dry_run_ +
-                             R"(,"reached":)" + reached +
-                             R"(,"free_before_bytes":1073741824,"free_after_bytes":2147483648,"reason":"all done",)"
-                             R"("steps":[{"rung":"images","what":"app:1","reported_bytes":7,"freed_bytes":1024}]}})");
+      return http_answer(
+          200,
+          R"({"state":"succeeded","status":200,"progress":["rung 5"],"result":{"dry_run":)" + dry_run_ +
+              R"(,"reached":)" + reached +
+              R"(,"free_before_bytes":1073741824,"free_after_bytes":2147483648,"reason":"all done",)"
+              R"("steps":[{"rung":"images","what":"app:1","reported_bytes":7,"freed_bytes":1024}],"last_resort":)" +
+              last_resort_ + "}}");
     });
     return world_.run(std::move(arguments));
   }
   ClientWorld world_;
   std::string body_;
   std::string dry_run_ = "false";
+  std::string last_resort_ = "null";
 };
 
 TEST_F(Reclaim, ReachedIsYes) {
@@ -244,6 +247,14 @@ TEST_F(Reclaim, ADryRunIsAPlan) {
   EXPECT_EQ(plan.code, cli::kYes);
   EXPECT_EQ(body_, R"({"dry_run":true})");
   EXPECT_THAT(plan.out, HasSubstr("WOULD GO"));
+  EXPECT_THAT(plan.out, Not(HasSubstr("last resort")));
+}
+
+TEST_F(Reclaim, APlanNamesTheLastResort) {
+  dry_run_ = "true";
+  last_resort_ = R"({"reason":"it would be drained","rule":"dry_run"})";
+  EXPECT_THAT(run("false", {"disk", "reclaim", "--dry-run"}).out,
+              HasSubstr("\n\nthen, as the last resort: it would be drained\n1.00 GiB -> "));
 }
 
 TEST_F(Reclaim, ShowsProgressOnATerminalOnly) {

@@ -65,6 +65,10 @@ class Shelf final : public ports::Rung {
   ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn&) override {
     return take_named(candidate);
   }
+  [[nodiscard]] std::optional<ports::LastResortView> last_resort(const ports::Place& place) const override {
+    if (id_ != policy::RungId::kLastResort) return std::nullopt;
+    return ports::LastResortView{"it would go for " + place.device, "rule"};
+  }
   std::vector<policy::Candidate> things;
   std::vector<policy::RungTurn> turns;  // that it was asked for
   std::optional<Error> failure;
@@ -119,9 +123,43 @@ class ReclaimerPlacesTest : public ::testing::Test {
   Shelf caches_{disks_, policy::RungId::kLeftovers, {"cache_dirs", "builds"}};
   Shelf trash_{disks_, policy::RungId::kLeftovers, {"builds"}};
   Shelf images_{disks_, policy::RungId::kImages, {"data_root"}};
-  Reclaimer reclaimer_{
-      Reclaimer::Parts{settings_, clock_, journal_, engine_, disks_, {&images_, &caches_, &trash_}, pace(), {}, {}}};
+  Shelf last_{disks_, policy::RungId::kLastResort, {}};
+  bool gentle_ = false;
+  Reclaimer reclaimer_{Reclaimer::Parts{settings_,
+                                        clock_,
+                                        journal_,
+                                        engine_,
+                                        disks_,
+                                        {&images_, &caches_, &trash_, &last_},
+                                        pace(),
+                                        [this] { return gentle_; },
+                                        {}}};
 };
+
+// What it would delete may be enough; the last step is told only where it would be taken.
+TEST_F(ReclaimerPlacesTest, ADryRunTellsOfTheLastStepWhereItWouldLeaveTheDiskCritical) {
+  auto& disk = disks_.add("8:1", "data_root", 1 * kGiB);
+  disk.gate = true;
+  disk.marks.critical = 5 * kGiB;
+  disk.level = policy::Level::kCritical;
+  auto result = ensure(true, true);
+  ASSERT_TRUE(result.last_resort);
+  EXPECT_EQ(result.last_resort->reason, "it would go for 8:1");
+  EXPECT_FALSE(ensure(true).last_resort) << "a climb in earnest does it";
+  disk.gate = false;
+  EXPECT_FALSE(ensure(true, true).last_resort) << "it gates no jobs";
+  disk.gate = true;
+  gentle_ = true;
+  EXPECT_FALSE(ensure(true, true).last_resort) << "the operator's wishes are not known";
+  gentle_ = false;
+  images_.put("image", "8:1");
+  result = ensure(true, true);
+  EXPECT_FALSE(result.reached) << "still below the target";
+  EXPECT_FALSE(result.last_resort) << "but not critical";
+  disk.level = policy::Level::kLow;
+  images_.things.clear();
+  EXPECT_FALSE(ensure(true, true).last_resort) << "the ladder ends before";
+}
 
 TEST_F(ReclaimerPlacesTest, AllRungsOfOneIdAreClimbedInTheirOrder) {
   disks_.add("8:2", "builds", 10 * kGiB);
@@ -132,7 +170,7 @@ TEST_F(ReclaimerPlacesTest, AllRungsOfOneIdAreClimbedInTheirOrder) {
   EXPECT_TRUE(result.reached);
   EXPECT_EQ(names(result), (Names{"cache", "trash", "more trash"}));
   EXPECT_EQ(result.free_after, 25 * kGiB);
-  ASSERT_EQ(reclaimer_.stats().size(), 2U);
+  ASSERT_EQ(reclaimer_.stats().size(), 3U);
   EXPECT_EQ(reclaimer_.stats()[0].runs.at("freed"), 2U);
 }
 

@@ -249,6 +249,37 @@ TEST_F(LastResortTest, IsThereOnlyForACriticalGateAndWithPermission) {
   EXPECT_THAT(done_, IsEmpty()) << "not even the metadata are asked";
 }
 
+// What a person is told who asks for a plan.
+TEST_F(LastResortTest, TellsWhatItWouldDoAndDoesNothing) {
+  const auto would = [&] {
+    ports::Place place;
+    place.device = "8:1";
+    return *LastResort({settings_, clock_, world_, *room_}).last_resort(place);
+  };
+  fill();
+  EXPECT_EQ(would().rule, "dry_run");
+  EXPECT_THAT(would().reason, HasSubstr("new jobs would be refused; "));
+  EXPECT_THAT(would().reason, HasSubstr("would drain and terminate the instance"));
+  settings_.instance.min_uptime = std::chrono::hours{1'000};
+  EXPECT_EQ(would().rule, "min_uptime");
+  settings_.on_full.terminate_instance = false;
+  EXPECT_EQ(would().rule, "not_wanted");
+  EXPECT_THAT(would().reason, HasSubstr("on_full.terminate_instance is false"));
+  turns();
+  EXPECT_EQ(room_->termination_view().state, TerminationState::kNone);
+  EXPECT_THAT(done_, IsEmpty());
+  EXPECT_EQ(journal_.count("instance.would"), 0U);
+}
+
+TEST_F(LastResortTest, TellsOfATerminationUnderWay) {
+  fill();
+  reached(false);
+  ports::Place place;
+  place.device = "8:1";
+  EXPECT_THAT(LastResort({settings_, clock_, world_, *room_}).last_resort(place)->reason,
+              HasSubstr("a termination is under way ("));
+}
+
 TEST_F(LastResortTest, APlanBeginsNothing) {
   fill();
   EXPECT_EQ(reached(true), TerminationState::kNone);
