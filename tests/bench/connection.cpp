@@ -1,5 +1,8 @@
 #include "tests/bench/connection.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -36,15 +39,31 @@ Connection::Connection(std::string path) : path_(std::move(path)) { connect(); }
 Connection::~Connection() { close(); }
 
 void Connection::connect() {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path_.copy(address.sun_path, sizeof address.sun_path - 1);
-  fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd_ < 0 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  if (!(path_.starts_with('/') ? connect_unix() : connect_tcp())) {
     close();
     throw std::runtime_error("nobody listens on " + path_);
   }
   buffer_.clear();
+}
+
+bool Connection::connect_unix() {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path_.copy(address.sun_path, sizeof address.sun_path - 1);
+  fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return fd_ >= 0 && ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
+
+bool Connection::connect_tcp() {
+  const auto colon = path_.find(':');
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(to_number(std::string_view(path_).substr(colon + 1), 10)));
+  const int without_delay = 1;
+  fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return fd_ >= 0 && ::inet_pton(AF_INET, path_.substr(0, colon).c_str(), &address.sin_addr) == 1 &&
+         ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &without_delay, sizeof without_delay) == 0 &&
+         ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 void Connection::close() {

@@ -6,7 +6,8 @@
 
 namespace buildwarden::bench {
 
-// One kept connection to a unix socket. Throws std::runtime_error when the other side is not there or talks nonsense.
+// One kept connection to a unix socket, or to ADDRESS:PORT (IPv4). Throws std::runtime_error when the other side is not
+// there or talks nonsense.
 class Connection {
  public:
   explicit Connection(std::string path);
@@ -19,6 +20,8 @@ class Connection {
 
  private:
   void connect();
+  [[nodiscard]] bool connect_unix();
+  [[nodiscard]] bool connect_tcp();
   void close();
   int read_answer();
   std::size_t body_end(std::size_t head_end);

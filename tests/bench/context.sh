@@ -31,16 +31,25 @@ big_build() {
 # What the builder's volume holds, in MiB.
 builder_mib() { du -sm "$BUILDWARDEN_DATA_ROOT/volumes/buildwarden_s3" | cut -f1; }
 
+# one_context SIDE WORD...: one job, its time and what the volume grew by.
+one_context() {
+  local side=$1 before took
+  shift
+  before=$(builder_mib)
+  took=$(timed_ms big_build "$@")
+  "$side" context "$took"
+  "$side" growth $(($(builder_mib) - before))
+}
+
 measure_context() {
-  local size=$((context_files * context_file_kib / 1024)) own shared before own_growth shared_growth
+  local size=$((context_files * context_file_kib / 1024))
   make_big_context
   big_build --reuse-context > "$dir/step.log" 2>&1 || { cat "$dir/step.log" >&2; fail "the context cannot be built"; }
-  before=$(builder_mib)
-  shared=$(median_ms "$recipes" big_build --reuse-context)
-  shared_growth=$((($(builder_mib) - before + recipes / 2) / recipes))
-  before=$(builder_mib)
-  own=$(median_ms "$recipes" big_build --no-reuse-context)
-  own_growth=$((($(builder_mib) - before + recipes / 2) / recipes))
-  compare "context of $size MiB, later job: reused beside sent again" "$shared" "$own" ms
-  compare "what the builder's volume grows by, each job" "$shared_growth" "$own_growth" MiB
+  group "a node id of its own, as every fresh DOCKER_CONFIG has it (ours: \`job start --reuse-context\`)"
+  row context ms "a later job with an unchanged context of $size MiB"
+  row growth MiB "what the builder's volume grows by for it"
+  for _ in $(seq "$recipes"); do
+    one_context ours --reuse-context
+    one_context theirs --no-reuse-context
+  done
 }

@@ -14,15 +14,21 @@ our_script() {
 }
 
 measure_disk_check() {
-  local script asked here replaced
+  local script
   printf '{"data-root":"%s"}\n' "${BUILDWARDEN_DATA_ROOT:-$dir}" > "$dir/daemon.json"
   mkdir -p "$dir/bench-bin"
   ln -sf "$program" "$dir/bench-bin/buildwarden"
-  script=$(median_ms "$commands" stack_check)
-  asked=$(median_ms "$commands" our_check --stack)
-  here=$(median_ms "$commands" our_check --here --stack)
-  replaced=$(median_ms "$commands" our_script)
-  compare "disk check beside the stack's script" "$asked" "$script" ms
-  compare "disk check without the daemon" "$here" "$script" ms
-  compare "bk-check-disk-space.sh of ours" "$replaced" "$script" ms
+  group "the stack's bk-check-disk-space.sh"
+  row replaced ms "the script in its place"
+  row asked ms "\`buildwarden disk check\`"
+  row here ms "the same without the daemon"
+  for _ in $(seq "$commands"); do
+    script=$(timed_ms stack_check)
+    theirs replaced "$script"
+    theirs asked "$script"
+    theirs here "$script"
+    ours replaced "$(timed_ms our_script)"
+    ours asked "$(timed_ms our_check --stack)"
+    ours here "$(timed_ms our_check --here --stack)"
+  done
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # names of tests/bench/run
-# idle.sh - what it costs to be there: memory, CPU time and the loop's stalls, beside dockerd and the node exporter. Sourced.
+# idle.sh - what it costs to be there: memory, CPU time, scrapes and the loop's stalls, beside dockerd and the node exporter. Sourced.
 
 exporter_address=127.0.0.1:0
 scrape_every=15  # seconds, as Prometheus does
@@ -49,8 +49,8 @@ end_child() {
   { wait "$1"; } 2>/dev/null || true
 }
 
-scrape_exporter() { curl -sf -o /dev/null "http://$exporter_address/metrics"; }
-scrape_daemon() { curl -sf -o /dev/null --unix-socket "$api" http://localhost/metrics; }
+scrape_exporter() { curl -sf -o "$dir/theirs.txt" "http://$exporter_address/metrics"; }
+scrape_daemon() { curl -sf -o "$dir/ours.txt" "http://$tcp/metrics"; }
 
 # cpu_us PID: CPU time of its threads and of its children that have ended, in microseconds.
 cpu_us() {
@@ -60,35 +60,67 @@ cpu_us() {
   printf '%d' $((running + children))
 }
 
-per_minute_ms() { awk -v us="$1" -v s="$2" 'BEGIN { printf "%.1f", us / 1000 * 60 / s }'; }
+pss_mib() { mib_of_kib "$(awk '/^Pss:/ { print $2 }' "/proc/$1/smaps_rollup")"; }
+series() { grep -vc '^#' "$1"; }
 
+# Minutes in which nothing happens but a scrape of each every 15 s.
 measure_idle() {
-  local seconds=$1 engine_pid daemon_us engine_us exporter_us until
+  local minutes=$1 engine_pid daemon_us engine_us exporter_us
   engine_pid=$(cat "$dir/docker.pid")
+  group "dockerd, when nothing happens but a scrape every $scrape_every s"
+  row cpu-engine ms "CPU time a minute"
+  row pss-engine MiB "memory (PSS)"
+  group "prometheus-node-exporter, when nothing happens but a scrape every $scrape_every s"
+  row cpu-exporter ms "CPU time a minute"
+  row pss-exporter MiB "memory (PSS)"
   sleep 3  # what the start did is done
-  daemon_us=$(cpu_us "$daemon_pid") engine_us=$(cpu_us "$engine_pid") exporter_us=$(cpu_us "$exporter_pid")
-  until=$((SECONDS + seconds))
-  while ((SECONDS < until)); do
-    scrape_daemon
-    scrape_exporter
-    sleep "$scrape_every"
+  for _ in $(seq "$minutes"); do
+    daemon_us=$(cpu_us "$daemon_pid") engine_us=$(cpu_us "$engine_pid") exporter_us=$(cpu_us "$exporter_pid")
+    for _ in $(seq $((60 / scrape_every))); do
+      scrape_daemon
+      scrape_exporter
+      sleep "$scrape_every"
+    done
+    daemon_us=$(thousandths $(($(cpu_us "$daemon_pid") - daemon_us)))
+    ours cpu-engine "$daemon_us"
+    theirs cpu-engine "$(thousandths $(($(cpu_us "$engine_pid") - engine_us)))"
+    ours cpu-exporter "$daemon_us"
+    theirs cpu-exporter "$(thousandths $(($(cpu_us "$exporter_pid") - exporter_us)))"
+    ours pss-engine "$(pss_mib "$daemon_pid")"
+    theirs pss-engine "$(pss_mib "$engine_pid")"
+    ours pss-exporter "$(pss_mib "$daemon_pid")"
+    theirs pss-exporter "$(pss_mib "$exporter_pid")"
   done
-  daemon_us=$(($(cpu_us "$daemon_pid") - daemon_us))
-  engine_us=$(($(cpu_us "$engine_pid") - engine_us))
-  exporter_us=$(($(cpu_us "$exporter_pid") - exporter_us))
-  local ours
-  ours=$(per_minute_ms "$daemon_us" "$seconds")
-  compare "CPU a minute, idle for $seconds s, beside dockerd" "$ours" "$(per_minute_ms "$engine_us" "$seconds")" ms
-  compare "CPU a minute beside the node exporter" "$ours" "$(per_minute_ms "$exporter_us" "$seconds")" ms
-  ours=$(mib "$(pss_kib "$daemon_pid")")
-  compare "PSS beside dockerd" "$ours" "$(mib "$(pss_kib "$engine_pid")")" MiB
-  compare "PSS beside the node exporter" "$ours" "$(mib "$(pss_kib "$exporter_pid")")" MiB
 }
 
-# Of the daemon's own histogram, over everything that was measured.
-show_stalls() {
-  curl -s --unix-socket "$api" http://localhost/metrics | awk '
+# Both by TCP on one connection each, by turns.
+measure_scrapes() {
+  local daemon_us exporter_us our_series their_series
+  local -a took
+  scrape_daemon && our_series=$(series "$dir/ours.txt")
+  scrape_exporter && their_series=$(series "$dir/theirs.txt")
+  group "prometheus-node-exporter, when it is scraped (series: ours $our_series, theirs $their_series)"
+  row scrape us "GET /metrics, median"
+  row scrape-cpu us "CPU time of one"
+  row series-cpu us "CPU time of 1,000 series"
+  for _ in $(seq "$rounds"); do
+    daemon_us=$(cpu_us "$daemon_pid") exporter_us=$(cpu_us "$exporter_pid")
+    read -ra took < <("$client" gets "$scrapes" "$tcp" /metrics "$exporter_address" /metrics)
+    [[ ${#took[@]} -eq 4 ]] || fail "the client measured nothing"
+    daemon_us=$((($(cpu_us "$daemon_pid") - daemon_us) / scrapes)) exporter_us=$((($(cpu_us "$exporter_pid") - exporter_us) / scrapes))
+    ours scrape "${took[0]}"
+    theirs scrape "${took[2]}"
+    ours scrape-cpu "$daemon_us"
+    theirs scrape-cpu "$exporter_us"
+    ours series-cpu $((daemon_us * 1000 / our_series))
+    theirs series-cpu $((exporter_us * 1000 / their_series))
+  done
+}
+
+# Of the daemon's own histogram, over everything that it was asked until now.
+note_stalls() {
+  note "$(curl -s --unix-socket "$api" http://localhost/metrics | awk '
     /^buildwarden_loop_stall_seconds_count/ { all = $2 }
     /^buildwarden_loop_stall_seconds_bucket\{le="0.005"\}/ { short = $2 }
-    END { printf "%-58s %14d of %d\n", "turns of the loop that came over 5 ms late", all - short, all }'
+    END { printf "While all but the prunes was measured %d of %d turns of the daemon\047s loop came over 5 ms late.", all - short, all }')"
 }

@@ -15,23 +15,32 @@ removal_ms() {
   fi
 }
 
-# By turns, three times each: the median. Two threads are the least that the daemon takes, four the most.
+# By turns. Two threads are the least that the daemon takes, four the most.
 measure_removal() {
-  local removal_dir=$dir/disk/removal how
-  local -A taken=()
+  local removal_dir=$dir/disk/removal took
   mkdir -p "$removal_dir"
-  for _ in 1 2 3; do
-    for how in rm 2 4; do taken[$how]+="$(removal_ms "$how") "; done
+  group "\`rm -rf\`"
+  row removed-4 ms "$((removal_folders / 10))k files in $removal_folders folders removed as a checkout is, by 4 threads"
+  row removed-2 ms "the same by 2 threads"
+  for _ in $(seq "$removals"); do
+    took=$(removal_ms rm)
+    theirs removed-4 "$took"
+    theirs removed-2 "$took"
+    ours removed-2 "$(removal_ms 2)"
+    ours removed-4 "$(removal_ms 4)"
   done
-  for how in rm 2 4; do taken[$how]=$(tr ' ' '\n' <<< "${taken[$how]}" | sed '/^$/d' | sort -n | sed -n 2p); done
-  compare "$((removal_folders / 10))k files removed by 4 threads beside rm -rf" "${taken[4]}" "${taken[rm]}" ms
-  compare "the same by 2 threads" "${taken[2]}" "${taken[rm]}" ms
   rmdir "$removal_dir"
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
   set -euo pipefail
-  remover=${1:?bench_removal} dir=${2:?a folder} removal_folders=${3:-2000}
-  compare() { awk -v what="$1" -v ours="$2" -v theirs="$3" -v unit="$4" 'BEGIN { printf "%-58s %10s %10s %s %.1fx\n", what, ours, theirs, unit, theirs / ours }'; }
+  remover=${1:?bench_removal} dir=${2:?a folder} removal_folders=${3:-2000} removals=3
+  # shellcheck source=../../packaging/lib/common.sh
+  . "$(dirname "$0")/../../packaging/lib/common.sh"
+  # shellcheck source=samples.sh
+  . "$checkout/tests/bench/samples.sh"
+  samples=$(mktemp)
+  trap 'rm -f "$samples"' EXIT
   measure_removal
+  "$checkout/tests/bench/table" "$samples"
 fi
