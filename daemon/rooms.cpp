@@ -33,6 +33,12 @@ bool are_wishes_unknown(const config::Loaded& loaded) {
   return !loaded.cfn_env_read && is_unit_installed(loaded.settings.agent.unit);
 }
 
+std::string boot_id() {
+  auto found = state::read_boot_id(state::kBootId);
+  if (!found) log_warning(found.error().message());
+  return std::move(found).value_or("");
+}
+
 builders::ReconcilerSettings reconciler_settings(const Settings& settings, std::optional<gid_t> agent) {
   builders::ReconcilerSettings result;
   result.builders = settings.builders;
@@ -132,7 +138,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       users({engine, engine, reconciler, clock, workers}),
       views({gauges, reclaimer, users, ledger, [this] { return checkout_sizes.users(); }}),
       watch({settings, clock, journal, gauges, reclaimer, users, ballast,
-             [this](const ports::Place& place) { return reclaimer.can_free(place); }}),
+             [this](const ports::Place& place) { return reclaimer.can_free(place); }, settings.paths.run, boot_id()}),
       idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock}),
       prefetch(loop.get_executor(),
                {settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
@@ -294,9 +300,7 @@ Reload::Parts Daemon::Rooms::reload_parts() {
 }
 
 instance::Termination::Parts Daemon::Rooms::termination_parts(const policy::TerminationTimes& times) {
-  auto boot_id = state::read_boot_id(state::kBootId);
-  if (!boot_id) log_warning(boot_id.error().message());
-  return {settings, clock, journal, views, engine, job_evidence, times, std::move(boot_id).value_or("")};
+  return {settings, clock, journal, views, engine, job_evidence, times, boot_id()};
 }
 
 void Daemon::Rooms::apply_settings() {

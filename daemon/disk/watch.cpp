@@ -24,7 +24,7 @@ constexpr Duration kBackgroundWait = std::chrono::hours{1};
 
 }  // namespace
 
-Watch::Watch(Parts parts) : parts_(std::move(parts)) {}
+Watch::Watch(Parts parts) : parts_(std::move(parts)), clock_steps_(parts_.run, parts_.boot_id) {}
 
 asio::awaitable<Duration> Watch::turn(bool every) {
   record_clock_step(parts_.clock.now());

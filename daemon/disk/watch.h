@@ -5,6 +5,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "common/clock.h"
 #include "config/settings.h"
@@ -31,6 +32,8 @@ class Watch {
     Ballast& ballast;
     // Whether a reclaim can free that filesystem: only then is its shortage a reason to begin one.
     std::function<bool(const ports::Place&)> can_free;
+    std::string run{};      // for ClockSteps, as
+    std::string boot_id{};  // this
   };
   explicit Watch(Parts parts);
 
