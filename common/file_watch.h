@@ -23,7 +23,8 @@ struct FileWatchTimes {
   Duration look_patience = std::chrono::seconds{2};  // for the file systems to answer
 };
 
-// By inotify on the folders on the way to each file, as far as they exist; a notice only makes it look. Files are
+// By inotify on the folders on the way to each file, as far as they exist; a notice only makes it look. Of a folder
+// whose next one exists only its own end is told, since such a one (/, /tmp) may be busy with other things. Files are
 // compared by what stat says of them, so that neither a touch of something else nor reading them counts. On the loop's
 // thread alone; outlives its coroutines: stop(), then run the loop until next() has returned and there is nothing left
 // to do.
@@ -48,13 +49,17 @@ class FileWatch {
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
  private:
-  // What one look found. `names`: for each inotify watch the entries of its folder that matter.
+  // What one look found. `names`: for each inotify watch the entries of its folder that matter; `folders`: its folder;
+  // `ends`: those in which an entry can come or go without a notice of any other watch.
   struct Survey {
     std::map<int, std::set<std::string>> names;
+    std::map<int, std::string> folders;
+    std::set<int> ends;
     std::vector<std::string> stamps;
     std::string problem;
   };
   static void survey_file(int inotify, const std::string& file, Survey& into);
+  static void hush(int inotify, const Survey& seen);
   boost::asio::awaitable<void> read_notices();
   boost::asio::awaitable<bool> look();
   boost::asio::awaitable<void> sleep(Duration time);

@@ -113,6 +113,33 @@ TEST_F(FileWatchTest, OthersInTheFolderAndReadersAreNoChange) {
   expect_no_change();
 }
 
+TEST_F(FileWatchTest, WhatHappensInFoldersOnTheWayWakesNobody) {
+  std::filesystem::create_directories(in("x/y"));
+  start({in("x/y/a")});
+  loop_.poll();
+  for (const auto& other : {in("other"), in("x/other")}) {
+    write(other, "2");
+    std::filesystem::remove(other);
+  }
+  EXPECT_EQ(loop_.poll(), 0U);
+  write(in("x/y/a"), "1");
+  expect_change();
+  std::filesystem::rename(in("x"), in("away"));
+  expect_change();
+}
+
+TEST_F(FileWatchTest, AFolderOnTheWayThatIsALinkIsMadeToPointElsewhere) {
+  for (const auto* where : {"one", "two"}) {
+    std::filesystem::create_directories(in(where) + "/sub");
+    write(in(where) + "/sub/a", where);
+  }
+  std::filesystem::create_directory_symlink(in("one"), in("link"));
+  start({in("link/sub/a")});
+  std::filesystem::create_directory_symlink(in("two"), in("link.new"));
+  std::filesystem::rename(in("link.new"), in("link"));
+  expect_change();
+}
+
 TEST_F(FileWatchTest, FoldersThatAppearLaterAndGoAgain) {
   start({in("x/y/z/a")});
   std::filesystem::create_directories(in("x/y"));
