@@ -18,7 +18,10 @@ struct Reclaimer::Climb {
   Standing at;                  // what it means
   BootTime until{};             // when the requester's patience ends
   std::uint64_t settings = 0;   // the reclaimer's, when its legs were laid out
+  BootTime looked{};            // when it was measured
   Duration settle{0};           // shortened once nothing showed
+  Bytes owed = 0;               // was reported as freed and does not show: written by others, or still to come
+  bool in_haste = false;        // others fill the disk while the climb pauses: it does not pause any more
   ports::Rung* only = nullptr;  // a collection by this rung, without a goal
   // Devices that were well when the background asked for others: nothing is deleted for them on the way.
   std::set<std::string> spared;

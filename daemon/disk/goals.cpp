@@ -9,6 +9,8 @@
 namespace buildwarden::disk {
 namespace {
 
+constexpr double kHurrySeconds = 10;
+
 policy::Level at_least_low(policy::Level level) { return level == policy::Level::kOk ? policy::Level::kLow : level; }
 
 // Adds one filesystem to what is known so far.
@@ -108,6 +110,13 @@ std::string figures(const Standing& standing) {
   }
   return format("{} free of {} wanted on {}", format_bytes(standing.free), format_bytes(standing.wanted),
                 standing.mount);
+}
+
+bool fills_at_once(const Standing& before, const Standing& now, Duration between) {
+  if (before.mount != now.mount) return false;
+  const auto taken = static_cast<double>(before.free - now.free);
+  const auto seconds = std::chrono::duration<double>(between).count();
+  return taken > 0 && seconds > 0 && static_cast<double>(now.free) * seconds < kHurrySeconds * taken;
 }
 
 std::optional<Room> free_together(const std::vector<Measured>& filesystems, const Frees& frees) {

@@ -45,6 +45,10 @@ Standing standing_endless(const std::vector<Measured>& filesystems, const Frees&
 // collection "9.00 GiB free on /docker".
 std::string figures(const Standing& standing);
 
+// Whether others would fill the shortest filesystem within ten seconds: by what they took between two looks at it, with
+// no deletion in between.
+bool fills_at_once(const Standing& before, const Standing& now, Duration between);
+
 struct Room {
   Bytes bytes = 0;
   std::int64_t inodes = 0;

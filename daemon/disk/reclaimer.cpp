@@ -55,6 +55,7 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   climb.seen = co_await parts_.meter.measure();
   if (!climb.request.on_request) climb.spared = well(climb.seen);
   climb.at = standing_of(climb);
+  climb.looked = parts_.clock.now().boot;
   climb.result.free_before = climb.at.free;
   const bool needed = !climb.at.reached;
   if (pass && needed && climb.at.can_help) co_await this->climb(climb);
@@ -136,7 +137,8 @@ asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vecto
       co_await breather.breathe();
       continue;
     }
-    if (climb.at.level == policy::Level::kLow) co_await sleeper_.sleep(parts_.pace.pause);
+    const bool gently = climb.at.level == policy::Level::kLow && !climb.in_haste;
+    if (gently) co_await sleeper_.sleep(parts_.pace.pause);
     const bool goes_on = co_await take_one(climb, run, std::move(candidate));
     if (!goes_on) co_return;
   }

@@ -24,7 +24,7 @@ namespace buildwarden::disk {
 struct ReclaimPace {
   Duration settle{2'000};  // freed space may show late: how long it is waited for after one deletion
   Duration poll{50};       // in between
-  Duration pause{20};      // between two deletions while it is not critical
+  Duration pause{20};      // between two deletions while it is not critical and nobody fills the disk meanwhile
 };
 
 // `free` 0 in a request stands for the target marks of the filesystems that a reclaim can free; when the background
@@ -76,10 +76,13 @@ class Reclaimer final : public ports::Space {
   void discard(std::vector<policy::Candidate> candidates);
   void discard(Climb& climb);
   boost::asio::awaitable<void> take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate>* order);
+  boost::asio::awaitable<void> look(Climb& climb);
   // One turn of the loop: take, measure, record. false: the rung has failed.
   boost::asio::awaitable<bool> take_one(Climb& climb, RungRun& run, policy::Candidate candidate);
-  // Waits until what was reported shows; the answer: by how much more is free where the rung frees.
+  // Waits until what was reported shows where that may be the end; the answer: by how much more is free where the rung
+  // frees.
   boost::asio::awaitable<Room> settle(Climb& climb, Frees where, std::optional<Room> free_before, Bytes reported);
+  [[nodiscard]] static bool would_end(const Climb& climb, const Frees& where, Bytes owed);
   void pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate);
   struct Effect {
     Bytes reported = 0;

@@ -23,10 +23,18 @@ Frees place_of(const ports::Rung& rung, const std::string& device) {
 
 }  // namespace
 
-asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Candidate candidate) {
-  // The last measurement may be as old as the pause and the questions since: others write all the while.
+asio::awaitable<void> Reclaimer::look(Climb& climb) {
   climb.seen = co_await parts_.meter.measure();
   climb.at = standing_of(climb);
+  climb.looked = parts_.clock.now().boot;
+}
+
+asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Candidate candidate) {
+  // The last measurement may be as old as the pause and the questions since: others write all the while.
+  const auto settled = climb.at;
+  const auto settled_at = climb.looked;
+  co_await look(climb);
+  climb.in_haste = climb.in_haste || fills_at_once(settled, climb.at, climb.looked - settled_at);
   if (over(climb) || !helps(climb, run.rung, "")) co_return false;
   if (!helps(climb, run.rung, candidate.device)) co_return true;
   if (parts_.before_take) co_await parts_.before_take(candidate);
@@ -55,23 +63,39 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
   co_return true;
 }
 
-// Until all that was reported is there, or some of it (inodes alone, perhaps) and no more comes.
+// Until all that was reported is there, or some of it (inodes alone, perhaps) and no more comes. What is missing may
+// come late, or be what others wrote meanwhile: it is waited for only where it would end the climb, else a writer that
+// takes as much as a deletion frees would hold up those that follow.
 asio::awaitable<Room> Reclaimer::settle(Climb& climb, Frees where, std::optional<Room> free_before, Bytes reported) {
   using WaitClock = asio::steady_timer::clock_type;
   const auto until = WaitClock::now() + climb.settle;
   Room last;
   for (;;) {
-    climb.seen = co_await parts_.meter.measure();
-    climb.at = standing_of(climb);
+    co_await look(climb);
     const auto free = free_together(climb.seen, where);
     const Room freed = free && free_before ? *free - *free_before : Room{};
-    if (freed.bytes >= reported || (freed.is_gain() && !(freed - last).is_gain())) co_return freed;
+    const Bytes owed = std::max<Bytes>(climb.owed + reported - freed.bytes, 0);
+    if (freed.bytes >= reported || !would_end(climb, where, owed)) {
+      climb.owed = owed;
+      co_return freed;
+    }
+    const bool no_more = freed.is_gain() && !(freed - last).is_gain();
     last = freed;
-    if (stopping_ || WaitClock::now() >= until) break;
+    if (no_more) break;
+    if (stopping_ || WaitClock::now() >= until) {
+      climb.settle = std::min(climb.settle, parts_.pace.settle / kImpatience);
+      break;
+    }
     co_await sleeper_.sleep(parts_.pace.poll);
   }
-  climb.settle = std::min(climb.settle, parts_.pace.settle / kImpatience);
+  climb.owed = 0;
   co_return last;
+}
+
+// Whether `owed` more bytes would be enough there. A collection has no end that bytes could bring.
+bool Reclaimer::would_end(const Climb& climb, const Frees& where, Bytes owed) {
+  const auto there = standing_there(climb.seen, climb.request, where);
+  return climb.only != nullptr || !there.can_help || there.free + owed >= there.wanted;
 }
 
 void Reclaimer::pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate) {

@@ -34,6 +34,7 @@ class FakeMeter final : public Meter {
     docker.reading->free = 10 * kGiB;
   }
   boost::asio::awaitable<std::vector<Measured>> measure() override {
+    ++measurements;
     if (wait_for > 0 && --wait_for == 0) {
       if (!into_reserve) docker.reading->free += pending;
       docker.reading->free_to_root += pending;
@@ -52,6 +53,7 @@ class FakeMeter final : public Meter {
   Measured docker;
   std::vector<Measured> others;
   int late = 0;
+  int measurements = 0;
   bool swallow = false;
   bool only_inodes = false;
   bool into_reserve = false;     // f_bavail stays where it is
@@ -235,6 +237,27 @@ TEST_F(ReclaimerTest, SpaceThatShowsLateIsWaitedFor) {
   EXPECT_TRUE(result.reached);
   EXPECT_EQ(names(result), (Names{"image:0"}));
   EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+}
+
+TEST_F(ReclaimerTest, WhatAWriterTakesMeanwhileIsNotWaitedFor) {
+  Bytes to_take = 10 * kGiB;
+  engine_.freed = [this, &to_take](Bytes bytes) {
+    const auto taken = std::min(bytes, to_take);
+    to_take -= taken;
+    meter_.freed(bytes - taken);
+  };
+  const auto result = ensure(30 * kGiB);
+  EXPECT_EQ(names(result), (Names{"image:0", "image:1", "image:2", "image:3"}));
+  EXPECT_EQ(result.steps[0].freed, 0);
+  EXPECT_LE(meter_.measurements, 10) << "one before and one after each deletion";
+}
+
+TEST_F(ReclaimerTest, WhatOfSeveralDeletionsShowsLateCostsNoFurtherOne) {
+  meter_.late = 3;
+  const auto result = ensure(20 * kGiB);
+  EXPECT_TRUE(result.reached);
+  EXPECT_EQ(names(result), (Names{"image:0", "image:1"}));
+  EXPECT_EQ(result.steps[1].freed, 10 * kGiB) << "with that of the one before";
 }
 
 TEST_F(ReclaimerTest, ADryRunHasTheSamePlanAndChangesNothing) {
