@@ -15,9 +15,11 @@ namespace {
 
 constexpr Duration kLongestSleep = kIdleBeat;
 constexpr Duration kShortestSleep{10};
-// How long a background reclaim is not begun again: after one that fell short, and after one that was enough.
+// How long a background reclaim is not begun again: after one that fell short; and after one that was enough, or found
+// that there was enough. That long is little, since a writer may have taken again what was freed before anybody looks.
 constexpr Duration kAfterShort = std::chrono::seconds{60};
-constexpr Duration kAfterDone = std::chrono::seconds{2};
+constexpr Duration kAfterDone{20};
+constexpr Duration kAfterNothing{50};
 // After one that a failure cut short, an engine that went away say; doubled from try to try.
 constexpr Duration kAfterHindered = std::chrono::seconds{2};
 constexpr Duration kBackgroundWait = std::chrono::hours{1};
@@ -51,14 +53,18 @@ asio::awaitable<bool> Watch::reclaim_turn() {
   const auto result = co_await parts_.space.ensure(std::move(request), std::move(quiet));
   const bool did_something = result && !result->steps.empty();
   not_before_ = parts_.clock.now().boot + pause_after(result ? *result : ports::SpaceResult{});
-  if (did_something) parts_.users.forget();
+  if (!did_something) co_return true;
+  parts_.users.forget();
+  every_ = true;
+  watch_sleep_.wake();
   co_return true;
 }
 
 // A dry run frees nothing, however often it is done.
 Duration Watch::pause_after(const ports::SpaceResult& result) {
   const auto hindered = std::exchange(after_hindered_, Duration{0});
-  if (result.reached) return parts_.settings.dry_run ? kAfterShort : kAfterDone;
+  if (result.reached && parts_.settings.dry_run) return kAfterShort;
+  if (result.reached) return result.steps.empty() ? kAfterNothing : kAfterDone;
   if (!result.hindered) return kAfterShort;
   after_hindered_ = std::clamp(hindered * 2, kAfterHindered, kAfterShort);
   return after_hindered_;

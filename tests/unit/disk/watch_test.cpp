@@ -165,6 +165,34 @@ TEST_F(WatchTest, AfterAHinderedReclaimItTriesAgainSoonAndThenLessOften) {
   EXPECT_TRUE(reclaim());
 }
 
+// What it freed may be taken again before anybody looks: then the next one begins at once, not in seconds.
+TEST_F(WatchTest, AfterAReclaimThatWasEnoughTheNextOneIsNotPutOff) {
+  space_.answer.reached = true;
+  space_.answer.steps.resize(1);
+  paths_.put("/docker", 1, 10);
+  turn();
+  EXPECT_TRUE(reclaim());
+  EXPECT_FALSE(reclaim()) << "the disk has not been looked at since";
+  clock_.advance(Duration{20});
+  turn();
+  EXPECT_TRUE(reclaim());
+  paths_.put("/docker", 1, 50);
+  clock_.advance(Duration{20});
+  turn();
+  EXPECT_FALSE(reclaim()) << "there is enough";
+}
+
+TEST_F(WatchTest, AReclaimThatFoundEnoughIsRepeatedWithAPause) {
+  space_.answer.reached = true;
+  paths_.put("/docker", 1, 10);
+  turn();
+  EXPECT_TRUE(reclaim());
+  clock_.advance(Duration{49});
+  EXPECT_FALSE(reclaim());
+  clock_.advance(Duration{1});
+  EXPECT_TRUE(reclaim());
+}
+
 // A dry run that would reach its target leaves the disk as it is: it is not said again every two seconds.
 TEST_F(WatchTest, ADryRunIsNotRepeatedAllTheTime) {
   settings_.dry_run = true;
