@@ -11,6 +11,8 @@ namespace {
 
 constexpr Bytes kSliver = kMiB;
 constexpr Duration kForecast = std::chrono::seconds{60};
+constexpr Duration kRush = std::chrono::seconds{2};
+constexpr Bytes kFastWriter = 2 * kGiB;  // a second: an SSD, or several disks as one
 constexpr Duration kFastest = std::chrono::milliseconds{20};
 constexpr Duration kFast = std::chrono::milliseconds{50};
 constexpr Duration kCloser = std::chrono::milliseconds{100};
@@ -115,14 +117,24 @@ std::optional<Duration> until_marks(const Reading& reading, const Marks& marks, 
   return sooner(bytes, inodes);
 }
 
-// So often that even a disk written at 2 GiB/s does not come from here to critical unseen; more often when the rate
-// says that critical is near, or when the last two readings hint at it.
+// The pace at the low mark itself: a late look costs what is written until then, of what lies between low and critical.
+Duration pace_at_low(const Marks& marks) {
+  const auto room = time_until(static_cast<double>(marks.low - marks.critical), static_cast<double>(kFastWriter));
+  return std::clamp(room.value_or(kCalm) / 8, kFast, kAttentive);
+}
+
+// So often that even a fast writer, or one twice as fast, does not come from here to low unseen; more often when the
+// rate says that critical is near, or when the last two readings hint at it.
 Duration pace_at_ok(const Reading& reading, const Marks& marks, const std::vector<Reading>& recent,
                     std::optional<Duration> until) {
-  const auto distance = static_cast<double>(reading.free - marks.critical);
-  auto pace = std::clamp(time_until(distance, static_cast<double>(2 * kGiB)).value_or(kCalm), kAttentive, kCalm);
-  const auto hint = time_until(distance, last_slope(recent));
+  const auto to_low = static_cast<double>(reading.free - marks.low);
+  const auto to_critical = static_cast<double>(reading.free - marks.critical);
+  auto pace =
+      std::clamp(time_until(to_low, static_cast<double>(kFastWriter)).value_or(kCalm) / 2, pace_at_low(marks), kCalm);
+  const auto slope = last_slope(recent);
+  const auto hint = time_until(to_critical, slope);
   if (hint && *hint < kForecast) pace = std::min(pace, kCloser);
+  if (const auto low_in = time_until(to_low, slope)) pace = std::min(pace, std::max(*low_in / 4, kFastest));
   if (until) pace = std::min(pace, std::clamp(*until / 120, kFastest, kCalm));
   return pace;
 }
@@ -151,6 +163,16 @@ void forecast(Pressure& pressure, const Reading& reading, const Marks& marks, co
   pressure.rule = "forecast";
   pressure.reason += format(", and at {}/s and {:.0f} inodes/s it is critical in {}",
                             format_bytes(static_cast<Bytes>(trend.bytes_per_second)), trend.inodes_per_second,
+                            format_duration(*until));
+}
+
+// The same before there is a trend, where waiting for one would be waiting too long.
+void forecast_rush(Pressure& pressure, const Reading& reading, const Marks& marks, double slope) {
+  const auto until = time_until(static_cast<double>(reading.free - marks.critical), slope);
+  if (!until || *until >= kRush || pressure.reclaim) return;
+  pressure.reclaim = true;
+  pressure.rule = "forecast";
+  pressure.reason += format(", and at {}/s or more it is critical in {}", format_bytes(static_cast<Bytes>(slope)),
                             format_duration(*until));
 }
 
@@ -196,6 +218,7 @@ Assessment assess(const std::optional<Reading>& reading, const Marks& marks, Pre
   } else {
     pressure.next_sample = pace_at_ok(*reading, marks, memory.recent, pressure.until_critical);
     if (trend) forecast(pressure, *reading, marks, *trend);
+    forecast_rush(pressure, *reading, marks, sure_slope(memory.recent));
   }
   return {std::move(pressure), std::move(memory)};
 }

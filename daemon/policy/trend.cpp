@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 namespace buildwarden::policy {
 namespace {
 
 constexpr std::size_t kFewestPoints = 5;
 constexpr Duration kShortestSpan = std::chrono::seconds{1};
+constexpr std::size_t kRushPoints = 4;
+constexpr Duration kRushWindow = std::chrono::seconds{1};
 constexpr Duration kWindow = std::chrono::seconds{10};
 constexpr Duration kLongestGap = std::chrono::seconds{10};
 constexpr Duration kClosest = std::chrono::milliseconds{100};
@@ -70,6 +73,18 @@ double last_slope(const std::vector<Reading>& readings) {
   const auto& newer = readings.back();
   if (newer.at.boot - older.at.boot > kLongestGap) return 0;
   return static_cast<double>(older.free - newer.free) / seconds(newer.at.boot - older.at.boot);
+}
+
+double sure_slope(const std::vector<Reading>& readings) {
+  if (readings.size() < kRushPoints) return 0;
+  const auto first = readings.size() - kRushPoints;
+  if (readings.back().at.boot - readings[first].at.boot > kRushWindow) return 0;
+  double least = std::numeric_limits<double>::max();
+  for (std::size_t i = first + 1; i < readings.size(); ++i) {
+    const auto lost = static_cast<double>(readings[i - 1].free - readings[i].free);
+    least = std::min(least, lost / seconds(readings[i].at.boot - readings[i - 1].at.boot));
+  }
+  return std::max(least, 0.0);
 }
 
 void remember(std::vector<Reading>& readings, const Reading& reading) {

@@ -24,6 +24,10 @@ std::optional<Trend> trend_of(const std::vector<Reading>& readings);
 // From the last two readings alone, bytes per second: enough to look closer, never to act on.
 double last_slope(const std::vector<Reading>& readings);
 
+// The least of the slopes between neighbours among the last four readings, bytes per second: what fills the disk at
+// least, before there is a trend. 0 when they span more than a second or one of them does not fall.
+double sure_slope(const std::vector<Reading>& readings);
+
 // Appends `reading`, or puts it in the place of the last one where three would lie within 100 ms: so the memory spans
 // seconds at any pace. A reading that is not newer, or of another size, starts anew.
 void remember(std::vector<Reading>& readings, const Reading& reading);

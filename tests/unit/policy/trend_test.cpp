@@ -80,6 +80,18 @@ TEST(LastSlope, TakesTwoReadingsWithoutAGap) {
   EXPECT_DOUBLE_EQ(last_slope({at(seconds{0}, kGiB), at(seconds{11}, 0)}), 0);
 }
 
+TEST(SureSlope, IsTheLeastOfTheLastFourWithinASecond) {
+  auto readings = falling(6, milliseconds{50}, 10 * kGiB, 100 * kMiB);
+  EXPECT_DOUBLE_EQ(sure_slope(readings), 2000.0 * kMiB);
+  readings[4].free += 50 * kMiB;
+  EXPECT_DOUBLE_EQ(sure_slope(readings), 1000.0 * kMiB);
+  readings[4].free += 50 * kMiB;
+  EXPECT_DOUBLE_EQ(sure_slope(readings), 0) << "one of them stands still";
+  EXPECT_DOUBLE_EQ(sure_slope(falling(3, milliseconds{50}, kGiB, kMiB)), 0) << "too few";
+  EXPECT_DOUBLE_EQ(sure_slope(falling(4, milliseconds{334}, kGiB, kMiB)), 0) << "too long apart";
+  EXPECT_DOUBLE_EQ(sure_slope(falling(4, milliseconds{50}, kGiB, -kMiB)), 0) << "it empties";
+}
+
 TEST(Remember, SpansSecondsAtAnyPace) {
   std::vector<Reading> readings;
   for (int i = 0; i <= 1000; ++i) remember(readings, at(milliseconds{20} * i, kGiB - i));
