@@ -36,28 +36,39 @@ class Host : public api::ApiTest {
 constexpr int kStreamSilence = 20;
 constexpr int kPatience = 20'000;
 
+// libFuzzer's alarm comes every few seconds, and interrupts what waits: that is no silence.
+template <class Call>
+auto persist(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 class Client {
  public:
   explicit Client(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    expect(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    const auto connected =
+        persist([&] { return ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address); });
+    expect(connected == 0, std::strerror(errno));
   }
   ~Client() { ::close(socket_); }
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
   void send(std::string_view bytes) const {
-    (void)::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    (void)persist([&] { return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
     ::shutdown(socket_, SHUT_WR);
   }
   // Until the other end closes, or is silent as an endless stream is.
   [[nodiscard]] std::string read(int silence_ms) const {
     std::string all;
     char room[4096];
-    for (pollfd ready{socket_, POLLIN, 0}; ::poll(&ready, 1, silence_ms) == 1;) {
-      const auto count = ::recv(socket_, room, sizeof room, 0);
+    pollfd ready{socket_, POLLIN, 0};
+    while (persist([&] { return ::poll(&ready, 1, silence_ms); }) == 1) {
+      const auto count = persist([&] { return ::recv(socket_, room, sizeof room, 0); });
       if (count < 0) return all + std::strerror(errno);
       if (count == 0) return all;
       all.append(room, static_cast<std::size_t>(count));
