@@ -24,6 +24,7 @@ constexpr std::array kMappings = {
     Mapping{"DOCKER_PRUNE_UNTIL", "disk.keep_used_within", Meaning::kAsWritten, false},
     Mapping{"BUILDKITE_PURGE_BUILDS_ON_DISK_FULL", "on_full.purge_builds", Meaning::kTrueOrFalse, false},
     Mapping{"BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL", "on_full.terminate_instance", Meaning::kTrueOrFalse, false},
+    Mapping{"BUILDKITE_TERMINATE_INSTANCE_AFTER_JOB", "agent.terminate_after_job", Meaning::kTrueOrFalse, false},
     Mapping{"DOCKER_BUILDER_PRUNE_ENABLED", "on_full.builder_prune", Meaning::kTrueOrFalse, false},
     Mapping{"ENABLE_PRE_EXIT_DISK_CLEANUP", "jobs.check_at_end", Meaning::kTrueOrFalse, false},
     Mapping{"DOCKER_USERNS_REMAP", "engine.userns_remap", Meaning::kTrueOrFalse, false},

@@ -119,6 +119,7 @@ Table<Settings> instance_fields() {
       scalar<Settings>("agent.user", in(kAgent, &AgentSettings::user), user_name()),
       scalar<Settings>("agent.group", in(kAgent, &AgentSettings::group), group_name()),
       scalar<Settings>("agent.unit", in(kAgent, &AgentSettings::unit), optional_service_unit()),
+      scalar<Settings>("agent.terminate_after_job", in(kAgent, &AgentSettings::terminate_after_job), boolean()),
   };
 }
 

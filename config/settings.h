@@ -109,6 +109,7 @@ struct AgentSettings {
   std::string user = "buildkite-agent";          // a name or a number
   std::string group = "auto";                    // auto: the user's; or a name or a number
   std::string unit = "buildkite-agent.service";  // "": no agent on this machine
+  bool terminate_after_job = false;              // it ends after one job, and its unit then terminates the instance
 };
 
 struct PathSettings {

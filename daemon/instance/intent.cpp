@@ -68,6 +68,8 @@ StoredIntent stored_of(const json::object& object) {
   stored.intent.mount = text_of(object, "mount");
   stored.intent.reason = text_of(object, "reason");
   stored.intent.began = time_of(object.at("began").as_object());
+  const auto* had_job = object.if_contains("had_job");  // a daemon before this version did not write it
+  stored.intent.had_job = had_job != nullptr && had_job->as_bool();
   for (const auto& step : object.at("steps").as_array()) stored.intent.steps.push_back(step_of(step.as_object()));
   return stored;
 }
@@ -84,6 +86,7 @@ std::string write_intent(const policy::TerminationIntent& intent, const std::str
   object["mount"] = intent.mount;
   object["reason"] = intent.reason;
   object["began"] = time_json(intent.began);
+  object["had_job"] = intent.had_job;
   json::array steps;
   for (const auto& step : intent.steps) steps.push_back(step_json(step));
   object["steps"] = std::move(steps);

@@ -88,6 +88,7 @@ policy::TerminationFacts Termination::facts_at_hand() {
   facts.min_uptime = settings.instance.min_uptime;
   facts.drain_timeout = settings.instance.drain_timeout;
   facts.has_agent = !settings.agent.unit.empty();
+  facts.goes_after_job = settings.agent.terminate_after_job;
   facts.chance = parts_.chance();
   for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
     if (!filesystem.gate) continue;

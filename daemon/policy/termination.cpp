@@ -96,6 +96,7 @@ TerminationPlan begin(TerminationTurn turn, const GateFacts& gate) {
   intent.mount = gate.mount;
   intent.reason = gate.reason;
   intent.began = turn.now;
+  intent.had_job = turn.facts.jobs != 0;
   memory.intent = std::move(intent);
   TerminationStep step;
   step.action = kTermAgent;

@@ -97,6 +97,7 @@ struct TerminationIntent {
   std::string mount;
   std::string reason;
   Now began{};
+  bool had_job = false;                // when an agent was told to stop, a job ran, or perhaps did
   std::vector<TerminationStep> steps;  // in their order; a call that is repeated is one step
 };
 
@@ -140,6 +141,8 @@ struct TerminationFacts {
   std::string instance;                 // "" = not known yet
   std::string region;
   bool has_agent = true;  // a unit is configured
+  // The agent is for one job, after which the instance goes by its unit's own doing.
+  bool goes_after_job = false;
   AgentFacts agent;
   std::optional<int> jobs;  // that run; nothing: not known, which counts as running
   std::string jobs_trouble;

@@ -150,15 +150,25 @@ std::optional<TerminationPlan> ended(TerminationTurn& turn) {
   return std::nullopt;
 }
 
+// An agent that was told to stop in its one job: started again it would run another one.
+bool goes_after_job(const TerminationTurn& turn) {
+  const auto* told = last_step(turn.intent(), kTermAgent);
+  const bool surely = told != nullptr && told->pid != 0 && told->outcome == TerminationOutcome::kDone;
+  return turn.facts.goes_after_job && turn.facts.has_agent && turn.intent().had_job && surely;
+}
+
 // The disk's say, until the first call to the group.
 std::optional<TerminationPlan> relieved(TerminationTurn& turn) {
   if (has_called(turn)) return std::nullopt;
   const auto* gate = turn.gate(turn.intent().device);
+  const bool asks = gate != nullptr && is_full(gate->level);
+  turn.goes_anyway = !asks && goes_after_job(turn);
+  if (turn.goes_anyway) return std::nullopt;
   if (gate == nullptr || gate->level == Level::kUnknown) {
     return turn.say(kDraining, "unknown",
                     format("how full {} is is not known, so nothing more is done", turn.intent().mount));
   }
-  if (!is_full(gate->level)) return withdraw(turn, "recovered", gate->reason);
+  if (!asks) return withdraw(turn, "recovered", gate->reason);
   return std::nullopt;
 }
 

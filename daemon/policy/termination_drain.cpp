@@ -58,7 +58,7 @@ std::optional<TerminationPlan> past_patience(TerminationTurn& turn, const Termin
   const auto& idle_since = turn.plan.memory.idle_since;
   const auto waited = turn.now.boot - told.at.boot;
   if (agent_gone(turn) && idle_since) return tell(turn, "the agent has stopped and no job runs");
-  if (facts.drain_timeout > Duration{0} && waited >= facts.drain_timeout) {
+  if (facts.drain_timeout > Duration{0} && waited >= facts.drain_timeout && !turn.goes_anyway) {
     auto why =
         format("{}, and instance.drain_timeout {} is over", jobs_text(facts), format_duration(facts.drain_timeout));
     if (agent_gone(turn)) return tell(turn, "the agent has stopped; " + why);
@@ -122,6 +122,7 @@ std::optional<TerminationPlan> newcomer(TerminationTurn& turn) {
     return turn.say(kDraining, "agent_untold", format("the agent cannot be told: {}", memory.trouble_text));
   }
   turn.act(to_agent(turn, kTermAgent)).next("wait for its jobs");
+  if (turn.facts.jobs != 0) turn.plan.memory.intent->had_job = true;
   return turn.say(kDraining, "drain", "an agent runs that was not told to stop yet");
 }
 
@@ -136,6 +137,12 @@ TerminationPlan drain(TerminationTurn& turn, const TerminationStep& told) {
   }
   if (auto plan = newcomer(turn)) return *std::move(plan);
   if (auto plan = past_patience(turn, told)) return *std::move(plan);
+  if (turn.goes_anyway) {
+    turn.next("go on when its job has ended, however long that takes");
+    return turn.say(kDraining, "after_job",
+                    "the disk asks for it no more; the agent was told to stop in its one job, after which the instance "
+                    "goes in any case (agent.terminate_after_job)");
+  }
   std::optional<BootTime> due;
   if (facts.drain_timeout > Duration{0}) due = told.at.boot + facts.drain_timeout;
   turn.next(due ? "cancel the jobs" : "go on when all jobs have ended, however long that takes", due);

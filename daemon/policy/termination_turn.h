@@ -16,6 +16,7 @@ struct TerminationTurn {
   const TerminationTimes& times;
   Now now;
   TerminationPlan plan{};
+  bool goes_anyway = false;  // the disk asks for it no more, the agent's one job does
 
   TerminationPlan say(TerminationState state, std::string rule, std::string reason) {
     plan.state = state;

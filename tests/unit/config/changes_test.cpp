@@ -125,6 +125,7 @@ TEST_F(Changes, ShownValuesAndSettingsStayTheSame) {
       {"agent.user", "other"},
       {"agent.group", "other"},
       {"agent.unit", "other.service"},
+      {"agent.terminate_after_job", "true"},
       {"engine.socket", "/x/docker.sock"},
       {"engine.docker_config", "/x"},
       {"listen.socket", "/x/api.sock"},

@@ -27,6 +27,7 @@ TEST_F(Env, ReadsTheStacksFile) {
                        "set_always         \"BUILDKITE_AGENTS_PER_INSTANCE\" \"1\"\n\n"
                        "# also set via the unit\n"
                        "set_always         \"BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL\" \"true\"\n"
+                       "set_always         \"BUILDKITE_TERMINATE_INSTANCE_AFTER_JOB\" \"true\"\n"
                        "set_always         \"BUILDKITE_PURGE_BUILDS_ON_DISK_FULL\" \"true\"\n"
                        "set_always         \"DOCKER_USERNS_REMAP\" \"true\"\n"
                        "set_always         \"ENABLE_PRE_EXIT_DISK_CLEANUP\" \"false\"\n"
@@ -38,6 +39,7 @@ TEST_F(Env, ReadsTheStacksFile) {
   const auto all = loaded();
   EXPECT_EQ(warnings(all), "");
   EXPECT_TRUE(all.settings.on_full.terminate_instance);
+  EXPECT_TRUE(all.settings.agent.terminate_after_job);
   EXPECT_TRUE(all.settings.on_full.purge_builds);
   EXPECT_TRUE(all.settings.on_full.builder_prune);
   EXPECT_TRUE(all.settings.engine.userns_remap);
@@ -45,7 +47,7 @@ TEST_F(Env, ReadsTheStacksFile) {
   EXPECT_EQ(all.settings.disk.keep_used_within, std::chrono::hours{7 * 24});
   EXPECT_EQ(all.settings.instance.region, "us-east-1");
   EXPECT_EQ(row(all, "on_full.terminate_instance"), "true < cfn-env < cfn_env:23");
-  EXPECT_EQ(row(all, "jobs.check_at_end"), "false < cfn-env < cfn_env:26");
+  EXPECT_EQ(row(all, "jobs.check_at_end"), "false < cfn-env < cfn_env:27");
 }
 
 TEST_F(Env, TheLastAssignmentWinsAndUnlessPresentOnlyWithoutOne) {

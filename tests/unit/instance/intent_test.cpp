@@ -24,6 +24,7 @@ policy::TerminationIntent intent() {
   made.mount = "/docker";
   made.reason = "2 GiB are free";
   made.began = {WallTime{Duration{1'000}}, BootTime{Duration{2'000}}};
+  made.had_job = true;
   policy::TerminationStep step;
   step.action = TerminationAction::kTermAgent;
   step.at = {WallTime{Duration{3'000}}, BootTime{Duration{4'000}}};
@@ -42,6 +43,7 @@ TEST(IntentTest, ComesBackWhole) {
   EXPECT_EQ(stored->boot_id, "boot");
   EXPECT_EQ(stored->intent.instance, "i-1");
   EXPECT_EQ(stored->intent.reason, "2 GiB are free");
+  EXPECT_TRUE(stored->intent.had_job);
   ASSERT_EQ(stored->intent.steps.size(), 1U);
   const auto& step = stored->intent.steps[0];
   EXPECT_EQ(step.action, TerminationAction::kTermAgent);
@@ -52,6 +54,16 @@ TEST(IntentTest, ComesBackWhole) {
   EXPECT_EQ(step.tries, 3);
   EXPECT_TRUE(step.decrement);
   EXPECT_EQ(step.outcome, TerminationOutcome::kThrottled);
+}
+
+TEST(IntentTest, OneWithoutTheJobsNewsIsRead) {
+  auto text = write_intent(intent(), "boot");
+  const std::string news = R"("had_job":true,)";
+  ASSERT_NE(text.find(news), std::string::npos);
+  text.erase(text.find(news), news.size());
+  const auto stored = read_intent(text);
+  ASSERT_TRUE(stored) << stored.error().message();
+  EXPECT_FALSE(stored->intent.had_job);
 }
 
 TEST(IntentFileTest, IsOfThisBootOrGone) {

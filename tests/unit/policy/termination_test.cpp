@@ -202,6 +202,50 @@ TEST_F(TerminationTest, RecoveryWhileTheLogIsShippedStillWithdraws) {
   EXPECT_THAT(deeds(), ElementsAre("sigterm", "tell", "withdraw", "start", "forget"));
 }
 
+// BuildkiteTerminateInstanceAfterJob: an agent started again would run a second job.
+TEST_F(TerminationTest, AnAgentForOneJobIsNotStartedAgainAfterIt) {
+  facts.goes_after_job = true;
+  facts.drain_timeout = minutes{10};
+  facts.jobs = 1;
+  agent_obeys = false;
+  run(minutes{1});
+  facts.gates[0].level = Level::kOk;
+  run(hours{3});
+  EXPECT_EQ(plan.state, kDraining);
+  EXPECT_EQ(plan.rule, "after_job");
+  EXPECT_THAT(deeds(), ElementsAre("sigterm")) << "and its job is not cancelled for a disk that has enough";
+  restart();
+  run(seconds{5});
+  facts.jobs = 0;
+  facts.agent.pid = 0;
+  run(minutes{1});
+  EXPECT_EQ(plan.state, kDone);
+  EXPECT_THAT(deeds(), ElementsAre("sigterm", "tell", "terminate smaller", "finish"));
+}
+
+TEST_F(TerminationTest, AnAgentForOneJobThatHadNoneIsStartedAgain) {
+  facts.goes_after_job = true;
+  agent_obeys = false;
+  run(minutes{1});
+  facts.gates[0].level = Level::kOk;
+  facts.agent.pid = 0;
+  run(seconds{5});
+  EXPECT_THAT(deeds(), ElementsAre("sigterm", "withdraw", "start", "forget"));
+}
+
+TEST_F(TerminationTest, WhichJobsRanWasNotKnownSoOneMayHave) {
+  facts.goes_after_job = true;
+  facts.jobs.reset();
+  run(minutes{1});
+  facts.gates[0].level = Level::kOk;
+  run(seconds{5});
+  EXPECT_EQ(plan.rule, "after_job");
+  facts.wanted = false;
+  run(seconds{5});
+  EXPECT_THAT(deeds(), ElementsAre("sigterm", "withdraw", "start", "forget"))
+      << "without permission it is never ours to terminate";
+}
+
 TEST_F(TerminationTest, RecoveryAfterTheFirstCallChangesNothing) {
   script["terminate smaller"] = {Outcome::kThrottled, Outcome::kDone};
   run(seconds{41});
