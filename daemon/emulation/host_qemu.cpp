@@ -102,7 +102,9 @@ std::vector<policy::DesiredPlatform> desired_platforms(const std::vector<std::st
 
 std::vector<std::string> all_names() {
   std::vector<std::string> names;
-  for (const auto& one : platforms()) names.emplace_back(one.name);
+  for (const auto& one : platforms()) {
+    if (!one.by_name) names.emplace_back(one.name);
+  }
   return names;
 }
 

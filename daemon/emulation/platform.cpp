@@ -23,10 +23,21 @@ constexpr auto kRiscv64 = "\x13\x05\xb0\x04\x93\x08\xd0\x05\x73\0\0\0"sv;
 constexpr auto kPpc64le = "\x4c\0\x60\x38\x01\0\0\x38\x02\0\0\x44"sv;
 // s390x, N = 77: lghi %r2, 77 · svc 1 (exit)
 constexpr auto kS390x = "\xa7\x29\0\x4d\x0a\x01"sv;
+// mips64 and mips64le, N = 78 and 79, words 0x2404004e or f, 0x240213c2, 0x0000000c: li a0, N · li v0, 5058 (exit of
+// the n64 ABI, whose calls begin at 5000) · syscall
+constexpr auto kMips64 = "\x24\x04\0\x4e\x24\x02\x13\xc2\0\0\0\x0c"sv;
+constexpr auto kMips64le = "\x4f\0\x04\x24\xc2\x13\x02\x24\x0c\0\0\0"sv;
+// loong64, N = 80, words 0x02814004 0x0281740b 0x002b0000: li.w a0, 80 · li.w a7, 93 (exit) · syscall 0
+constexpr auto kLoong64 = "\x04\x40\x81\x02\x0b\x74\x81\x02\0\0\x2b\0"sv;
 
-constexpr std::uint32_t kEabi5 = 0x05000000;  // e_flags of arm: the ABI of all distributions since 2007
-constexpr std::uint32_t kElfV2 = 2;           // e_flags of ppc64le: the entry is code, not a descriptor of it
-constexpr std::array<Platform, 7> kPlatforms = {{
+constexpr std::uint32_t kEabi5 = 0x05000000;     // e_flags of arm: the ABI of all distributions since 2007
+constexpr std::uint32_t kElfV2 = 2;              // e_flags of ppc64le: the entry is code, not a descriptor of it
+constexpr std::uint32_t kMips64R2 = 0x80000000;  // e_flags of mips64, as Debian builds for it: n64, not n32
+constexpr std::uint32_t kDoubleFloat1 = 0x43;    // e_flags of loong64: double precision in registers, object ABI 1
+// Of mips64: 0, and 1 for programs with a table of links. Of loong64: any, as QEMU has it.
+constexpr std::uint8_t kEvenOrOdd = 0xfe;
+constexpr std::uint8_t kAny = 0;
+constexpr std::array<Platform, 10> kPlatforms = {{
     {"linux/amd64", "x86_64", "x86_64", true, false, 62, 0, 71, kAmd64},
     {"linux/386", "i386", "i686", false, false, 3, 0, 72, k386},
     {"linux/arm64", "aarch64", "aarch64", true, false, 183, 0, 73, kArm64},
@@ -34,6 +45,9 @@ constexpr std::array<Platform, 7> kPlatforms = {{
     {"linux/riscv64", "riscv64", "riscv64", true, false, 243, 0, 75, kRiscv64},
     {"linux/ppc64le", "ppc64le", "ppc64le", true, false, 21, kElfV2, 76, kPpc64le},
     {"linux/s390x", "s390x", "s390x", true, true, 22, 0, 77, kS390x},
+    {"linux/mips64", "mips64", "", true, true, 8, kMips64R2, 78, kMips64, kEvenOrOdd, true},
+    {"linux/mips64le", "mips64el", "", true, false, 8, kMips64R2, 79, kMips64le, kEvenOrOdd, true},
+    {"linux/loong64", "loongarch64", "loongarch64", true, false, 258, kDoubleFloat1, 80, kLoong64, kAny, true},
 }};
 
 constexpr std::uint16_t kExecutable = 2;  // e_type
@@ -102,6 +116,7 @@ std::string magic_of(const Platform& platform) {
 std::string mask_of(const Platform& platform) {
   std::string mask(20, '\xff');
   mask[7] = '\0';
+  mask[8] = static_cast<char>(platform.abi_version_mask);
   mask[platform.big_endian ? 17 : 16] = '\xfe';
   return mask;
 }

@@ -11,13 +11,16 @@ namespace buildwarden::emulation {
 struct Platform {
   std::string_view name;     // "linux/arm64"
   std::string_view qemu;     // QEMU's name for it: "aarch64"
-  std::string_view machine;  // as uname names it; "" where it has several names
+  std::string_view machine;  // as uname names it; "" where that does not tell which it is
   bool wide = true;          // 64 bits
   bool big_endian = false;
   std::uint16_t elf_machine = 0;
   std::uint32_t elf_flags = 0;
-  int exit_code = 0;      // of its program; another one for each, so that no other program passes for it
-  std::string_view code;  // what its program consists of
+  int exit_code = 0;                     // of its program; another one for each, so that no other program passes for it
+  std::string_view code;                 // what its program consists of
+  std::uint8_t abi_version_mask = 0xff;  // which bits count of the byte that tells the ABI's version
+  // Not among `all`: older QEMUs and binfmt images lack it, and nothing may be missing there for good.
+  bool by_name = false;
 };
 
 // All that are known, each once.
@@ -30,7 +33,8 @@ const Platform* find_platform(std::string_view name);
 const Platform* platform_of_machine(std::string_view machine);
 
 // The first 20 bytes of its programs, and which bits of them count: the pairs of QEMU's own qemu-binfmt-conf.sh. The
-// ABI byte and e_type (executable or shared, so position independent too) are left open.
+// ABI byte and e_type (executable or shared, so position independent too) are left open, and the ABI's version where
+// programs of one machine differ in it.
 std::string magic_of(const Platform& platform);
 std::string mask_of(const Platform& platform);
 

@@ -4,10 +4,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 
 #include "common/subprocess.h"
+#include "daemon/emulation/host_qemu.h"
 #include "daemon/emulation/launcher.h"
 #include "daemon/emulation/platform.h"
 #include "tests/support/temp_folder.h"
@@ -73,6 +75,34 @@ TEST(Platforms, HaveTheMagicOfQemusOwnTable) {
   EXPECT_EQ(arm64, std::string("\x7f\x45\x4c\x46\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0", 20));
   const auto s390x = magic_of(*find_platform("linux/s390x"));
   EXPECT_EQ(s390x, std::string("\x7f\x45\x4c\x46\x02\x02\x01\0\0\0\0\0\0\0\0\0\0\x02\0\x16", 20));
+}
+
+TEST(Platforms, HaveTheMagicAndMaskOfQemusOwnTableWhereTheAbisVersionDiffers) {
+  const auto& mips64 = *find_platform("linux/mips64");
+  EXPECT_EQ(magic_of(mips64), std::string("\x7f\x45\x4c\x46\x02\x02\x01\0\0\0\0\0\0\0\0\0\0\x02\0\x08", 20));
+  EXPECT_EQ(mask_of(mips64),
+            std::string("\xff\xff\xff\xff\xff\xff\xff\0\xfe\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff", 20));
+  const auto& mips64le = *find_platform("linux/mips64le");
+  EXPECT_EQ(magic_of(mips64le), std::string("\x7f\x45\x4c\x46\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x08\0", 20));
+  EXPECT_EQ(mask_of(mips64le),
+            std::string("\xff\xff\xff\xff\xff\xff\xff\0\xfe\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff", 20));
+  const auto& loong64 = *find_platform("linux/loong64");
+  EXPECT_EQ(magic_of(loong64), std::string("\x7f\x45\x4c\x46\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x02\x01", 20));
+  EXPECT_EQ(mask_of(loong64),
+            std::string("\xff\xff\xff\xff\xff\xff\xff\0\0\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff", 20));
+  EXPECT_EQ(mask_of(*find_platform("linux/arm64")).substr(8, 1), "\xff");
+}
+
+// What an older QEMU or binfmt image lacks would be missing for good on a machine that wants all.
+TEST(Platforms, OfMipsAndLoongArchAreWantedByNameAlone) {
+  const auto all = all_names();
+  EXPECT_EQ(all.size(), 7U);
+  for (const auto* name : {"linux/mips64", "linux/mips64le", "linux/loong64"}) {
+    EXPECT_EQ(std::count(all.begin(), all.end(), name), 0) << name;
+    const auto wanted = desired_platforms({name});
+    ASSERT_EQ(wanted.size(), 1U);
+    EXPECT_FALSE(wanted[0].handler.empty()) << wanted[0].why_not;
+  }
 }
 
 TEST(Platforms, AreFoundByEachOfTheirSpellings) {
