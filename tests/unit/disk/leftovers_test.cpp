@@ -207,6 +207,8 @@ TEST_F(LeftoversTest, NeverWhatHoldsTheEnginesOrOurOwnOrLiesInIt) {
   write("caches/other/file");
   data_root_ = root_ + "/caches/docker";
   EXPECT_THAT(names(order(caches_)), ElementsAre(cache("other")));
+  data_root_ = root_ + "/caches/docker/overlay2";
+  EXPECT_THAT(names(order(caches_)), ElementsAre(cache("other"))) << "what holds it goes as little";
   data_root_ = root_;
   EXPECT_THAT(names(order(caches_)), IsEmpty());
   data_root_ = "/var/lib/docker";

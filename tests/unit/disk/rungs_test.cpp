@@ -58,16 +58,20 @@ class RungTest : public ::testing::Test {
 TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
   engine_.add_image("sha256:web", {"web:1"}, 10);
   engine_.add_image("sha256:kit", {"moby/buildkit:buildx-stable-1"}, 10);
+  engine_.add_image("sha256:named", {"named:1"}, 10);
   engine_.add_container("web", "sha256:web", policy::ContainerState::kExited);
+  engine_.add_container("by-name", "");
+  engine_.containers.back().image = "docker.io/library/named:1";
   engine_.holdings.image_references.insert("docker.io/moby/buildkit:buildx-stable-1");
   const auto candidates = list(unused_);
-  ASSERT_EQ(candidates.size(), 3U);
+  ASSERT_EQ(candidates.size(), 4U);
   EXPECT_EQ(candidates[0].id, "sha256:old");
   EXPECT_EQ(candidates[0].last_use.observed, hours{5});
   EXPECT_EQ(candidates[0].references, (std::vector<std::string>{"old:1", "old:2"}));
   EXPECT_EQ(candidates[0].in_use_by, "");
   EXPECT_EQ(candidates[1].in_use_by, "container web");
   EXPECT_EQ(candidates[2].protected_as, "held as docker.io/moby/buildkit:buildx-stable-1");
+  EXPECT_EQ(candidates[3].in_use_by, "container by-name") << "what a container names is its, whatever id is told";
   ASSERT_EQ(list(dangling_).size(), 1U);
 }
 
@@ -148,6 +152,8 @@ INSTANTIATE_TEST_SUITE_P(
                   },
                   "used since the plan"},
         Meanwhile{"Swapped", [](auto& engine, auto&, const auto&) { engine.engine.identity.id = "engine-2"; },
+                  "another engine answers now"},
+        Meanwhile{"Moved", [](auto& engine, auto&, const auto&) { engine.engine.identity.root_dir = "/elsewhere"; },
                   "another engine answers now"},
         Meanwhile{"Lost", [](auto&, auto& ledger, const auto&) { ledger.lost(); }, "lost track"},
         Meanwhile{"Down", [](auto& engine, auto&, const auto&) { engine.engine.up = false; }, "the engine went down"}),

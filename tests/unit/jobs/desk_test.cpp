@@ -53,6 +53,10 @@ TEST_F(DeskTest, GivesATimeToAJobWithoutAProcess) {
 
 TEST_F(DeskTest, RunsAtLowAndWhereNothingIsKnown) {
   disk_.view.filesystems[0].pressure.level = policy::Level::kLow;
+  disk_.view.filesystems[0].marks.critical = 5 * kGiB;
+  disk_.view.filesystems[0].marks.low = 10 * kGiB;
+  disk_.view.filesystems[0].marks.target = 20 * kGiB;
+  disk_.set_free(6 * kGiB);
   EXPECT_TRUE(start("low")->admitted);
   disk_.set_free(0);
   disk_.view.filesystems[0].pressure.level = policy::Level::kUnknown;

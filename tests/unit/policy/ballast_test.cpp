@@ -69,6 +69,8 @@ TEST(Ballast, WithoutAReadingNothingHappens) {
   auto now = situation(Level::kExhausted, 0, kGiB);
   now.reading.reset();
   EXPECT_EQ(plan_ballast({}, now).act, BallastAct::kKeep);
+  // A reading whose level is not known says as little: one that is larger than configured is not cut by it.
+  EXPECT_EQ(plan_ballast({}, situation(Level::kUnknown, 60 * kGiB, 2 * kGiB)).rule, "level_unknown");
 }
 
 TEST(Ballast, NothingIsMadeWhileSpaceIsWanted) {

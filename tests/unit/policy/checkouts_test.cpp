@@ -93,6 +93,8 @@ TEST(Checkouts, TheJobThatAsksDoesNotHoldWhatItHasNotUsed) {
   EXPECT_EQ(meanwhile.in_use_by, "");
   EXPECT_FALSE(meanwhile.given_up) << "room is made for somebody else";
   EXPECT_TRUE(meanwhile.last);
+  const auto open = judge_checkout(checkout("ci-1", "acme", "web"), running, {asking}, "process 12");
+  EXPECT_EQ(open.in_use_by, "process 12") << "whoever asks: a process that is in it has it";
 }
 
 TEST(Checkouts, WhatTheAskingJobSaysLittleOfIsCompletedByItsProcesses) {
