@@ -29,6 +29,21 @@ sources() {
   done | sort
 }
 
+# tests_in: every test in the code of stdin, as ctest knows it without its program's name.
+tests_in() {
+  tr '\n' ' ' | grep -oE '\b(TEST(_F|_P)?|RC_GTEST_PROP)\( *[A-Za-z0-9_]+, *[A-Za-z0-9_]+' |
+    sed -E 's/^[A-Z_]+\( *//; s/, */./' || true
+}
+
+# tests_of FOLDER...: every test below them.
+tests_of() { sources "$@" | (cd "$root" && xargs -r -d '\n' cat) | tests_in; }
+
+# known_tests: all of them, and every script that is one.
+known_tests() {
+  tests_of tests/unit tests/scenario tests/integration
+  sed -nE 's/^ *add_test\(NAME ([A-Za-z0-9_.]+) .*/\1/p' "$root/tests/CMakeLists.txt"
+}
+
 conclude() {
   if ((offences > 0)); then
     printf '%d offences\n' "$offences"
