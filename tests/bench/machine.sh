@@ -16,6 +16,10 @@ versions() {
     "$("$exporter" --version 2>&1 | awk 'NR == 1 { print $3 }')"
 }
 
+# It is asked when the builder has been warm for a while.
 buildkit_version() {
-  curl -s --unix-socket "$api" http://localhost/v1/builders | jq -r '.builders[0].version // "of the lab"'
+  wait_for 30 builder_has_version || true
+  curl -s --unix-socket "$api" http://localhost/v1/builders | jq -r '.builders[0].version // "of a version unknown"'
 }
+
+builder_has_version() { curl -s --unix-socket "$api" http://localhost/v1/builders | jq -e '.builders[0].version' > /dev/null; }

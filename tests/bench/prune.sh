@@ -10,6 +10,7 @@ api_is_ready() { curl -sf -o /dev/null --unix-socket "$api" http://localhost/rea
 make_prune_base() {
   mkdir -p "$dir/image/bin"
   cp "$(command -v busybox)" "$dir/image/bin/busybox"
+  image_bytes=$(($(stat -c %s "$dir/image/bin/busybox") + prune_mib * 1048576))
 }
 
 load_images() {
@@ -39,8 +40,8 @@ left_of() {
 
 free_bytes() { stat -f -c '%a %S' "$dir/disk" | awk '{ printf "%.0f", $1 * $2 }'; }
 
-# our_reclaim IMAGES: room for so many more.
-our_reclaim() { "$program" --socket "$api" disk reclaim --target "$(($(free_bytes) + ($1 * prune_mib - prune_mib / 2) * 1048576))B"; }
+# our_reclaim IMAGES: room for so many more, but half of one, since other things are written as well.
+our_reclaim() { "$program" --socket "$api" disk reclaim --target "$(($(free_bytes) + $1 * image_bytes - image_bytes / 2))B"; }
 system_prune() { docker system prune --all --force; }
 # What the stack's docker-gc does, by the image's own date.
 image_prune() { docker image prune --all --force --filter "until=${prune_age}s"; }
