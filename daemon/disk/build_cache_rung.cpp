@@ -80,12 +80,21 @@ bool BuildCacheRung::ages_are_known(Now now) const {
   return parts_.clock_is_steady_for(time);
 }
 
-ports::Async<Bytes> BuildCacheRung::whole() {
-  const bool by_share = id_ == policy::RungId::kBuildCacheShare;
-  if (!by_share) co_return Bytes{0};
+ports::Async<BuildCacheRung::Homes> BuildCacheRung::homes() {
+  Homes homes;
+  bool apart = false;
   for (const auto& filesystem : co_await parts_.meter.measure()) {
-    if (frees(filesystem) && filesystem.reading) co_return filesystem.reading->total;
+    Home home;
+    home.device = filesystem.device;
+    if (filesystem.reading) home.total = filesystem.reading->total;
+    if (filesystem.has_role("data_root")) homes.engine = home;
+    if (!filesystem.has_role("volumes")) continue;
+    homes.builders = home;
+    apart = true;
   }
+  if (!apart) homes.builders = homes.engine;
+  const bool by_share = id_ == policy::RungId::kBuildCacheShare;
+  if (!by_share || (homes.engine.total > 0 && homes.builders.total > 0)) co_return homes;
   co_return Error(Errc::kUnavailable, "the size of the engine's filesystem is not known");
 }
 
@@ -95,14 +104,15 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_all(policy::Ru
   const auto status = parts_.engine.status();
   if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
   planned_on_ = status.identity;
-  const auto whole = co_await this->whole();
-  if (!whole) co_return whole.error();
+  const auto homes = co_await this->homes();
+  if (!homes) co_return homes.error();
   std::optional<Error> failure;
   bool any = false;
   const auto sources = parts_.sources();
   for (const auto& source : sources) {
     if (source.is_engines_own && !turn.engine_cache) continue;
-    auto listed = co_await list_one(&source, turn, *whole);
+    auto home = source.is_engines_own ? homes->engine : homes->builders;
+    auto listed = co_await list_one(&source, turn, std::move(home));
     any = any || listed;
     if (listed) {
       std::move(listed->begin(), listed->end(), std::back_inserter(candidates));
@@ -117,7 +127,7 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_all(policy::Ru
 }
 
 ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_one(const CacheSource* source, policy::RungTurn turn,
-                                                                      Bytes whole) {
+                                                                      Home home) {
   std::vector<policy::Candidate> candidates;
   auto records = co_await source->cache->cache_records();
   if (!records && records.error().code() == Errc::kNotFound) co_return candidates;
@@ -125,13 +135,16 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_one(const Cach
   Plan plan;
   plan.pretended = pretended_on(*source, turn);
   plan.records = std::make_shared<std::vector<policy::CacheRecord>>(*std::move(records));
-  plan.floor = id_ == policy::RungId::kBuildCacheShare ? source->share.of(whole) : 0;
+  plan.floor = id_ == policy::RungId::kBuildCacheShare ? source->share.of(home.total) : 0;
   plan.rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
   plan.now = parts_.clock.now();
   std::function<Result<std::vector<policy::CacheStep>>()> work = [plan] { return steps_of(plan); };
   const auto steps = co_await parts_.workers.compute<std::vector<policy::CacheStep>>(std::move(work), kPlanDeadline);
   if (!steps) co_return Error(steps.error()).with_context(format("plan {}", source->name));
-  for (const auto& step : *steps) candidates.push_back(candidate_of(*source, step, plan.now));
+  for (const auto& step : *steps) {
+    candidates.push_back(candidate_of(*source, step, plan.now));
+    candidates.back().device = home.device;
+  }
   co_return candidates;
 }
 

@@ -19,7 +19,7 @@ struct CacheSource {
   std::string key;              // without blanks; part of the candidates' ids
   std::string name;             // for people: "the engine's build cache"
   ports::BuildCache* cache;     // outlives the rung
-  Amount share;                 // of the engine's filesystem: rung 6 goes no further
+  Amount share;                 // of the filesystem that it lies on: rung 6 goes no further
   bool is_engines_own = false;  // takes part only when the turn says so
 };
 
@@ -44,6 +44,10 @@ class BuildCacheRung final : public ports::Rung {
   BuildCacheRung(policy::RungId id, Parts parts);
 
   [[nodiscard]] policy::RungId id() const override { return id_; }
+  // The engine's own cache lies on its data root, the builders' in its volumes, which may be another filesystem.
+  [[nodiscard]] bool frees(const ports::Place& place) const override {
+    return place.has_role("data_root") || place.has_role("volumes");
+  }
   // A source that fails is recorded and the others are listed; an error when none can be. One that is not there
   // (kNotFound) has nothing.
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
@@ -51,10 +55,19 @@ class BuildCacheRung final : public ports::Rung {
 
  private:
   ports::Async<std::vector<policy::Candidate>> list_all(policy::RungTurn turn);
-  ports::Async<std::vector<policy::Candidate>> list_one(const CacheSource* source, policy::RungTurn turn, Bytes whole);
+  // Where caches lie. Without a reading of it `total` is 0.
+  struct Home {
+    std::string device;
+    Bytes total = 0;
+  };
+  struct Homes {
+    Home engine;
+    Home builders;
+  };
+  ports::Async<std::vector<policy::Candidate>> list_one(const CacheSource* source, policy::RungTurn turn, Home home);
   ports::Async<Taken> prune(policy::Candidate candidate, policy::RungTurn turn);
-  // The size of the engine's filesystem, where a share is asked for.
-  ports::Async<Bytes> whole();
+  // kUnavailable where a share is asked for of a filesystem whose size is not known.
+  ports::Async<Homes> homes();
   [[nodiscard]] bool ages_are_known(Now now) const;
 
   policy::RungId id_;

@@ -25,13 +25,19 @@ void add_once(std::vector<std::string>& list, const std::string& item) {
   if (std::find(list.begin(), list.end(), item) == list.end()) list.push_back(item);
 }
 
+bool is_data_root(const WatchedFolder& folder) {
+  return std::find(folder.roles.begin(), folder.roles.end(), "data_root") != folder.roles.end();
+}
+
 }  // namespace
 
 void Gauge::assign(const std::vector<WatchedFolder>& folders) {
+  const bool whole = std::any_of(folders.begin(), folders.end(), is_data_root);
   view_.paths.clear();
   view_.roles.clear();
   view_.gate = false;
   for (const auto& folder : folders) {
+    if (whole && folder.roles == std::vector<std::string>{"volumes"}) continue;
     view_.paths.push_back(folder.path);
     for (const auto& role : folder.roles) add_once(view_.roles, role);
     view_.gate = view_.gate || folder.gate;

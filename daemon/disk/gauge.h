@@ -23,7 +23,7 @@ struct LevelChange {
 // history outlives a mount.
 class Gauge {
  public:
-  // Which folders lie on it now.
+  // Which folders lie on it now. The engine's volumes are told only where they lie apart from its data root.
   void assign(const std::vector<WatchedFolder>& folders);
   // A good answer of any of its folders.
   void take(const Sample& sample, const DiskSettings& settings, Now now);

@@ -24,13 +24,17 @@ policy::IdleCacheFacts IdleCaches::facts_of(const Source& source) const {
     facts.running_builds = builder.running_builds;
     facts.cache = builder.cache_bytes;
   }
+  bool apart = false;
   for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
     ports::Place place;
     place.device = filesystem.device;
     place.mount = filesystem.mount;
     place.paths = filesystem.paths;
     place.roles = filesystem.roles;
-    if (source.rung->frees(place) && filesystem.reading) facts.share = source.share.of(filesystem.reading->total);
+    // A builder's cache lies with the volumes, where these lie apart.
+    const bool is_home = source.rung->frees(place) && filesystem.reading && (!apart || place.has_role("volumes"));
+    if (is_home) facts.share = source.share.of(filesystem.reading->total);
+    apart = apart || (is_home && place.has_role("volumes"));
   }
   return facts;
 }

@@ -34,6 +34,9 @@ class Orphans final : public ports::Rung {
   explicit Orphans(Parts parts) : parts_(parts) {}
 
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kOrphans; }
+  [[nodiscard]] bool frees(const ports::Place& place) const override {
+    return place.has_role("data_root") || place.has_role("volumes");
+  }
   // kUnavailable: no engine, or the ledger does not know it yet; also when it is not known which are people's.
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   // Dropped as well when it was used since the list, runs a command, or became somebody's.

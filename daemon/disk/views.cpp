@@ -4,12 +4,32 @@
 
 namespace buildwarden::disk {
 
+namespace {
+
+bool has_role(const ports::FilesystemView& filesystem, const std::string& role) {
+  return std::find(filesystem.roles.begin(), filesystem.roles.end(), role) != filesystem.roles.end();
+}
+
+// The builders' caches lie in the engine's volumes, also where these lie apart from its data root.
+void add_engine_users(ports::DiskView& view, const std::vector<ports::DiskUser>& users) {
+  auto& all = view.filesystems;
+  const auto apart = std::find_if(all.begin(), all.end(), [](const auto& one) { return has_role(one, "volumes"); });
+  for (auto& filesystem : all) {
+    const bool is_root = Gauges::engine_owned(filesystem);
+    const bool is_home = apart == all.end() ? is_root : &filesystem == &*apart;
+    for (const auto& user : users) {
+      if (user.kind == "builder_cache" ? is_home : is_root) filesystem.users.push_back(user);
+    }
+  }
+}
+
+}  // namespace
+
 void Views::add_builds_users(ports::DiskView& view) const {
   if (!parts_.builds_users) return;
   const auto users = parts_.builds_users();
   for (auto& filesystem : view.filesystems) {
-    const auto& roles = filesystem.roles;
-    if (std::find(roles.begin(), roles.end(), "builds") == roles.end()) continue;
+    if (!has_role(filesystem, "builds")) continue;
     filesystem.users.insert(filesystem.users.end(), users.begin(), users.end());
   }
 }
@@ -17,9 +37,7 @@ void Views::add_builds_users(ports::DiskView& view) const {
 ports::DiskView Views::disk_view() const {
   ports::DiskView view;
   view.filesystems = parts_.gauges.views();
-  for (auto& filesystem : view.filesystems) {
-    if (Gauges::engine_owned(filesystem)) filesystem.users = parts_.users.last();
-  }
+  add_engine_users(view, parts_.users.last());
   add_builds_users(view);
   view.rungs = parts_.reclaimer.stats();
   view.reclaiming = parts_.reclaimer.busy();

@@ -24,6 +24,7 @@ std::vector<WatchedFolder> watched_folders(const Settings& settings, const std::
   std::vector<WatchedFolder> folders;
   const bool automatic = settings.disk.watch.empty();
   add(folders, WatchedFolder{data_root, {"data_root"}, automatic, false});
+  if (!data_root.empty()) add(folders, WatchedFolder{data_root + "/volumes", {"volumes"}, automatic, true});
   for (const auto& watched : settings.disk.watch) {
     add(folders, WatchedFolder{watched.path, {"configured"}, watched.gate, false});
   }

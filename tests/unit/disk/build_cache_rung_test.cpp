@@ -27,8 +27,13 @@ class FixedMeter final : public Meter {
     disk.reading.emplace();
     disk.reading->total = 10 * kGiB;
   }
-  boost::asio::awaitable<std::vector<Measured>> measure() override { co_return std::vector<Measured>{disk}; }
+  boost::asio::awaitable<std::vector<Measured>> measure() override {
+    std::vector<Measured> all = more;
+    all.push_back(disk);
+    co_return all;
+  }
   Measured disk;
+  std::vector<Measured> more;
 };
 
 class FakeCache final : public ports::BuildCache {
@@ -139,6 +144,26 @@ TEST_F(BuildCacheRungTest, TheShareIsGoneDownToWhateverTheAge) {
   EXPECT_EQ(plan(by_share_), (Steps{"engine 20h", "builder:s3 17h", "builder:s3 11h", "builder:s3 5h"}));
   meter_.disk.reading->total = 100 * kGiB;
   EXPECT_TRUE(list(by_share_).empty());
+}
+
+// The builders' volumes on a filesystem of their own: each step names where it frees, and the share is of that.
+TEST_F(BuildCacheRungTest, VolumesOnAnotherFilesystemAreFreedThere) {
+  meter_.disk.device = "8:1";
+  Measured volumes;
+  volumes.device = "8:2";
+  volumes.roles = {"volumes"};
+  volumes.reading.emplace();
+  volumes.reading->total = 100 * kGiB;
+  meter_.more = {volumes};
+  EXPECT_TRUE(by_age_.frees(meter_.disk));
+  EXPECT_TRUE(by_age_.frees(volumes));
+  for (const auto& step : list(by_age_)) {
+    EXPECT_EQ(step.device, step.id.starts_with("engine") ? "8:1" : "8:2") << step.id;
+  }
+  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}};
+  EXPECT_EQ(plan(by_share_), (Steps{"engine 20h"})) << "15 % of 100 GiB are more than the builder has";
+  meter_.more[0].reading.reset();
+  EXPECT_FALSE(run_on(loop_, by_share_.list(turn_)));
 }
 
 TEST_F(BuildCacheRungTest, WithoutTheDisksSizeNoShareIsKnown) {

@@ -76,6 +76,27 @@ TEST_F(WatchTest, FoldersOfOneDeviceAreOneFilesystem) {
   EXPECT_FALSE(views[1].gate);
 }
 
+// Where builders keep their caches: a mount of its own is watched as the data root is; else it is no news.
+TEST_F(WatchTest, VolumesOnAFilesystemOfTheirOwnAreWatchedApart) {
+  settings_.disk.watch.clear();
+  paths_.put("/docker/volumes", 1, 50);
+  turn();
+  auto views = gauges_.views();
+  ASSERT_FALSE(views.empty());
+  EXPECT_EQ(views[0].paths, (std::vector<std::string>{"/docker"}));
+  EXPECT_EQ(views[0].roles, (std::vector<std::string>{"data_root"}));
+  paths_.put("/docker/volumes", 2, 4);
+  clock_.advance(std::chrono::minutes{1});
+  turn();
+  views = gauges_.views();
+  ASSERT_GE(views.size(), 2U);
+  EXPECT_EQ(views[1].device, "8:2");
+  EXPECT_EQ(views[1].roles, (std::vector<std::string>{"volumes"}));
+  EXPECT_TRUE(views[1].gate);
+  EXPECT_EQ(views[1].pressure.level, policy::Level::kCritical);
+  EXPECT_EQ(views[0].pressure.level, policy::Level::kOk);
+}
+
 TEST_F(WatchTest, ALevelChangeIsAnEventWithItsNumbers) {
   turn();
   ASSERT_EQ(journal_.count("disk.level"), 1U);
