@@ -1,6 +1,7 @@
 #include "common/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,23 +9,12 @@
 #include <cstdio>
 
 #include "common/format.h"
+#include "common/unique_fd.h"
 
 namespace buildwarden {
 namespace {
 
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
+constexpr int kMostWriters = 100;  // that come in between, of one file
 
 Result<void> write_all(int fd, std::string_view content) {
   while (!content.empty()) {
@@ -37,21 +27,39 @@ Result<void> write_all(int fd, std::string_view content) {
   return {};
 }
 
+// One name for all writers, so that what one of them left half written, since it was killed, is the next one's to fill.
+// Who holds the lock writes, if the file still has that name by then; where nothing can be locked, whoever comes.
+Result<UniqueFd> open_beside(const std::string& beside, mode_t mode) {
+  for (int i = 0; i < kMostWriters; ++i) {
+    UniqueFd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode));
+    if (file.get() < 0) return Error::from_errno(errno, format("create {}", beside));
+    while (::flock(file.get(), LOCK_EX) != 0 && errno == EINTR) continue;
+    struct stat ours{};
+    struct stat named{};
+    if (::fstat(file.get(), &ours) != 0 || ::lstat(beside.c_str(), &named) != 0) continue;
+    if (ours.st_ino != named.st_ino || ours.st_dev != named.st_dev) continue;
+    if (::ftruncate(file.get(), 0) != 0) return Error::from_errno(errno, format("empty {}", beside));
+    return file;
+  }
+  return Error(Errc::kConflict, format("{} is written by others all the time", beside));
+}
+
 void sync_parent(const std::string& path) {
   const auto slash = path.rfind('/');
-  const Fd folder(::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd folder(
+      ::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_RDONLY | O_CLOEXEC));
   if (folder.get() >= 0) ::fsync(folder.get());
 }
 
 }  // namespace
 
 Result<void> write_file_atomically(const std::string& path, std::string_view content, mode_t mode) {
-  const std::string beside = format("{}.{}.tmp", path, ::getpid());
-  const Fd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode));
-  if (file.get() < 0) return Error::from_errno(errno, format("create {}", beside));
-  auto written = write_all(file.get(), content);
+  const auto beside = path + ".tmp";
+  const auto file = open_beside(beside, mode);
+  if (!file) return file.error();
+  auto written = write_all(file->get(), content);
   // The umask is not ours to obey: a socket's or a lease's mode is part of its contract.
-  if (written && ::fchmod(file.get(), mode) != 0) written = Error::from_errno(errno, "set the mode");
+  if (written && ::fchmod(file->get(), mode) != 0) written = Error::from_errno(errno, "set the mode");
   if (written && std::rename(beside.c_str(), path.c_str()) != 0) written = Error::from_errno(errno, "rename");
   if (!written) {
     ::unlink(beside.c_str());
@@ -62,7 +70,7 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
 }
 
 Result<std::string> read_file(const std::string& path, Bytes limit) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return Error::from_errno(errno, format("read {}", path));
   std::string content;
   char buffer[16 * 1024];

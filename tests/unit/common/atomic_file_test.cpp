@@ -7,9 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
+#include <vector>
 
 namespace buildwarden {
 namespace {
@@ -41,6 +44,37 @@ TEST_F(AtomicFile, WritesAndReplaces) {
   ASSERT_TRUE(write_file_atomically(path("a"), "two"));
   EXPECT_EQ(*read_file(path("a")), "two");
   EXPECT_EQ(entries(), 1U) << "a temporary file was left behind";
+}
+
+// A writer was killed between its first byte and the renaming.
+TEST_F(AtomicFile, AHalfThatWasLeftIsUsedUpByTheNextWriter) {
+  const auto half = path("a") + ".tmp";
+  ASSERT_TRUE(write_file_atomically(half, "longer than what is written next", 0600));
+  ASSERT_TRUE(write_file_atomically(path("a"), "new", 0644));
+  EXPECT_EQ(*read_file(path("a")), "new");
+  EXPECT_EQ(mode_of(path("a")), 0644U);
+  EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(AtomicFile, OfSeveralWritersAtOnceEachWritesAWholeFile) {
+  std::atomic<int> failures = 0;
+  {
+    std::vector<std::jthread> writers;
+    for (std::size_t writer = 1; writer <= 4; ++writer) {
+      writers.emplace_back([this, writer, &failures] {
+        const std::string content(writer * 5'000, static_cast<char>('a' + writer));
+        for (int i = 0; i < 50; ++i) failures += write_file_atomically(path("a"), content) ? 0 : 1;
+      });
+    }
+    for (int i = 0; i < 200; ++i) {
+      const auto seen = read_file(path("a"));
+      if (!seen) continue;  // the first is not there yet
+      EXPECT_EQ(seen->find_first_not_of(seen->front()), std::string::npos);
+      EXPECT_EQ(seen->size(), static_cast<std::size_t>(seen->front() - 'a') * 5'000);
+    }
+  }
+  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(entries(), 1U);
 }
 
 TEST_F(AtomicFile, TheModeIsAsGivenWhateverTheUmask) {
