@@ -336,6 +336,7 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.desk = &desk;
   context.space = &reclaimer;
   context.events = &journal;
+  context.event_archive = &store;
   context.subscribe = [this](std::function<void()> listener) {
     return journal.subscribe([listener = std::move(listener)](const ports::RecordedEvent&) { listener(); });
   };

@@ -15,6 +15,7 @@
 #include "daemon/ports/disk.h"
 #include "daemon/ports/emulation.h"
 #include "daemon/ports/engine.h"
+#include "daemon/ports/event_archive.h"
 #include "daemon/ports/health.h"
 #include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
@@ -46,6 +47,7 @@ struct ApiContext {
   ports::JobDesk* desk = nullptr;
   ports::Space* space = nullptr;
   const ports::EventSource* events = nullptr;
+  ports::EventArchive* event_archive = nullptr;
   SubscribeEvents subscribe;
   ports::OperationStore* operation_store = nullptr;
   std::optional<gid_t> agent_group;        // may read, start jobs and ask for space; nobody but root without it

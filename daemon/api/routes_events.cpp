@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <charconv>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -59,15 +61,63 @@ class EventFollower final : public BodyStream {
   std::shared_ptr<void> following_;  // before the bell goes
 };
 
-Response list(const ApiContext& context, std::int64_t since) {
+using Events = std::vector<ports::RecordedEvent>;
+
+// What a list is asked for.
+struct Page {
+  std::uint64_t since = 0;
+  std::uint64_t before = 0;  // 0: not asked for
+  std::size_t limit = kMostEvents;
+};
+
+Result<Page> page_of(const Request& request) {
+  constexpr auto kLargest = std::numeric_limits<std::int64_t>::max();
+  const auto since = query_number(request, "since", 0, kLargest);
+  if (!since) return since.error();
+  const auto before = query_number(request, "before", 0, kLargest);
+  if (!before) return before.error();
+  const auto limit = query_number(request, "limit", kMostEvents, kMostEvents);
+  if (!limit) return limit.error();
+  const bool from_none = request.query.contains("before") && *before == 0;
+  if (*limit == 0 || from_none) return Error(Errc::kInvalid, "before and limit must be at least 1");
+  Page page;
+  page.since = static_cast<std::uint64_t>(*since);
+  page.before = static_cast<std::uint64_t>(*before);
+  page.limit = static_cast<std::size_t>(*limit);
+  return page;
+}
+
+Response list(const ApiContext& context, const Events& some) {
   json::array events;
-  for (const auto& event : context.events->since(static_cast<std::uint64_t>(since), kMostEvents)) {
-    events.push_back(event_json(event));
-  }
+  for (const auto& event : some) events.push_back(event_json(event));
   json::object object;
   object["events"] = std::move(events);
   object["last_id"] = context.events->last_id();
   return json_response(object);
+}
+
+// Both oldest first; what is in both is taken once.
+Events latest_of(const Events& stored, const Events& recent, std::size_t most) {
+  const auto older = [](const auto& one, const auto& other) { return one.id < other.id; };
+  Events all;
+  std::set_union(recent.begin(), recent.end(), stored.begin(), stored.end(), std::back_inserter(all), older);
+  if (all.size() > most) all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(most));
+  return all;
+}
+
+// From memory where that goes back far enough, else from the database, too.
+asio::awaitable<Response> list_before(const ApiContext& context, Page page) {
+  auto recent = context.events->since(0, kMostEvents);
+  const auto outside = [&](const auto& event) { return event.id >= page.before || event.id <= page.since; };
+  std::erase_if(recent, outside);
+  Events stored;
+  if (recent.size() < page.limit) {
+    auto found = co_await context.event_archive->events_before(page.before, page.limit);
+    if (!found) co_return problem(found.error());
+    stored = *std::move(found);
+    std::erase_if(stored, outside);
+  }
+  co_return list(context, latest_of(stored, recent, page.limit));
 }
 
 // Where a follower goes on: at its Last-Event-ID after a broken connection, else at ?since=, else at what comes now.
@@ -101,18 +151,22 @@ Response follow(const ApiContext& context, const Followers& followers, const Req
   return response;
 }
 
-Response events(const ApiContext& context, const Followers& followers, const Request& request) {
-  if (request.accepts("text/event-stream") && request.method == "GET") return follow(context, followers, request);
-  const auto since = query_number(request, "since", 0, std::numeric_limits<std::int64_t>::max());
-  return since ? list(context, *since) : problem(since.error(), "bad_parameter");
+asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<const Followers> followers,
+                                 Request request) {
+  const bool follows = request.accepts("text/event-stream") && request.method == "GET";
+  if (follows) co_return follow(context, *followers, request);
+  const auto page = page_of(request);
+  if (!page) co_return problem(page.error(), "bad_parameter");
+  if (page->before > 0) co_return co_await list_before(context, *page);
+  co_return list(context, context.events->since(page->since, page->limit));
 }
 
 }  // namespace
 
 void add_event_routes(Router& router, const ApiContext& context, const asio::any_io_executor& executor) {
-  const auto followers = std::make_shared<Followers>(Followers{executor});
-  router.add_direct("GET", "/v1/events",
-                    [&context, followers](const Request& request) { return events(context, *followers, request); });
+  const auto followers = std::make_shared<const Followers>(Followers{executor});
+  router.add("GET", "/v1/events",
+             [&context, followers](Request request) { return events(context, followers, std::move(request)); });
 }
 
 }  // namespace buildwarden::api

@@ -133,8 +133,12 @@ void CommandLine::add_disk() {
 
 void CommandLine::add_events() {
   auto* events = add(&app_, "events", "what was decided, and why", [this] { return show_events(context_, events_); });
-  events->add_flag("--follow", events_.follow, "go on with those to come");
-  events->add_option("--since", events_.since, "only those with a larger number")->type_name("NUMBER");
+  auto* follow = events->add_flag("--follow", events_.follow, "go on with those to come");
+  auto* since = events->add_option("--since", events_.since, "only those with a larger number")->type_name("NUMBER");
+  auto* before = events->add_option("--before", events_.before, "the latest with a smaller number, however old");
+  before->type_name("NUMBER")->check(CLI::PositiveNumber)->excludes(since)->excludes(follow);
+  auto* limit = events->add_option("--limit", events_.limit, "at most so many");
+  limit->type_name("NUMBER")->check(CLI::Range(1, 1000))->excludes(follow);
 }
 
 void CommandLine::add_doctor() {

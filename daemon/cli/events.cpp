@@ -40,7 +40,9 @@ void show_line(const Context& context, std::string_view line) {
 }  // namespace
 
 int show_events(const Context& context, const EventOptions& options) {
-  const auto target = format("/v1/events?since={}", options.since);
+  auto target = options.before > 0 ? format("/v1/events?before={}", options.before)
+                                   : format("/v1/events?since={}", options.since);
+  if (options.limit > 0) target += format("&limit={}", options.limit);
   if (!options.follow) return show(context, target, describe_all);
   const Client client(context, context.patience);
   const auto end = client.follow(target, [&](std::string_view line) { show_line(context, line); });

@@ -32,11 +32,12 @@ ports::RecordedEvent event_of(const Statement& row) {
 
 }  // namespace
 
-Result<std::vector<ports::RecordedEvent>> select_events(Connection& connection, std::size_t most) {
-  auto select =
-      connection.prepare("SELECT id, at, kind, severity, rule, reason, fields FROM events ORDER BY id DESC LIMIT ?1");
+Result<std::vector<ports::RecordedEvent>> select_events(Connection& connection, std::size_t most, std::int64_t before) {
+  auto select = connection.prepare(
+      "SELECT id, at, kind, severity, rule, reason, fields FROM events WHERE id < ?2 ORDER BY id DESC LIMIT ?1");
   if (!select) return std::move(select).error();
   select->bind(1, static_cast<std::int64_t>(most));
+  select->bind(2, before);
   std::vector<ports::RecordedEvent> events;
   for (;;) {
     const auto row = select->step();

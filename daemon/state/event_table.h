@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -11,8 +13,10 @@
 
 namespace buildwarden::state {
 
-// The latest `most`, oldest first. What cannot be understood of an event's fields is left out.
-Result<std::vector<ports::RecordedEvent>> select_events(Connection& connection, std::size_t most);
+// The latest `most` of those with a smaller id than `before`, oldest first. What cannot be understood of an event's
+// fields is left out.
+Result<std::vector<ports::RecordedEvent>> select_events(Connection& connection, std::size_t most,
+                                                        std::int64_t before = std::numeric_limits<std::int64_t>::max());
 // Inserts or replaces.
 Result<void> insert_events(Connection& connection, std::span<const ports::RecordedEvent> events);
 // All but the latest `keep`.

@@ -67,6 +67,18 @@ Result<ports::StoredEvents> StateFile::load_events(std::size_t most) {
   return stored;
 }
 
+Result<std::vector<ports::RecordedEvent>> StateFile::events_before(std::uint64_t before, std::size_t most) {
+  std::vector<ports::RecordedEvent> events;
+  auto read = database_.read([&](Connection& connection) -> Result<void> {
+    auto selected = select_events(connection, most, static_cast<std::int64_t>(before));
+    if (!selected) return std::move(selected).error();
+    events = *std::move(selected);
+    return {};
+  });
+  if (!read) return std::move(read).error();
+  return events;
+}
+
 Result<void> StateFile::append_events(const std::vector<ports::RecordedEvent>& events) {
   return in_parts(events, [&](std::span<const ports::RecordedEvent> part) {
     return write([&](Connection& connection) -> Result<void> {

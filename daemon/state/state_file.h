@@ -24,6 +24,7 @@ class StateFile {
   Result<void> save_rows(const std::string& scope, const std::vector<ports::LedgerRow>& rows);
   Result<void> forget_rows(const std::string& scope, const std::vector<std::string>& ids);
   Result<ports::StoredEvents> load_events(std::size_t most);
+  Result<std::vector<ports::RecordedEvent>> events_before(std::uint64_t before, std::size_t most);
   // Keeps the latest kMostEvents, and for a while some hundred more.
   Result<void> append_events(const std::vector<ports::RecordedEvent>& events);
 

@@ -40,10 +40,7 @@ StateStore::StateStore(const std::string& folder, const Clock& clock, ports::Jou
 
 template <class T>
 ports::Async<T> StateStore::on_thread(std::function<Result<T>(StateFile&)> work, Duration deadline) {
-  if (late_ && shared_->busy()) {
-    conclude("the disk has not answered yet");
-    co_return Error(Errc::kTimeout, error_);
-  }
+  if (late_ && shared_->busy()) co_return Error(Errc::kTimeout, "the disk has not answered yet");
   shared_->began();
   std::function<Result<T>()> job = [shared = shared_, work = std::move(work)] {
     auto result = work(shared->file);
@@ -52,6 +49,12 @@ ports::Async<T> StateStore::on_thread(std::function<Result<T>(StateFile&)> work,
   };
   auto result = co_await thread_.compute<T>(std::move(job), deadline);
   late_ = !result && result.error().code() == Errc::kTimeout;
+  co_return result;
+}
+
+template <class T>
+ports::Async<T> StateStore::concluded(std::function<Result<T>(StateFile&)> work, Duration deadline) {
+  auto result = co_await on_thread(std::move(work), deadline);
   conclude(result ? "" : result.error().message());
   co_return result;
 }
@@ -61,35 +64,43 @@ ports::Async<std::vector<ports::LedgerRow>> StateStore::load(std::string scope) 
   std::function<Result<Rows>(StateFile&)> work = [scope = std::move(scope)](StateFile& file) {
     return file.load_rows(scope);
   };
-  co_return co_await on_thread(std::move(work), kDeadline);
+  co_return co_await concluded(std::move(work), kDeadline);
 }
 
 ports::Async<void> StateStore::save(std::string scope, std::vector<ports::LedgerRow> rows) {
   std::function<Result<void>(StateFile&)> work = [scope = std::move(scope), rows = std::move(rows)](StateFile& file) {
     return file.save_rows(scope, rows);
   };
-  co_return co_await on_thread(std::move(work), kDeadline);
+  co_return co_await concluded(std::move(work), kDeadline);
 }
 
 ports::Async<void> StateStore::forget(std::string scope, std::vector<std::string> ids) {
   std::function<Result<void>(StateFile&)> work = [scope = std::move(scope), ids = std::move(ids)](StateFile& file) {
     return file.forget_rows(scope, ids);
   };
-  co_return co_await on_thread(std::move(work), kDeadline);
+  co_return co_await concluded(std::move(work), kDeadline);
 }
 
 ports::Async<ports::StoredEvents> StateStore::load_events(std::size_t most) {
   std::function<Result<ports::StoredEvents>(StateFile&)> work = [most](StateFile& file) {
     return file.load_events(most);
   };
-  co_return co_await on_thread(std::move(work), kLoadDeadline);
+  co_return co_await concluded(std::move(work), kLoadDeadline);
 }
 
 ports::Async<void> StateStore::append_events(std::vector<ports::RecordedEvent> events) {
   std::function<Result<void>(StateFile&)> work = [events = std::move(events)](StateFile& file) {
     return file.append_events(events);
   };
-  co_return co_await on_thread(std::move(work), kDeadline);
+  co_return co_await concluded(std::move(work), kDeadline);
+}
+
+ports::Async<std::vector<ports::RecordedEvent>> StateStore::events_before(std::uint64_t before, std::size_t most) {
+  using Events = std::vector<ports::RecordedEvent>;
+  std::function<Result<Events>(StateFile&)> work = [before, most](StateFile& file) {
+    return file.events_before(before, most);
+  };
+  co_return co_await on_thread(std::move(work), kLoadDeadline);
 }
 
 void StateStore::conclude(const std::string& failure) {

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/worker.h"
 #include "daemon/ports/disk.h"
+#include "daemon/ports/event_archive.h"
 #include "daemon/ports/journal.h"
 #include "daemon/state/state_file.h"
 
@@ -17,7 +18,7 @@ namespace buildwarden::state {
 // Errors are those of the file (see Connection), or kTimeout when the disk does not answer: the work that waited is
 // then still done when it can be, and while it is not, everything else is refused at once. Nothing is opened before the
 // first call. Used on the loop; the destructor waits for work under way.
-class StateStore final : public ports::LedgerStore, public ports::EventStore {
+class StateStore final : public ports::LedgerStore, public ports::EventStore, public ports::EventArchive {
  public:
   // "<folder>/ledger.db". `clock` must be safe to read from another thread.
   StateStore(const std::string& folder, const Clock& clock, ports::Journal& journal, const RoomLimits& limits = {});
@@ -29,6 +30,9 @@ class StateStore final : public ports::LedgerStore, public ports::EventStore {
   ports::Async<ports::StoredEvents> load_events(std::size_t most) override;
   ports::Async<void> append_events(std::vector<ports::RecordedEvent> events) override;
 
+  // For people: whether it succeeds says nothing of what is kept, so error() stays as it is.
+  ports::Async<std::vector<ports::RecordedEvent>> events_before(std::uint64_t before, std::size_t most) override;
+
   // Of the last call, "" when it went well.
   [[nodiscard]] const std::string& error() const { return error_; }
 
@@ -36,6 +40,8 @@ class StateStore final : public ports::LedgerStore, public ports::EventStore {
   struct Shared;
   template <class T>
   ports::Async<T> on_thread(std::function<Result<T>(StateFile&)> work, Duration deadline);
+  template <class T>
+  ports::Async<T> concluded(std::function<Result<T>(StateFile&)> work, Duration deadline);
   void conclude(const std::string& failure);
 
   ports::Journal& journal_;

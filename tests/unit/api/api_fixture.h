@@ -154,6 +154,23 @@ struct FakeEvents : ports::EventSource {
   }
 };
 
+struct FakeArchive : ports::EventArchive {
+  std::vector<ports::RecordedEvent> kept;
+  std::optional<Error> failure;
+  int asked = 0;
+  boost::asio::awaitable<Result<std::vector<ports::RecordedEvent>>> events_before(std::uint64_t before,
+                                                                                  std::size_t most) override {
+    ++asked;
+    if (failure) co_return *failure;
+    std::vector<ports::RecordedEvent> found;
+    for (const auto& one : kept) {
+      if (one.id < before) found.push_back(one);
+    }
+    if (found.size() > most) found.erase(found.begin(), found.end() - static_cast<std::ptrdiff_t>(most));
+    co_return found;
+  }
+};
+
 struct FakeOperationStore : ports::OperationStore {
   std::vector<ports::StoredOperation> kept;
   int saves = 0;
@@ -188,6 +205,7 @@ class ApiTest : public ::testing::Test {
     context.desk = &desk;
     context.space = &space;
     context.events = &events;
+    context.event_archive = &archive;
     context.subscribe = [this](std::function<void()> told) { return events.subscribe(std::move(told)); };
     context.operation_store = &operations;
     context.agent_group = ::getegid();
@@ -254,6 +272,7 @@ class ApiTest : public ::testing::Test {
   FakeSpace space;
   FakeBuilderControl builder_control;
   FakeEvents events;
+  FakeArchive archive;
   FakeOperationStore operations;
   std::vector<ports::NotReady> not_ready;
   ApiContext context;

@@ -45,6 +45,45 @@ TEST_F(EventsTest, TheListBeginsAfterSince) {
   }
 }
 
+// Memory has 5 to 9, the database 1 to 8.
+class OlderEventsTest : public EventsTest {
+ protected:
+  OlderEventsTest() {
+    for (int i = 0; i < 9; ++i) events.record("a", clock.now().wall);
+    archive.kept = {events.ring.begin(), events.ring.begin() + 8};
+    events.ring.erase(events.ring.begin(), events.ring.begin() + 4);
+  }
+  [[nodiscard]] std::vector<std::int64_t> ids(const std::string& query) const {
+    std::vector<std::int64_t> some;
+    const auto answer = get("/v1/events?" + query).json();
+    for (const auto& event : answer.at("events").as_array()) some.push_back(event.at("id").as_int64());
+    return some;
+  }
+  using Ids = std::vector<std::int64_t>;
+};
+
+TEST_F(OlderEventsTest, ComeFromTheDatabaseWhereMemoryDoesNotReach) {
+  start();
+  EXPECT_EQ(ids("before=9&limit=4"), (Ids{5, 6, 7, 8}));
+  EXPECT_EQ(archive.asked, 0) << "memory has them all";
+  EXPECT_EQ(ids("before=5&limit=2"), (Ids{3, 4}));
+  EXPECT_EQ(ids("before=10&limit=7"), (Ids{3, 4, 5, 6, 7, 8, 9})) << "each once, the last one not stored yet";
+  EXPECT_EQ(ids("before=3"), (Ids{1, 2}));
+  EXPECT_EQ(ids("before=1"), (Ids{}));
+  EXPECT_EQ(ids("since=5&limit=2"), (Ids{6, 7}));
+  EXPECT_EQ(ids("since=2&before=6"), (Ids{3, 4, 5}));
+}
+
+TEST_F(OlderEventsTest, AreRefusedWhereTheyCannotBeReadOrAskedFor) {
+  archive.failure = Error(Errc::kTimeout, "the disk has not answered yet");
+  start();
+  EXPECT_EQ(ids("before=9&limit=2"), (Ids{7, 8})) << "memory needs no disk";
+  EXPECT_GE(get("/v1/events?before=3").status, 500);
+  for (const auto* bad : {"before=x", "before=-1", "before=0", "limit=0", "limit=1001"}) {
+    EXPECT_EQ(get(std::string("/v1/events?") + bad).text("code"), "bad_parameter") << bad;
+  }
+}
+
 TEST_F(EventsTest, AFollowerGetsEachEventAsItComes) {
   start();
   record("old");

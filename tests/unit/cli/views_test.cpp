@@ -108,6 +108,8 @@ TEST(Events, OneLineEach) {
   const auto run = world.run({"events", "--since", "7"});
   EXPECT_EQ(run.out, "2026-01-01T00:00:00.000Z info    disk.level ok?now\n");
   EXPECT_EQ(daemon.seen()[0].line(), "GET /v1/events?since=7 HTTP/1.1");
+  EXPECT_EQ(world.run({"events", "--before", "8", "--limit", "5"}).code, cli::kYes);
+  EXPECT_EQ(daemon.seen()[1].line(), "GET /v1/events?before=8&limit=5 HTTP/1.1");
 }
 
 TEST(Events, FollowsUntilTheDaemonEnds) {

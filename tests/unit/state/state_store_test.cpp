@@ -73,6 +73,23 @@ class StateStoreTest : public ::testing::Test {
   std::unique_ptr<StateStore> store_;
 };
 
+TEST_F(StateStoreTest, EventsBeforeOneAreTheLatestOfThem) {
+  const auto ids = [&](std::uint64_t before, std::size_t most) {
+    std::vector<std::uint64_t> some;
+    const auto found = run_on(loop_, store_->events_before(before, most));
+    EXPECT_TRUE(found);
+    for (const auto& event : found ? *found : std::vector<ports::RecordedEvent>{}) some.push_back(event.id);
+    return some;
+  };
+  using Ids = std::vector<std::uint64_t>;
+  EXPECT_EQ(ids(7, 3), Ids{});
+  ASSERT_TRUE(run_on(loop_, store_->append_events({recorded(2), recorded(4), recorded(5), recorded(9)})));
+  EXPECT_EQ(ids(9, 2), (Ids{4, 5}));
+  EXPECT_EQ(ids(5, 10), (Ids{2, 4}));
+  EXPECT_EQ(ids(2, 10), Ids{});
+  EXPECT_EQ(ids(1'000, 1), Ids{9});
+}
+
 TEST_F(StateStoreTest, RowsComeBackAfterARestartByScope) {
   EXPECT_TRUE(load("one").empty());
   ASSERT_TRUE(save("one", {row("a", 10), row("b", 20)}));
