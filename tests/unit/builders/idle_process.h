@@ -6,8 +6,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <csignal>
+#include <fstream>
 #include <stdexcept>
+#include <string>
+
+#include "tests/support/command.h"
 
 namespace buildwarden::testing {
 
@@ -28,6 +33,15 @@ class IdleProcess {
   IdleProcess& operator=(const IdleProcess&) = delete;
 
   [[nodiscard]] pid_t pid() const { return pid_; }
+  // Of a script that ends as a sleep: until then it is at work, by what the kernel tells.
+  void wait_until_asleep() const {
+    const auto asleep = [this] {
+      std::ifstream file("/proc/" + std::to_string(pid_) + "/stat");
+      std::string line;
+      return std::getline(file, line) && line.find("(sleep) S") != std::string::npos;
+    };
+    if (!eventually(asleep, std::chrono::seconds{30})) throw std::runtime_error("it never sleeps");
+  }
   void stop() const {
     ::kill(pid_, SIGSTOP);
     ::waitpid(pid_, nullptr, WUNTRACED);

@@ -44,6 +44,7 @@ class Hang : public ReconcilerTest {
 
 TEST_F(Hang, OfWhichNothingRunsIsRestarted) {
   const IdleProcess process;
+  process.wait_until_asleep();
   warm();
   engine_.containers.at("buildwarden_s3").seen.pid = process.pid();
   EXPECT_THAT(silent_turns(3), IsEmpty());
