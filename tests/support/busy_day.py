@@ -173,8 +173,8 @@ class BusyDay:
         image, name = luck.choice(images), f"job-{self.figures['containers']}-{luck.getrandbits(32):x}"
         since = time.time()
         status, said = self.host.run_container(name, image, "sleep", "600")
-        if status == 404 or (status == 409 and "image" in str(said)):
-            return None  # it has gone meanwhile, as it may
+        if status != 201 and not self.host.has_image(image):
+            return None  # it has gone meanwhile, as it may: nobody had used it lately
         if status != 201:
             return self.wrong(f"a container of {image}: {status} {said}")
         created = time.time()
