@@ -38,7 +38,6 @@ TEST_F(ClockStepsTest, TellsAStepOnceAndAddsSmallOnesUp) {
   EXPECT_FALSE(steps.steady_for(hours{4}, clock_.now()));
 }
 
-// Mutation: without its file a restart hides the step.
 TEST_F(ClockStepsTest, TellsAStepThatWasMadeWhileNoDaemonRan) {
   EXPECT_FALSE(steps().note(clock_.now()));
   clock_.advance(minutes{5});
