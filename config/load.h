@@ -11,7 +11,7 @@
 
 namespace buildwarden::config {
 
-// One effective value. `source` is spelled as in the README: default, daemon.json, docker-binfmt.env, cfn-env,
+// One effective value. `source` is spelled as in config/README.md: default, daemon.json, docker-binfmt.env, cfn-env,
 // agent-env, yaml, command-line. `location` is "file:line" or "" for a default.
 struct EffectiveValue {
   std::string key;

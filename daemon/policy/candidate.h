@@ -11,7 +11,7 @@
 
 namespace buildwarden::policy {
 
-// The rungs of the ladder, cheapest to rebuild first; the numbers are those of the README.
+// The rungs of the ladder, cheapest to rebuild first; the numbers are those of daemon/disk/README.md.
 enum class RungId : std::uint8_t {
   kLeftovers = 1,
   kContainers = 2,

@@ -58,7 +58,7 @@ stage_settings() {
 }
 
 stage_documentation() {
-  local documents=/usr/share/doc/buildwarden work
+  local documents=/usr/share/doc/buildwarden work page
   work=$(mktemp -d)
   write_manuals "$work" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%d)"
   write_third_party > "$work/third-party"
@@ -67,7 +67,9 @@ stage_documentation() {
   put 644 /usr/share/man/man5/buildwarden.yaml.5.gz "$work/buildwarden.yaml.5.gz"
   put 644 "$documents/third-party.gz" "$work/third-party.gz"
   rm -rf "$work"
-  put 644 "$documents/README.md" "$checkout/README.md"
+  # Where they lie in the tree, since they name one another.
+  while read -r page; do put 644 "$documents/$page" "$checkout/$page"; done \
+    < <(cd "$checkout" && find README.md config daemon systemd -name README.md | sort)
   put 644 /usr/share/bash-completion/completions/buildwarden "$checkout/packaging/completion/buildwarden.bash"
 }
 
