@@ -66,16 +66,20 @@ def by_four(make, amount):
 
 
 def load_images(host, amount, _):
-    return by_four(host.load_image, amount)
+    return by_four(host.load_layer, amount)
 
 
-def build_images(host, amount, _):
-    return by_four(host.build_image, amount)
+def build_in_engine(host, amount, _):
+    return by_four(host.build_in_engine, amount)
+
+
+def build_in_builder(host, amount, _):
+    return by_four(host.build_in_builder, amount)
 
 
 def mixed(host, amount, rate):
     """All at once: half of it taken at the rate, the rest as files, loaded and built."""
-    parts = ((take_space, 0.5, rate), (write_files, 0.3, 0), (load_images, 0.1, 0), (build_images, 0.1, 0))
+    parts = ((take_space, 0.5, rate), (write_files, 0.3, 0), (load_images, 0.1, 0), (build_in_engine, 0.1, 0))
     with concurrent.futures.ThreadPoolExecutor(len(parts)) as writers:
         begun = [writers.submit(writer, host, int(share * amount), its_rate) for writer, share, its_rate in parts]
         return all([one.result() for one in begun])

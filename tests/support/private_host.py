@@ -58,11 +58,23 @@ def ask(socket, method, target, body=None, patience=60):
     return answer.status, said.decode(errors="replace")
 
 
-class Host:
-    """For a `with`: everything is taken down at its end. `disk`: keys of the configuration's disk, `more`: lines at its end."""
+def archive(files):
+    """As tar: each content by its name. All may be executed."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            tar.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
 
-    def __init__(self, disk, builders="[]", more="", size="3G"):
-        self.dir = tempfile.mkdtemp(prefix="bws.", dir="/tmp")
+
+class Host:
+    """For a `with`: everything is taken down at its end. `disk`: keys of the configuration's disk, `more`: lines at its end; `on`: the
+    folder where the disk's image lies."""
+
+    def __init__(self, disk, builders="[]", more="", size="3G", on="/tmp"):
+        self.dir = tempfile.mkdtemp(prefix="bws.", dir=on)
         self.texts = {"disk": disk, "builders": builders, "more": more}
         self.size = size
         self.daemon = None
@@ -182,14 +194,10 @@ class Host:
 
     def load_image(self, name, size):
         """An image of busybox and noise; its id. Gone: the engine could not."""
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            tar.add(shutil.which("busybox"), "busybox")
-            entry = tarfile.TarInfo("noise")
-            entry.size = size
-            tar.addfile(entry, io.BytesIO(os.urandom(size)))
+        with open(shutil.which("busybox"), "rb") as program:
+            packed = archive({"busybox": program.read(), "noise": os.urandom(size)})
         repository, tag = name.rsplit(":", 1)
-        _, said = self.engine("POST", f"/images/create?fromSrc=-&repo={repository}&tag={tag}", packed.getvalue())
+        _, said = self.engine("POST", f"/images/create?fromSrc=-&repo={repository}&tag={tag}", packed)
         found = re.search(r'"status":"(sha256:\w+)"', said if isinstance(said, str) else json.dumps(said, separators=(",", ":")))
         if not found:
             raise Gone(f"{name} was not loaded: {said}")
