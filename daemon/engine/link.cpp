@@ -60,10 +60,12 @@ asio::awaitable<void> Link::loop() {
   auto delay = times_.first_retry;
   while (!stopping_) {
     auto events = co_await connect();
+    if (stopping_) co_return;  // broken off by us: the engine is not lost
     if (events) {
       const auto began = clock_.now().boot;
       connected();
       const auto why = co_await follow(*std::move(events));
+      if (stopping_) co_return;
       if (clock_.now().boot - began > times_.last_retry) delay = times_.first_retry;
       lost(why);
     } else {

@@ -221,6 +221,8 @@ TEST_F(LinkTest, StopEndsItInEveryState) {
   until([this] { return engine_->status().up; });
   stop();  // while it waits for events
   EXPECT_LT(std::chrono::steady_clock::now() - before, 4s);
+  EXPECT_THAT(journal_.kinds(), ElementsAre("engine.connected")) << "an engine that we leave is not lost";
+  EXPECT_THAT(losses_, IsEmpty());
 }
 
 TEST_F(LinkTest, CancellationEndsItToo) {
