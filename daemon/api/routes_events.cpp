@@ -120,6 +120,12 @@ asio::awaitable<Response> list_before(const ApiContext& context, Page page) {
   co_return list(context, latest_of(stored, recent, page.limit));
 }
 
+// After `since`; without it the latest.
+Response list_after(const ApiContext& context, const Request& request, const Page& page) {
+  if (request.query.contains("since")) return list(context, context.events->since(page.since, page.limit));
+  return list(context, latest_of({}, context.events->since(0, kMostEvents), page.limit));
+}
+
 // Where a follower goes on: at its Last-Event-ID after a broken connection, else at ?since=, else at what comes now.
 Result<std::uint64_t> start_of(const Request& request, const ApiContext& context) {
   Request asked;
@@ -158,7 +164,7 @@ asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<cons
   const auto page = page_of(request);
   if (!page) co_return problem(page.error(), "bad_parameter");
   if (page->before > 0) co_return co_await list_before(context, *page);
-  co_return list(context, context.events->since(page->since, page->limit));
+  co_return list_after(context, request, *page);
 }
 
 }  // namespace

@@ -134,10 +134,11 @@ void CommandLine::add_disk() {
 void CommandLine::add_events() {
   auto* events = add(&app_, "events", "what was decided, and why", [this] { return show_events(context_, events_); });
   auto* follow = events->add_flag("--follow", events_.follow, "go on with those to come");
-  auto* since = events->add_option("--since", events_.since, "only those with a larger number")->type_name("NUMBER");
+  auto* since = events->add_option("--since", events_.since, "only those with a larger number");
+  since->type_name("NUMBER")->check(CLI::NonNegativeNumber);
   auto* before = events->add_option("--before", events_.before, "the latest with a smaller number, however old");
   before->type_name("NUMBER")->check(CLI::PositiveNumber)->excludes(since)->excludes(follow);
-  auto* limit = events->add_option("--limit", events_.limit, "at most so many");
+  auto* limit = events->add_option("--limit", events_.limit, "at most so many: the latest, with --since the first");
   limit->type_name("NUMBER")->check(CLI::Range(1, 1000))->excludes(follow);
 }
 

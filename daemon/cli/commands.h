@@ -25,9 +25,9 @@ struct RecreateOptions {
 int recreate_builder(const Context& context, const RecreateOptions& options);
 
 struct EventOptions {
-  std::int64_t since = 0;   // print those with a larger number
-  std::int64_t before = 0;  // or the latest with a smaller one; 0: not asked for
-  std::int64_t limit = 0;   // at most so many; 0: as many as the daemon gives at once
+  std::optional<std::int64_t> since;  // print those with a larger number; none: the latest
+  std::int64_t before = 0;            // or the latest with a smaller one; 0: not asked for
+  std::int64_t limit = 0;             // at most so many; 0: as many as the daemon gives at once
   bool follow = false;
 };
 int show_events(const Context& context, const EventOptions& options);

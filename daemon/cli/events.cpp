@@ -24,6 +24,18 @@ std::string describe_all(const json::value& answer) {
   return lines;
 }
 
+std::string query_of(const EventOptions& options) {
+  std::string query;
+  const auto add = [&query](std::string_view name, std::int64_t value) {
+    query += format("{}{}={}", query.empty() ? '?' : '&', name, value);
+  };
+  if (options.before > 0) add("before", options.before);
+  // A follower that names no start gets what there is, and then goes on.
+  if (options.since || options.follow) add("since", options.since.value_or(0));
+  if (options.limit > 0) add("limit", options.limit);
+  return query;
+}
+
 // One line of a stream of server-sent events; the data of ours is always one line.
 void show_line(const Context& context, std::string_view line) {
   constexpr std::string_view kData = "data:";
@@ -40,9 +52,7 @@ void show_line(const Context& context, std::string_view line) {
 }  // namespace
 
 int show_events(const Context& context, const EventOptions& options) {
-  auto target = options.before > 0 ? format("/v1/events?before={}", options.before)
-                                   : format("/v1/events?since={}", options.since);
-  if (options.limit > 0) target += format("&limit={}", options.limit);
+  const auto target = "/v1/events" + query_of(options);
   if (!options.follow) return show(context, target, describe_all);
   const Client client(context, context.patience);
   const auto end = client.follow(target, [&](std::string_view line) { show_line(context, line); });

@@ -71,6 +71,7 @@ TEST_F(OlderEventsTest, ComeFromTheDatabaseWhereMemoryDoesNotReach) {
   EXPECT_EQ(ids("before=3"), (Ids{1, 2}));
   EXPECT_EQ(ids("before=1"), (Ids{}));
   EXPECT_EQ(ids("since=5&limit=2"), (Ids{6, 7}));
+  EXPECT_EQ(ids("limit=2"), (Ids{8, 9})) << "the latest, where nobody says after which";
   EXPECT_EQ(ids("since=2&before=6"), (Ids{3, 4, 5}));
 }
 

@@ -110,6 +110,11 @@ TEST(Events, OneLineEach) {
   EXPECT_EQ(daemon.seen()[0].line(), "GET /v1/events?since=7 HTTP/1.1");
   EXPECT_EQ(world.run({"events", "--before", "8", "--limit", "5"}).code, cli::kYes);
   EXPECT_EQ(daemon.seen()[1].line(), "GET /v1/events?before=8&limit=5 HTTP/1.1");
+  EXPECT_EQ(world.run({"events", "--limit", "5"}).code, cli::kYes);
+  EXPECT_EQ(daemon.seen()[2].line(), "GET /v1/events?limit=5 HTTP/1.1") << "the latest five";
+  EXPECT_EQ(world.run({"events"}).code, cli::kYes);
+  EXPECT_EQ(daemon.seen()[3].line(), "GET /v1/events HTTP/1.1");
+  EXPECT_EQ(world.run({"events", "--since", "-1"}).code, cli::kUsage);
 }
 
 TEST(Events, FollowsUntilTheDaemonEnds) {
