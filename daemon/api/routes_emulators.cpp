@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/api/fields.h"
 #include "daemon/api/json_parts.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
@@ -49,7 +50,18 @@ asio::awaitable<Response> execute(const ApiContext* context) {
   co_return emulators(*context);
 }
 
+// Nothing can be asked for but the execution of all.
+std::optional<Response> refuse(const Request& request) {
+  const auto object = parse_object(request.body);
+  if (!object) return problem(object.error(), "bad_json");
+  const auto mistakes = FieldReader(*object).finish();
+  if (!mistakes.empty()) return bad_fields(mistakes);
+  return std::nullopt;
+}
+
 asio::awaitable<Response> verify(const ApiContext& context, Operations& operations, Request request) {
+  auto refused = refuse(request);
+  if (refused) co_return *std::move(refused);
   Operations::Work work = [&context](const ports::Progress&) { return execute(&context); };
   auto operation = operations.start("verify", request.peer.uid, std::move(work));
   co_return co_await operations.answer(std::move(operation), context.answer_within);

@@ -132,6 +132,10 @@ TEST_F(RoutesTest, EmulatorsAreShownAndExecutedOnDemand) {
   EXPECT_TRUE(shown.at("executed_at").is_null());
   EXPECT_EQ(ask("POST", "/v1/emulators/verify", "").json(), shown);
   EXPECT_EQ(views.verified, 1);
+  const auto other = ask("POST", "/v1/emulators/verify", R"({"platform":"linux/arm64"})");
+  EXPECT_EQ(other.status, 400);
+  EXPECT_THAT(other.text("detail"), HasSubstr("platform"));
+  EXPECT_EQ(views.verified, 1) << "what is not known is refused before anything is done";
   const auto kinds = get("/v1/builders/s3").json().at("platform_kinds");
   EXPECT_EQ(kinds.at("linux/arm64/v8").as_string(), "kernel");
   EXPECT_EQ(kinds.at("linux/s390x").as_string(), "unknown");
