@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/json/parse.hpp>
+
+#include "common/atomic_file.h"
 #include "tests/unit/cli/scripted_daemon.h"
 
 namespace buildwarden::testing {
@@ -83,6 +86,21 @@ TEST(CommandLine, ServeWithoutOptionsOverridesNothing) {
   EXPECT_FALSE(seen.load.yaml_required);
   EXPECT_FALSE(seen.dry_run);
   EXPECT_TRUE(seen.load.overrides.empty());
+}
+
+TEST(CommandLine, MistakesOfTheConfigurationAreJsonWhereThatIsAskedFor) {
+  ClientWorld world;
+  const auto file = world.folder() + "/bad.yaml";
+  ASSERT_TRUE(write_file_atomically(file, "dry_run: 1\nlog: {level: loud}\n"));
+  const auto lines = world.run({"config", "check", "--config", file});
+  EXPECT_EQ(lines.code, cli::kNo);
+  EXPECT_EQ(lines.out, "");
+  const auto run = world.run({"config", "check", "--json", "--config", file});
+  EXPECT_EQ(run.code, cli::kNo);
+  EXPECT_EQ(run.err, "");
+  const auto mistakes = boost::json::parse(run.out).at("mistakes").as_array();
+  ASSERT_EQ(mistakes.size(), 2U);
+  EXPECT_EQ(std::string(mistakes[0].as_string()) + "\n" + std::string(mistakes[1].as_string()) + "\n", lines.err);
 }
 
 TEST(CommandLine, TheSocketOptionBeatsTheEnvironment) {
