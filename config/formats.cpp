@@ -98,6 +98,9 @@ Format<Amount> amount(bool zero) {
   f.parse = [zero](std::string_view text) -> Result<Amount> {
     auto value = parse_amount(text);
     if (!value) return wrong("is neither a size nor a share");
+    // Nobody means bytes by it.
+    const bool bare = !text.empty() && text.back() >= '0' && text.back() <= '9';
+    if (bare && value->absolute() != 0) return wrong("has no unit");
     const bool nothing = value->is_share() ? value->of_one() <= 0 : value->absolute() == 0;
     if ((nothing && !zero) || (value->is_share() && value->of_one() >= 1)) return wrong("is out of range");
     return value;

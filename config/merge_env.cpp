@@ -40,8 +40,14 @@ struct Source {
   std::string path;
 };
 
-// One variable's value for one key of the schema, or a warning and the old value.
-void set_from(const Source& source, const char* key, const TreeNode& node, Merge& merge) {
+struct Target {
+  const char* key;
+  std::string variable;  // that its value comes from
+};
+
+// One variable's value for one key of the schema, or a warning, which names the variable, and the old value.
+void set_from(const Source& source, const Target& target, const TreeNode& node, Merge& merge) {
+  const auto* key = target.key;
   const auto* field = find_field(settings_table(), key);
   if (field == nullptr) return;
   Layer layer(source.name, source.path, merge.origins);
@@ -49,7 +55,9 @@ void set_from(const Source& source, const char* key, const TreeNode& node, Merge
   if (layer.mistakes().empty()) return;
   Rows old;
   field->show(merge.settings, key, old);
-  merge.warnings.push_back(format("{}; {} stays", layer.mistakes().front().text, old.front().second));
+  const auto at = place(source.path, node.line, 0);
+  const auto what = layer.mistakes().front().text.substr(at.size() + std::string_view(key).size());
+  merge.warnings.push_back(format("{}{}{}; {} stays", at, target.variable, what, old.front().second));
 }
 
 void apply_boolean(const Source& source, const Mapping& mapping, const Variable& variable, Merge& merge) {
@@ -58,7 +66,7 @@ void apply_boolean(const Source& source, const Mapping& mapping, const Variable&
     merge.warnings.push_back(format("{}{}: {} counts as false; write true or false",
                                     place(source.path, variable.line, 0), mapping.variable, shown(variable.value)));
   }
-  set_from(source, mapping.key, scalar_node(yes ? "true" : "false", variable.line), merge);
+  set_from(source, {mapping.key, mapping.variable}, scalar_node(yes ? "true" : "false", variable.line), merge);
 }
 
 void apply_kibibytes(const Source& source, const Mapping& mapping, const Variable& variable, Merge& merge) {
@@ -71,7 +79,7 @@ void apply_kibibytes(const Source& source, const Mapping& mapping, const Variabl
                                     count.error().message(), old.front().second));
     return;
   }
-  set_from(source, mapping.key, scalar_node(format("{}KiB", *count), variable.line), merge);
+  set_from(source, {mapping.key, mapping.variable}, scalar_node(format("{}KiB", *count), variable.line), merge);
 }
 
 void apply_variables(const Source& source, const Variables& variables, bool agent, Merge& merge) {
@@ -81,7 +89,9 @@ void apply_variables(const Source& source, const Variables& variables, bool agen
     const Variable& variable = found->second;
     switch (mapping.meaning) {
       case Meaning::kTrueOrFalse: apply_boolean(source, mapping, variable, merge); break;
-      case Meaning::kAsWritten: set_from(source, mapping.key, scalar_node(variable.value, variable.line), merge); break;
+      case Meaning::kAsWritten:
+        set_from(source, {mapping.key, mapping.variable}, scalar_node(variable.value, variable.line), merge);
+        break;
       case Meaning::kKibibytes: apply_kibibytes(source, mapping, variable, merge); break;
     }
   }
@@ -123,7 +133,7 @@ void apply_binfmt_env(const std::string& path, Merge& merge) {
   const auto image =
       std::find_if(variables.begin(), variables.end(), [](const auto& v) { return names_binfmt_image(v.first); });
   if (image != variables.end()) {
-    set_from(source, "emulation.image", scalar_node(image->second.value, image->second.line), merge);
+    set_from(source, {"emulation.image", image->first}, scalar_node(image->second.value, image->second.line), merge);
   } else if (!variables.empty()) {
     merge.warnings.push_back(path + ": no variable BINFMT_IMAGE in it; emulation.image stays as it is");
   }

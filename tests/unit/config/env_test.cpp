@@ -107,10 +107,10 @@ TEST_P(BadEnv, WarnsAndNeverStopsTheStart) {
 
 const BadValue kBad[] = {
     {"Command", "DOCKER_PRUNE_UNTIL='$(touch /tmp/x)'", "disk.keep_used_within", "4h < default < ",
-     "agent_env:2: disk.keep_used_within: \"$(touch /tmp/x)\" is not a duration; write a duration from 0s to 3650d "
+     "agent_env:2: DOCKER_PRUNE_UNTIL: \"$(touch /tmp/x)\" is not a duration; write a duration from 0s to 3650d "
      "such as 90s, 4h, 7d or 1h30m; 4h stays"},
     {"Empty", "DOCKER_PRUNE_UNTIL=", "disk.keep_used_within", "4h < default < ",
-     "agent_env:2: disk.keep_used_within: \"\" is not a duration; write a duration from 0s to 3650d such as 90s, 4h, "
+     "agent_env:2: DOCKER_PRUNE_UNTIL: \"\" is not a duration; write a duration from 0s to 3650d such as 90s, 4h, "
      "7d or 1h30m; 4h stays"},
     {"UpperTrue", "BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL=True", "on_full.terminate_instance",
      "false < agent-env < agent_env:2",
@@ -126,12 +126,12 @@ const BadValue kBad[] = {
      "agent_env:2: DISK_MIN_AVAILABLE: \"99999999999999999999\" is out of range; write a whole number of KiB; 5GiB "
      "stays"},
     {"Inodes", "DISK_MIN_INODES=many", "disk.min_free_inodes", "250000 < default < ",
-     "agent_env:2: disk.min_free_inodes: \"many\" is not a whole number; write a whole number from 0 to "
+     "agent_env:2: DISK_MIN_INODES: \"many\" is not a whole number; write a whole number from 0 to "
      "1000000000000; 250000 stays"},
     {"Region", "AWS_REGION=`id`", "instance.region", "\"\" < default < ",
-     "agent_env:2: instance.region: \"`id`\" is not a region's name; write one such as us-east-1, or \"\"; \"\" stays"},
+     "agent_env:2: AWS_REGION: \"`id`\" is not a region's name; write one such as us-east-1, or \"\"; \"\" stays"},
     {"Long", "AWS_REGION=" + std::string(100'000, 'a'), "instance.region", "\"\" < default < ",
-     "agent_env:2: instance.region: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…\" is not a "
+     "agent_env:2: AWS_REGION: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…\" is not a "
      "region's name; write one such as us-east-1, or \"\"; \"\" stays"},
     {"NoAssignment", "hello", "disk.min_free", "5GiB < default < ",
      "agent_env:2: not an assignment; the line is ignored"},
@@ -224,7 +224,7 @@ TEST_F(Env, ABinfmtFileWithoutAnImageOrWithAHostileOneIsAWarning) {
   const auto all = loaded();
   EXPECT_EQ(all.settings.emulation.image, "");
   EXPECT_EQ(warnings(all),
-            "docker_binfmt_env:1: emulation.image: \"$(touch /tmp/x)\" is not an image reference; write one such as "
+            "docker_binfmt_env:1: BINFMT_IMAGE: \"$(touch /tmp/x)\" is not an image reference; write one such as "
             "moby/buildkit:buildx-stable-1, or \"\"; \"\" stays");
 }
 

@@ -54,7 +54,7 @@ TEST_F(Shipped, DescribesForPeopleAndAsJson) {
   EXPECT_NE(text.find("yaml (" + file("conf.yaml") + ":1)\n"), std::string::npos) << text;
   EXPECT_NE(text.find("\nlog.level "), std::string::npos);
   EXPECT_NE(text.find("  default\n"), std::string::npos);
-  EXPECT_NE(text.find("\nwarning: " + file("agent_env") + ":1: disk.min_free_inodes: \"x\" is not a whole number"),
+  EXPECT_NE(text.find("\nwarning: " + file("agent_env") + ":1: DISK_MIN_INODES: \"x\" is not a whole number"),
             std::string::npos)
       << text;
   const auto json = describe_json(all);
@@ -63,7 +63,7 @@ TEST_F(Shipped, DescribesForPeopleAndAsJson) {
                 R"(:1"},{"key":"disk.watch","value":"auto","source":"default","location":""},)"),
       0U)
       << json;
-  EXPECT_NE(json.find(R"(],"warnings":[")" + file("agent_env") + R"(:1: disk.min_free_inodes: \"x\" is not)"),
+  EXPECT_NE(json.find(R"(],"warnings":[")" + file("agent_env") + R"(:1: DISK_MIN_INODES: \"x\" is not)"),
             std::string::npos)
       << json;
 }

@@ -46,6 +46,8 @@ const Bad kBad[] = {
     {"Size", "disk: {min_free: 5 apples}\n",
      "F:1:18: disk.min_free: \"5 apples\" is neither a size nor a share; write a size such as 5GiB or a share below "
      "100% such as 15%"},
+    {"NoUnit", "disk: {min_free: 5, ballast: 0}\n",
+     "F:1:18: disk.min_free: \"5\" has no unit; write a size such as 5GiB or a share below 100% such as 15%"},
     {"WholeShare", "disk: {min_free: 100%}\n",
      "F:1:18: disk.min_free: \"100%\" is out of range; write a size such as 5GiB or a share below 100% such as 15%"},
     {"Inodes", "disk: {min_free_inodes: -1}\n",
