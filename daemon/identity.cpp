@@ -61,15 +61,17 @@ Result<uid_t> agent_user(const AgentSettings& agent) {
     return found->pw_uid;
   }
   if (const auto number = as_number(agent.user)) return *number;
-  return Error(Errc::kNotFound, format("this machine has no user \"{}\"", agent.user));
+  return Error(Errc::kNotFound, format("agent.user: this machine has no user \"{}\"", agent.user));
 }
 
 Result<gid_t> agent_group(const AgentSettings& agent) {
-  return agent.group == "auto" ? primary_group_of(agent.user) : group_named(agent.group);
+  if (agent.group == "auto") return primary_group_of(agent.user).with_context("agent.user");
+  return group_named(agent.group).with_context("agent.group");
 }
 
 Result<gid_t> socket_group(const ListenSettings& listen, const AgentSettings& agent) {
-  return listen.group == "auto" ? agent_group(agent) : group_named(listen.group);
+  if (listen.group == "auto") return agent_group(agent);
+  return group_named(listen.group).with_context("listen.group");
 }
 
 bool is_unit_installed(const std::string& unit) {
