@@ -74,6 +74,7 @@ struct Builder {
 
   policy::BuilderMemory memory;
   Liveness liveness;
+  ports::SensorRecord questions;
   std::set<std::string> strayed;      // ids of its containers whose socket folder is not the host's
   std::optional<int> running_builds;  // when it was asked last; nothing = not known
   bool volume_known = false;          // `memory` has the volume that it is on

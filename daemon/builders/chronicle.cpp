@@ -124,6 +124,7 @@ ports::BuilderView view_of(const Builder& builder, std::string endpoint, std::ve
   view.last_heal_at = builder.heals.last_at;
   view.last_heal_reason = builder.heals.last_reason;
   view.running_builds = builder.running_builds;
+  view.questions = builder.questions;
   view.volume = policy::volume_of(view.name, builder.memory.crash.volume);
   return view;
 }

@@ -117,8 +117,10 @@ asio::awaitable<bool> Observer::ask(Builder* builder, Observation* seen) {
   const auto path = seen->builder.real.other_folder ? format("/proc/{}/root{}", pid, kSocketInside)
                                                     : socket_path(paths_, builder->settings.name);
   const auto asked = ports_.clock.now().boot;
+  const auto began = std::chrono::steady_clock::now();
   auto answer = co_await builder->probe.ask(path, liveness.answered ? kLaterAnswer : kFirstAnswer);
   if (!answer && answer.error().code() == Errc::kCancelled) co_return false;
+  builder->questions.note(answer.ok(), began, ports_.clock.now().wall);
   builder->running_builds.reset();
   if (answer) {
     liveness.answered = true;

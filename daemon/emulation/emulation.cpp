@@ -84,6 +84,7 @@ asio::awaitable<void> Emulation::look(bool execute_now, bool quick) {
 
 asio::awaitable<void> Emulation::observe() {
   const auto& folder = parts_.settings.paths.binfmt_misc;
+  const auto began = std::chrono::steady_clock::now();
   auto proofs = std::move(seen_.proofs);
   seen_ = parts_.machine.read(folder);
   if (seen_.entries.empty() && !seen_.trouble.empty() && !parts_.settings.dry_run && !mount_tried_) {
@@ -98,6 +99,7 @@ asio::awaitable<void> Emulation::observe() {
     mount_trouble_ = mounted ? "" : mounted.error().message();
     seen_ = parts_.machine.read(folder);
   }
+  comparisons_.note(seen_.trouble.empty(), began, parts_.clock.now().wall);
   if (!seen_.trouble.empty() && !mount_trouble_.empty()) seen_.trouble = mount_trouble_;
   if (seen_.trouble.empty()) mount_tried_ = false;
   seen_.proofs = std::move(proofs);
@@ -128,10 +130,13 @@ asio::awaitable<void> Emulation::execute() {
   std::function<Result<Proofs>()> work = [run, names, stop]() -> Result<Proofs> { return run(names, stop); };
   auto proofs = co_await parts_.workers.compute<Proofs>(std::move(work), kWork);
   execution_ = std::chrono::ceil<Duration>(std::chrono::steady_clock::now() - began);
+  bool judged = true;
   for (const auto& name : names) {
     if (proofs) seen_.proofs[name] = (*proofs)[name];
     if (!proofs) seen_.proofs[name] = {policy::ProofResult::kUnknown, proofs.error().message()};
+    judged = judged && seen_.proofs[name].result != policy::ProofResult::kUnknown;
   }
+  executions_.note(judged, began, parts_.clock.now().wall);
 }
 
 void Emulation::judge_repairs() {

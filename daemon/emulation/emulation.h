@@ -101,6 +101,8 @@ class Emulation final : public ports::EmulatorViews, public ports::Platforms {
   std::optional<BootTime> executed_;
   std::optional<WallTime> executed_at_;
   Duration execution_{0};
+  ports::SensorRecord comparisons_;
+  ports::SensorRecord executions_;
   std::string mount_trouble_;
   std::string announced_;  // the plan that was recorded last in a dry run
   bool must_execute_ = true;

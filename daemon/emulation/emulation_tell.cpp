@@ -86,6 +86,8 @@ ports::EmulatorsView Emulation::emulators_view() const {
   view.restored = restored_;
   view.executed_at = executed_at_;
   view.execution = execution_;
+  view.comparisons = comparisons_;
+  view.executions = executions_;
   view.image = parts_.settings.emulation.image;
   return view;
 }

@@ -83,7 +83,9 @@ asio::awaitable<void> Link::wait(Duration delay) {
 }
 
 ports::Async<std::unique_ptr<HttpStream>> Link::connect() {
+  const auto asked = std::chrono::steady_clock::now();
   auto version = co_await transport_.ping(times_.ping_deadline);
+  status_.pings.note(version.ok(), asked, clock_.now().wall);
   if (!version) co_return std::move(version).error();
   transport_.open(*version);
   Call info;
@@ -139,7 +141,9 @@ asio::awaitable<Error> Link::follow(std::shared_ptr<HttpStream> events) {
       continue;
     }
     if (line.error().code() != Errc::kTimeout) co_return std::move(line).error().with_context("the event stream");
+    const auto asked = std::chrono::steady_clock::now();
     auto alive = co_await transport_.ping(times_.ping_deadline);
+    status_.pings.note(alive.ok(), asked, clock_.now().wall);
     if (!alive) co_return std::move(alive).error();
     heard_ = clock_.now().boot;
   }

@@ -11,6 +11,7 @@
 #include "daemon/policy/builder.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
+#include "daemon/ports/sensor.h"
 
 namespace buildwarden::ports {
 
@@ -68,6 +69,7 @@ struct BuilderView {
   std::string volume;                  // that its cache is on
   std::string version;                 // of BuildKit; "" = not known
   std::vector<std::string> platforms;  // that it builds for; empty = not known
+  SensorRecord questions;              // whether it lives; of all its containers so far
 };
 
 struct BuildersView {

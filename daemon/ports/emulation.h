@@ -11,6 +11,7 @@
 #include "common/result.h"
 #include "daemon/policy/emulation.h"
 #include "daemon/ports/engine.h"
+#include "daemon/ports/sensor.h"
 
 namespace buildwarden::ports {
 
@@ -20,6 +21,8 @@ struct EmulatorsView {
   std::optional<WallTime> executed_at;            // when the programs were last executed
   Duration execution{0};                          // how long that took, all of them
   std::string image;                              // that handlers may come from; "" = none
+  SensorRecord comparisons;                       // of the entries of binfmt_misc
+  SensorRecord executions;                        // of the programs; good: each of them was judged
 };
 
 class EmulatorViews {

@@ -18,6 +18,7 @@
 #include "common/time.h"
 #include "daemon/policy/builder.h"
 #include "daemon/policy/candidate.h"
+#include "daemon/ports/sensor.h"
 
 namespace buildwarden::ports {
 
@@ -39,6 +40,7 @@ struct EngineStatus {
   std::string reason;        // why not, one sentence
   EngineIdentity identity;   // the last known; id empty before the first contact
   std::optional<Now> since;  // up or down since
+  SensorRecord pings;        // its heartbeat
 };
 
 struct ImageRecord {

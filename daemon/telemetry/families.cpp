@@ -49,29 +49,11 @@ void add_levels(Families& families, const ports::DiskView& view) {
   keep(families, {&level, &ballast});
 }
 
-void add_sensors(Families& families, const ports::DiskView& view) {
-  auto good = gauges("sensor_success", "Whether the sensor's last reading was good.");
-  auto took = gauges("sensor_duration_seconds", "How long the sensor's last reading took, in seconds.");
-  auto last = gauges("sensor_last_success_timestamp_seconds", "When the sensor last read well, in seconds since 1970.");
-  auto readings = counters("sensor_readings_total", "Readings of the sensor, failed ones included.");
-  auto failures = counters("sensor_failures_total", "Readings of the sensor that failed.");
-  for (const auto& disk : view.filesystems) {
-    const Labels labels = {{"sensor", "disk"}, {"target", disk.mount}};
-    add(good, labels, disk.reading && disk.error.empty() ? 1 : 0);
-    add(took, labels, seconds(disk.last_duration));
-    if (disk.reading) add(last, labels, seconds(disk.reading->at.wall.time_since_epoch()));
-    add(readings, labels, disk.readings);
-    add(failures, labels, disk.failures);
-  }
-  keep(families, {&good, &took, &last, &readings, &failures});
-}
-
 }  // namespace
 
 void add_disk(Families& families, const ports::DiskView& view) {
   add_space(families, view);
   add_levels(families, view);
-  add_sensors(families, view);
   auto reclaiming = gauges("reclaim_running", "Whether space is being made now.");
   add(reclaiming, {}, view.reclaiming ? 1 : 0);
   auto ledger = gauges("ledger_saved", "Whether the last save of the images' last use to disk was good.");

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "daemon/telemetry/families.h"
+#include "daemon/telemetry/sensor_families.h"
 
 namespace buildwarden::telemetry {
 namespace {
@@ -60,18 +61,33 @@ void Metrics::engine_asked(const std::string& method, const std::string& route, 
 
 std::string Metrics::text() const {
   Families families = instruments_->registry.Collect();
+  SensorRows sensors;
   if (sources_.disk != nullptr) {
     const auto view = sources_.disk->disk_view();
     add_disk(families, view);
     add_rungs(families, view);
+    append_sensors(sensors, view);
   }
-  if (sources_.builders != nullptr) add_builders(families, sources_.builders->builders_view());
-  if (sources_.emulators != nullptr) add_emulators(families, sources_.emulators->emulators_view());
+  if (sources_.builders != nullptr) {
+    const auto view = sources_.builders->builders_view();
+    add_builders(families, view);
+    append_sensors(sensors, view);
+  }
+  if (sources_.emulators != nullptr) {
+    const auto view = sources_.emulators->emulators_view();
+    add_emulators(families, view);
+    append_sensors(sensors, view);
+  }
   if (sources_.jobs != nullptr) add_jobs(families, sources_.jobs->jobs_view());
-  if (sources_.engine != nullptr) add_engine(families, sources_.engine->status());
+  if (sources_.engine != nullptr) {
+    const auto status = sources_.engine->status();
+    add_engine(families, status);
+    append_sensors(sensors, status);
+  }
   if (sources_.events != nullptr) add_events(families, *sources_.events);
   if (sources_.termination != nullptr) add_termination(families, sources_.termination->termination_view());
   if (sources_.config != nullptr) add_config(families, sources_.config->config_view());
+  add_sensors(families, sensors);
   std::sort(families.begin(), families.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (auto& family : families) {
     for (auto& metric : family.metric) std::sort(metric.label.begin(), metric.label.end());

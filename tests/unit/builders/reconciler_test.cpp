@@ -30,8 +30,11 @@ TEST_F(ReconcilerTest, WarmsWhatIsNotThere) {
                                   "start buildx_buildkit_s30", "create buildx_buildkit_shared0",
                                   "start buildx_buildkit_shared0"));
   EXPECT_EQ(view().state, BuilderState::kStarting);
+  EXPECT_EQ(view().questions.readings, 0U);
   EXPECT_THAT(turn(), IsEmpty());
   EXPECT_EQ(view().state, BuilderState::kWarm);
+  EXPECT_EQ(view().questions.readings, 1U);
+  EXPECT_TRUE(view().questions.good);
   EXPECT_THAT(reconciler().not_ready(), IsEmpty());
   EXPECT_EQ(journal_.count("builder.healed"), 0U) << "a first start is no healing";
   EXPECT_EQ(journal_.last("builder.state").fields.back(),

@@ -130,6 +130,7 @@ TEST_F(EmulationTest, ALossIsSeenRestoredAndMeasured) {
 
 TEST_F(EmulationTest, AFailedControlRunChangesNothingAndIsSaid) {
   turn();
+  EXPECT_TRUE(emulation_->emulators_view().executions.good);
   control_fails_ = true;
   const int added = added_;
   table_.entries.clear();
@@ -137,6 +138,9 @@ TEST_F(EmulationTest, AFailedControlRunChangesNothingAndIsSaid) {
   EXPECT_EQ(added_, added);
   EXPECT_EQ(journal_.count("emulation.unknown"), 1U);
   EXPECT_FALSE(emulation_->not_ready().empty());
+  const auto view = emulation_->emulators_view();
+  EXPECT_FALSE(view.executions.good);
+  EXPECT_TRUE(view.comparisons.good) << "the entries could be read";
 }
 
 TEST_F(EmulationTest, WhatTheKernelRefusesIsSaidAndNotRepeatedAtOnce) {
@@ -155,6 +159,7 @@ TEST_F(EmulationTest, AMountThatIsForbiddenIsSaidOnce) {
   table_.trouble = "binfmt_misc is not mounted";
   for (int times = 0; times < 5; ++times) turn();
   EXPECT_THAT(turn().reason, HasSubstr("CAP_SYS_ADMIN"));
+  EXPECT_EQ(emulation_->emulators_view().comparisons.failures, 6U);
   EXPECT_EQ(journal_.count("emulation.missing"), 1U);
   EXPECT_EQ(executed_, 0);
 }

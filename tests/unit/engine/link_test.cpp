@@ -135,9 +135,14 @@ TEST_F(LinkTest, AnAbsentEngineIsNoLossAndIsFoundWhenItComes) {
 
 TEST_F(LinkTest, AHangingEngineIsLost) {
   start_and_connect();
+  EXPECT_TRUE(engine_->status().pings.good);
+  EXPECT_GE(engine_->status().pings.readings, 1U);
   server_.replace("GET /_ping", FakeAnswer::hang());
   until_down();
   EXPECT_THAT(losses_.at(0), HasSubstr("no answer in time"));
+  EXPECT_FALSE(engine_->status().pings.good);
+  EXPECT_EQ(engine_->status().pings.failures, 1U);
+  EXPECT_TRUE(engine_->status().pings.last_good);
 }
 
 TEST_F(LinkTest, EventsProveLifeWithoutAPing) {

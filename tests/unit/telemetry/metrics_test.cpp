@@ -166,6 +166,32 @@ TEST_F(MetricsTest, ShowsADiskWithUnitsAndItsSensor) {
                               "docker\"} 1767225600"));
 }
 
+TEST_F(MetricsTest, EverySensorSaysHowItReads) {
+  EXPECT_THAT(metrics.text(), Not(HasSubstr("buildwarden_sensor_"))) << "nothing was read yet";
+  const auto began = std::chrono::steady_clock::now();
+  rooms.engine.pings.note(true, began, clock.now().wall);
+  rooms.engine.pings.note(false, began, clock.now().wall + std::chrono::seconds{9});
+  rooms.builders.builders.resize(2);
+  rooms.builders.builders[0].name = "s3";
+  rooms.builders.builders[0].questions.note(true, began, clock.now().wall);
+  rooms.builders.builders[1].name = "never_asked";
+  rooms.emulators.comparisons.note(true, began, clock.now().wall);
+  rooms.emulators.executions.note(false, began, clock.now().wall);
+  const auto text = metrics.text();
+  const std::string ping = "{sensor=\"engine\",target=\"ping\"} ";
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_success" + ping + "0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_duration_seconds" + ping));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_last_success_timestamp_seconds" + ping + "1767225600\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_readings_total" + ping + "2\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_failures_total" + ping + "1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_success{sensor=\"builder\",target=\"s3\"} 1\n"));
+  EXPECT_THAT(text, Not(HasSubstr("target=\"never_asked\"")));
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_success{sensor=\"emulation\",target=\"handlers\"} 1\n"));
+  const std::string never = "{sensor=\"emulation\",target=\"programs\"} ";
+  EXPECT_THAT(text, HasSubstr("buildwarden_sensor_success" + never + "0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("buildwarden_sensor_last_success_timestamp_seconds" + never)));
+}
+
 TEST_F(MetricsTest, AStaleReadingIsNotShownAsFreeSpace) {
   rooms.disk.filesystems.push_back(filesystem(clock.now()));
   rooms.disk.filesystems[0].error = "statvfs: no answer for 5s";
