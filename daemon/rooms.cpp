@@ -145,7 +145,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       service(loop.get_executor()),
       reload(reload_parts()),
       reload_loop(loop.get_executor(), {reload, workers, [this] { return config::files_of(request, settings); },
-                                        [this] { watch.look_now(); }}),
+                                        [this] { watch.mounts_changed(); }}),
       metrics({&views, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination},
               BUILDWARDEN_VERSION),
       probe(

@@ -33,6 +33,7 @@ asio::awaitable<Duration> Watch::turn(bool every) {
   const auto loop = co_await asio::this_coro::executor;
   co_await parts_.gauges.observe(every);
   for (const auto& change : parts_.gauges.take_changes()) parts_.journal.record(level_event(change));
+  note_filesystems();
   note_need();
   parts_.ballast.turn(loop);
   const auto next = parts_.gauges.next_due();
@@ -68,6 +69,13 @@ Duration Watch::pause_after(const ports::SpaceResult& result) {
   if (!result.hindered) return kAfterShort;
   after_hindered_ = std::clamp(hindered * 2, kAfterHindered, kAfterShort);
   return after_hindered_;
+}
+
+void Watch::note_filesystems() {
+  std::vector<std::pair<std::string, std::string>> watched;
+  for (const auto& filesystem : parts_.gauges.views()) watched.emplace_back(filesystem.device, filesystem.mount);
+  if (watched != watched_) not_before_.reset();
+  watched_ = std::move(watched);
 }
 
 void Watch::note_need() {

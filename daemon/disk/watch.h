@@ -6,6 +6,8 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/clock.h"
 #include "config/settings.h"
@@ -44,9 +46,13 @@ class Watch {
   // short ago. Whether it tried.
   boost::asio::awaitable<bool> reclaim_turn();
 
-  // Something was mounted or configured: the next turn comes at once and measures everything, and room is made again
-  // even if that fell short a moment ago.
+  // Another configuration counts: the next turn comes at once and measures everything, and room is made again even if
+  // that fell short a moment ago.
   void look_now();
+  // Something was mounted or unmounted: the next turn comes at once and measures everything. It is no reason to try
+  // again: containers mount whenever they start, and so does each command in one (runc), our own question for a
+  // builder's cache too. Only where other filesystems are watched then, room is made again as with look_now().
+  void mounts_changed();
 
   // Turns until stop(), which also breaks off a background reclaim where it waits. Only stop() ends it.
   boost::asio::awaitable<void> run();
@@ -61,6 +67,7 @@ class Watch {
   boost::asio::awaitable<void> reclaim_loop();
   boost::asio::awaitable<void> users_loop();
   void record_clock_step(Now now);
+  void note_filesystems();
   void note_need();
   [[nodiscard]] Duration pause_after(const ports::SpaceResult& result);
 
@@ -70,6 +77,7 @@ class Watch {
   policy::Level worst_ = policy::Level::kOk;  // of the filesystems that need room
   policy::Level tried_at_ = policy::Level::kOk;
   std::optional<BootTime> not_before_;
+  std::vector<std::pair<std::string, std::string>> watched_;  // device and mount of each filesystem
   Duration after_hindered_{0};  // of the last try, doubled at the next; 0: it was not hindered
   Sleeper watch_sleep_;
   Sleeper reclaim_sleep_;

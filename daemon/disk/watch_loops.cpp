@@ -25,8 +25,12 @@ asio::awaitable<void> Watch::run() {
 }
 
 void Watch::look_now() {
-  every_ = true;
   not_before_.reset();
+  mounts_changed();
+}
+
+void Watch::mounts_changed() {
+  every_ = true;
   watch_sleep_.wake();
 }
 

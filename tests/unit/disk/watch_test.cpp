@@ -152,13 +152,30 @@ TEST_F(WatchTest, AfterAShortReclaimItWaitsUnlessItGetsWorse) {
   EXPECT_TRUE(reclaim());
 }
 
-TEST_F(WatchTest, AfterAMountOrAnotherConfigurationItTriesAgainAtOnce) {
+TEST_F(WatchTest, WithAnotherConfigurationItTriesAgainAtOnce) {
   paths_.put("/docker", 1, 10);
   turn();
   EXPECT_TRUE(reclaim());
   EXPECT_FALSE(reclaim());
   watch_.look_now();
   EXPECT_TRUE(reclaim());
+}
+
+// Each command in a container mounts for a moment, also the one that a reclaim asks a builder's cache by.
+TEST_F(WatchTest, AMountAloneIsNoReasonToTryAgainButAnotherFilesystemIs) {
+  paths_.put("/docker", 1, 10);
+  turn();
+  EXPECT_TRUE(reclaim());
+  for (int mounts = 0; mounts < 5; ++mounts) {
+    watch_.mounts_changed();
+    turn();
+    EXPECT_FALSE(reclaim()) << mounts;
+  }
+  paths_.put("/docker", 2, 10);
+  watch_.mounts_changed();
+  turn();
+  EXPECT_TRUE(reclaim());
+  EXPECT_FALSE(reclaim());
 }
 
 // An engine that went away comes back in seconds: then it goes on, and does not wait for a minute.
