@@ -15,6 +15,7 @@ bool is_of(const std::string& platform, const std::string& family) {
 }
 
 std::string kind_of(const std::string& platform, const ports::EmulatorsView& emulators) {
+  if (!emulators.native.empty() && is_of(platform, emulators.native)) return "native";
   for (const auto& one : emulators.emulators) {
     if (!is_of(platform, one.platform)) continue;
     if (one.state == policy::PlatformState::kNative) return "native";

@@ -29,6 +29,9 @@ struct ObserverPorts {
 // A silent one that had answered is asked again after this time.
 inline constexpr Duration kAskAgain = std::chrono::seconds{1};
 
+// One on which builds ran is asked again after this time: no event tells of their end.
+inline constexpr Duration kBuildsAgain = std::chrono::seconds{5};
+
 class Observer {
  public:
   Observer(ObserverPorts ports, PathSettings paths) : ports_(ports), paths_(std::move(paths)) {}

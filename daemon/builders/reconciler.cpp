@@ -110,6 +110,7 @@ asio::awaitable<Duration> Reconciler::act_on(Builder* builder, policy::BuilderPl
   builder->memory = plan.memory;
   note_plan(*builder, plan, ports_.clock.now(), ports_.journal);
   if (builder->liveness.silent > 0) plan.again = std::min(plan.again, kAskAgain);
+  if (builder->running_builds.value_or(0) > 0) plan.again = std::min(plan.again, kBuildsAgain);
   if (plan.steps.empty()) co_return plan.again;
   if (settings_.dry_run) {
     note_dry_run(*builder, plan.steps, ports_.journal);

@@ -5,6 +5,7 @@
 
 #include "common/format.h"
 #include "daemon/emulation/emulation.h"
+#include "daemon/emulation/platform.h"
 
 namespace buildwarden::emulation {
 namespace {
@@ -81,6 +82,7 @@ void Emulation::record_would() {
 
 ports::EmulatorsView Emulation::emulators_view() const {
   ports::EmulatorsView view;
+  if (const auto* own = own_platform()) view.native = own->name;
   if (!is_wanted()) return view;
   view.emulators = plan_.platforms;
   view.restored = restored_;

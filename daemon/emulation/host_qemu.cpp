@@ -2,7 +2,6 @@
 
 #include <elf.h>
 #include <fcntl.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,11 +39,6 @@ Result<bool> has_no_loader(int file, const std::string& path) {
   return true;
 }
 
-std::string own_machine() {
-  utsname host{};
-  return ::uname(&host) == 0 ? host.machine : "";
-}
-
 }  // namespace
 
 Result<bool> is_static(const std::string& path) {
@@ -77,7 +71,7 @@ Result<std::string> find_host_qemu(const Platform& platform, const std::vector<s
 
 std::vector<policy::DesiredPlatform> desired_platforms(const std::vector<std::string>& names) {
   std::vector<policy::DesiredPlatform> all;
-  const auto* own = platform_of_machine(own_machine());
+  const auto* own = own_platform();
   for (const auto& name : names) {
     const auto* platform = find_platform(name);
     policy::DesiredPlatform wish;

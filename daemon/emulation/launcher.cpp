@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,11 +35,6 @@ struct Run {
   UniqueFd trouble;  // tells errno of a failed execve, and nothing of one that worked
   UniqueFd handle;
 };
-
-const Platform* own_platform() {
-  utsname host{};
-  return ::uname(&host) == 0 ? platform_of_machine(host.machine) : nullptr;
-}
 
 // A new folder where programs may be executed: some machines forbid it in /tmp or /run.
 std::string make_folder() {

@@ -1,5 +1,7 @@
 #include "daemon/emulation/platform.h"
 
+#include <sys/utsname.h>
+
 #include <algorithm>
 #include <array>
 
@@ -103,6 +105,11 @@ const Platform* platform_of_machine(std::string_view machine) {
   const auto found =
       std::find_if(kPlatforms.begin(), kPlatforms.end(), [&](const auto& one) { return one.machine == machine; });
   return found == kPlatforms.end() ? nullptr : &*found;
+}
+
+const Platform* own_platform() {
+  utsname host{};
+  return ::uname(&host) == 0 ? platform_of_machine(host.machine) : nullptr;
 }
 
 std::string magic_of(const Platform& platform) {

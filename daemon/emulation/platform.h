@@ -31,6 +31,7 @@ const Platform* find_platform(std::string_view name);
 
 // That of this host, as `machine` of uname says it. Null: none that is known.
 const Platform* platform_of_machine(std::string_view machine);
+const Platform* own_platform();
 
 // The first 20 bytes of its programs, and which bits of them count: the pairs of QEMU's own qemu-binfmt-conf.sh. The
 // ABI byte and e_type (executable or shared, so position independent too) are left open, and the ABI's version where

@@ -17,6 +17,7 @@ namespace buildwarden::ports {
 
 struct EmulatorsView {
   std::vector<policy::PlatformStatus> emulators;  // one a wanted platform; empty: emulation is off
+  std::string native;                             // the host's own platform, also while it is off; "" = not known
   std::map<std::string, std::uint64_t> restored;  // by platform: times that it was lost and came back
   std::optional<WallTime> executed_at;            // when the programs were last executed
   Duration execution{0};                          // how long that took, all of them

@@ -136,7 +136,10 @@ TEST_F(RoutesTest, EmulatorsAreShownAndExecutedOnDemand) {
   EXPECT_EQ(other.status, 400);
   EXPECT_THAT(other.text("detail"), HasSubstr("platform"));
   EXPECT_EQ(views.verified, 1) << "what is not known is refused before anything is done";
+  views.emulators.native = "linux/amd64";
+  views.builders.builders[0].platforms.emplace_back("linux/amd64/v2");
   const auto kinds = get("/v1/builders/s3").json().at("platform_kinds");
+  EXPECT_EQ(kinds.at("linux/amd64/v2").as_string(), "native") << "whatever is wanted of emulation";
   EXPECT_EQ(kinds.at("linux/arm64/v8").as_string(), "kernel");
   EXPECT_EQ(kinds.at("linux/s390x").as_string(), "unknown");
 }

@@ -5,6 +5,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "daemon/emulation/platform.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_containers.h"
 #include "tests/support/fake_journal.h"
@@ -175,6 +176,7 @@ TEST_F(EmulationTest, OffDoesNothingAtAll) {
   settings_.emulation.platforms.clear();
   turn(true);
   EXPECT_EQ(executed_ + added_ + mounts_, 0);
+  EXPECT_EQ(emulation_->emulators_view().native, own_platform()->name) << "builders are asked which theirs is";
   EXPECT_TRUE(journal_.events.empty());
   EXPECT_EQ(run_on(loop_, emulation_->await_platforms({"linux/arm64"})), "");
 }
