@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -14,12 +15,13 @@ struct Reclaimer::Climb {
   ports::SpaceRequest request;
   ports::Progress progress;
   ports::SpaceResult result;
-  std::vector<Measured> seen;   // the last measurement; a dry run adds here what would be free
-  Standing at;                  // what it means
-  BootTime until{};             // when the requester's patience ends
-  std::uint64_t settings = 0;   // the reclaimer's, when its legs were laid out
-  BootTime looked{};            // when it was measured
-  Duration settle{0};           // shortened once nothing showed
+  std::vector<Measured> seen;  // the last measurement; a dry run adds here what would be free
+  Standing at;                 // what it means
+  BootTime until{};            // when the requester's patience ends
+  std::map<policy::RungId, policy::SparedByRule> spared_by;  // what the last turn of each rung left alone
+  std::uint64_t settings = 0;                                // the reclaimer's, when its legs were laid out
+  BootTime looked{};                                         // when it was measured
+  Duration settle{0};                                        // shortened once nothing showed
   Bytes owed = 0;               // was reported as freed and does not show: written by others, or still to come
   bool in_haste = false;        // others fill the disk while the climb pauses: it does not pause any more
   ports::Rung* only = nullptr;  // a collection by this rung, without a goal

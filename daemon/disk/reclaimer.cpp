@@ -87,7 +87,7 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
   turn.dry_run = climb.request.dry_run;
   RungRun run{rung, turn};
   auto candidates = co_await rung.list(turn);
-  if (candidates) candidates = co_await rank(*std::move(candidates), turn);
+  if (candidates) candidates = co_await rank(climb, *std::move(candidates), turn);
   if (candidates) {
     co_await take_all(climb, run, &*candidates);
     discard(*std::move(candidates));
@@ -99,20 +99,25 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
   if (!climb.request.dry_run) finish_rung(run, parts_.clock.now().boot - began);
 }
 
-ports::Async<std::vector<policy::Candidate>> Reclaimer::rank(std::vector<policy::Candidate> candidates,
+ports::Async<std::vector<policy::Candidate>> Reclaimer::rank(Climb& climb, std::vector<policy::Candidate> candidates,
                                                              policy::RungTurn turn) {
   const auto rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
   const auto now = parts_.clock.now();
   if (parts_.workers == nullptr || candidates.size() < kManyCandidates) {
     auto ranking = policy::rank(std::move(candidates), rules, now);
+    climb.spared_by[turn.rung] = policy::spared(ranking.skipped);
     co_return std::move(ranking.order);
   }
   auto all = std::make_shared<std::vector<policy::Candidate>>(std::move(candidates));
-  std::function<Result<std::vector<policy::Candidate>>()> work = [all, rules, now] {
+  auto spared = std::make_shared<policy::SparedByRule>();
+  std::function<Result<std::vector<policy::Candidate>>()> work = [all, spared, rules, now] {
     auto ranking = policy::rank(std::move(*all), rules, now);
+    *spared = policy::spared(ranking.skipped);
     return Result<std::vector<policy::Candidate>>(std::move(ranking.order));
   };
-  co_return co_await parts_.workers->compute<std::vector<policy::Candidate>>(std::move(work), kRankDeadline);
+  auto order = co_await parts_.workers->compute<std::vector<policy::Candidate>>(std::move(work), kRankDeadline);
+  if (order) climb.spared_by[turn.rung] = std::move(*spared);
+  co_return order;
 }
 
 void Reclaimer::discard(std::vector<policy::Candidate> candidates) {
@@ -153,6 +158,16 @@ void Reclaimer::finish_rung(RungRun& run, Duration took) {
   stats_.count(run.turn.rung, result, run.freed.bytes, took);
 }
 
+// What might have gone, and why it did not.
+std::string Reclaimer::kept_text(const Climb& climb) {
+  std::string text;
+  for (const auto& [rung, spared] : climb.spared_by) {
+    if (!spared.empty())
+      text += format("{} {}: {}", text.empty() ? " Left:" : ";", policy::to_string(rung), policy::to_text(spared));
+  }
+  return text.empty() ? text : text + ".";
+}
+
 std::string Reclaimer::reason_for(const Climb& climb) const {
   const auto& at = climb.at;
   const auto where = figures(at);
@@ -176,7 +191,7 @@ std::string Reclaimer::reason_for(const Climb& climb) const {
   if (by_inodes && climb.request.dry_run) {
     return format("{} before {} steps; how many inodes they give back shows only when they are taken.", where, steps);
   }
-  return format("{} {}after {} steps: all that is allowed was done.", where, would, steps);
+  return format("{} {}after {} steps: all that is allowed was done.{}", where, would, steps, kept_text(climb));
 }
 
 }  // namespace buildwarden::disk

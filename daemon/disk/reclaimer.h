@@ -70,8 +70,9 @@ class Reclaimer final : public ports::Space {
   struct RungRun;
   boost::asio::awaitable<void> climb(Climb& climb);
   boost::asio::awaitable<void> run_rung(Climb& climb, ports::Rung& rung, policy::RungTurn turn);
-  // What may go, least recently used first.
-  ports::Async<std::vector<policy::Candidate>> rank(std::vector<policy::Candidate> candidates, policy::RungTurn turn);
+  // What may go, least recently used first; notes what may not.
+  ports::Async<std::vector<policy::Candidate>> rank(Climb& climb, std::vector<policy::Candidate> candidates,
+                                                    policy::RungTurn turn);
   // Freed on a worker when they are many.
   void discard(std::vector<policy::Candidate> candidates);
   void discard(Climb& climb);
@@ -100,6 +101,7 @@ class Reclaimer final : public ports::Space {
   [[nodiscard]] Standing standing_of(const Climb& climb) const;
   [[nodiscard]] Standing standing_of(const Climb& climb, const ports::Rung& rung, const std::string& device) const;
   [[nodiscard]] std::string reason_for(const Climb& climb) const;
+  [[nodiscard]] static std::string kept_text(const Climb& climb);
   // Of a dry run: what the last rung would do about a filesystem that would still be critical.
   [[nodiscard]] std::optional<ports::LastResortView> last_resort(const Climb& climb) const;
 

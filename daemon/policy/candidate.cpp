@@ -1,6 +1,7 @@
 #include "daemon/policy/candidate.h"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 #include <utility>
 
@@ -51,6 +52,15 @@ std::optional<std::pair<std::string_view, std::string>> forbidden(const Candidat
   return std::nullopt;
 }
 
+// In the order in which they are told.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kWordsOfRules = {
+    {{"in_use", "in use"},
+     {"protected", "protected"},
+     {"keep", "kept by disk.keep"},
+     {"running_job", "used since the oldest running job began"},
+     {"grace", "used within disk.grace"},
+     {"age", "used within disk.keep_used_within"}}};
+
 bool goes_before(const Candidate& one, const Candidate& other) {
   return std::tuple(one.last, one.last_use.at, -one.size, std::string_view(one.id)) <
          std::tuple(other.last, other.last_use.at, -other.size, std::string_view(other.id));
@@ -97,6 +107,27 @@ bool glob_matches(std::string_view pattern, std::string_view text) {
     }
   }
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+SparedByRule spared(const std::vector<Skipped>& skipped) {
+  SparedByRule by_rule;
+  for (const auto& one : skipped) {
+    auto& sum = by_rule[one.rule];
+    ++sum.count;
+    sum.bytes += one.candidate.size;
+  }
+  return by_rule;
+}
+
+std::string to_text(const SparedByRule& spared) {
+  std::string text;
+  for (const auto& [rule, words] : kWordsOfRules) {
+    const auto found = spared.find(std::string(rule));
+    if (found == spared.end()) continue;
+    const auto& [count, bytes] = found->second;
+    text += format("{}{} ({}) {}", text.empty() ? "" : ", ", count, format_bytes(bytes), words);
+  }
+  return text;
 }
 
 Ranking rank(std::vector<Candidate> candidates, const EvictionRules& rules, Now now) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,6 +66,18 @@ struct Ranking {
   std::vector<Candidate> order;  // least recently used first, and after them those that go last
   std::vector<Skipped> skipped;
 };
+
+// How many were skipped by one rule, and their size as the engine reports it.
+struct Spared {
+  std::size_t count = 0;
+  Bytes bytes = 0;
+  friend bool operator==(const Spared&, const Spared&) = default;
+};
+// By the rule: "in_use", "protected", …
+using SparedByRule = std::map<std::string, Spared>;
+SparedByRule spared(const std::vector<Skipped>& skipped);
+// "2 (1.00 GiB) in use, 1 (60.0 MiB) kept by disk.keep"; "" for nothing.
+std::string to_text(const SparedByRule& spared);
 
 // A plan, not a licence: each candidate is asked about again directly before it is deleted.
 Ranking rank(std::vector<Candidate> candidates, const EvictionRules& rules, Now now);

@@ -111,6 +111,23 @@ struct JobCase {
   bool may_go;
 };
 
+TEST(Rank, WhatIsSparedIsSummedByItsRule) {
+  auto used = image("used", hours{9}, kGiB);
+  used.in_use_by = "container web";
+  auto rules = rules_of(hours{4});
+  rules.keep = {"kept:*"};
+  const auto ranking = rank({used, image("kept", hours{9}, 2 * kGiB), image("young", hours{1}, kMiB),
+                             image("younger", hours{2}, kMiB), image("newest", minutes{1}), image("old", hours{9})},
+                            rules, kNow);
+  const auto sums = spared(ranking.skipped);
+  EXPECT_EQ(sums, (SparedByRule{
+                      {"in_use", {1, kGiB}}, {"keep", {1, 2 * kGiB}}, {"age", {2, 2 * kMiB}}, {"grace", {1, 100}}}));
+  EXPECT_EQ(to_text(sums),
+            "1 (1.00 GiB) in use, 1 (2.00 GiB) kept by disk.keep, 1 (100 B) used within disk.grace, 2 (2.0 MiB) used "
+            "within disk.keep_used_within");
+  EXPECT_EQ(to_text({}), "");
+}
+
 TEST(Rank, WhatWasUsedSinceTheOldestJobStartedStays) {
   const JobCase cases[] = {
       {"used before the job", hours{5}, hours{5} + Duration{1}, hours{6}, true},
