@@ -47,20 +47,15 @@ asio::awaitable<void> IdleCaches::turn() {
     memory = plan.memory;
     if (plan.collect)
       co_await parts_.reclaimer.collect(source.rung, format("builder {}: {}", source.builder, plan.reason));
-    if (stopping_) co_return;
+    if (pace_.stopped()) co_return;
   }
 }
 
 asio::awaitable<void> IdleCaches::run() {
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     co_await turn();
-    co_await sleeper_.sleep(kLook);
+    co_await pace_.rest(kLook);
   }
-}
-
-void IdleCaches::stop() {
-  stopping_ = true;
-  sleeper_.wake();
 }
 
 }  // namespace buildwarden::disk

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "daemon/disk/reclaimer.h"
-#include "daemon/disk/sleeper.h"
 #include "daemon/policy/idle_cache.h"
 #include "daemon/ports/builders.h"
 #include "daemon/ports/disk.h"
@@ -37,15 +37,14 @@ class IdleCaches {
   // One turn: looks at each builder, and has the reclaimer collect what is idle and over its share.
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
-  void stop();
+  void stop() { pace_.stop(); }
 
  private:
   [[nodiscard]] policy::IdleCacheFacts facts_of(const Source& source) const;
 
   Parts parts_;
   std::map<std::string, policy::IdleCacheMemory> memory_;
-  Sleeper sleeper_;
-  bool stopping_ = false;
+  Pacemaker pace_;
 };
 
 }  // namespace buildwarden::disk

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "daemon/disk/sleeper.h"
+#include "common/pacemaker.h"
 #include "daemon/policy/candidate.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
@@ -63,7 +63,7 @@ class Ledger final : public ports::ImageUse {
   boost::asio::awaitable<void> flush(bool all);
   // Flushes now and then, and everything once more after stop(), which it outlives by that one save.
   boost::asio::awaitable<void> run();
-  void stop();
+  void stop() { pace_.stop(); }
   // Why the last load or save failed, "" when it did not.
   [[nodiscard]] const std::string& error() const { return error_; }
 
@@ -96,8 +96,7 @@ class Ledger final : public ports::ImageUse {
   std::map<std::string, Entry> entries_;
   std::set<std::string> gone_;
   std::string error_;
-  bool stopping_ = false;
-  Sleeper sleeper_;
+  Pacemaker pace_;
 };
 
 }  // namespace buildwarden::disk

@@ -101,21 +101,16 @@ asio::awaitable<Result<void>> LedgerFeed::turn() {
 
 asio::awaitable<void> LedgerFeed::run() {
   bool failed = false;
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     const bool soon = listing_wanted_ && connected_ && !failed;
     const auto gathering = connection_ ? Duration{0} : kListSoon;
-    co_await sleeper_.sleep(soon ? gathering : failed ? kRetryAfter : kListEvery);
-    if (stopping_) break;
+    co_await pace_.rest(soon ? gathering : failed ? kRetryAfter : kListEvery);
+    if (pace_.stopped()) break;
     // Cut short by an event: what it wants is done after the short wait that gathers its companions.
     if (!soon && !failed && listing_wanted_) continue;
     const auto done = co_await turn();
     failed = !done;
   }
-}
-
-void LedgerFeed::stop() {
-  stopping_ = true;
-  sleeper_.wake();
 }
 
 bool LedgerFeed::is_pulled_ahead(const ports::EngineEvent& event) const {
@@ -151,7 +146,7 @@ void LedgerFeed::note(Use use) {
 }
 
 // Cuts a long sleep short; a short one goes on, so that a burst of events makes one list.
-void LedgerFeed::wake() { sleeper_.wake_if_longer_than(kListSoon); }
+void LedgerFeed::wake() { pace_.wake_if_longer_than(kListSoon); }
 
 LedgerFeed::Known LedgerFeed::read(const std::vector<ports::ImageRecord>& images) {
   Known known;

@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "common/worker.h"
 #include "daemon/disk/builder_use.h"
 #include "daemon/disk/ledger.h"
-#include "daemon/disk/sleeper.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::disk {
@@ -44,7 +44,7 @@ class LedgerFeed {
   boost::asio::awaitable<Result<void>> turn();
   // turn() soon after an event that needs it, and every minute: running containers use their images.
   boost::asio::awaitable<void> run();
-  void stop();
+  void stop() { pace_.stop(); }
 
  private:
   struct Use {
@@ -78,8 +78,7 @@ class LedgerFeed {
   bool connected_ = false;
   std::uint64_t connections_ = 0;  // made and lost
   bool listing_wanted_ = false;
-  bool stopping_ = false;
-  Sleeper sleeper_;
+  Pacemaker pace_;
 };
 
 }  // namespace buildwarden::disk

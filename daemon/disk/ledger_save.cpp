@@ -14,12 +14,6 @@ namespace {
 constexpr Duration kAliveEvery = std::chrono::seconds{30};
 constexpr int kTurnsPerFullFlush = 60;
 
-// A batch is never older than a beat.
-Duration until_next_beat() {
-  const auto now = std::chrono::steady_clock::now();
-  return std::chrono::ceil<Duration>(next_beat(now, kIdleBeat) - now);
-}
-
 }  // namespace
 
 // The row of the ledger itself. Marked clean at once: a failed save marks everything for the next one.
@@ -68,16 +62,12 @@ asio::awaitable<void> Ledger::flush(bool all) {
 }
 
 asio::awaitable<void> Ledger::run() {
-  for (int turn = 1; !stopping_; ++turn) {
-    co_await sleeper_.sleep(until_next_beat());
-    if (!stopping_) co_await flush(turn % kTurnsPerFullFlush == 0);
+  for (int turn = 1; !pace_.stopped(); ++turn) {
+    // A batch is never older than a beat.
+    co_await pace_.rest_until(next_beat(std::chrono::steady_clock::now(), kIdleBeat));
+    if (!pace_.stopped()) co_await flush(turn % kTurnsPerFullFlush == 0);
   }
   co_await flush(true);
-}
-
-void Ledger::stop() {
-  stopping_ = true;
-  sleeper_.wake();
 }
 
 }  // namespace buildwarden::disk

@@ -38,11 +38,6 @@ std::set<std::string> well(const std::vector<Measured>& filesystems) {
 
 Reclaimer::Reclaimer(Parts parts) : parts_(std::move(parts)), stats_(ids_of(parts_.rungs)) {}
 
-void Reclaimer::stop() {
-  stopping_ = true;
-  sleeper_.wake();
-}
-
 ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, ports::Progress progress) {
   request.dry_run = request.dry_run || parts_.settings.dry_run;
   Climb climb;
@@ -143,7 +138,7 @@ asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vecto
       continue;
     }
     const bool gently = climb.at.level == policy::Level::kLow && !climb.in_haste;
-    if (gently) co_await sleeper_.sleep(parts_.pace.pause);
+    if (gently) co_await pace_.rest(parts_.pace.pause);
     const bool goes_on = co_await take_one(climb, run, std::move(candidate));
     if (!goes_on) co_return;
   }
@@ -179,7 +174,7 @@ std::string Reclaimer::reason_for(const Climb& climb) const {
     return format("{}, and no step of the ladder frees {}; {} steps were taken.", where, at.no_means.front(), steps);
   }
   if (!at.can_help) return format("{}, and its level is not known yet.", where);
-  if (stopping_) return format("{} after {} steps: the daemon stops.", where, steps);
+  if (pace_.stopped()) return format("{} after {} steps: the daemon stops.", where, steps);
   if (parts_.settings.dry_run && !climb.request.dry_run) {
     return format("{} after {} steps: dry_run was switched on.", where, steps);
   }

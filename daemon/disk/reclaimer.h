@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "common/turnstile.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/goals.h"
 #include "daemon/disk/reclaim_stats.h"
-#include "daemon/disk/sleeper.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/journal.h"
 
@@ -55,7 +55,7 @@ class Reclaimer final : public ports::Space {
   // needs space waits. Each step and the end are recorded like a climb's, nothing when there was nothing to take.
   boost::asio::awaitable<void> collect(ports::Rung* rung, std::string on_behalf_of);
   // A climb under way ends after the deletion that it is at; further ones do nothing.
-  void stop();
+  void stop() { pace_.stop(); }
   // The settings are others now: nothing that was listed by the old ones is taken any more, and a climb under way
   // begins again by the new ones, or ends when dry_run came on.
   void settings_changed() { ++settings_; }
@@ -108,9 +108,8 @@ class Reclaimer final : public ports::Space {
   Parts parts_;
   ReclaimStats stats_;
   Turnstile turnstile_;
-  Sleeper sleeper_;
+  Pacemaker pace_;
   std::uint64_t settings_ = 0;  // how often they have changed
-  bool stopping_ = false;
 };
 
 }  // namespace buildwarden::disk

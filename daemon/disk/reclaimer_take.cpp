@@ -82,11 +82,11 @@ asio::awaitable<Room> Reclaimer::settle(Climb& climb, Frees where, std::optional
     const bool no_more = freed.is_gain() && !(freed - last).is_gain();
     last = freed;
     if (no_more) break;
-    if (stopping_ || WaitClock::now() >= until) {
+    if (pace_.stopped() || WaitClock::now() >= until) {
       climb.settle = std::min(climb.settle, parts_.pace.settle / kImpatience);
       break;
     }
-    co_await sleeper_.sleep(parts_.pace.poll);
+    co_await pace_.rest(parts_.pace.poll);
   }
   climb.owed = 0;
   co_return last;

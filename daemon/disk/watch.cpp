@@ -57,7 +57,7 @@ asio::awaitable<bool> Watch::reclaim_turn() {
   if (!did_something) co_return true;
   parts_.users.forget();
   every_ = true;
-  watch_sleep_.wake();
+  pace_.wake();
   co_return true;
 }
 
@@ -88,7 +88,7 @@ void Watch::note_need() {
     worst_ = std::max(worst_, filesystem.level);
   }
   if (!needed_) tried_at_ = policy::Level::kOk;
-  if (needed_) reclaim_sleep_.wake();
+  if (needed_) reclaim_pace_.wake();
 }
 
 void Watch::record_clock_step(Now now) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <functional>
 #include <optional>
 #include <string>
@@ -10,11 +9,11 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "config/settings.h"
 #include "daemon/disk/ballast.h"
 #include "daemon/disk/clock_steps.h"
 #include "daemon/disk/gauges.h"
-#include "daemon/disk/sleeper.h"
 #include "daemon/disk/users.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/journal.h"
@@ -79,12 +78,10 @@ class Watch {
   std::optional<BootTime> not_before_;
   std::vector<std::pair<std::string, std::string>> watched_;  // device and mount of each filesystem
   Duration after_hindered_{0};  // of the last try, doubled at the next; 0: it was not hindered
-  Sleeper watch_sleep_;
-  Sleeper reclaim_sleep_;
-  Sleeper users_sleep_;
-  boost::asio::cancellation_signal cancel_;
+  Pacemaker pace_;              // of the watch itself, and of all three
+  Pacemaker reclaim_pace_;
+  Pacemaker users_pace_;
   bool every_ = false;  // the next turn measures everything
-  bool stopping_ = false;
 };
 
 }  // namespace buildwarden::disk

@@ -1,11 +1,8 @@
 // The loops around the watch's turns.
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "common/beat.h"
-#include "common/stoppable.h"
 #include "daemon/disk/watch.h"
 
 namespace buildwarden::disk {
@@ -18,11 +15,7 @@ constexpr Duration kLookAtUsers = kIdleBeat;
 
 }  // namespace
 
-asio::awaitable<void> Watch::run() {
-  if (stopping_) co_return;
-  auto loops = all_loops();
-  co_await run_stoppable(std::move(loops), cancel_.slot());
-}
+asio::awaitable<void> Watch::run() { return pace_.run(all_loops()); }
 
 void Watch::look_now() {
   not_before_.reset();
@@ -31,13 +24,12 @@ void Watch::look_now() {
 
 void Watch::mounts_changed() {
   every_ = true;
-  watch_sleep_.wake();
+  pace_.wake();
 }
 
 void Watch::stop() {
-  stopping_ = true;
   parts_.ballast.stop();
-  cancel_.emit(asio::cancellation_type::terminal);
+  pace_.stop();
 }
 
 asio::awaitable<void> Watch::all_loops() {
@@ -46,24 +38,24 @@ asio::awaitable<void> Watch::all_loops() {
 }
 
 asio::awaitable<void> Watch::watch_loop() {
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     const bool every = std::exchange(every_, false);
     const auto pause = co_await turn(every);
-    co_await watch_sleep_.sleep(pause);
+    co_await pace_.rest(pause);
   }
 }
 
 asio::awaitable<void> Watch::reclaim_loop() {
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     const bool tried = co_await reclaim_turn();
-    if (!tried) co_await reclaim_sleep_.sleep(kLookAtReclaim);
+    if (!tried) co_await reclaim_pace_.rest(kLookAtReclaim);
   }
 }
 
 asio::awaitable<void> Watch::users_loop() {
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     co_await parts_.users.refresh();
-    co_await users_sleep_.sleep(kLookAtUsers);
+    co_await users_pace_.rest(kLookAtUsers);
   }
 }
 

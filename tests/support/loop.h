@@ -50,7 +50,7 @@ T run_on(boost::asio::io_context& loop, boost::asio::awaitable<T> work) {
   return *std::move(value);
 }
 
-// A coroutine that goes on beside the test. The loop must be run to its end before this is destroyed.
+// A coroutine that goes on beside the test. The loop must be run to its end, or destroyed, before this is.
 class Background {
  public:
   Background(boost::asio::io_context& loop, boost::asio::awaitable<void> work) {
@@ -62,6 +62,7 @@ class Background {
   }
   void cancel() { signal_.emit(boost::asio::cancellation_type::terminal); }
   [[nodiscard]] bool ended() const { return ended_; }
+  [[nodiscard]] const std::exception_ptr& failure() const { return failure_; }
 
  private:
   boost::asio::cancellation_signal signal_;
