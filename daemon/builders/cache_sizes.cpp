@@ -1,11 +1,8 @@
 #include "daemon/builders/cache_sizes.h"
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "common/beat.h"
-#include "common/stoppable.h"
 
 namespace buildwarden::builders {
 namespace asio = boost::asio;
@@ -18,8 +15,7 @@ constexpr Duration kLook = kIdleBeat;
 
 }  // namespace
 
-CacheSizes::CacheSizes(const asio::any_io_executor& executor, CacheList caches, const Clock& clock)
-    : caches_(std::move(caches)), clock_(clock), timer_(executor) {}
+CacheSizes::CacheSizes(CacheList caches, const Clock& clock) : caches_(std::move(caches)), clock_(clock) {}
 
 asio::awaitable<void> CacheSizes::turn() {
   const auto caches = caches_();
@@ -34,24 +30,12 @@ asio::awaitable<void> CacheSizes::turn() {
   }
 }
 
-asio::awaitable<void> CacheSizes::run() {
-  if (stopping_) co_return;
-  auto turns = loop();
-  co_await run_stoppable(std::move(turns), cancel_.slot());
-}
-
-void CacheSizes::stop() {
-  stopping_ = true;
-  cancel_.emit(asio::cancellation_type::terminal);
-}
+asio::awaitable<void> CacheSizes::run() { return pace_.run(loop()); }
 
 asio::awaitable<void> CacheSizes::loop() {
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     co_await turn();
-    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kLook));
-    boost::system::error_code ended;
-    auto token = asio::redirect_error(asio::use_awaitable, ended);
-    co_await timer_.async_wait(token);
+    co_await pace_.rest(kLook);
   }
 }
 

@@ -1,13 +1,11 @@
 // How large the builders' caches are: asked in the background, answered from memory.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <map>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "daemon/builders/caches.h"
 
 namespace buildwarden::builders {
@@ -16,21 +14,19 @@ namespace buildwarden::builders {
 class CacheSizes {
  public:
   // What `caches` names outlives it.
-  CacheSizes(const boost::asio::any_io_executor& executor, CacheList caches, const Clock& clock);
+  CacheSizes(CacheList caches, const Clock& clock);
 
   // One turn: measures those whose size was asked a minute ago, or ten seconds where it is not known.
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
-  void stop();
+  void stop() { pace_.stop(); }
 
  private:
   boost::asio::awaitable<void> loop();
   CacheList caches_;
   std::map<BuilderCache*, BootTime> asked_;
   const Clock& clock_;
-  boost::asio::steady_timer timer_;
-  boost::asio::cancellation_signal cancel_;
-  bool stopping_ = false;
+  Pacemaker pace_;
 };
 
 }  // namespace buildwarden::builders

@@ -1,12 +1,8 @@
 #include "daemon/builders/histories.h"
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
-#include "common/beat.h"
 #include "common/format.h"
-#include "common/stoppable.h"
 
 namespace buildwarden::builders {
 namespace asio = boost::asio;
@@ -17,8 +13,7 @@ constexpr Duration kLook = std::chrono::seconds{5};  // one command in a contain
 
 }  // namespace
 
-Histories::Histories(const asio::any_io_executor& executor, CacheList caches, Parts parts)
-    : caches_(std::move(caches)), parts_(parts), timer_(executor) {}
+Histories::Histories(CacheList caches, Parts parts) : caches_(std::move(caches)), parts_(parts) {}
 
 asio::awaitable<void> Histories::turn() {
   const auto left = std::exchange(left_, {});
@@ -47,24 +42,12 @@ void Histories::note(const std::string& builder, const Result<void>& done) {
        .fields = {{"builder", builder}}});
 }
 
-asio::awaitable<void> Histories::run() {
-  if (stopping_) co_return;
-  auto turns = loop();
-  co_await run_stoppable(std::move(turns), cancel_.slot());
-}
-
-void Histories::stop() {
-  stopping_ = true;
-  cancel_.emit(asio::cancellation_type::terminal);
-}
+asio::awaitable<void> Histories::run() { return pace_.run(loop()); }
 
 asio::awaitable<void> Histories::loop() {
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     co_await turn();
-    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kLook));
-    boost::system::error_code ended;
-    auto token = asio::redirect_error(asio::use_awaitable, ended);
-    co_await timer_.async_wait(token);
+    co_await pace_.rest(kLook);
   }
 }
 

@@ -2,14 +2,12 @@
 // build's attributes, among them the S3 keys of its cache, and every client of the builder can read them.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <set>
 #include <string>
 
+#include "common/pacemaker.h"
 #include "config/settings.h"
 #include "daemon/builders/caches.h"
 #include "daemon/builders/handout.h"
@@ -28,7 +26,7 @@ class Histories {
     const Settings& settings;  // a dry run deletes nothing
   };
   // What `caches` names outlives it.
-  Histories(const boost::asio::any_io_executor& executor, CacheList caches, Parts parts);
+  Histories(CacheList caches, Parts parts);
 
   // Its last lease has ended.
   void left(const std::string& builder) { left_.insert(builder); }
@@ -38,7 +36,7 @@ class Histories {
   // lease.
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
-  void stop();
+  void stop() { pace_.stop(); }
 
  private:
   boost::asio::awaitable<void> loop();
@@ -48,9 +46,7 @@ class Histories {
   Parts parts_;
   std::set<std::string> left_;
   std::map<std::string, std::string> last_failures_;  // by builder
-  boost::asio::steady_timer timer_;
-  boost::asio::cancellation_signal cancel_;
-  bool stopping_ = false;
+  Pacemaker pace_;
 };
 
 }  // namespace buildwarden::builders

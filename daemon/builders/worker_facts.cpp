@@ -1,17 +1,13 @@
 #include "daemon/builders/worker_facts.h"
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
 #include <sstream>
 #include <utility>
 
-#include "common/beat.h"
 #include "common/format.h"
-#include "common/stoppable.h"
 #include "daemon/builders/names.h"
 
 namespace buildwarden::builders {
@@ -79,8 +75,7 @@ std::string decode_version(std::string_view text) {
   return program == "buildkitd" && version.starts_with('v') ? version : std::string();
 }
 
-WorkerFactsKeeper::WorkerFactsKeeper(const asio::any_io_executor& executor, Parts parts)
-    : parts_(std::move(parts)), timer_(executor) {}
+WorkerFactsKeeper::WorkerFactsKeeper(Parts parts) : parts_(std::move(parts)) {}
 
 WorkerFacts WorkerFactsKeeper::of(const std::string& builder) const {
   const auto found = known_.find(builder);
@@ -125,32 +120,20 @@ ports::Async<std::string> WorkerFactsKeeper::run_in(std::string container, std::
   co_return std::move(said->output);
 }
 
-asio::awaitable<void> WorkerFactsKeeper::run() {
-  if (stopping_) co_return;
-  auto turns = loop();
-  co_await run_stoppable(std::move(turns), cancel_.slot());
-}
+asio::awaitable<void> WorkerFactsKeeper::run() { return pace_.run(loop()); }
 
 void WorkerFactsKeeper::ask_again() {
   for (auto& [builder, known] : known_) known.start.clear();
   ++round_;
   fresh_ = true;
-  timer_.cancel();
-}
-
-void WorkerFactsKeeper::stop() {
-  stopping_ = true;
-  cancel_.emit(asio::cancellation_type::terminal);
+  pace_.wake();
 }
 
 asio::awaitable<void> WorkerFactsKeeper::loop() {
-  while (!stopping_) {
-    if (!fresh_) co_await turn();
-    const auto now = std::chrono::steady_clock::now();
-    timer_.expires_at(std::exchange(fresh_, false) ? now + kTooOld : wait_end(now, kLook));
-    boost::system::error_code ended;
-    auto token = asio::redirect_error(asio::use_awaitable, ended);
-    co_await timer_.async_wait(token);
+  while (!pace_.stopped()) {
+    co_await turn();
+    co_await pace_.rest(kLook);
+    while (std::exchange(fresh_, false)) co_await pace_.rest_until(std::chrono::steady_clock::now() + kTooOld);
   }
 }
 

@@ -1,16 +1,14 @@
 // What BuildKit says of itself: its version and the platforms that it builds for. Asked in the background.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/pacemaker.h"
 #include "common/result.h"
 #include "daemon/ports/engine.h"
 
@@ -37,12 +35,12 @@ class WorkerFactsKeeper {
     ports::ContainerControl& control;
     std::function<std::vector<std::string>()> warm;  // the builders that may be asked now
   };
-  WorkerFactsKeeper(const boost::asio::any_io_executor& executor, Parts parts);
+  explicit WorkerFactsKeeper(Parts parts);
 
   // One turn: asks the builders of which this start of their container was not asked yet.
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
-  void stop();
+  void stop() { pace_.stop(); }
   // The platforms of the host changed: every builder is asked again, which makes BuildKit look for them, once what it
   // found before is too old for it.
   void ask_again();
@@ -61,11 +59,9 @@ class WorkerFactsKeeper {
   };
   Parts parts_;
   std::map<std::string, Known> known_;
-  boost::asio::steady_timer timer_;
-  boost::asio::cancellation_signal cancel_;
+  Pacemaker pace_;
   unsigned round_ = 0;  // counts ask_again(): an answer that was under way then is asked for again
-  bool fresh_ = false;  // the next wait is short
-  bool stopping_ = false;
+  bool fresh_ = false;  // the next turn waits until what BuildKit found is too old
 };
 
 }  // namespace buildwarden::builders

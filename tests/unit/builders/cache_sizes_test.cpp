@@ -39,7 +39,7 @@ class CacheSizesTest : public ::testing::Test {
   int exit_code_ = 0;
   BuilderCache cache_{"s3", {engine_, engine_, workers_}};
   std::vector<BuilderCache*> caches_{&cache_};
-  CacheSizes sizes_{loop_.get_executor(), [this] { return caches_; }, clock_};
+  CacheSizes sizes_{[this] { return caches_; }, clock_};
 };
 
 TEST_F(CacheSizesTest, OneThatAnswersIsAskedOnceAMinute) {

@@ -48,8 +48,7 @@ class HistoriesTest : public ::testing::Test {
   std::vector<std::vector<std::string>> commands_;
   Handout handout_{{BuilderSettings{}}, PathSettings{}};
   BuilderCache cache_{"s3", {engine_, engine_, workers_}};
-  Histories histories_{
-      loop_.get_executor(), [this] { return std::vector<BuilderCache*>{&cache_}; }, {handout_, journal_, settings_}};
+  Histories histories_{[this] { return std::vector<BuilderCache*>{&cache_}; }, {handout_, journal_, settings_}};
 };
 
 TEST_F(HistoriesTest, TheLastLeasesEndDeletesTheRecordsOnce) {

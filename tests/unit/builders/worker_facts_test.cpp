@@ -44,7 +44,7 @@ TEST(WorkerFacts, AreAskedAgainWhenThePlatformsOfTheHostChanged) {
   container.ours = true;
   container.state = policy::ContainerState::kRunning;
   int asked = 0;
-  WorkerFactsKeeper keeper(loop.get_executor(), {engine, engine, [] { return std::vector<std::string>{"s3"}; }});
+  WorkerFactsKeeper keeper({engine, engine, [] { return std::vector<std::string>{"s3"}; }});
   engine.execute = [&](const std::vector<std::string>&) {
     if (++asked == 2) keeper.ask_again();  // while it is being answered: what it says may be of before
     ports::ContainerControl::ExecResult result;
@@ -74,7 +74,7 @@ TEST(WorkerFacts, AreAskedOncePerStart) {
     result.output = kWorkers;
     return result;
   };
-  WorkerFactsKeeper keeper(loop.get_executor(), {engine, engine, [] { return std::vector<std::string>{"s3"}; }});
+  WorkerFactsKeeper keeper({engine, engine, [] { return std::vector<std::string>{"s3"}; }});
   buildwarden::testing::run_void(loop, keeper.turn());
   EXPECT_EQ(keeper.of("s3").version, "") << "it failed";
   for (int i = 0; i < 3; ++i) buildwarden::testing::run_void(loop, keeper.turn());
