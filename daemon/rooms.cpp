@@ -115,7 +115,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       unused_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache_share(policy::RungId::kBuildCacheShare, build_cache_parts()),
       orphans({engine, engine, engine, engine, in_use, people, ledger, clock}),
-      checkout_sizes(loop.get_executor(), {settings, clock, [this] { return are_builds_short(); }}),
+      checkout_sizes({settings, clock, [this] { return are_builds_short(); }}),
       purge({settings, clock, workers, journal, job_evidence, registry, agent_gate, checkout_sizes,
              [this] { return watch.clock_is_steady_for(settings.disk.grace); }}),
       last_resort({settings, clock, views, termination}),

@@ -3,12 +3,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "common/beat.h"
-#include "common/stoppable.h"
 #include "common/tree_look.h"
 
 namespace buildwarden::checkouts {
@@ -24,7 +21,7 @@ constexpr int kLowest = 19;
 
 }  // namespace
 
-Sizes::Sizes(const asio::any_io_executor& executor, Parts parts) : parts_(std::move(parts)), timer_(executor) {}
+Sizes::Sizes(Parts parts) : parts_(std::move(parts)) {}
 
 Result<Sizes::Book> Sizes::walk(const std::string& builds, const std::stop_token& stop) {
   ::setpriority(PRIO_PROCESS, 0, kLowest);  // Linux: of this thread alone, which does nothing else
@@ -55,24 +52,18 @@ asio::awaitable<void> Sizes::turn() {
   if (sizes && !stop_.stop_requested()) sizes_ = *std::move(sizes);
 }
 
-asio::awaitable<void> Sizes::run() {
-  auto work = loop();
-  co_await run_stoppable(std::move(work), cancel_.slot());
-}
+asio::awaitable<void> Sizes::run() { return pace_.run(loop()); }
 
 asio::awaitable<void> Sizes::loop() {
-  while (!stop_.stop_requested()) {
+  while (!pace_.stopped()) {
     co_await turn();
-    timer_.expires_at(next_beat(std::chrono::steady_clock::now(), kIdleBeat));
-    boost::system::error_code ignored;
-    auto token = asio::redirect_error(asio::use_awaitable, ignored);
-    co_await timer_.async_wait(token);
+    co_await pace_.rest(kIdleBeat);
   }
 }
 
 void Sizes::stop() {
   stop_.request_stop();
-  cancel_.emit(asio::cancellation_type::terminal);
+  pace_.stop();
 }
 
 std::optional<Bytes> Sizes::of(const Found& found) const {

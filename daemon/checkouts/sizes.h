@@ -1,10 +1,7 @@
 // How large the checkouts are: walked through in the background while the disk is short, answered from memory.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <optional>
@@ -14,6 +11,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/checkouts/look.h"
@@ -30,7 +28,7 @@ class Sizes {
     const Clock& clock;
     std::function<bool()> is_short;  // whether the disk that the builds are on wants room
   };
-  Sizes(const boost::asio::any_io_executor& executor, Parts parts);
+  explicit Sizes(Parts parts);
 
   // One turn: walks when the disk is short and the last walk was at least ten minutes ago.
   boost::asio::awaitable<void> turn();
@@ -60,8 +58,7 @@ class Sizes {
   WorkerPool worker_{1};
   Book sizes_;
   std::optional<BootTime> walked_at_;
-  boost::asio::steady_timer timer_;
-  boost::asio::cancellation_signal cancel_;
+  Pacemaker pace_;
   std::stop_source stop_;
 };
 

@@ -130,7 +130,7 @@ class PurgeTest : public ::testing::Test {
   WorkerPool workers_{2};
   bool steady_ = true;
   bool short_ = true;
-  Sizes sizes_{loop_.get_executor(), {settings_, clock_, [this] { return short_; }}};
+  Sizes sizes_{{settings_, clock_, [this] { return short_; }}};
   Purge purge_{{settings_, clock_, workers_, journal_, evidence_, ended_, locks_, sizes_, [this] { return steady_; }}};
   policy::RungTurn turn_{.rung = policy::RungId::kCheckouts, .pass = 2};
 };
