@@ -1,14 +1,10 @@
 #include "daemon/emulation/emulation.h"
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <utility>
 
-#include "common/beat.h"
 #include "common/format.h"
-#include "common/stoppable.h"
 #include "daemon/emulation/host_qemu.h"
 
 namespace buildwarden::emulation {
@@ -23,9 +19,7 @@ constexpr int kRounds = 3;  // a repair, what it led to, and the next source
 
 }  // namespace
 
-Emulation::Emulation(const asio::any_io_executor& executor, Parts parts) : timer_(executor), parts_(std::move(parts)) {
-  want();
-}
+Emulation::Emulation(Parts parts) : parts_(std::move(parts)) { want(); }
 
 bool Emulation::is_wanted() const {
   const auto& emulation = parts_.settings.emulation;
@@ -64,7 +58,7 @@ asio::awaitable<void> Emulation::look(bool execute_now, bool quick) {
   }
   tried_.clear();
   bool must = execute_now;
-  for (int round = 0; round < kRounds && !stopping_; ++round) {
+  for (int round = 0; round < kRounds && !pace_.stopped(); ++round) {
     const auto known = seen_.entries;
     co_await observe();
     if (seen_.entries != known) seen_.proofs.clear();
@@ -201,31 +195,23 @@ asio::awaitable<void> Emulation::fetch(std::vector<std::string> platforms) {
   }
 }
 
-asio::awaitable<void> Emulation::run() {
-  if (stopping_) co_return;
-  auto turns = loop();
-  co_await run_stoppable(std::move(turns), cancel_.slot());
-}
+asio::awaitable<void> Emulation::run() { return pace_.run(loop()); }
 
 asio::awaitable<void> Emulation::loop() {
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     co_await turn(false);
-    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kCompare));
-    boost::system::error_code ended;
-    auto token = asio::redirect_error(asio::use_awaitable, ended);
-    if (!must_execute_ || !is_wanted()) co_await timer_.async_wait(token);
+    co_await pace_.rest(kCompare);
   }
 }
 
 void Emulation::stop() {
-  stopping_ = true;
   stop_work_.request_stop();
-  cancel_.emit(asio::cancellation_type::terminal);
+  pace_.stop();
 }
 
 void Emulation::look_now() {
   must_execute_ = true;
-  timer_.cancel();
+  pace_.wake();
 }
 
 ports::Async<void> Emulation::verify() {

@@ -1,10 +1,7 @@
 // Keeps the wanted platforms running: looks at the handlers, executes programs, registers what is missing.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <optional>
@@ -14,6 +11,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "common/turnstile.h"
 #include "common/worker.h"
 #include "config/settings.h"
@@ -52,7 +50,7 @@ class Emulation final : public ports::EmulatorViews, public ports::Platforms {
     std::function<void()> on_proven;  // a platform runs that did not before
     Machine machine = this_machine();
   };
-  Emulation(const boost::asio::any_io_executor& executor, Parts parts);
+  explicit Emulation(Parts parts);
 
   // One turn: compares the handlers; executes when they changed, when an hour has passed, when something waits for
   // repair, and when `execute`; repairs. One at a time.
@@ -86,7 +84,7 @@ class Emulation final : public ports::EmulatorViews, public ports::Platforms {
               double seconds);
   void record_would();
 
-  boost::asio::steady_timer timer_;
+  Pacemaker pace_;
   Parts parts_;
   Turnstile turns_;
   std::vector<std::string> names_;  // that `wish_` was made of
@@ -108,8 +106,6 @@ class Emulation final : public ports::EmulatorViews, public ports::Platforms {
   bool must_execute_ = true;
   bool mount_tried_ = false;
   std::stop_source stop_work_;
-  boost::asio::cancellation_signal cancel_;
-  bool stopping_ = false;
 };
 
 }  // namespace buildwarden::emulation

@@ -1,15 +1,12 @@
 #include "daemon/instance/termination.h"
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <random>
 #include <utility>
 
 #include "common/beat.h"
 #include "common/format.h"
-#include "common/stoppable.h"
 
 namespace buildwarden::instance {
 namespace asio = boost::asio;
@@ -31,9 +28,8 @@ bool is_at_work(TerminationState state) { return state != TerminationState::kNon
 
 }  // namespace
 
-Termination::Termination(const asio::any_io_executor& executor, Parts parts)
-    : timer_(executor),
-      parts_(std::move(parts)),
+Termination::Termination(Parts parts)
+    : parts_(std::move(parts)),
       file_(parts_.settings.paths.run, parts_.boot_id),
       once_ok_(parts_.settings.paths.run, parts_.boot_id),
       began_(parts_.clock.now().boot) {
@@ -66,10 +62,10 @@ void Termination::restore() {
 
 void Termination::ask(const std::string& device) {
   asked_.insert(device);
-  timer_.cancel();
+  pace_.wake();
 }
 
-void Termination::look_now() { timer_.cancel(); }
+void Termination::look_now() { pace_.wake(); }
 
 // One disk's wish is enough; rather that of one that may be followed.
 void Termination::take_wishes() {
@@ -141,7 +137,7 @@ asio::awaitable<bool> Termination::turn() {
   memory_ = std::move(plan.memory);
   if (action == TerminationAction::kRest) co_return false;
   auto news = co_await act(action, decrement);
-  if (stopping_) co_return false;
+  if (pace_.stopped()) co_return false;
   news.chance = parts_.chance();
   record_step(news);
   memory_ = policy::note_outcome(std::move(memory_), news, parts_.times, parts_.clock.now());
@@ -150,11 +146,7 @@ asio::awaitable<bool> Termination::turn() {
   co_return news.action == action;
 }
 
-asio::awaitable<void> Termination::run() {
-  if (stopping_) co_return;
-  auto turns = loop();
-  co_await run_stoppable(std::move(turns), cancel_.slot());
-}
+asio::awaitable<void> Termination::run() { return pace_.run(loop()); }
 
 Duration Termination::pause() const {
   if (!is_at_work(view_.state)) return kIdleBeat;
@@ -163,20 +155,15 @@ Duration Termination::pause() const {
 }
 
 asio::awaitable<void> Termination::loop() {
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     const bool again = co_await turn();
-    if (again) continue;
-    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), pause()));
-    boost::system::error_code ended;
-    auto token = asio::redirect_error(asio::use_awaitable, ended);
-    if (asked_.empty()) co_await timer_.async_wait(token);
+    if (!again) co_await pace_.rest(pause());
   }
 }
 
 void Termination::stop() {
-  stopping_ = true;
   stop_work_.request_stop();
-  cancel_.emit(asio::cancellation_type::terminal);
+  pace_.stop();
 }
 
 }  // namespace buildwarden::instance

@@ -1,10 +1,7 @@
 // Drains and terminates the instance when nothing else helps: observes, has the policy decide, acts, records.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,6 +11,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/instance/intent.h"
@@ -45,7 +43,7 @@ class Termination final : public ports::TerminationViews, public ports::JobGate 
     Machine machine = this_machine();
     std::function<double()> chance{};  // [0, 1); empty: real chance
   };
-  Termination(const boost::asio::any_io_executor& executor, Parts parts);
+  explicit Termination(Parts parts);
   ~Termination() override;
 
   // What the daemon before this one had begun; before run().
@@ -87,7 +85,7 @@ class Termination final : public ports::TerminationViews, public ports::JobGate 
   [[nodiscard]] Duration pause() const;
   WorkerPool& worker();
 
-  boost::asio::steady_timer timer_;
+  Pacemaker pace_;
   Parts parts_;
   IntentFile file_;
   OnceOk once_ok_;
@@ -104,8 +102,6 @@ class Termination final : public ports::TerminationViews, public ports::JobGate 
   std::pair<policy::TerminationAction, policy::TerminationOutcome> told_outcome_;
   std::unique_ptr<WorkerPool> worker_;  // made when first needed: mostly never
   std::stop_source stop_work_;
-  boost::asio::cancellation_signal cancel_;
-  bool stopping_ = false;
 };
 
 }  // namespace buildwarden::instance

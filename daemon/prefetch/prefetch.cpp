@@ -1,14 +1,10 @@
 #include "daemon/prefetch/prefetch.h"
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <utility>
 
-#include "common/beat.h"
 #include "common/format.h"
-#include "common/stoppable.h"
 #include "daemon/policy/backoff.h"
 
 namespace buildwarden::prefetch {
@@ -30,8 +26,7 @@ bool is_told(int failures) { return (failures & (failures - 1)) == 0; }
 
 }  // namespace
 
-Prefetch::Prefetch(const asio::any_io_executor& executor, Parts parts)
-    : timer_(executor), parts_(std::move(parts)), started_(parts_.clock.now()) {}
+Prefetch::Prefetch(Parts parts) : parts_(std::move(parts)), started_(parts_.clock.now()) {}
 
 policy::PrefetchFacts Prefetch::facts() const {
   policy::PrefetchFacts facts;
@@ -79,7 +74,7 @@ asio::awaitable<void> Prefetch::fetch(policy::PrefetchItem item) {
   const auto began = parts_.clock.now().boot;
   const auto done = co_await bring(item.image, item.builder);
   const auto now = parts_.clock.now();
-  if (stopping_) co_return;
+  if (pace_.stopped()) co_return;
   if (done) {
     const auto* how = *done == "present" ? "is there" : "was fetched";
     auto reason = format("{} {} for {}", item.image, how, place_of(item.builder));
@@ -174,24 +169,12 @@ ports::PrefetchView Prefetch::prefetch_view() const {
   return view;
 }
 
-asio::awaitable<void> Prefetch::run() {
-  if (stopping_) co_return;
-  auto turns = loop();
-  co_await run_stoppable(std::move(turns), cancel_.slot());
-}
-
-void Prefetch::stop() {
-  stopping_ = true;
-  cancel_.emit(asio::cancellation_type::terminal);
-}
+asio::awaitable<void> Prefetch::run() { return pace_.run(loop()); }
 
 asio::awaitable<void> Prefetch::loop() {
-  while (!stopping_) {
+  while (!pace_.stopped()) {
     const auto pause = co_await turn();
-    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), pause));
-    boost::system::error_code ended;
-    auto token = asio::redirect_error(asio::use_awaitable, ended);
-    co_await timer_.async_wait(token);
+    co_await pace_.rest(pause);
   }
 }
 

@@ -1,14 +1,12 @@
 // Brings the configured images onto the host and into the warm builders, one at a time, when there is room for them.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <string>
 
 #include "common/clock.h"
 #include "common/jitter.h"
+#include "common/pacemaker.h"
 #include "config/settings.h"
 #include "daemon/policy/prefetch.h"
 #include "daemon/ports/builders.h"
@@ -36,14 +34,14 @@ class Prefetch final : public ports::PrefetchViews {
     const Clock& clock;
     Jitter jitter = random_jitter();
   };
-  Prefetch(const boost::asio::any_io_executor& executor, Parts parts);
+  explicit Prefetch(Parts parts);
 
   // One turn: fetches one image, or notes what it waits for. The answer: how long until the next.
   boost::asio::awaitable<Duration> turn();
   boost::asio::awaitable<void> run();
-  void stop();
+  void stop() { pace_.stop(); }
   // The configuration changed: the next turn comes at once.
-  void look_now() { timer_.cancel(); }
+  void look_now() { pace_.wake(); }
 
   [[nodiscard]] ports::PrefetchView prefetch_view() const override;
   // The reference that the engine pulls for us, or has done a moment ago, whose event may be under way yet; "" for
@@ -61,7 +59,7 @@ class Prefetch final : public ports::PrefetchViews {
   void record_wait(const policy::PrefetchPlan& plan);
   void record_would(const policy::PrefetchPlan& plan);
 
-  boost::asio::steady_timer timer_;
+  Pacemaker pace_;
   Parts parts_;
   Now started_;
   std::string engine_;  // whose images the items speak of
@@ -69,8 +67,6 @@ class Prefetch final : public ports::PrefetchViews {
   std::string announced_;  // the rule of the wait, or in a dry run the plan, that was recorded last
   std::string pulling_;
   std::optional<BootTime> pulled_at_;
-  boost::asio::cancellation_signal cancel_;
-  bool stopping_ = false;
 };
 
 }  // namespace buildwarden::prefetch

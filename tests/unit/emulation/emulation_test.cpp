@@ -61,7 +61,6 @@ class EmulationTest : public ::testing::Test {
       return proofs;
     };
     emulation_ = std::make_unique<Emulation>(
-        loop_.get_executor(),
         Emulation::Parts{settings_, clock_, journal_, workers_, engine_,
                          [this](std::string image, std::vector<std::string>) { return fetch(std::move(image)); },
                          [this] { ++told_; }, std::move(machine)});

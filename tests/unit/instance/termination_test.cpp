@@ -50,10 +50,8 @@ class RoomTest : public ::testing::Test {
 
   void make() {
     room_.reset();
-    room_ = std::make_unique<Termination>(
-        loop_.get_executor(),
-        Termination::Parts{
-            settings_, clock_, journal_, world_, world_, world_, {}, "boot", machine(), [] { return 0.0; }});
+    room_ = std::make_unique<Termination>(Termination::Parts{
+        settings_, clock_, journal_, world_, world_, world_, {}, "boot", machine(), [] { return 0.0; }});
     room_->restore();
   }
   Machine machine() {

@@ -58,8 +58,7 @@ class PrefetchTest : public ::testing::Test {
   testing::FakeJournal journal_;
   FakeBuilders builders_;
   Settings settings_;
-  Prefetch prefetch_{loop_.get_executor(),
-                     {settings_, engine_, engine_, engine_, builders_, builders_, disk_, journal_, clock_,
+  Prefetch prefetch_{{settings_, engine_, engine_, engine_, builders_, builders_, disk_, journal_, clock_,
                       [](Duration) { return Duration{0}; }}};
 };
 
