@@ -3,11 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "common/beat.h"
 #include "common/format.h"
@@ -35,7 +31,7 @@ void ended(const std::exception_ptr& failure) {
 }  // namespace
 
 Registry::Registry(asio::any_io_executor executor, RegistryPorts ports, Processes processes)
-    : executor_(std::move(executor)), ports_(ports), processes_(std::move(processes)), timer_(executor_) {}
+    : executor_(std::move(executor)), ports_(ports), processes_(std::move(processes)) {}
 
 Registry::~Registry() = default;
 
@@ -57,23 +53,17 @@ void Registry::restore() {
   sweep();
 }
 
-void Registry::start() {
-  asio::co_spawn(executor_, keep_sweeping(), asio::bind_cancellation_slot(ending_.slot(), ended));
-}
+void Registry::start() { asio::co_spawn(executor_, pace_.run(keep_sweeping()), ended); }
 
 void Registry::stop() {
-  stopping_ = true;
-  ending_.emit(asio::cancellation_type::terminal);
+  pace_.stop();
   for (auto& [id, entry] : entries_) entry.watch.reset();
 }
 
 asio::awaitable<void> Registry::keep_sweeping() {
-  co_await asio::this_coro::throw_if_cancelled(false);
-  while (!stopping_) {
-    timer_.expires_at(wait_end(std::chrono::steady_clock::now(), kSweepEvery));
-    boost::system::error_code cancelled;
-    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
-    if (!cancelled && !stopping_) sweep();
+  while (!pace_.stopped()) {
+    co_await pace_.rest(kSweepEvery);
+    if (!pace_.stopped()) sweep();
   }
 }
 
@@ -119,7 +109,7 @@ void Registry::put(ports::Lease lease) {
 }
 
 std::unique_ptr<Registry::Watch> Registry::watch(const ports::Lease& lease) {
-  if (lease.pid <= 0 || stopping_) return nullptr;
+  if (lease.pid <= 0 || pace_.stopped()) return nullptr;
   auto fd = open_pidfd(lease.pid);
   if (!fd) return nullptr;  // gone already, or a kernel without pidfd: the sweep looks
   // The number may be another process's by now; asked after the descriptor was opened, the answer holds for it.

@@ -3,8 +3,6 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "daemon/jobs/processes.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/jobs.h"
@@ -93,9 +92,7 @@ class Registry final : public ports::JobViews, public ports::InUse, public ports
   std::vector<ports::EndedJob> ended_;  // the same
   std::uint64_t admitted_ = 0;
   std::uint64_t refused_ = 0;
-  boost::asio::steady_timer timer_;
-  boost::asio::cancellation_signal ending_;
-  bool stopping_ = false;
+  Pacemaker pace_;
 };
 
 }  // namespace buildwarden::jobs
