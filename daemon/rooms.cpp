@@ -140,7 +140,6 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       emulation(emulation_parts()),
       termination(termination_parts(from.termination_times)),
       desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer, &emulation, &agent_gate, &termination}),
-      service(loop.get_executor()),
       reload(reload_parts()),
       reload_loop(loop.get_executor(), {reload, workers, [this] { return config::files_of(request, settings); },
                                         [this] { watch.mounts_changed(); }}),

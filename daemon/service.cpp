@@ -1,8 +1,6 @@
 #include "daemon/service.h"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <tuple>
 
 #include "common/format.h"
@@ -66,8 +64,6 @@ std::string status_line(const ports::DiskView& disk, const ports::BuildersView& 
   return text + disk_text(disk);
 }
 
-Service::Service(const asio::any_io_executor& executor) : timer_(executor) {}
-
 void Service::ready() { notify(line_.empty() ? "READY=1" : "READY=1\nSTATUS=" + line_); }
 
 void Service::reloading() { notify(reloading_state()); }
@@ -83,17 +79,10 @@ void Service::status(const std::string& line) {
 asio::awaitable<void> Service::run() {
   const auto limit = watchdog_limit();
   if (!limit) co_return;
-  auto token = asio::as_tuple(asio::use_awaitable);
-  while (!stopped_) {
+  while (!pace_.stopped()) {
     notify("WATCHDOG=1");
-    timer_.expires_after(std::max(*limit / 2, Duration{1}));
-    co_await timer_.async_wait(token);
+    co_await pace_.rest_until(std::chrono::steady_clock::now() + std::max(*limit / 2, Duration{1}));
   }
-}
-
-void Service::stop() {
-  stopped_ = true;
-  timer_.cancel();
 }
 
 }  // namespace buildwarden

@@ -1,12 +1,11 @@
 // What systemd is told of the daemon: ready, reloading, stopping, one line of state, and that the loop still turns.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <string>
 #include <vector>
 
+#include "common/pacemaker.h"
 #include "daemon/ports/builders.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/health.h"
@@ -28,8 +27,6 @@ bool is_at_work(const std::vector<ports::NotReady>& missing, bool before);
 // On the loop's thread alone; outlives run(). Without systemd (no $NOTIFY_SOCKET) it does nothing.
 class Service {
  public:
-  explicit Service(const boost::asio::any_io_executor& executor);
-
   void ready();
   void reloading();
   void stopping();
@@ -39,12 +36,11 @@ class Service {
   // Feeds the watchdog at half of its limit, from the loop itself, so that a loop that hangs does not feed it. Ends
   // soon after stop(), and at once where nobody watches.
   boost::asio::awaitable<void> run();
-  void stop();
+  void stop() { pace_.stop(); }
 
  private:
-  boost::asio::steady_timer timer_;
+  Pacemaker pace_;
   std::string line_;
-  bool stopped_ = false;
 };
 
 }  // namespace buildwarden

@@ -1,7 +1,5 @@
 #include "daemon/api/api.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "common/beat.h"
@@ -23,7 +21,6 @@ Api::Api(const asio::any_io_executor& executor, ApiContext context, const ApiLim
     : context_(std::move(context)),
       limits_(limits),
       operations_(executor, {*context_.clock, *context_.operation_store}, limits.operations),
-      history_timer_(executor),
       server_(executor, session_context(*this, context_, limits.session)) {
   add_state_routes(router_, context_);
   add_page_route(router_, context_, history_);
@@ -67,17 +64,14 @@ asio::awaitable<Response> Api::handle(Request request) {
 }
 
 asio::awaitable<void> Api::run() {
-  while (!stopped_) {
+  while (!pace_.stopped()) {
     history_.sample(context_.disk->disk_view());
-    history_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), SpaceHistory::kEvery));
-    const auto [failed] = co_await history_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
-    if (failed) co_return;  // stopped or cancelled: a timer fails for no other reason
+    co_await pace_.rest_until(next_beat(std::chrono::steady_clock::now(), SpaceHistory::kEvery));
   }
 }
 
 asio::awaitable<void> Api::stop(Duration patience) {
-  stopped_ = true;
-  history_timer_.cancel();
+  pace_.stop();
   for (const auto& file : files_) file.remove();
   co_await server_.stop(patience);
   co_await operations_.stop(patience);

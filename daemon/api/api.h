@@ -3,12 +3,12 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/pacemaker.h"
 #include "daemon/api/context.h"
 #include "daemon/api/operations.h"
 #include "daemon/api/router.h"
@@ -63,8 +63,7 @@ class Api {
   ApiLimits limits_;
   Operations operations_;
   SpaceHistory history_;
-  boost::asio::steady_timer history_timer_;
-  bool stopped_ = false;
+  Pacemaker pace_;  // of the history
   Router router_;
   Server server_;
   std::vector<SocketFile> files_;

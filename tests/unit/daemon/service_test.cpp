@@ -78,7 +78,7 @@ class ServiceTest : public ::testing::Test {
 
   testing::NotifySocket systemd_;
   boost::asio::io_context loop_;
-  Service service_{loop_.get_executor()};
+  Service service_;
 };
 
 TEST_F(ServiceTest, TellsTheStatusOnlyWhenItChanges) {
