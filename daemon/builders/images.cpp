@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <filesystem>
@@ -42,24 +43,12 @@ asio::awaitable<bool> was_cancelled() {
 }  // namespace
 
 ImageProvider::ImageProvider(asio::any_io_executor executor, ImagePorts ports, std::string folder, Jitter jitter)
-    : executor_(std::move(executor)),
-      ports_(ports),
-      folder_(std::move(folder)),
-      jitter_(std::move(jitter)),
-      freed_(executor_) {}
+    : executor_(std::move(executor)), ports_(ports), folder_(std::move(folder)), jitter_(std::move(jitter)) {}
 
 ports::Async<std::string> ImageProvider::provide(std::string reference) {
-  while (busy_) {
-    freed_.expires_at(asio::steady_timer::time_point::max());
-    boost::system::error_code woken;
-    co_await freed_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
-    if (co_await was_cancelled()) co_return Error(Errc::kCancelled, "cancelled while another image is being brought");
-  }
-  busy_ = true;
-  auto result = co_await bring(std::move(reference));
-  busy_ = false;
-  freed_.cancel();
-  co_return result;
+  const auto pass = co_await turns_.enter();
+  if (!pass) co_return Error(Errc::kCancelled, "cancelled while another image is being brought");
+  co_return co_await bring(std::move(reference));
 }
 
 ports::Async<std::string> ImageProvider::bring(std::string reference) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <set>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/jitter.h"
+#include "common/turnstile.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"
 
@@ -51,8 +51,7 @@ class ImageProvider {
   ImagePorts ports_;
   std::string folder_;
   Jitter jitter_;
-  boost::asio::steady_timer freed_;
-  bool busy_ = false;
+  Turnstile turns_;
   bool paused_once_ = false;
   std::set<std::string> useless_;  // "reference file size time" of archives that do not hold the reference
   std::map<std::string, Pulls> pulls_;
