@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <map>
@@ -12,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/pacemaker.h"
 #include "common/result.h"
 #include "config/settings.h"
 #include "daemon/builders/activity.h"
@@ -64,8 +64,7 @@ struct Builder {
       : settings(std::move(from)),
         container(real_container(settings.name)),
         fronts(fronts_of(settings)),
-        probe(executor),
-        timer(executor) {}
+        probe(executor) {}
 
   BuilderSettings settings;             // only changed between two turns
   std::optional<BuilderSettings> next;  // taken at the next turn
@@ -92,10 +91,8 @@ struct Builder {
   Heals heals;
 
   Probe probe;
-  boost::asio::steady_timer timer;          // the loop's wait
-  bool let_go = false;                      // configured no more: its loop ends
-  bool woken = false;                       // something happened since the turn began
-  boost::asio::cancellation_signal ending;  // of its loop
+  Pacemaker pace;      // of its loop, which also ends when it is configured no more
+  bool woken = false;  // something happened since the turn began
 };
 
 }  // namespace buildwarden::builders

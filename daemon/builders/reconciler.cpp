@@ -1,14 +1,10 @@
 #include "daemon/builders/reconciler.h"
 
 #include <algorithm>
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <exception>
 
-#include "common/beat.h"
 #include "common/format.h"
 #include "common/log.h"
 #include "daemon/builders/chronicle.h"
@@ -52,26 +48,21 @@ void Reconciler::start() {
   for (const auto& builder : builders_) begin(builder.get());
 }
 
-void Reconciler::begin(Builder* builder) {
-  asio::co_spawn(executor_, keep(builder), asio::bind_cancellation_slot(builder->ending.slot(), ended));
-}
+void Reconciler::begin(Builder* builder) { asio::co_spawn(executor_, builder->pace.run(keep(builder)), ended); }
 
 void Reconciler::stop() {
   stopping_ = true;
   for (const auto& builder : builders_) {
     wake(*builder);
-    builder->ending.emit(asio::cancellation_type::terminal);
+    builder->pace.stop();
   }
 }
 
 asio::awaitable<void> Reconciler::keep(Builder* builder) {
   co_await asio::this_coro::throw_if_cancelled(false);
-  while (!is_ending(*builder)) {
+  while (!builder->pace.stopped()) {
     const auto wait = co_await one_turn(builder);
-    if (is_ending(*builder) || builder->woken) continue;
-    builder->timer.expires_at(wait_end(std::chrono::steady_clock::now(), std::max(wait, kShortestWait)));
-    boost::system::error_code woken;
-    co_await builder->timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+    co_await builder->pace.rest(std::max(wait, kShortestWait));
   }
 }
 
@@ -93,13 +84,13 @@ asio::awaitable<Duration> Reconciler::one_turn(Builder* builder) {
   builder->woken = false;
   take_settings(*builder);
   auto seen = co_await observer_.observe(builder);
-  if (is_ending(*builder)) co_return Duration{0};
+  if (builder->pace.stopped()) co_return Duration{0};
   if (seen.image_id) builder->image_id = seen.image_id;
   auto plan = decide(*builder, seen, ports_.clock.now());
   const bool ask = plan.steps.empty() && seen.builder.engine_up;
   if (ask) {
     const bool asked = co_await observer_.ask(builder, &seen);
-    if (!asked || is_ending(*builder)) co_return Duration{0};
+    if (!asked || builder->pace.stopped()) co_return Duration{0};
     plan = decide(*builder, seen, ports_.clock.now());
   }
   if (answer_request(*builder, plan, ask)) co_return Duration{0};
@@ -127,7 +118,7 @@ asio::awaitable<Duration> Reconciler::take_steps(Builder* builder, policy::Build
   }
   auto done = co_await actor_.carry_out(builder, plan.steps, std::move(seen), host(*builder));
   if (starts_anew(*builder, plan)) builder->liveness = {};
-  if (is_ending(*builder)) co_return Duration{0};
+  if (builder->pace.stopped()) co_return Duration{0};
   // A container that somebody removes at this moment is not worth a back-off: the next look shows what became of it.
   if (!done && was_overtaken(done.error()) && builder->overtaken++ < kMostOvertaken) co_return kLookAgain;
   builder->overtaken = 0;

@@ -101,7 +101,6 @@ class Reconciler final : public ports::BuilderViews, public ports::BuilderContro
   void let_go_of_others(const std::vector<BuilderSettings>& wanted);
   void take_settings(Builder& builder);
   void record_let_go(const std::string& builder, const std::string& container);
-  [[nodiscard]] bool is_ending(const Builder& builder) const { return stopping_ || builder.let_go; }
   void on_connected();
 
   boost::asio::any_io_executor executor_;

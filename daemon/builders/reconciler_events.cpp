@@ -24,7 +24,7 @@ bool is_loss(const std::string& action) {
 void Reconciler::wake(Builder& builder) {
   builder.woken = true;
   builder.probe.cancel();
-  builder.timer.cancel();
+  builder.pace.wake();
 }
 
 // Both ends of a connection change what is known of every builder.

@@ -43,9 +43,8 @@ void Reconciler::let_go_of_others(const std::vector<BuilderSettings>& wanted) {
     }
     record_let_go(name, builder->container);
     for (const auto& front : builder->fronts) record_let_go(name, front);
-    builder->let_go = true;
     wake(*builder);
-    builder->ending.emit(boost::asio::cancellation_type::terminal);
+    builder->pace.stop();
     let_go_.push_back(std::move(builder));
   }
   builders_ = std::move(kept);
