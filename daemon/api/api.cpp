@@ -28,7 +28,7 @@ Api::Api(const asio::any_io_executor& executor, ApiContext context, const ApiLim
   add_emulator_routes(router_, context_, operations_);
   add_disk_routes(router_, context_, operations_);
   add_job_routes(router_, context_, operations_);
-  add_event_routes(router_, context_, executor);
+  add_event_routes(router_, context_);
   add_operation_routes(router_, operations_);
 }
 

@@ -37,12 +37,12 @@ Response after_throw(const std::exception& error) {
 }  // namespace
 
 Operations::Operations(asio::any_io_executor executor, Parts parts, OperationLimits limits)
-    : executor_(std::move(executor)), parts_(parts), limits_(limits), idle_(executor_) {}
+    : executor_(std::move(executor)), parts_(parts), limits_(limits) {}
 
 std::shared_ptr<Operation> Operations::start(std::string kind, uid_t owner, Work work) {
   forget_old();
   if (stopped_ || running_ >= limits_.running) return nullptr;
-  auto operation = std::make_shared<Operation>(executor_, random_id());
+  auto operation = std::make_shared<Operation>(random_id());
   operation->kind = std::move(kind);
   operation->owner = owner;
   operation->started = parts_.clock.now();

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "common/bell.h"
 #include "common/clock.h"
-#include "daemon/api/bell.h"
 #include "daemon/api/message.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/operations.h"
@@ -31,7 +31,7 @@ struct OperationLimits {
 };
 
 struct Operation {
-  Operation(const boost::asio::any_io_executor& executor, std::string number) : id(std::move(number)), done(executor) {}
+  explicit Operation(std::string number) : id(std::move(number)) {}
 
   std::string id;    // 16 hex characters, not to be guessed
   std::string kind;  // "job", "reclaim"

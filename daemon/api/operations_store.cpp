@@ -53,7 +53,7 @@ void Operations::restore() {
   bool changed = false;
   for (auto& stored : parts_.store.load_operations()) {
     const bool was_running = !stored.finished;
-    auto operation = std::make_shared<Operation>(executor_, stored.id);
+    auto operation = std::make_shared<Operation>(stored.id);
     fill_in(*operation, std::move(stored));
     if (was_running) {
       operation->finished = now;

@@ -27,7 +27,7 @@ void add_disk_routes(Router& router, const ApiContext& context, Operations& oper
 // /v1/jobs
 void add_job_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/events, as a list and as a stream
-void add_event_routes(Router& router, const ApiContext& context, const boost::asio::any_io_executor& executor);
+void add_event_routes(Router& router, const ApiContext& context);
 // /v1/operations/{id}
 void add_operation_routes(Router& router, Operations& operations);
 

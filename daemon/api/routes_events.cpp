@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "common/bell.h"
 #include "common/format.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
@@ -24,8 +25,7 @@ constexpr long kMostFollowers = 32;
 // the journal forgets events before it has taken them is dropped.
 class EventFollower final : public BodyStream {
  public:
-  EventFollower(const ApiContext& context, asio::any_io_executor executor, std::uint64_t after)
-      : context_(context), last_(after), bell_(std::move(executor)) {
+  EventFollower(const ApiContext& context, std::uint64_t after) : context_(context), last_(after) {
     following_ = context.subscribe([this] { bell_.ring(); });
   }
 
@@ -139,7 +139,6 @@ Result<std::uint64_t> start_of(const Request& request, const ApiContext& context
 }
 
 struct Followers {
-  asio::any_io_executor executor;
   std::shared_ptr<int> token = std::make_shared<int>(0);  // each follower holds a copy
 };
 
@@ -151,7 +150,7 @@ Response follow(const ApiContext& context, const Followers& followers, const Req
   }
   Response response;
   response.content_type = "text/event-stream";
-  const auto follower = std::make_shared<EventFollower>(context, followers.executor, *after);
+  const auto follower = std::make_shared<EventFollower>(context, *after);
   // Ends with the follower, and counts it until then.
   response.stream = {follower.get(), [follower, counted = followers.token](BodyStream*) {}};
   return response;
@@ -169,8 +168,8 @@ asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<cons
 
 }  // namespace
 
-void add_event_routes(Router& router, const ApiContext& context, const asio::any_io_executor& executor) {
-  const auto followers = std::make_shared<const Followers>(Followers{executor});
+void add_event_routes(Router& router, const ApiContext& context) {
+  const auto followers = std::make_shared<const Followers>();
   router.add("GET", "/v1/events",
              [&context, followers](Request request) { return events(context, followers, std::move(request)); });
 }

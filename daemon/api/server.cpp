@@ -68,7 +68,7 @@ struct Server::Listener {
 };
 
 Server::Server(asio::any_io_executor executor, SessionContext context)
-    : executor_(std::move(executor)), context_(std::move(context)), quiet_(executor_) {}
+    : executor_(std::move(executor)), context_(std::move(context)) {}
 
 Server::~Server() = default;
 

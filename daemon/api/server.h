@@ -7,7 +7,7 @@
 #include <list>
 #include <memory>
 
-#include "daemon/api/bell.h"
+#include "common/bell.h"
 #include "daemon/api/server_session.h"
 #include "daemon/api/sockets.h"
 

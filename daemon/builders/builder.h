@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/bell.h"
 #include "common/pacemaker.h"
 #include "common/result.h"
 #include "config/settings.h"
@@ -50,13 +50,12 @@ struct Heals {
 
 // Somebody asked for its container to be made anew; answered by the turn that can tell.
 struct Asked {
-  Asked(policy::Recreation as, bool only_say, const boost::asio::any_io_executor& executor)
-      : how(as), dry_run(only_say), answered(executor) {}
+  Asked(policy::Recreation as, bool only_say) : how(as), dry_run(only_say) {}
 
   policy::Recreation how;
   bool dry_run;
   std::optional<Result<std::vector<std::string>>> answer;  // the steps that were taken, or would be
-  boost::asio::steady_timer answered;                      // ends when there is an answer
+  Bell answered;
 };
 
 struct Builder {

@@ -1,5 +1,6 @@
 // A builder made anew because somebody asks for it.
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <utility>
@@ -28,7 +29,7 @@ ports::Async<ports::Recreated> Reconciler::recreate(ports::Recreation request, p
   const auto began = ports_.clock.now().boot;
   note_request(*builder, request, dry_run, ports_.journal);
   progress(format("builder {}: looking at who builds on it", request.builder));
-  auto steps = co_await ask_for(builder, std::make_shared<Asked>(how, dry_run, executor_));
+  auto steps = co_await ask_for(builder, std::make_shared<Asked>(how, dry_run));
   if (!steps) co_return std::move(steps).error();
   ports::Recreated made;
   made.dry_run = dry_run;
@@ -51,9 +52,7 @@ ports::Async<std::vector<std::string>> Reconciler::ask_for(Builder* builder, std
   builder->memory.not_before.reset();
   builder->asked = asked;
   wake(*builder);
-  asked->answered.expires_after(kPatience);
-  boost::system::error_code ended;
-  co_await asked->answered.async_wait(asio::redirect_error(asio::use_awaitable, ended));
+  co_await asked->answered.wait(kPatience);
   if (asked->answer) co_return *asked->answer;
   auto* still = find(name);  // it may have been let go of meanwhile
   if (still != nullptr && still->asked == asked) still->asked.reset();

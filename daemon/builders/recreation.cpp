@@ -29,7 +29,7 @@ void answer(Builder& builder, Result<std::vector<std::string>> with) {
   if (!builder.asked) return;
   const auto asked = std::exchange(builder.asked, nullptr);
   asked->answer = std::move(with);
-  asked->answered.cancel();
+  asked->answered.ring();
 }
 
 void answer_with_steps(Builder& builder, const policy::BuilderPlan& plan, const Result<void>& done) {

@@ -58,7 +58,6 @@ struct FakeViews : ports::DiskViews,
 
 // Answers what the test put there, after the gate was opened if it was closed.
 struct FakeDesk : ports::JobDesk {
-  explicit FakeDesk(const boost::asio::any_io_executor& executor) : gate(executor) {}
   Result<ports::JobAnswer> answer = Error(Errc::kInvalid, "no answer was set");
   Result<void> ended;
   bool closed = false;
@@ -268,7 +267,7 @@ class ApiTest : public ::testing::Test {
   std::optional<WorkGuard> work{loop.get_executor()};
   testing::FakeClock clock;
   FakeViews views;
-  FakeDesk desk{loop.get_executor()};
+  FakeDesk desk;
   FakeSpace space;
   FakeBuilderControl builder_control;
   FakeEvents events;
