@@ -1,7 +1,6 @@
 // The routes, by room. What is given to them outlives the router.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/json/value.hpp>
 #include <optional>
 #include <string_view>
