@@ -16,6 +16,7 @@
 
 #include "common/format.h"
 #include "common/log.h"
+#include "common/pause.h"
 #include "daemon/api/problem.h"
 
 namespace buildwarden::api {
@@ -86,7 +87,6 @@ Result<void> Server::listen(UniqueFd listening, bool is_unix, std::size_t most) 
 
 asio::awaitable<void> Server::accept(Listener& listener) {
   constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-  asio::steady_timer pause(executor_);
   while (!stopping_) {
     Protocol::socket socket(executor_);
     const auto [failed] = co_await listener.acceptor.async_accept(socket, kTuple);
@@ -97,8 +97,7 @@ asio::awaitable<void> Server::accept(Listener& listener) {
     }
     // Out of descriptors, or a connection that was gone already: neither may end the listening.
     log_warning(format("api: accept a connection: {}", failed.message()));
-    pause.expires_after(kAcceptPause);
-    co_await pause.async_wait(kTuple);
+    co_await pause_for(kAcceptPause);
   }
   if (--coroutines_ == 0) quiet_.ring();
 }

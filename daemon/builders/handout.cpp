@@ -1,14 +1,11 @@
 #include "daemon/builders/handout.h"
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/json.hpp>
 #include <chrono>
 
 #include "common/format.h"
+#include "common/pause.h"
 #include "daemon/builders/cache.h"
 #include "daemon/builders/names.h"
 
@@ -118,14 +115,10 @@ Result<ports::Grant> Handout::grant(const ports::GrantRequest& request) {
 boost::asio::awaitable<void> Handout::prepare(ports::GrantRequest request) {
   if (request.reuse_context && names_context(request) && contexts_ != nullptr) co_await contexts_->prepare();
   if (!is_any_healing(request)) co_return;
-  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
   const auto end = std::chrono::steady_clock::now() + kLongestHold;
   while (is_any_healing(request) && std::chrono::steady_clock::now() < end) {
-    timer.expires_after(kLookAgain);
-    boost::system::error_code ended;
-    auto token = boost::asio::redirect_error(boost::asio::use_awaitable, ended);
-    co_await timer.async_wait(token);
-    if (ended) co_return;
+    const bool whole = co_await pause_for(kLookAgain);
+    if (!whole) co_return;
   }
 }
 

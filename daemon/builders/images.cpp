@@ -1,13 +1,11 @@
 #include "daemon/builders/images.h"
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <filesystem>
 
 #include "common/format.h"
+#include "common/pause.h"
 #include "daemon/policy/backoff.h"
 
 namespace buildwarden::builders {
@@ -42,8 +40,8 @@ asio::awaitable<bool> was_cancelled() {
 
 }  // namespace
 
-ImageProvider::ImageProvider(asio::any_io_executor executor, ImagePorts ports, std::string folder, Jitter jitter)
-    : executor_(std::move(executor)), ports_(ports), folder_(std::move(folder)), jitter_(std::move(jitter)) {}
+ImageProvider::ImageProvider(ImagePorts ports, std::string folder, Jitter jitter)
+    : ports_(ports), folder_(std::move(folder)), jitter_(std::move(jitter)) {}
 
 ports::Async<std::string> ImageProvider::provide(std::string reference) {
   const auto pass = co_await turns_.enter();
@@ -98,10 +96,7 @@ ports::Async<bool> ImageProvider::load_one(std::string archive, std::string refe
 // A whole scaling group boots within seconds: the first pulls are spread too.
 asio::awaitable<void> ImageProvider::first_pause() {
   if (std::exchange(paused_once_, true)) co_return;
-  asio::steady_timer timer(executor_);
-  timer.expires_after(jitter_(kFirstPause));
-  boost::system::error_code cancelled;
-  co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  co_await pause_for(jitter_(kFirstPause));
 }
 
 ports::Async<std::string> ImageProvider::pull(std::string reference) {

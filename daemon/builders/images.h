@@ -1,7 +1,7 @@
 // Brings builder images onto the host: present, else from an archive on it, else from the registry.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <map>
 #include <set>
 #include <string>
@@ -26,7 +26,7 @@ struct ImagePorts {
 class ImageProvider {
  public:
   // `folder`: of `docker save` archives (*.tar), which may be absent.
-  ImageProvider(boost::asio::any_io_executor executor, ImagePorts ports, std::string folder, Jitter jitter);
+  ImageProvider(ImagePorts ports, std::string folder, Jitter jitter);
 
   // The image's id once it is there. An archive that did not hold `reference` is not loaded for it again until the file
   // changes. A failed pull is followed by a pause of 5 s, doubling to 5 min, with jitter: kUnavailable until it is
@@ -47,7 +47,6 @@ class ImageProvider {
   boost::asio::awaitable<void> first_pause();
   void pull_failed(const std::string& reference, const Error& error);
 
-  boost::asio::any_io_executor executor_;
   ImagePorts ports_;
   std::string folder_;
   Jitter jitter_;

@@ -33,8 +33,7 @@ Reconciler::Reconciler(asio::any_io_executor executor, ReconcilerSettings settin
     : executor_(std::move(executor)),
       settings_(std::move(settings)),
       ports_(std::move(ports)),
-      provider_(executor_, {ports_.images, ports_.source, ports_.journal, ports_.clock}, settings_.paths.images,
-                settings_.jitter),
+      provider_({ports_.images, ports_.source, ports_.journal, ports_.clock}, settings_.paths.images, settings_.jitter),
       observer_({ports_.engine, ports_.containers, ports_.images, ports_.files, ports_.clock}, settings_.paths),
       actor_({ports_.files, ports_.control, ports_.images, ports_.journal}, provider_) {
   for (const auto& builder : settings_.builders) builders_.push_back(std::make_unique<Builder>(builder, executor_));

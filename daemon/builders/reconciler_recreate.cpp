@@ -1,17 +1,14 @@
 // A builder made anew because somebody asks for it.
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <utility>
 
 #include "common/format.h"
+#include "common/pause.h"
 #include "daemon/builders/chronicle.h"
 #include "daemon/builders/reconciler.h"
 #include "daemon/builders/recreation.h"
 
 namespace buildwarden::builders {
-namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kPatience = std::chrono::minutes{1};  // for the steps, and again until it answers
@@ -62,16 +59,13 @@ ports::Async<std::vector<std::string>> Reconciler::ask_for(Builder* builder, std
 }
 
 ports::Async<void> Reconciler::wait_until_warm(std::string builder) {
-  asio::steady_timer timer(executor_);
   for (Duration waited{0}; waited < kPatience; waited += kLook) {
     const auto* found = find(builder);
     if (found == nullptr) co_return Error(Errc::kNotFound, format("builder {} is configured no more", builder));
     const bool answered = found->state == policy::BuilderState::kWarm && found->liveness.answered;
     if (answered && !found->outage) co_return Result<void>{};
-    timer.expires_after(kLook);
-    boost::system::error_code ended;
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ended));
-    if (ended) break;
+    const bool whole = co_await pause_for(kLook);
+    if (!whole) break;
   }
   co_return Error(Errc::kTimeout, format("builder {} was made anew, but is not warm yet", builder));
 }

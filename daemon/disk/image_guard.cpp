@@ -5,7 +5,7 @@
 
 #include "common/breather.h"
 #include "common/format.h"
-#include "common/pacemaker.h"
+#include "common/pause.h"
 #include "daemon/disk/engine_answers.h"
 #include "daemon/disk/references.h"
 
@@ -52,11 +52,10 @@ ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling,
 boost::asio::awaitable<bool> ImageGuard::ledger_knows(ports::EngineIdentity identity) {
   using WaitClock = boost::asio::steady_timer::clock_type;
   const auto until = WaitClock::now() + parts_.ledger_patience;
-  Pacemaker pace;
   while (!parts_.ledger.knows(identity)) {
     const auto status = parts_.engine.status();
     if (!status.up || status.identity != identity || WaitClock::now() >= until) co_return false;
-    co_await pace.rest(kLook);
+    co_await pause_for(kLook);
   }
   co_return true;
 }

@@ -1,13 +1,10 @@
 // Commands in containers.
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <functional>
 #include <memory>
 #include <utility>
 
 #include "common/format.h"
+#include "common/pause.h"
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
 #include "daemon/engine/engine.h"
@@ -99,16 +96,13 @@ ports::Async<Output> Engine::read_output(std::string frames, std::size_t most) {
 
 // The output may end a moment before the engine knows the exit code.
 ports::Async<int> Engine::exit_code(std::string exec_id) {
-  const auto executor = co_await asio::this_coro::executor;
-  asio::steady_timer pause(executor);
   for (int tries = 0; tries < kExitCodeTries; ++tries) {
     Call inspect;
     inspect.target = format("/exec/{}/json", exec_id);
     auto state = co_await transport_.ask(std::move(inspect), &decode_exec);
     if (!state) co_return std::move(state).error();
     if (!state->running) co_return state->exit_code;
-    pause.expires_after(kExitCodePause);
-    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await pause_for(kExitCodePause);
   }
   co_return Error(Errc::kTimeout, "its output ended, but the engine says that it still runs");
 }

@@ -36,8 +36,7 @@ class ImagesTest : public ::testing::Test {
   buildwarden::testing::FakeContainers engine_;
   buildwarden::testing::FakeJournal journal_;
   buildwarden::testing::FakeClock clock_;
-  ImageProvider provider_{
-      loop_.get_executor(), {engine_, engine_, journal_, clock_}, folder_.path(), [](Duration) { return Duration{0}; }};
+  ImageProvider provider_{{engine_, engine_, journal_, clock_}, folder_.path(), [](Duration) { return Duration{0}; }};
 };
 
 TEST_F(ImagesTest, TakesWhatIsThere) {
