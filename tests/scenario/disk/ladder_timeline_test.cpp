@@ -13,6 +13,7 @@
 #include "daemon/disk/reclaimer.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_journal.h"
+#include "tests/support/reclaim.h"
 #include "tests/support/run_void.h"
 
 namespace buildwarden::disk {
@@ -137,11 +138,7 @@ class LadderTimeline : public ::testing::Test {
     std::deque<ScriptedRung> rungs;
     std::vector<ports::Rung*> ladder;
     for (const auto& script : row.ladder) ladder.push_back(&rungs.emplace_back(script, clock_, disk_, deleted_));
-    ReclaimPace pace;
-    pace.settle = Duration{5};
-    pace.poll = Duration{1};
-    pace.pause = Duration{0};
-    Reclaimer reclaimer({settings_, clock_, journal_, nobody_, disk_, ladder, pace, {}});
+    Reclaimer reclaimer({settings_, clock_, journal_, nobody_, disk_, ladder, testing::quick_pace(Duration{5}), {}});
     ports::SpaceRequest request;
     request.wait = minutes{5};
     request.dry_run = dry_run;

@@ -9,12 +9,15 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"
+#include "tests/support/reclaim.h"
 #include "tests/support/run_void.h"
 
 namespace buildwarden::disk {
 namespace {
 
 using std::chrono::hours;
+using testing::names_of;
+using testing::quick_pace;
 using testing::run_on;
 
 class Disks final : public Meter {
@@ -100,18 +103,6 @@ class ReclaimerPlacesTest : public ::testing::Test {
     EXPECT_TRUE(result);
     return result ? *result : ports::SpaceResult{};
   }
-  static ReclaimPace pace() {
-    ReclaimPace pace;
-    pace.settle = Duration{10};
-    pace.poll = Duration{1};
-    pace.pause = Duration{0};
-    return pace;
-  }
-  static std::vector<std::string> names(const ports::SpaceResult& result) {
-    std::vector<std::string> names;
-    for (const auto& step : result.steps) names.push_back(step.what);
-    return names;
-  }
   using Names = std::vector<std::string>;
 
   Settings settings_;
@@ -131,7 +122,7 @@ class ReclaimerPlacesTest : public ::testing::Test {
                                         engine_,
                                         disks_,
                                         {&images_, &caches_, &trash_, &last_},
-                                        pace(),
+                                        quick_pace(Duration{10}),
                                         [this] { return gentle_; },
                                         {}}};
 };
@@ -168,7 +159,7 @@ TEST_F(ReclaimerPlacesTest, AllRungsOfOneIdAreClimbedInTheirOrder) {
   trash_.put("more trash", "8:2", hours{20});
   const auto result = ensure(true);
   EXPECT_TRUE(result.reached);
-  EXPECT_EQ(names(result), (Names{"cache", "trash", "more trash"}));
+  EXPECT_EQ(names_of(result), (Names{"cache", "trash", "more trash"}));
   EXPECT_EQ(result.free_after, 25 * kGiB);
   ASSERT_EQ(reclaimer_.stats().size(), 3U);
   EXPECT_EQ(reclaimer_.stats()[0].runs.at("freed"), 2U);
@@ -178,7 +169,7 @@ TEST_F(ReclaimerPlacesTest, OneOfThemFailingIsNotTheNextOnes) {
   disks_.add("8:2", "builds", 20 * kGiB);
   caches_.failure = Error(Errc::kIo, "no such folder");
   trash_.put("trash", "8:2");
-  EXPECT_EQ(names(ensure(true)), (Names{"trash"}));
+  EXPECT_EQ(names_of(ensure(true)), (Names{"trash"}));
   EXPECT_EQ(caches_.turns.size(), 1U);
   EXPECT_EQ(journal_.count("reclaim.rung_failed"), 1U);
 }
@@ -188,7 +179,7 @@ TEST_F(ReclaimerPlacesTest, ARungRunsOnlyForAFilesystemThatItFrees) {
   disks_.add("8:2", "builds", 20 * kGiB);
   images_.put("image", "");
   trash_.put("trash", "8:2");
-  EXPECT_EQ(names(ensure(true)), (Names{"trash"}));
+  EXPECT_EQ(names_of(ensure(true)), (Names{"trash"}));
   EXPECT_TRUE(images_.turns.empty());
 }
 
@@ -201,7 +192,7 @@ TEST_F(ReclaimerPlacesTest, WhatLiesElsewhereStays) {
   for (const bool dry_run : {true, false}) {
     const auto result = ensure(true, dry_run);
     EXPECT_TRUE(result.reached);
-    EXPECT_EQ(names(result), (Names{"in the cache"}));
+    EXPECT_EQ(names_of(result), (Names{"in the cache"}));
   }
 }
 
@@ -225,7 +216,7 @@ TEST_F(ReclaimerPlacesTest, AnotherFilesystemThatCannotBeReadSpoilsNoMeasurement
   trash_.put("trash", "8:2");
   const auto result = ensure(true);
   EXPECT_FALSE(result.reached);
-  EXPECT_EQ(names(result), (Names{"image"}));
+  EXPECT_EQ(names_of(result), (Names{"image"}));
   ASSERT_EQ(result.steps.size(), 1U);
   EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
 }
@@ -249,8 +240,8 @@ TEST_F(ReclaimerPlacesTest, TheBackgroundSparesWhatWasWell) {
   disks_.add("8:2", "builds", 20 * kGiB);
   images_.put("image", "");
   trash_.put("trash", "8:2");
-  EXPECT_EQ(names(ensure(false)), (Names{"trash"}));
-  EXPECT_EQ(names(ensure(true)), (Names{"image"})) << "a person asks for the target everywhere";
+  EXPECT_EQ(names_of(ensure(false)), (Names{"trash"}));
+  EXPECT_EQ(names_of(ensure(true)), (Names{"image"})) << "a person asks for the target everywhere";
 }
 
 TEST_F(ReclaimerPlacesTest, TheBackgroundNeverTakesUnknownForWell) {
@@ -262,7 +253,7 @@ TEST_F(ReclaimerPlacesTest, TheBackgroundNeverTakesUnknownForWell) {
   trash_.put("trash", "8:2");
   const auto result = ensure(false);
   EXPECT_FALSE(result.reached);
-  EXPECT_EQ(names(result), (Names{"trash"}));
+  EXPECT_EQ(names_of(result), (Names{"trash"}));
   EXPECT_EQ(result.reason, "/data_root could not be measured, so nothing is deleted for it.");
 }
 

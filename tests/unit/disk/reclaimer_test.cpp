@@ -10,12 +10,15 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"
+#include "tests/support/reclaim.h"
 #include "tests/support/run_void.h"
 
 namespace buildwarden::disk {
 namespace {
 
 using std::chrono::hours;
+using testing::names_of;
+using testing::quick_pace;
 using testing::run_on;
 using testing::run_void;
 
@@ -98,15 +101,9 @@ class ReclaimerTest : public ::testing::Test {
     engine_.add_container("web", "sha256:4");
     ledger_.used("sha256:5", clock_.now().wall, "pull");
   }
-  static ReclaimPace pace() {
-    ReclaimPace pace;
-    pace.settle = Duration{40};
-    pace.poll = Duration{1};
-    pace.pause = Duration{0};
-    return pace;
-  }
   Reclaimer::Parts parts(std::vector<ports::Rung*> rungs) {
-    return Reclaimer::Parts{settings_, clock_, journal_, engine_, meter_, std::move(rungs), pace(), {}};
+    return Reclaimer::Parts{settings_, clock_, journal_, engine_, meter_, std::move(rungs), quick_pace(Duration{40}),
+                            {}};
   }
   ports::SpaceResult ensure(Bytes free, bool dry_run = false) {
     ports::SpaceRequest request;
@@ -117,11 +114,6 @@ class ReclaimerTest : public ::testing::Test {
         run_on(loop_, reclaimer_.ensure(request, [this](const std::string& line) { progress_.push_back(line); }));
     EXPECT_TRUE(result);
     return result ? *result : ports::SpaceResult{};
-  }
-  static std::vector<std::string> names(const ports::SpaceResult& result) {
-    std::vector<std::string> names;
-    for (const auto& step : result.steps) names.push_back(step.what);
-    return names;
   }
   using Names = std::vector<std::string>;
 
@@ -142,7 +134,7 @@ class ReclaimerTest : public ::testing::Test {
 TEST_F(ReclaimerTest, TheLeastRecentlyUsedGoFirstAndItStopsAtTheGoal) {
   const auto result = ensure(19 * kGiB);
   EXPECT_TRUE(result.reached);
-  EXPECT_EQ(names(result), (Names{"image:0", "image:1"}));
+  EXPECT_EQ(names_of(result), (Names{"image:0", "image:1"}));
   EXPECT_EQ(result.free_before, 10 * kGiB);
   EXPECT_EQ(result.free_after, 20 * kGiB);
   EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
@@ -163,7 +155,7 @@ TEST_F(ReclaimerTest, WithoutAnAmountItGoesOnToTheTargetMark) {
 TEST_F(ReclaimerTest, WhatIsInUseOrYoungStaysAndThatIsSaid) {
   const auto result = ensure(90 * kGiB);
   EXPECT_FALSE(result.reached);
-  EXPECT_EQ(names(result), (Names{"image:0", "image:1", "image:2", "image:3"}));
+  EXPECT_EQ(names_of(result), (Names{"image:0", "image:1", "image:2", "image:3"}));
   EXPECT_EQ(journal_.count("reclaim.short"), 1U);
   EXPECT_EQ(engine_.images.size(), 2U);
   EXPECT_TRUE(result.reason.ends_with("Left: images: 1 (5.00 GiB) in use, 1 (5.00 GiB) used within disk.grace."));
@@ -198,7 +190,7 @@ TEST_F(ReclaimerTest, AShortageOfInodesIsClimbedForUntilTheInodesAreThere) {
   meter_.only_inodes = true;
   const auto result = ensure(0);
   EXPECT_TRUE(result.reached);
-  EXPECT_EQ(names(result), (Names{"image:0", "image:1"}));
+  EXPECT_EQ(names_of(result), (Names{"image:0", "image:1"}));
   EXPECT_EQ(result.steps[0].freed, 0);
   EXPECT_EQ(result.steps[0].freed_inodes, 100);
   EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
@@ -235,7 +227,7 @@ TEST_F(ReclaimerTest, SpaceThatShowsLateIsWaitedFor) {
   meter_.late = 3;
   const auto result = ensure(15 * kGiB);
   EXPECT_TRUE(result.reached);
-  EXPECT_EQ(names(result), (Names{"image:0"}));
+  EXPECT_EQ(names_of(result), (Names{"image:0"}));
   EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
 }
 
@@ -247,7 +239,7 @@ TEST_F(ReclaimerTest, WhatAWriterTakesMeanwhileIsNotWaitedFor) {
     meter_.freed(bytes - taken);
   };
   const auto result = ensure(30 * kGiB);
-  EXPECT_EQ(names(result), (Names{"image:0", "image:1", "image:2", "image:3"}));
+  EXPECT_EQ(names_of(result), (Names{"image:0", "image:1", "image:2", "image:3"}));
   EXPECT_EQ(result.steps[0].freed, 0);
   EXPECT_LE(meter_.measurements, 10) << "one before and one after each deletion";
 }
@@ -256,7 +248,7 @@ TEST_F(ReclaimerTest, WhatOfSeveralDeletionsShowsLateCostsNoFurtherOne) {
   meter_.late = 3;
   const auto result = ensure(20 * kGiB);
   EXPECT_TRUE(result.reached);
-  EXPECT_EQ(names(result), (Names{"image:0", "image:1"}));
+  EXPECT_EQ(names_of(result), (Names{"image:0", "image:1"}));
   EXPECT_EQ(result.steps[1].freed, 10 * kGiB) << "with that of the one before";
 }
 
@@ -268,8 +260,8 @@ TEST_F(ReclaimerTest, ADryRunHasTheSamePlanAndChangesNothing) {
   EXPECT_NE(planned.steps[0].reason.find("Would delete image:0"), std::string::npos);
   EXPECT_EQ(reclaimer_.stats()[1].freed, 0);
   const auto done = ensure(25 * kGiB, false);
-  EXPECT_EQ(names(planned), names(done));
-  EXPECT_EQ(names(done).size(), 3U);
+  EXPECT_EQ(names_of(planned), names_of(done));
+  EXPECT_EQ(names_of(done).size(), 3U);
   EXPECT_TRUE(planned.reached);
 }
 
@@ -279,8 +271,8 @@ TEST_F(ReclaimerTest, ADryRunAtCriticalListsNothingTwice) {
   clock_.advance(hours{1});  // images 3 and 5: beyond the grace, within the age
   const auto planned = ensure(90 * kGiB, true);
   const auto done = ensure(90 * kGiB, false);
-  EXPECT_EQ(names(planned), (Names{"image:0", "image:1", "image:2", "image:3", "image:5"}));
-  EXPECT_EQ(names(planned), names(done));
+  EXPECT_EQ(names_of(planned), (Names{"image:0", "image:1", "image:2", "image:3", "image:5"}));
+  EXPECT_EQ(names_of(planned), names_of(done));
 }
 
 TEST_F(ReclaimerTest, TheConfigurationsDryRunBeatsTheRequest) {
@@ -323,7 +315,7 @@ TEST_F(ReclaimerTest, ADroppedCandidateIsJournalledAndTheNextTaken) {
     first = false;
   };
   const auto result = ensure(15 * kGiB);
-  EXPECT_EQ(names(result), (Names{"image:1"}));
+  EXPECT_EQ(names_of(result), (Names{"image:1"}));
   ASSERT_EQ(journal_.count("reclaim.dropped"), 1U);
   EXPECT_NE(journal_.last("reclaim.dropped").reason.find("Left image:0 alone"), std::string::npos);
 }
@@ -345,8 +337,8 @@ TEST_F(ReclaimerTest, ASecondCallerWaitsAndIsThenServed) {
   testing::Background second(loop_, keep_result(reclaimer_.ensure(request, {}), &results));
   testing::run_until(loop_, [&results] { return results.size() == 2; });
   testing::run_until(loop_, [&] { return first.ended() && second.ended(); });
-  EXPECT_EQ(names(results[0]), (Names{"image:0"}));
-  EXPECT_EQ(names(results[1]), (Names{"image:1"}));
+  EXPECT_EQ(names_of(results[0]), (Names{"image:0"}));
+  EXPECT_EQ(names_of(results[1]), (Names{"image:1"}));
   EXPECT_FALSE(reclaimer_.busy());
 }
 
@@ -372,7 +364,7 @@ TEST_F(ReclaimerTest, SettingsThatChangeOnTheWayCountAtOnce) {
   };
   const auto result = ensure(19 * kGiB);
   EXPECT_TRUE(result.reached);
-  EXPECT_EQ(names(result), (Names{"image:0", "image:2"})) << "image:1 was listed before it was kept";
+  EXPECT_EQ(names_of(result), (Names{"image:0", "image:2"})) << "image:1 was listed before it was kept";
 }
 
 TEST_F(ReclaimerTest, ALongerAgeOnTheWaySparesWhatWasOldBefore) {
@@ -381,7 +373,7 @@ TEST_F(ReclaimerTest, ALongerAgeOnTheWaySparesWhatWasOldBefore) {
     settings_.disk.keep_used_within = std::chrono::minutes{60 * 14 + 30};
     reclaimer_.settings_changed();
   };
-  EXPECT_EQ(names(ensure(24 * kGiB)), (Names{"image:0"}));
+  EXPECT_EQ(names_of(ensure(24 * kGiB)), (Names{"image:0"}));
 }
 
 TEST_F(ReclaimerTest, ADryRunThatIsSwitchedOnEndsTheClimb) {
@@ -392,7 +384,7 @@ TEST_F(ReclaimerTest, ADryRunThatIsSwitchedOnEndsTheClimb) {
   };
   const auto result = ensure(24 * kGiB);
   EXPECT_FALSE(result.reached);
-  EXPECT_EQ(names(result), (Names{"image:0"}));
+  EXPECT_EQ(names_of(result), (Names{"image:0"}));
   EXPECT_NE(result.reason.find("dry_run was switched on"), std::string::npos) << result.reason;
 }
 
