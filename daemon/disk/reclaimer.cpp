@@ -137,11 +137,16 @@ asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vecto
       co_await breather.breathe();
       continue;
     }
-    const bool gently = climb.at.level == policy::Level::kLow && !climb.in_haste;
-    if (gently) co_await pace_.rest(parts_.pace.pause);
+    if (goes_gently(climb)) co_await pace_.rest(parts_.pace.pause);
     const bool goes_on = co_await take_one(climb, run, std::move(candidate));
     if (!goes_on) co_return;
   }
+}
+
+// Whoever asked waits for it.
+bool Reclaimer::goes_gently(const Climb& climb) {
+  const bool is_between = !climb.result.steps.empty();
+  return is_between && !climb.request.on_request && climb.at.level == policy::Level::kLow && !climb.in_haste;
 }
 
 void Reclaimer::finish_rung(RungRun& run, Duration took) {

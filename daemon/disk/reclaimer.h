@@ -24,7 +24,8 @@ namespace buildwarden::disk {
 struct ReclaimPace {
   Duration settle{2'000};  // freed space may show late: how long it is waited for after one deletion
   Duration poll{50};       // in between
-  Duration pause{20};      // between two deletions while it is not critical and nobody fills the disk meanwhile
+  // Between two deletions of the background while it is not critical and nobody fills the disk meanwhile.
+  Duration pause{20};
 };
 
 // `free` 0 in a request stands for the target marks of the filesystems that a reclaim can free; when the background
@@ -90,6 +91,7 @@ class Reclaimer final : public ports::Space {
     Room freed{};
   };
   void record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect);
+  [[nodiscard]] static bool goes_gently(const Climb& climb);
   void finish_rung(RungRun& run, Duration took);
   [[nodiscard]] bool over(const Climb& climb) const;
   [[nodiscard]] bool outdated(const Climb& climb) const;

@@ -30,7 +30,7 @@ struct SpaceRequest {
   std::string on_behalf_of;  // "job 12", for the journal
   bool dry_run = false;
   std::string for_job{};   // the id of the job that asks for it, of those that are being admitted; "" = no job does
-  bool on_request = true;  // of a person or a job; the background spares the filesystems that are well
+  bool on_request = true;  // of a person or a job, who wait; the background spares the filesystems that are well
 };
 
 struct SpaceStep {

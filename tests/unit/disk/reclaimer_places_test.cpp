@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <map>
+#include <optional>
 
 #include "common/format.h"
 #include "daemon/disk/reclaimer.h"
@@ -260,6 +261,46 @@ TEST_F(ReclaimerPlacesTest, TheBackgroundNeverTakesUnknownForWell) {
 TEST_F(ReclaimerPlacesTest, WhetherAnythingCanBeFreedIsWhatTheRungsSay) {
   EXPECT_TRUE(reclaimer_.can_free(disks_.add("8:3", "cache_dirs", 0)));
   EXPECT_FALSE(reclaimer_.can_free(disks_.add("8:4", "root", 0)));
+}
+
+// A reclaimer whose pauses would outlast the test.
+class ReclaimerPaceTest : public ReclaimerPlacesTest {
+ protected:
+  ReclaimerPaceTest() {
+    disks_.add("8:1", "data_root", 10 * kGiB);
+    for (const auto* name : {"a", "b", "c"}) images_.put(name, "8:1");
+  }
+  static ReclaimPace slow() {
+    auto slow = quick_pace(Duration{10});
+    slow.pause = hours{1};
+    return slow;
+  }
+  static ports::SpaceRequest request(bool on_request) {
+    ports::SpaceRequest request;
+    request.wait = std::chrono::minutes{5};
+    request.on_request = on_request;
+    return request;
+  }
+  Reclaimer slow_{Reclaimer::Parts{settings_, clock_, journal_, engine_, disks_, {&images_}, slow(), {}, {}}};
+};
+
+TEST_F(ReclaimerPaceTest, WhoeverAskedWaitsForNoPause) {
+  const auto result = run_on(loop_, slow_.ensure(request(true), {}));
+  ASSERT_TRUE(result);
+  EXPECT_EQ(names_of(*result), (Names{"a", "b", "c"}));
+}
+
+TEST_F(ReclaimerPaceTest, TheBackgroundPausesBetweenTwoDeletionsWhileItIsNotCritical) {
+  std::optional<Result<ports::SpaceResult>> result;
+  testing::Background climb(loop_, testing::detail::keep(slow_.ensure(request(false), {}), &result));
+  testing::run_until(loop_, [this] { return images_.things.size() < 3; });
+  while (loop_.poll() > 0) {
+  }
+  EXPECT_EQ(images_.things.size(), 2U) << "the first at once, and then a pause";
+  slow_.stop();
+  testing::run_until(loop_, [&climb] { return climb.ended(); });
+  ASSERT_TRUE(result && *result);
+  EXPECT_EQ(names_of(**result), (Names{"a"}));
 }
 
 }  // namespace
