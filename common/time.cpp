@@ -88,13 +88,15 @@ std::string format_rfc3339(WallTime time) {
 
 Result<WallTime> parse_rfc3339(std::string_view text) {
   std::string_view rest = text;
-  const Error wrong(Errc::kInvalid, format("\"{}\" is not a time as RFC 3339 writes it", text.substr(0, 64)));
+  const auto wrong = [text] {  // only where it is wrong: long lists have two times in each record
+    return Error(Errc::kInvalid, format("\"{}\" is not a time as RFC 3339 writes it", text.substr(0, 64)));
+  };
   const auto date = take_date(rest);
-  if (!date || !(take(rest, 'T') || take(rest, 't') || take(rest, ' '))) return wrong;
+  if (!date || !(take(rest, 'T') || take(rest, 't') || take(rest, ' '))) return wrong();
   const auto time = take_time_of_day(rest);
-  if (!time) return wrong;
+  if (!time) return wrong();
   const auto offset = take_offset(rest);
-  if (!offset || !rest.empty()) return wrong;
+  if (!offset || !rest.empty()) return wrong();
   return WallTime{*date} + *time - *offset;
 }
 

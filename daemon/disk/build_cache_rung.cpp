@@ -17,24 +17,42 @@ constexpr Bytes kSmallestChunk = 64 * kMiB;
 constexpr int kChunksOfAll = 20;  // 5 % each
 constexpr Duration kPlanDeadline = std::chrono::seconds{30};
 
+using Cache = std::shared_ptr<const policy::CacheList>;
+
 struct Plan {
-  std::shared_ptr<std::vector<policy::CacheRecord>> records;
+  // What is not kept for later turns is freed where the plan is made, not on the loop.
+  struct Input {
+    std::vector<policy::CacheRecord> records;
+    Cache cache;  // instead, where an earlier turn has listed it
+  };
+  std::shared_ptr<Input> input;
+  bool keep = false;
   std::vector<CacheStepId> pretended;
   Bytes floor = 0;
   policy::EvictionRules rules;
   Now now;
 };
 
-// Empties `records`, so that they are freed where this runs and not on the loop.
-Result<std::vector<policy::CacheStep>> steps_of(const Plan& plan) {
-  auto records = std::move(*plan.records);
+struct Planned {
+  std::vector<policy::CacheStep> steps;
+  Cache cache;  // where it is kept
+};
+
+// Empties the input.
+Result<Planned> steps_of(const Plan& plan) {
+  auto cache = std::move(plan.input->cache);
+  if (!cache) cache = std::make_shared<const policy::CacheList>(std::move(plan.input->records));
+  auto records = cache->order();
   for (const auto& step : plan.pretended) {
     records = policy::after_step(std::move(records), step.keep, step.unused_for, plan.now);
   }
   policy::CacheBounds bounds;
   bounds.chunk = std::max(kSmallestChunk, policy::cache_bytes(records) / kChunksOfAll);
   bounds.floor = plan.floor;
-  return policy::cache_steps(std::move(records), bounds, plan.rules, plan.now);
+  Planned planned;
+  planned.steps = policy::cache_steps(records, bounds, plan.rules, plan.now);
+  if (plan.keep) planned.cache = std::move(cache);
+  return planned;
 }
 
 std::vector<CacheStepId> pretended_on(const CacheSource& source, const policy::RungTurn& turn) {
@@ -42,7 +60,12 @@ std::vector<CacheStepId> pretended_on(const CacheSource& source, const policy::R
   if (!turn.pretended) return steps;
   for (const auto& id : turn.pretended->order) {
     auto step = parse_cache_step_id(id);
-    if (step && step->source == source.key) steps.push_back(*std::move(step));
+    if (!step || step->source != source.key) continue;
+    // Deeper at the same age: what the one before took goes with it.
+    const bool includes =
+        !steps.empty() && steps.back().unused_for == step->unused_for && step->keep <= steps.back().keep;
+    if (includes) steps.pop_back();
+    steps.push_back(*std::move(step));
   }
   return steps;
 }
@@ -129,19 +152,25 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_all(policy::Ru
 ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_one(const CacheSource* source, policy::RungTurn turn,
                                                                       Home home) {
   std::vector<policy::Candidate> candidates;
-  auto records = co_await source->cache->cache_records();
-  if (!records && records.error().code() == Errc::kNotFound) co_return candidates;
-  if (!records) co_return std::move(records).error().with_context(format("list {}", source->name));
   Plan plan;
+  plan.input = std::make_shared<Plan::Input>();
+  plan.keep = turn.found != nullptr;
+  if (turn.found) plan.input->cache = turn.found->caches[source->key];
+  if (!plan.input->cache) {
+    auto records = co_await source->cache->cache_records();
+    if (!records && records.error().code() == Errc::kNotFound) co_return candidates;
+    if (!records) co_return std::move(records).error().with_context(format("list {}", source->name));
+    plan.input->records = *std::move(records);
+  }
   plan.pretended = pretended_on(*source, turn);
-  plan.records = std::make_shared<std::vector<policy::CacheRecord>>(*std::move(records));
   plan.floor = id_ == policy::RungId::kBuildCacheShare ? source->share.of(home.total) : 0;
   plan.rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
   plan.now = parts_.clock.now();
-  std::function<Result<std::vector<policy::CacheStep>>()> work = [plan] { return steps_of(plan); };
-  const auto steps = co_await parts_.workers.compute<std::vector<policy::CacheStep>>(std::move(work), kPlanDeadline);
-  if (!steps) co_return Error(steps.error()).with_context(format("plan {}", source->name));
-  for (const auto& step : *steps) {
+  std::function<Result<Planned>()> work = [plan] { return steps_of(plan); };
+  const auto planned = co_await parts_.workers.compute<Planned>(std::move(work), kPlanDeadline);
+  if (!planned) co_return Error(planned.error()).with_context(format("plan {}", source->name));
+  if (turn.found) turn.found->caches[source->key] = planned->cache;
+  for (const auto& step : planned->steps) {
     candidates.push_back(candidate_of(*source, step, plan.now));
     candidates.back().device = home.device;
   }

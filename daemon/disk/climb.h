@@ -29,6 +29,7 @@ struct Reclaimer::Climb {
   std::set<std::string> spared;
   // Dry run: what would have been deleted by now; later turns would list it again.
   std::shared_ptr<policy::Pretended> pretended = std::make_shared<policy::Pretended>();
+  std::shared_ptr<policy::Findings> found;  // nothing: it is no dry run
 };
 
 struct Reclaimer::Leg {

@@ -18,21 +18,20 @@ constexpr Duration kLook{20};
 
 ImageGuard::ImageGuard(Parts parts) : parts_(parts) {}
 
-ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling,
-                                                              std::shared_ptr<const policy::Pretended> pretended) {
+ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling, policy::RungTurn turn) {
   const auto status = parts_.engine.status();
   if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
   const bool known = co_await ledger_knows(status.identity);
   if (!known) co_return Error(Errc::kUnavailable, "the ledger of last use does not know this engine yet");
   planned_on_ = status.identity;
-  auto users = co_await this->users(std::move(pretended));
+  auto users = co_await this->users(std::move(turn.pretended));
   if (!users) co_return std::move(users).error();
-  auto images = co_await parts_.images.list_images();
-  if (!images) co_return std::move(images).error().with_context("list images");
+  const auto listed = co_await images(std::move(turn.found));
+  if (!listed) co_return Error(listed.error()).with_context("list images");
   std::vector<policy::Candidate> candidates;
   const Now now = parts_.clock.now();
   Breather breather;
-  for (auto& image : *images) {
+  for (const auto& image : **listed) {
     co_await breather.breathe();
     if (image.tags.empty() != dangling) continue;
     policy::Candidate candidate;
@@ -40,12 +39,21 @@ ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling,
     candidate.name = dangling ? image.id.substr(0, 7 + 12) : image.tags.front();
     candidate.size = image.size;
     candidate.last_use = parts_.ledger.last_use(image.id, now);
-    candidate.references = std::move(image.tags);
+    candidate.references = image.tags;
     candidate.in_use_by = user_of(*users, candidate);
     candidate.protected_as = protection_of(candidate);
     candidates.push_back(std::move(candidate));
   }
   co_return candidates;
+}
+
+ports::Async<ImageGuard::Listed> ImageGuard::images(std::shared_ptr<policy::Findings> found) {
+  if (found && found->images) co_return found->images;
+  auto images = co_await parts_.images.list_images();
+  if (!images) co_return std::move(images).error();
+  auto listed = std::make_shared<const std::vector<ports::ImageRecord>>(*std::move(images));
+  if (found) found->images = listed;
+  co_return listed;
 }
 
 // Polled: it is a matter of some milliseconds after a connect, and of no event that others must tell.

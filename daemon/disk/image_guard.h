@@ -31,9 +31,9 @@ class ImageGuard {
   explicit ImageGuard(Parts parts);
 
   // The images as candidates, users and protection marked: those without a tag (`dangling`), or those with. What was
-  // planned before is void. `pretended`: containers in it are taken for deleted. kUnavailable: no engine, or the ledger
-  // does not know it yet.
-  ports::Async<std::vector<policy::Candidate>> plan(bool dangling, std::shared_ptr<const policy::Pretended> pretended);
+  // planned before is void. In a dry run containers that were pretended to be deleted use nothing, and the images are
+  // those of its first list. kUnavailable: no engine, or the ledger does not know it yet.
+  ports::Async<std::vector<policy::Candidate>> plan(bool dangling, policy::RungTurn turn);
   // Why the candidate must be left alone now: in use, protected, used since, another engine. "" when nothing speaks
   // for it.
   ports::Async<std::string> ask_again(policy::Candidate candidate);
@@ -42,6 +42,8 @@ class ImageGuard {
 
  private:
   boost::asio::awaitable<bool> ledger_knows(ports::EngineIdentity identity);
+  using Listed = std::shared_ptr<const std::vector<ports::ImageRecord>>;
+  ports::Async<Listed> images(std::shared_ptr<policy::Findings> found);
   using Users = std::map<std::string, std::string>;  // image id or normalised reference → "container web"
   ports::Async<Users> users(std::shared_ptr<const policy::Pretended> pretended);
   [[nodiscard]] std::string user_of(const Users& users, const policy::Candidate& candidate) const;

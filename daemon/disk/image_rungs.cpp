@@ -20,7 +20,7 @@ Taken deleted(Bytes reported) {
 }  // namespace
 
 ports::Async<std::vector<policy::Candidate>> DanglingImages::list(const policy::RungTurn& turn) {
-  return guard_.plan(true, turn.pretended);
+  return guard_.plan(true, turn);
 }
 
 ports::Async<Taken> DanglingImages::take(const policy::Candidate& candidate, const policy::RungTurn&) {
@@ -42,7 +42,7 @@ ports::Async<Taken> DanglingImages::take_again_asked(policy::Candidate candidate
 }
 
 ports::Async<std::vector<policy::Candidate>> UnusedImages::list(const policy::RungTurn& turn) {
-  return guard_.plan(false, turn.pretended);
+  return guard_.plan(false, turn);
 }
 
 ports::Async<Taken> UnusedImages::take(const policy::Candidate& candidate, const policy::RungTurn&) {

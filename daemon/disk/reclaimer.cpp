@@ -44,6 +44,7 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   climb.until = request.dry_run ? BootTime::max() : parts_.clock.now().boot + request.wait;
   climb.settle = parts_.pace.settle;
   climb.progress = std::move(progress);
+  if (request.dry_run) climb.found = std::make_shared<policy::Findings>();
   const auto patience = request.dry_run ? kPlanPatience : request.wait;
   climb.request = std::move(request);
   const auto pass = co_await turnstile_.enter(patience);
@@ -80,6 +81,7 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
   turn.pretended = climb.pretended;
   turn.for_job = climb.request.for_job;
   turn.dry_run = climb.request.dry_run;
+  turn.found = climb.found;
   RungRun run{rung, turn};
   auto candidates = co_await rung.list(turn);
   if (candidates) candidates = co_await rank(climb, *std::move(candidates), turn);
@@ -122,8 +124,11 @@ void Reclaimer::discard(std::vector<policy::Candidate> candidates) {
 }
 
 void Reclaimer::discard(Climb& climb) {
-  if (parts_.workers == nullptr || climb.pretended->ids.size() < kManyCandidates) return;
-  parts_.workers->post([pretended = std::move(climb.pretended)] { *pretended = policy::Pretended{}; });
+  if (parts_.workers == nullptr || !climb.found) return;
+  parts_.workers->post([pretended = std::move(climb.pretended), found = std::move(climb.found)] {
+    *pretended = policy::Pretended{};
+    *found = policy::Findings{};
+  });
 }
 
 asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate>* order) {

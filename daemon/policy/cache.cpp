@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "daemon/policy/candidate.h"
 
@@ -18,36 +19,48 @@ bool may_go(const CacheRecord& record, Duration age, Now now) {
   return !record.in_use && !record.shared && std::max(now.wall - record.last_used, Duration{0}) >= age;
 }
 
-bool goes_before(const CacheRecord& one, const CacheRecord& other) {
-  return std::tie(one.last_used, one.id) < std::tie(other.last_used, other.id);
+bool goes_before(const CacheRecord* one, const CacheRecord* other) {
+  return std::tie(one->last_used, one->id) < std::tie(other->last_used, other->id);
 }
+
+Bytes own_bytes(const CacheRecord& record) { return record.shared ? 0 : record.size; }
 
 }  // namespace
 
+CacheList::CacheList(std::vector<CacheRecord> records) : records_(std::move(records)) {
+  order_.reserve(records_.size());
+  for (const auto& record : records_) order_.push_back(&record);
+  std::sort(order_.begin(), order_.end(), goes_before);
+}
+
 Bytes cache_bytes(const std::vector<CacheRecord>& records) {
   Bytes bytes = 0;
-  for (const auto& record : records) bytes += record.shared ? 0 : record.size;
+  for (const auto& record : records) bytes += own_bytes(record);
   return bytes;
 }
 
-std::vector<CacheStep> cache_steps(std::vector<CacheRecord> records, const CacheBounds& bounds,
-                                   const EvictionRules& rules, Now now) {
+Bytes cache_bytes(const CacheOrder& records) {
+  Bytes bytes = 0;
+  for (const auto* record : records) bytes += own_bytes(*record);
+  return bytes;
+}
+
+std::vector<CacheStep> cache_steps(const CacheOrder& records, const CacheBounds& bounds, const EvictionRules& rules,
+                                   Now now) {
   if (rules.oldest_job_start && *rules.oldest_job_start > now.wall) return {};
   const auto age = age_for(rules, now);
   Bytes left = cache_bytes(records);
-  std::erase_if(records, [&](const CacheRecord& record) { return !may_go(record, age, now); });
-  std::sort(records.begin(), records.end(), goes_before);
-
   std::vector<CacheStep> steps;
   CacheStep step;
-  for (const auto& record : records) {
+  for (const auto* record : records) {
     if (left <= std::max<Bytes>(bounds.floor, 0)) break;
-    left -= record.size;
+    if (!may_go(*record, age, now)) continue;
+    left -= record->size;
     step.unused_for = age;
     step.keep = left;
-    step.frees += record.size;
+    step.frees += record->size;
     step.records += 1;
-    step.newest = record.last_used;
+    step.newest = record->last_used;
     if (step.frees < std::max<Bytes>(bounds.chunk, 1)) continue;
     steps.push_back(step);
     step = CacheStep{};
@@ -56,12 +69,11 @@ std::vector<CacheStep> cache_steps(std::vector<CacheRecord> records, const Cache
   return steps;
 }
 
-std::vector<CacheRecord> after_step(std::vector<CacheRecord> records, Bytes keep, Duration unused_for, Now now) {
+CacheOrder after_step(CacheOrder records, Bytes keep, Duration unused_for, Now now) {
   Bytes left = cache_bytes(records);
-  std::sort(records.begin(), records.end(), goes_before);
-  std::erase_if(records, [&](const CacheRecord& record) {
-    if (left <= keep || !may_go(record, unused_for, now)) return false;
-    left -= record.size;
+  std::erase_if(records, [&](const CacheRecord* record) {
+    if (left <= keep || !may_go(*record, unused_for, now)) return false;
+    left -= record->size;
     return true;
   });
   return records;

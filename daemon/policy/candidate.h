@@ -88,6 +88,14 @@ Duration age_of(const LastUse& use, Now now);
 // Shell-like glob: `*` any run of characters, `?` one, everything else itself.
 bool glob_matches(std::string_view pattern, std::string_view text);
 
+// One image as the engine lists it.
+struct ImageRecord {
+  std::string id;                 // "sha256:…"
+  std::vector<std::string> tags;  // "name:tag"; empty = dangling
+  Bytes size = 0;
+  WallTime created;  // build date: says nothing of its use
+};
+
 // One record of a build cache, as the engine or a builder lists it.
 struct CacheRecord {
   std::string id;
@@ -95,6 +103,22 @@ struct CacheRecord {
   bool in_use = false;
   WallTime last_used;   // creation when it was never used
   bool shared = false;  // also in an image: no part of the cache's own size, and a prune frees nothing of it
+};
+
+// Records of a cache, or what is left of them, least recently used first. They live elsewhere.
+using CacheOrder = std::vector<const CacheRecord*>;
+
+// A cache's records, put in order once. Stays where it is, since the order points into it.
+class CacheList {
+ public:
+  explicit CacheList(std::vector<CacheRecord> records);
+  CacheList(const CacheList&) = delete;
+  CacheList& operator=(const CacheList&) = delete;
+  [[nodiscard]] const CacheOrder& order() const { return order_; }
+
+ private:
+  std::vector<CacheRecord> records_;
+  CacheOrder order_;
 };
 
 // A prune of a cache by size: "keep the `keep` most recently used bytes".
@@ -115,14 +139,15 @@ struct CacheBounds {
 // Prune steps of about `chunk` bytes each, least recently used first, over the records unused for `age` and not in use.
 // Both bounds of a step must be given to the prune: an engine's order is not purely by last use, so `keep` alone may
 // cost a younger record. Empty also when the oldest job seems to start in the future: then nothing tells what it used.
-std::vector<CacheStep> cache_steps(std::vector<CacheRecord> records, const CacheBounds& bounds,
-                                   const EvictionRules& rules, Now now);
+std::vector<CacheStep> cache_steps(const CacheOrder& records, const CacheBounds& bounds, const EvictionRules& rules,
+                                   Now now);
 
 // What is left of the records after a step: the least recently used of those that it may delete are gone until at most
 // `keep` bytes are there. For plans that build on steps which were only pretended.
-std::vector<CacheRecord> after_step(std::vector<CacheRecord> records, Bytes keep, Duration unused_for, Now now);
+CacheOrder after_step(CacheOrder records, Bytes keep, Duration unused_for, Now now);
 
 // The bytes of a cache's own: what a prune can bring down. Shared records are an image's.
 Bytes cache_bytes(const std::vector<CacheRecord>& records);
+Bytes cache_bytes(const CacheOrder& records);
 
 }  // namespace buildwarden::policy

@@ -1,6 +1,7 @@
 // Which rungs a filesystem in need climbs, in which order, with which age, and when to stop. Pure.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -28,6 +29,12 @@ struct Pretended {
   std::set<std::string> ids;
 };
 
+// Dry run: what was asked in it once. Nothing that it pretends changes an answer, so later turns do not ask again.
+struct Findings {
+  std::map<std::string, std::shared_ptr<const CacheList>> caches;  // by the source's key
+  std::shared_ptr<const std::vector<ImageRecord>> images;
+};
+
 struct RungTurn {
   RungId rung;
   int pass = 1;  // 2: at critical, down to grace
@@ -38,6 +45,8 @@ struct RungTurn {
   std::shared_ptr<const Pretended> pretended{};
   std::string for_job{};  // the id of the job that asks for room before it may start; "" = no job does
   bool dry_run = false;   // the climb only says what it would do
+  // Of a dry run, for what takes long to list; nothing: it is listed anew.
+  std::shared_ptr<Findings> found{};
 };
 
 // Whether a dry run takes it for deleted.

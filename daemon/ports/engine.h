@@ -43,12 +43,7 @@ struct EngineStatus {
   SensorRecord pings;        // its heartbeat
 };
 
-struct ImageRecord {
-  std::string id;                 // "sha256:…"
-  std::vector<std::string> tags;  // "name:tag"; empty = dangling
-  Bytes size = 0;
-  WallTime created;  // build date: says nothing of its use
-};
+using ImageRecord = policy::ImageRecord;
 
 struct ContainerRecord {
   std::string id;

@@ -174,11 +174,12 @@ RC_GTEST_PROP(Eviction, CacheStepsSpareWhatMustStay, ()) {
     const bool job = world.rules.oldest_job_start && record.last_used >= *world.rules.oldest_job_start;
     if (record.in_use || young || job) spared += record.size;
   }
+  const CacheList list(records);
   Bytes before = total;
   CacheBounds bounds;
   bounds.chunk = *rc::gen::inRange<Bytes>(-1, 20);
   bounds.floor = *rc::gen::inRange<Bytes>(-1, 30);
-  for (const auto& step : cache_steps(records, bounds, world.rules, now)) {
+  for (const auto& step : cache_steps(list.order(), bounds, world.rules, now)) {
     RC_ASSERT(before > bounds.floor);
     RC_ASSERT(step.keep >= spared);
     RC_ASSERT(step.keep == before - step.frees);

@@ -233,6 +233,21 @@ TEST_F(BuildCacheRungTest, WhatAnEarlierTurnPretendedToDeleteIsTakenForGone) {
   EXPECT_EQ(plan(by_share_), (Steps{"builder:s3 17h", "builder:s3 11h", "builder:s3 5h"}));
 }
 
+TEST_F(BuildCacheRungTest, OfADryRunEachCacheIsListedOnce) {
+  turn_.found = std::make_shared<policy::Findings>();
+  builder_.fail_list = Error(Errc::kTimeout, "frozen");
+  EXPECT_EQ(plan(by_age_).size(), 3U);
+  builder_.fail_list.reset();
+  const auto whole = plan(by_age_);
+  EXPECT_EQ(whole.size(), 6U) << "what failed is asked again";
+  own_.fail_list = builder_.fail_list = Error(Errc::kTimeout, "asked again");
+  EXPECT_EQ(plan(by_age_), whole);
+  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}, true, false, {}, {}, true, turn_.found};
+  EXPECT_FALSE(plan(by_share_).empty());
+  turn_.found.reset();
+  EXPECT_FALSE(run_on(loop_, by_share_.list(turn_))) << "a climb in earnest asks each time";
+}
+
 TEST_F(BuildCacheRungTest, AnotherEngineContainerOrPruneDropsTheStep) {
   const auto steps = list(by_age_);
   engine_.engine.identity.root_dir = "/mnt";

@@ -263,6 +263,19 @@ TEST_F(ReclaimerPlacesTest, WhetherAnythingCanBeFreedIsWhatTheRungsSay) {
   EXPECT_FALSE(reclaimer_.can_free(disks_.add("8:4", "root", 0)));
 }
 
+TEST_F(ReclaimerPlacesTest, OnlyADryRunIsToldTwiceWhatWasAskedOnce) {
+  disks_.add("8:1", "data_root", 1 * kGiB).level = policy::Level::kCritical;
+  ensure(true, true);
+  ASSERT_EQ(images_.turns.size(), 2U) << "both passes";
+  EXPECT_TRUE(images_.turns[0].found);
+  EXPECT_EQ(images_.turns[0].found, images_.turns[1].found);
+  ensure(true, true);
+  EXPECT_NE(images_.turns[0].found, images_.turns[2].found) << "another plan asks again";
+  images_.turns.clear();
+  ensure(true);
+  for (const auto& turn : images_.turns) EXPECT_FALSE(turn.found);
+}
+
 // A reclaimer whose pauses would outlast the test.
 class ReclaimerPaceTest : public ReclaimerPlacesTest {
  protected:

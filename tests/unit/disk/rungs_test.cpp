@@ -76,6 +76,17 @@ TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
 }
 
 // Directly after a start the ledger is still being read: the ladder must not begin at the rung after the images.
+TEST_F(RungTest, OfADryRunImagesAreListedOnceAndTheirUsersEachTime) {
+  turn_.found = std::make_shared<policy::Findings>();
+  EXPECT_EQ(list(unused_).at(0).in_use_by, "");
+  engine_.fail.emplace("list", Error(Errc::kTimeout, "asked again"));
+  engine_.add_container("web", "sha256:old");
+  EXPECT_EQ(list(dangling_).size(), 1U);
+  EXPECT_EQ(list(unused_).at(0).in_use_by, "container web");
+  turn_.found.reset();
+  EXPECT_FALSE(run_on(loop_, unused_.list(turn_))) << "a climb in earnest asks each time";
+}
+
 TEST_F(RungTest, APlanWaitsForALedgerThatIsJustBeingConnected) {
   ledger_.lost();
   EXPECT_EQ(run_on(loop_, unused_.list(turn_)).error().code(), Errc::kUnavailable);
