@@ -3,6 +3,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <chrono>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "common/format.h"
 #include "daemon/engine/decode.h"
 #include "daemon/engine/decode_parts.h"
+#include "daemon/engine/json_lists.h"
 
 namespace buildwarden::engine {
 namespace json = boost::json;
@@ -124,16 +126,53 @@ Result<policy::CacheRecord> read_cache_record(const json::value& value) {
   return record;
 }
 
+// Lists that may be very long, read while they are parsed. A list is right as a whole, or an error.
+template <class T>
+class Records final : public ListReader {
+ public:
+  Records(Result<T> (*read)(const json::value&), std::size_t lists) : read_(read), lists_(lists) {}
+
+  void begin(std::size_t list) override { lists_[list] = List{}; }
+  void element(std::size_t list, const json::value& element) override {
+    auto& [records, failure] = lists_[list];
+    if (failure) return;
+    auto record = read_(element);
+    if (record) {
+      records.push_back(*std::move(record));
+    } else {
+      failure = std::move(record).error().with_context(format("record {}", records.size() + 1));
+    }
+  }
+  // `left`: what the parser left of it.
+  Result<std::vector<T>> take(std::size_t list, const json::value& left) {
+    if (!left.is_array()) return Error(Errc::kProtocol, "not a list");
+    auto& [records, failure] = lists_[list];
+    if (failure) return *std::move(failure);
+    return std::move(records);
+  }
+
+ private:
+  struct List {
+    std::vector<T> records;
+    std::optional<Error> failure;
+  };
+  Result<T> (*read_)(const json::value&);
+  std::vector<List> lists_;
+};
+
+using CacheRecords = Records<policy::CacheRecord>;
+enum CacheLists : std::uint8_t { kNewList, kOldList };
+
 // Where the records are: below BuildCacheUsage.Items from 1.52 on, in BuildCache before. Null is none, but an engine
 // that tells of bytes without records was asked wrongly.
-Result<std::vector<policy::CacheRecord>> read_usage(const json::value& root) {
+Result<std::vector<policy::CacheRecord>> read_usage(const json::value& root, CacheRecords& lists) {
   FieldReader fields(root, "the disk usage");
   const auto* usage = fields.find("BuildCacheUsage");
   if (usage != nullptr && usage->is_object() && usage->get_object().contains("Items")) {
     FieldReader cache(*usage, "BuildCacheUsage");
-    if (const auto* items = cache.find("Items")) return read_list(*items, read_cache_record);
+    if (const auto* items = cache.find("Items")) return lists.take(kNewList, *items);
   }
-  if (const auto* records = fields.find("BuildCache")) return read_list(*records, read_cache_record);
+  if (const auto* records = fields.find("BuildCache")) return lists.take(kOldList, *records);
   if (usage != nullptr) {
     FieldReader cache(*usage, "BuildCacheUsage");
     const auto bytes = cache.optional_number("TotalSize");
@@ -163,9 +202,10 @@ WallTime read_time(FieldReader& fields, std::string_view name) {
 }
 
 Result<std::vector<ports::ImageRecord>> decode_images(std::string_view text) {
-  auto root = parse_json(text);
-  if (!root) return std::move(root).error().with_context("the list of images");
-  return read_list(*root, read_image).with_context("the list of images");
+  Records<ports::ImageRecord> images(read_image, 1);
+  const auto root = parse_lists(text, {ListPath{}}, images);
+  if (!root) return Error(root.error()).with_context("the list of images");
+  return images.take(0, *root).with_context("the list of images");
 }
 
 Result<std::vector<ports::ContainerRecord>> decode_containers(std::string_view text) {
@@ -175,9 +215,10 @@ Result<std::vector<ports::ContainerRecord>> decode_containers(std::string_view t
 }
 
 Result<std::vector<policy::CacheRecord>> decode_cache(std::string_view text) {
-  auto root = parse_json(text);
-  if (!root) return std::move(root).error().with_context("the build cache");
-  return read_usage(*root).with_context("the build cache");
+  CacheRecords records(read_cache_record, 2);
+  const auto root = parse_lists(text, {{"BuildCacheUsage", "Items"}, {"BuildCache"}}, records);
+  if (!root) return Error(root.error()).with_context("the build cache");
+  return read_usage(*root, records).with_context("the build cache");
 }
 
 }  // namespace buildwarden::engine

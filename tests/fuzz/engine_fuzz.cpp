@@ -1,12 +1,41 @@
 // The engine's answers, one reader after the other: values that hold together, or an error.
+#include <array>
+
 #include "daemon/engine/decode.h"
+#include "daemon/engine/json.h"
+#include "daemon/engine/json_lists.h"
 #include "daemon/engine/output.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace buildwarden::fuzz {
 namespace {
 
+class Counted final : public engine::ListReader {
+ public:
+  void begin(std::size_t list) override { counts_.at(list) = 0; }
+  void element(std::size_t list, const boost::json::value&) override { ++counts_.at(list); }
+  [[nodiscard]] std::size_t of(std::size_t list) const { return counts_.at(list); }
+
+ private:
+  std::array<std::size_t, 2> counts_{};
+};
+
+// Whether a long list is read as a whole or bit by bit, it is the same.
+void read_lists(std::string_view text) {
+  const auto whole = engine::parse_json(text);
+  Counted counted;
+  const auto left = engine::parse_lists(text, {{}, {"BuildCache"}}, counted);
+  expect(whole.ok() == left.ok());
+  if (!whole) return;
+  const auto* root = whole->if_array();
+  if (root != nullptr) expect(counted.of(0) == root->size() && left->as_array().empty());
+  const auto* object = whole->if_object();
+  const auto* cache = object == nullptr ? nullptr : object->if_contains("BuildCache");
+  if (cache != nullptr && cache->is_array()) expect(counted.of(1) == cache->as_array().size());
+}
+
 void read_images(std::string_view text) {
+  read_lists(text);
   const auto images = engine::decode_images(text);
   if (!images) return;
   for (const auto& image : *images) {
@@ -16,6 +45,7 @@ void read_images(std::string_view text) {
 }
 
 void read_cache(std::string_view text) {
+  read_lists(text);
   const auto records = engine::decode_cache(text);
   if (!records) return;
   for (const auto& record : *records) expect(!record.id.empty() && record.size >= 0);
