@@ -53,12 +53,12 @@ ports::SpaceStep step_of(const StepFacts& facts) {
   return step;
 }
 
-ports::Event step_event(const StepFacts& facts) {
+ports::Event step_event(const StepFacts& facts, const ports::SpaceStep& step) {
   ports::Event event;
   event.kind = "reclaim.step";
-  event.reason = reason_of(facts);
-  event.rule = rule_of(facts);
-  event.fields.emplace_back("rung", rung_name(facts.turn));
+  event.reason = step.reason;
+  event.rule = step.rule;
+  event.fields.emplace_back("rung", step.rung);
   event.fields.emplace_back("pass", std::int64_t{facts.turn.pass});
   event.fields.emplace_back("name", facts.candidate.name);
   event.fields.emplace_back("id", facts.candidate.id);

@@ -24,7 +24,8 @@ struct StepFacts {
 };
 
 ports::SpaceStep step_of(const StepFacts& facts);
-ports::Event step_event(const StepFacts& facts);
+// `step`: step_of() the same.
+ports::Event step_event(const StepFacts& facts, const ports::SpaceStep& step);
 // A candidate that was left alone after all.
 ports::Event dropped_event(const policy::RungTurn& turn, const policy::Candidate& candidate, const std::string& why);
 ports::Event rung_failed_event(const policy::RungTurn& turn, const Error& error);

@@ -135,8 +135,11 @@ asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vecto
   Breather breather;
   for (auto& candidate : *order) {
     if (over(climb) || outdated(climb) || !helps(climb, run.rung, "")) co_return;
+    if (climb.pretended->ids.contains(candidate.id)) {
+      co_await breather.breathe();
+      continue;
+    }
     if (!helps(climb, run.rung, candidate.device)) continue;
-    if (climb.pretended->ids.contains(candidate.id)) continue;
     if (climb.request.dry_run) {
       pretend(climb, run, candidate);
       co_await breather.breathe();
