@@ -1,7 +1,6 @@
 #include "common/file_watch.h"
 
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,34 +12,16 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
-
-#include "common/format.h"
 
 namespace buildwarden {
 namespace asio = boost::asio;
 
 namespace {
 
-// Written and closed, made, linked, renamed, removed, or its rights changed; and the folder itself gone.
-constexpr std::uint32_t kOwnEnd = IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-constexpr std::uint32_t kNotices =
-    IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | kOwnEnd;
 constexpr int kMostRounds = 10;  // of a burst without an end
 constexpr std::size_t kNoticeRoom = 4096;
-
-// All of it that changes with the content, or with who may read it.
-std::string stamp_of(const std::string& file) {
-  struct stat info{};
-  if (::stat(file.c_str(), &info) != 0) return format("absent {}", errno);
-  return format("{}:{} {} {}.{} {}.{} {:o}", info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec,
-                info.st_mtim.tv_nsec, info.st_ctim.tv_sec, info.st_ctim.tv_nsec, info.st_mode);
-}
-
-bool is_link(const std::string& path) {
-  struct stat info{};
-  return ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
-}
 
 }  // namespace
 
@@ -64,6 +45,7 @@ FileWatch::~FileWatch() = default;
 void FileWatch::watch(std::vector<std::string> files) {
   if (files == files_) return;
   files_ = std::move(files);
+  told_ = true;
   note();
 }
 
@@ -105,20 +87,23 @@ asio::awaitable<bool> FileWatch::next() {
     }
     if (stopped_) break;
     const bool asked = std::exchange(asked_, false);
-    const bool changed = co_await look();
+    const bool told = std::exchange(told_, false);
+    const bool changed = co_await look(told);
     if (changed || asked) co_return changed && !stopped_;
   }
   co_return false;
 }
 
 // A notice between a folder's being watched and its files' being looked at leads to one look too many, never to one too
-// few.
-asio::awaitable<bool> FileWatch::look() {
+// few. Untold, when the backstop or somebody makes it look: with the same folders under the same names the watches are
+// right, and are left alone. Raising and lowering their masks takes the kernel a walk through all that it knows in
+// these folders, which is milliseconds in a /tmp.
+asio::awaitable<bool> FileWatch::look(bool told) {
   if (looking_->exchange(true)) co_return false;  // the last one hangs still
-  std::function<Result<Survey>()> work = [inotify = inotify_, files = files_, looking = looking_]() -> Result<Survey> {
-    Survey seen;
-    for (const auto& file : files) survey_file(inotify->get(), file, seen);
-    hush(inotify->get(), seen);
+  auto before = told || !problem_.empty() ? std::nullopt : std::optional(seen_);
+  std::function<Result<Survey>()> work = [inotify = inotify_, files = files_, looking = looking_,
+                                          before = std::move(before)]() -> Result<Survey> {
+    auto seen = before && look_of(files) == before->look ? *before : survey(inotify->get(), files);
     looking->store(false);
     return seen;
   };
@@ -128,43 +113,10 @@ asio::awaitable<bool> FileWatch::look() {
     co_return false;
   }
   forget_watches(*seen);
-  const bool changed = seen->stamps != seen_.stamps;
+  const bool changed = seen->look.stamps != seen_.look.stamps;
   if (inotify_->get() >= 0) problem_ = seen->problem;
   seen_ = *std::move(seen);
   co_return changed;
-}
-
-// Each folder on the way to `file` is watched for the next name on it, from the top down, so that none can come or go
-// unseen.
-void FileWatch::survey_file(int inotify, const std::string& file, Survey& into) {
-  int above = -1;
-  for (auto slash = file.find('/'); inotify >= 0 && slash != std::string::npos;) {
-    const auto next = file.find('/', slash + 1);
-    const auto folder = slash == 0 ? std::string("/") : file.substr(0, slash);
-    const int watch = ::inotify_add_watch(inotify, folder.c_str(), kNotices);
-    if (watch < 0 && errno != ENOENT && errno != ENOTDIR) {
-      into.problem = Error::from_errno(errno, "watch " + folder).message();
-    }
-    if (watch < 0) break;
-    if (above >= 0 && is_link(folder)) into.ends.insert(above);  // it can be made to point elsewhere
-    above = watch;
-    into.folders[watch] = folder;
-    into.names[watch].insert(file.substr(slash + 1, next == std::string::npos ? next : next - slash - 1));
-    slash = next;
-  }
-  if (above >= 0) into.ends.insert(above);
-  into.stamps.push_back(format("{} {}", file, stamp_of(file)));
-}
-
-// Done after all files were looked at, so that what came or went meanwhile was told. The end of a folder that somebody
-// has open is told late; then that of the files in it, or the backstop, makes it look.
-void FileWatch::hush(int inotify, const Survey& seen) {
-  for (const auto& [watch, folder] : seen.folders) {
-    if (seen.ends.contains(watch)) continue;
-    const int again = ::inotify_add_watch(inotify, folder.c_str(), kOwnEnd);
-    const bool another = again >= 0 && !seen.folders.contains(again);  // by now; the end of ours was told
-    if (another) ::inotify_rm_watch(inotify, again);
-  }
 }
 
 void FileWatch::forget_watches(const Survey& seen) {
@@ -179,7 +131,9 @@ asio::awaitable<void> FileWatch::read_notices() {
   while (!stopped_) {
     const auto [failed, size] = co_await notices_.async_read_some(asio::buffer(room), token);
     if (failed) co_return;
-    if (concerns_us(room.data(), size)) note();
+    if (!concerns_us(room.data(), size)) continue;
+    told_ = true;
+    note();
   }
 }
 

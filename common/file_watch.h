@@ -49,19 +49,27 @@ class FileWatch {
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
  private:
-  // What one look found. `names`: for each inotify watch the entries of its folder that matter; `folders`: its folder;
-  // `ends`: those in which an entry can come or go without a notice of any other watch.
+  // What stat says of the files, in their order, and which folders are on the way to them, by name.
+  struct Look {
+    std::vector<std::string> stamps;
+    std::map<std::string, std::string> folders;
+    bool operator==(const Look&) const = default;
+  };
+  // What one look found, with the watches that it made. `names`: for each inotify watch the entries of its folder that
+  // matter; `folders`: its folder; `ends`: those in which an entry can come or go without a notice of any other watch.
   struct Survey {
     std::map<int, std::set<std::string>> names;
     std::map<int, std::string> folders;
     std::set<int> ends;
-    std::vector<std::string> stamps;
+    Look look;
     std::string problem;
   };
+  static Survey survey(int inotify, const std::vector<std::string>& files);
+  static Look look_of(const std::vector<std::string>& files);
   static void survey_file(int inotify, const std::string& file, Survey& into);
   static void hush(int inotify, const Survey& seen);
   boost::asio::awaitable<void> read_notices();
-  boost::asio::awaitable<bool> look();
+  boost::asio::awaitable<bool> look(bool told);
   boost::asio::awaitable<void> sleep(Duration time);
   void forget_watches(const Survey& seen);
   [[nodiscard]] bool concerns_us(const char* notices, std::size_t size) const;
@@ -79,6 +87,7 @@ class FileWatch {
   bool reading_ = false;
   bool idle_ = false;   // in the wait that a notice cuts short
   bool dirty_ = true;   // something happened since the last look
+  bool told_ = true;    // and a notice said so, or there are other files
   bool asked_ = false;  // by look_again()
   bool stopped_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,21 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+
+// Whether an inotify of this process watches `folder`.
+bool is_watched(const std::string& folder) {
+  struct stat info{};
+  if (::stat(folder.c_str(), &info) != 0) return false;
+  std::ostringstream inode;
+  inode << " ino:" << std::hex << info.st_ino << ' ';
+  for (const auto& file : std::filesystem::directory_iterator("/proc/self/fdinfo")) {
+    std::ifstream lines(file.path());
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("inotify ") && line.find(inode.str()) != std::string::npos) return true;
+    }
+  }
+  return false;
+}
 
 // Counts what next() told.
 class Follower {
@@ -187,6 +204,17 @@ TEST_F(FileWatchTest, TheBackstopSeesWhatNoNoticeTells) {
   start({in("a")}, 50ms);
   write(in("far/a"), "22");
   expect_change();
+}
+
+// Its end is told when nobody has it open any more; and nothing says that there is another by its name.
+TEST_F(FileWatchTest, TheBackstopFollowsAFolderThatSomebodyHadOpen) {
+  std::filesystem::create_directories(in("x/y"));
+  start({in("x/y/a")}, 50ms);
+  const UniqueFd somebody(::open(in("x/y").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  std::filesystem::remove(in("x/y"));
+  std::filesystem::create_directories(in("x/y"));
+  testing::run_until(loop_, [&] { return is_watched(in("x/y")); });
+  EXPECT_EQ(follower_->changes, 1);
 }
 
 TEST_F(FileWatchTest, LooksAndReturnsWhenAsked) {
