@@ -155,6 +155,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
   handout.on_left([this](const std::string& builder) { histories.left(builder); });
   outside_follows_ = journal.subscribe([this](const ports::RecordedEvent& recorded) {
     if (recorded.event.kind == "disk.level") termination.look_now();
+    if (recorded.event.kind == "builder.state") worker_facts.look_now();
     if (!std::exchange(outside_is_stale_, true)) outside_timer_.cancel();
   });
 }

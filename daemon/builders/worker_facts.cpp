@@ -15,7 +15,8 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 namespace {
 
-constexpr Duration kLook = std::chrono::seconds{10};
+constexpr Duration kLook = std::chrono::seconds{60};  // where nobody told that one was started anew
+constexpr Duration kLookAgain = std::chrono::seconds{10};
 constexpr Duration kPatience = std::chrono::seconds{20};
 constexpr Duration kTooOld = std::chrono::milliseconds{1500};  // platformsCacheMaxAge of buildkitd.toml, and a little
 
@@ -84,23 +85,27 @@ WorkerFacts WorkerFactsKeeper::of(const std::string& builder) const {
 
 asio::awaitable<void> WorkerFactsKeeper::turn() {
   const auto warm = parts_.warm();
-  for (const auto& builder : warm) co_await ask(builder);
+  complete_ = true;
+  for (const auto& builder : warm) {
+    const bool known = co_await ask(builder);
+    complete_ = complete_ && known;
+  }
 }
 
 // One that does not answer says so elsewhere, and is asked again with the next turn.
-asio::awaitable<void> WorkerFactsKeeper::ask(std::string builder) {
+asio::awaitable<bool> WorkerFactsKeeper::ask(std::string builder) {
   const auto seen = co_await parts_.containers.inspect_container(real_container(builder));
-  if (!seen || !seen->ours || seen->state != policy::ContainerState::kRunning) co_return;
+  if (!seen || !seen->ours || seen->state != policy::ContainerState::kRunning) co_return false;
   const auto round = round_;
   const auto start = format("{} {} {}", seen->id, seen->restarts, seen->ended);
   auto& known = known_[builder];
-  if (known.start == start) co_return;
+  if (known.start == start) co_return true;
   std::vector<std::string> command;
   command.assign({"buildctl", "debug", "workers", "--format", "{{json .}}"});
   const auto workers = co_await run_in(seen->id, std::move(command));
-  if (!workers) co_return;
+  if (!workers) co_return false;
   auto facts = decode_workers(*workers);
-  if (!facts) co_return;
+  if (!facts) co_return false;
   if (facts->version.empty()) {
     std::vector<std::string> ask_version;
     ask_version.assign({"buildkitd", "--version"});
@@ -109,6 +114,7 @@ asio::awaitable<void> WorkerFactsKeeper::ask(std::string builder) {
   }
   if (round == round_) known.start = start;
   known.facts = *std::move(facts);
+  co_return true;
 }
 
 ports::Async<std::string> WorkerFactsKeeper::run_in(std::string container, std::vector<std::string> command) {
@@ -125,15 +131,16 @@ asio::awaitable<void> WorkerFactsKeeper::run() { return pace_.run(loop()); }
 void WorkerFactsKeeper::ask_again() {
   for (auto& [builder, known] : known_) known.start.clear();
   ++round_;
-  fresh_ = true;
+  not_before_ = std::chrono::steady_clock::now() + kTooOld;
   pace_.wake();
 }
 
 asio::awaitable<void> WorkerFactsKeeper::loop() {
   while (!pace_.stopped()) {
     co_await turn();
-    co_await pace_.rest(kLook);
-    while (std::exchange(fresh_, false)) co_await pace_.rest_until(std::chrono::steady_clock::now() + kTooOld);
+    co_await pace_.rest(complete_ ? kLook : kLookAgain);
+    // Whatever wakes it meanwhile: what BuildKit found before is not asked for again.
+    while (!pace_.stopped() && std::chrono::steady_clock::now() < not_before_) co_await pace_.rest_until(not_before_);
   }
 }
 

@@ -41,6 +41,8 @@ class WorkerFactsKeeper {
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
   void stop() { pace_.stop(); }
+  // A builder may have been started anew: the next turn comes at once.
+  void look_now() { pace_.wake(); }
   // The platforms of the host changed: every builder is asked again, which makes BuildKit look for them, once what it
   // found before is too old for it.
   void ask_again();
@@ -50,7 +52,7 @@ class WorkerFactsKeeper {
 
  private:
   boost::asio::awaitable<void> loop();
-  boost::asio::awaitable<void> ask(std::string builder);
+  boost::asio::awaitable<bool> ask(std::string builder);  // whether this start of it is known
   ports::Async<std::string> run_in(std::string container, std::vector<std::string> command);
 
   struct Known {
@@ -60,8 +62,9 @@ class WorkerFactsKeeper {
   Parts parts_;
   std::map<std::string, Known> known_;
   Pacemaker pace_;
-  unsigned round_ = 0;  // counts ask_again(): an answer that was under way then is asked for again
-  bool fresh_ = false;  // the next turn waits until what BuildKit found is too old
+  unsigned round_ = 0;             // counts ask_again(): an answer that was under way then is asked for again
+  Pacemaker::Instant not_before_;  // when what BuildKit found before ask_again() is too old for it
+  bool complete_ = true;           // the last turn left no builder to be asked soon again
 };
 
 }  // namespace buildwarden::builders

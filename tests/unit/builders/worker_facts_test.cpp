@@ -86,5 +86,30 @@ TEST(WorkerFacts, AreAskedOncePerStart) {
   EXPECT_EQ(keeper.of("other").version, "");
 }
 
+TEST(WorkerFacts, AreLookedAtWhenSomebodyTellsOfAStart) {
+  boost::asio::io_context loop;
+  buildwarden::testing::FakeContainers engine;
+  auto& container = engine.containers["buildwarden_s3"].seen;
+  container.id = "1";
+  container.ours = true;
+  container.state = policy::ContainerState::kRunning;
+  int asked = 0;
+  engine.execute = [&asked](const std::vector<std::string>&) {
+    ++asked;
+    ports::ContainerControl::ExecResult result;
+    result.exit_code = 0;
+    result.output = kWorkers;
+    return result;
+  };
+  WorkerFactsKeeper keeper({engine, engine, [] { return std::vector<std::string>{"s3"}; }});
+  buildwarden::testing::Background running(loop, keeper.run());
+  buildwarden::testing::run_until(loop, [&] { return asked == 1; });
+  container.restarts = 1;
+  keeper.look_now();
+  buildwarden::testing::run_until(loop, [&] { return asked == 2; });
+  keeper.stop();
+  buildwarden::testing::run_until(loop, [&] { return running.ended(); });
+}
+
 }  // namespace
 }  // namespace buildwarden::builders
