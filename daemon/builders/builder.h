@@ -81,17 +81,17 @@ struct Builder {
   std::shared_ptr<Asked> asked;  // while nobody could answer yet
 
   policy::BuilderState state = policy::BuilderState::kDown;
-  std::string reason = "not looked at yet";
   bool ever_warm = false;
+  std::string reason = "not looked at yet";
   std::optional<BootTime> lost_at;  // the event that ended its being warm
   std::optional<Outage> outage;
   std::string announced;  // in a dry run: the plan that was shown last
   int overtaken = 0;      // turns in a row whose steps came too late
+  bool woken = false;     // something happened since the turn began
   Heals heals;
 
   Probe probe;
-  Pacemaker pace;      // of its loop, which also ends when it is configured no more
-  bool woken = false;  // something happened since the turn began
+  Pacemaker pace;  // of its loop, which also ends when it is configured no more
 };
 
 }  // namespace buildwarden::builders
