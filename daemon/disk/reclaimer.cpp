@@ -8,6 +8,7 @@
 #include "daemon/disk/climb.h"
 #include "daemon/disk/reclaim_record.h"
 #include "daemon/disk/rules.h"
+#include "daemon/policy/backoff.h"
 
 namespace buildwarden::disk {
 namespace asio = boost::asio;
@@ -17,6 +18,7 @@ namespace {
 constexpr Duration kPlanPatience = std::chrono::minutes{10};
 constexpr std::size_t kManyCandidates = 500;  // ranking them takes about a millisecond
 constexpr Duration kRankDeadline = std::chrono::seconds{30};
+constexpr std::int64_t kToldEach = 16;  // about so many minutes: alerts look back for half an hour
 
 std::vector<policy::RungId> ids_of(const std::vector<ports::Rung*>& rungs) {
   std::vector<policy::RungId> ids;
@@ -60,9 +62,19 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   climb.result.reason = reason_for(climb);
   climb.result.last_resort = last_resort(climb);
   if (!pass && needed) climb.result.reason = "Another reclaim ran until the time was over. " + climb.result.reason;
-  if (needed) parts_.journal.record(end_event(climb.request, climb.result, climb.at));
+  if (needed && is_told(climb)) parts_.journal.record(end_event(climb.request, climb.result, climb.at));
   discard(climb);
   co_return std::move(climb.result);
+}
+
+// A disk may stay short for days with nothing on it that may go, and the background tries again each minute.
+bool Reclaimer::is_told(const Climb& climb) {
+  const bool vain = !climb.result.reached && climb.result.steps.empty();
+  if (climb.request.on_request || climb.request.dry_run) return true;
+  const auto same = vain ? std::pair(climb.at.mount, climb.at.level) : std::pair(std::string(), policy::Level::kOk);
+  if (same != in_vain_) tries_in_vain_ = 0;
+  in_vain_ = same;
+  return !vain || policy::is_told(++tries_in_vain_) || tries_in_vain_ % kToldEach == 0;
 }
 
 asio::awaitable<void> Reclaimer::climb(Climb& climb) {

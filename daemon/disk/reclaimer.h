@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
@@ -92,6 +93,8 @@ class Reclaimer final : public ports::Space {
   };
   void record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect);
   [[nodiscard]] static bool goes_gently(const Climb& climb);
+  // Whether its end is worth an event; counts those in the background that were for nothing.
+  [[nodiscard]] bool is_told(const Climb& climb);
   void finish_rung(RungRun& run, Duration took);
   [[nodiscard]] bool over(const Climb& climb) const;
   [[nodiscard]] bool outdated(const Climb& climb) const;
@@ -112,6 +115,9 @@ class Reclaimer final : public ports::Space {
   Turnstile turnstile_;
   Pacemaker pace_;
   std::uint64_t settings_ = 0;  // how often they have changed
+  // The filesystem that was short, and how, when the latest in the background freed nothing; and how many in a row.
+  std::pair<std::string, policy::Level> in_vain_{"", policy::Level::kOk};
+  std::int64_t tries_in_vain_ = 0;
 };
 
 }  // namespace buildwarden::disk

@@ -4,6 +4,7 @@
 
 #include "common/format.h"
 #include "daemon/instance/termination.h"
+#include "daemon/policy/backoff.h"
 
 namespace buildwarden::instance {
 namespace {
@@ -72,13 +73,13 @@ void Termination::record_state(const policy::TerminationPlan& plan) {
   record(would ? "instance.would" : "instance.state", severity_of(plan.state), plan.reason, plan.rule);
 }
 
-// Tries that go on for hours: the 1st, 2nd, 4th, 8th … in a row.
+// Some of the tries alone that go on for hours.
 void Termination::record_step(const policy::TerminationNews& news) {
   const bool calls = news.action == TerminationAction::kTerminate || news.action == TerminationAction::kSetHealth;
   const auto tries = calls && memory_.intent ? memory_.intent->steps.back().tries : memory_.failures + 1;
   const bool failed = news.outcome != TerminationOutcome::kDone;
   const auto before = std::exchange(told_outcome_, {news.action, news.outcome});
-  if (failed && before == told_outcome_ && (tries & (tries - 1)) != 0) return;
+  if (failed && before == told_outcome_ && !policy::is_told(tries)) return;
   const bool looks = news.action == TerminationAction::kDescribe || news.action == TerminationAction::kIdentify ||
                      news.action == TerminationAction::kRest;
   if (looks && !failed) return;

@@ -21,9 +21,6 @@ std::string place_of(const std::string& builder) {
 
 std::string scope_of(const ports::EngineIdentity& identity) { return identity.id + " " + identity.root_dir; }
 
-// The 1st failure in a row, the 2nd, the 4th, the 8th: one that lasts for days does not push others out of the journal.
-bool is_told(int failures) { return (failures & (failures - 1)) == 0; }
-
 }  // namespace
 
 Prefetch::Prefetch(Parts parts) : parts_(std::move(parts)), started_(parts_.clock.now()) {}
@@ -83,7 +80,7 @@ asio::awaitable<void> Prefetch::fetch(policy::PrefetchItem item) {
     const auto pause = policy::pull_pause(item.failures + 1);
     item = policy::fetch_failed(std::move(item), done.error().message(), parts_.jitter(pause), now);
   }
-  if (done || is_told(item.failures)) record_fetch(item, done ? *done : "failed", now.boot - began, now);
+  if (done || policy::is_told(item.failures)) record_fetch(item, done ? *done : "failed", now.boot - began, now);
   keep(item);
 }
 

@@ -258,6 +258,23 @@ TEST_F(ReclaimerPlacesTest, TheBackgroundNeverTakesUnknownForWell) {
   EXPECT_EQ(result.reason, "/data_root could not be measured, so nothing is deleted for it.");
 }
 
+TEST_F(ReclaimerPlacesTest, WhatIsTriedInVainForDaysIsToldNowAndThen) {
+  const auto told = [this] { return journal_.count("reclaim.short"); };
+  disks_.add("8:1", "data_root", 1 * kGiB);
+  for (int i = 0; i < 48; ++i) ensure(false);
+  EXPECT_EQ(told(), 7U) << "the 1st, 2nd, 4th, 8th, 16th, 32nd, 48th";
+  ensure(true);
+  EXPECT_EQ(told(), 8U) << "whoever asks is told";
+  disks_.all["8:1"].level = policy::Level::kCritical;
+  ensure(false);
+  EXPECT_EQ(told(), 9U) << "it is worse now";
+  images_.put("image", "8:1");
+  ensure(false);
+  EXPECT_EQ(told(), 10U) << "it freed something";
+  ensure(false);
+  EXPECT_EQ(told(), 11U) << "counted anew";
+}
+
 TEST_F(ReclaimerPlacesTest, WhetherAnythingCanBeFreedIsWhatTheRungsSay) {
   EXPECT_TRUE(reclaimer_.can_free(disks_.add("8:3", "cache_dirs", 0)));
   EXPECT_FALSE(reclaimer_.can_free(disks_.add("8:4", "root", 0)));
