@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <boost/asio/io_context.hpp>
+#include <functional>
 
 #include "tests/support/fake_containers.h"
 #include "tests/support/loop.h"
@@ -36,79 +37,66 @@ TEST(DecodeVersion, IsTheThirdWord) {
   }
 }
 
-TEST(WorkerFacts, AreAskedAgainWhenThePlatformsOfTheHostChanged) {
-  boost::asio::io_context loop;
-  buildwarden::testing::FakeContainers engine;
-  auto& container = engine.containers["buildwarden_s3"].seen;
-  container.id = "1";
-  container.ours = true;
-  container.state = policy::ContainerState::kRunning;
-  int asked = 0;
-  WorkerFactsKeeper keeper({engine, engine, [] { return std::vector<std::string>{"s3"}; }});
-  engine.execute = [&](const std::vector<std::string>&) {
-    if (++asked == 2) keeper.ask_again();  // while it is being answered: what it says may be of before
-    ports::ContainerControl::ExecResult result;
-    result.exit_code = 0;
-    result.output = kWorkers;
-    return result;
+class WorkerFactsTest : public ::testing::Test {
+ protected:
+  WorkerFactsTest() {
+    container_.id = "1";
+    container_.ours = true;
+    container_.state = policy::ContainerState::kRunning;
+    engine_.execute = [this](const std::vector<std::string>&) {
+      ++asked_;
+      if (meanwhile_) meanwhile_();
+      ports::ContainerControl::ExecResult result;
+      result.exit_code = asked_ <= failing_ ? 1 : 0;
+      result.output = kWorkers;
+      return result;
+    };
+  }
+  void turns(int count) {
+    for (int i = 0; i < count; ++i) buildwarden::testing::run_void(loop_, keeper_.turn());
+  }
+
+  boost::asio::io_context loop_;
+  buildwarden::testing::FakeContainers engine_;
+  policy::ObservedContainer& container_ = engine_.containers["buildwarden_s3"].seen;
+  WorkerFactsKeeper keeper_{{engine_, engine_, [] { return std::vector<std::string>{"s3"}; }}};
+  std::function<void()> meanwhile_;  // while it is asked
+  int asked_ = 0;
+  int failing_ = 0;  // the first so many questions
+};
+
+TEST_F(WorkerFactsTest, AreAskedAgainWhenThePlatformsOfTheHostChanged) {
+  meanwhile_ = [this] {
+    if (asked_ == 2) keeper_.ask_again();  // what is being answered may be of before
   };
-  for (int i = 0; i < 2; ++i) buildwarden::testing::run_void(loop, keeper.turn());
-  EXPECT_EQ(asked, 1);
-  keeper.ask_again();
-  for (int i = 0; i < 4; ++i) buildwarden::testing::run_void(loop, keeper.turn());
-  EXPECT_EQ(asked, 3);
+  turns(2);
+  EXPECT_EQ(asked_, 1);
+  keeper_.ask_again();
+  turns(4);
+  EXPECT_EQ(asked_, 3);
 }
 
-TEST(WorkerFacts, AreAskedOncePerStart) {
-  boost::asio::io_context loop;
-  buildwarden::testing::FakeContainers engine;
-  auto& container = engine.containers["buildwarden_s3"].seen;
-  container.id = "1";
-  container.ours = true;
-  container.state = policy::ContainerState::kRunning;
-  int asked = 0;
-  engine.execute = [&asked](const std::vector<std::string>&) {
-    ++asked;
-    ports::ContainerControl::ExecResult result;
-    result.exit_code = asked == 1 ? 1 : 0;
-    result.output = kWorkers;
-    return result;
-  };
-  WorkerFactsKeeper keeper({engine, engine, [] { return std::vector<std::string>{"s3"}; }});
-  buildwarden::testing::run_void(loop, keeper.turn());
-  EXPECT_EQ(keeper.of("s3").version, "") << "it failed";
-  for (int i = 0; i < 3; ++i) buildwarden::testing::run_void(loop, keeper.turn());
-  EXPECT_EQ(keeper.of("s3").version, "v0.13.1");
-  EXPECT_EQ(asked, 2);
-  container.ended = "later";
-  buildwarden::testing::run_void(loop, keeper.turn());
-  EXPECT_EQ(asked, 3);
-  EXPECT_EQ(keeper.of("other").version, "");
+TEST_F(WorkerFactsTest, AreAskedOncePerStart) {
+  failing_ = 1;
+  turns(1);
+  EXPECT_EQ(keeper_.of("s3").version, "") << "it failed";
+  turns(3);
+  EXPECT_EQ(keeper_.of("s3").version, "v0.13.1");
+  EXPECT_EQ(asked_, 2);
+  container_.ended = "later";
+  turns(1);
+  EXPECT_EQ(asked_, 3);
+  EXPECT_EQ(keeper_.of("other").version, "");
 }
 
-TEST(WorkerFacts, AreLookedAtWhenSomebodyTellsOfAStart) {
-  boost::asio::io_context loop;
-  buildwarden::testing::FakeContainers engine;
-  auto& container = engine.containers["buildwarden_s3"].seen;
-  container.id = "1";
-  container.ours = true;
-  container.state = policy::ContainerState::kRunning;
-  int asked = 0;
-  engine.execute = [&asked](const std::vector<std::string>&) {
-    ++asked;
-    ports::ContainerControl::ExecResult result;
-    result.exit_code = 0;
-    result.output = kWorkers;
-    return result;
-  };
-  WorkerFactsKeeper keeper({engine, engine, [] { return std::vector<std::string>{"s3"}; }});
-  buildwarden::testing::Background running(loop, keeper.run());
-  buildwarden::testing::run_until(loop, [&] { return asked == 1; });
-  container.restarts = 1;
-  keeper.look_now();
-  buildwarden::testing::run_until(loop, [&] { return asked == 2; });
-  keeper.stop();
-  buildwarden::testing::run_until(loop, [&] { return running.ended(); });
+TEST_F(WorkerFactsTest, AreLookedAtWhenSomebodyTellsOfAStart) {
+  buildwarden::testing::Background running(loop_, keeper_.run());
+  buildwarden::testing::run_until(loop_, [this] { return asked_ == 1; });
+  container_.restarts = 1;
+  keeper_.look_now();
+  buildwarden::testing::run_until(loop_, [this] { return asked_ == 2; });
+  keeper_.stop();
+  buildwarden::testing::run_until(loop_, [&running] { return running.ended(); });
 }
 
 }  // namespace
