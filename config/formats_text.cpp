@@ -6,6 +6,7 @@
 
 #include "common/format.h"
 #include "config/formats.h"
+#include "config/platforms.h"
 #include "config/text.h"
 
 namespace buildwarden::config {
@@ -101,9 +102,19 @@ bool is_url(std::string_view text) {
 }
 
 bool is_platform(std::string_view text) {
-  return text.starts_with("linux/") && text.size() > 6 && made_of(text, "/", 40) && lower_only(text) &&
-         !text.ends_with('/') && std::count(text.begin(), text.end(), '/') <= 2 &&
-         text.find("//") == std::string_view::npos;
+  const bool well_formed = text.starts_with("linux/") && text.size() > 6 && made_of(text, "/", 40) &&
+                           lower_only(text) && !text.ends_with('/') && std::count(text.begin(), text.end(), '/') <= 2 &&
+                           text.find("//") == std::string_view::npos;
+  if (!well_formed) return false;
+  text.remove_prefix(6);
+  const auto architecture = text.substr(0, text.find('/'));
+  return std::find(kArchitectures.begin(), kArchitectures.end(), architecture) != kArchitectures.end();
+}
+
+std::string known_platforms() {
+  std::string text = "linux/arm64 (known:";
+  for (const auto architecture : kArchitectures) text += format(" {}", architecture);
+  return text + ")";
 }
 
 bool is_account(std::string_view text) {
@@ -182,7 +193,7 @@ Text optional_word() {
 }
 Text optional_url() { return optional(url()); }
 Text url() { return text_format("an http or https URL", "http://127.0.0.1:9000", is_url); }
-Text platform() { return text_format("a platform", "linux/arm64", is_platform); }
+Text platform() { return text_format("a platform", known_platforms(), is_platform); }
 Text user_name() { return text_format("a user's name or number", "buildkite-agent", is_account); }
 Text group_name() { return text_format("auto, or a group's name or number", "docker", is_account); }
 Text optional_service_unit() {

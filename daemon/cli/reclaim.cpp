@@ -51,7 +51,7 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options) {
   if (!answer) return report_failure(context, answer.error());
   if (!answer->good()) return report_problem(context, *answer);
   context.out(context.json ? answer->body + "\n" : describe(answer->json));
-  return options.dry_run || truth(answer->json, "reached") ? kYes : kNo;
+  return truth(answer->json, "reached") ? kYes : kNo;
 }
 
 }  // namespace buildwarden::cli

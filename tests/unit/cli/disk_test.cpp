@@ -243,8 +243,9 @@ TEST_F(Reclaim, NotReachedIsNo) { EXPECT_EQ(run("false", {"disk", "reclaim"}).co
 
 TEST_F(Reclaim, ADryRunIsAPlan) {
   dry_run_ = "true";
-  const auto plan = run("false", {"disk", "reclaim", "--dry-run"});
+  const auto plan = run("true", {"disk", "reclaim", "--dry-run"});
   EXPECT_EQ(plan.code, cli::kYes);
+  EXPECT_EQ(run("false", {"disk", "reclaim", "--dry-run"}).code, cli::kNo) << "it would not reach the target either";
   EXPECT_EQ(body_, R"({"dry_run":true})");
   EXPECT_THAT(plan.out, HasSubstr("WOULD GO"));
   EXPECT_THAT(plan.out, Not(HasSubstr("last resort")));

@@ -77,7 +77,11 @@ const Bad kBad[] = {
     {"WatchWithoutPath", "disk: {watch: [{gate: true}]}\n",
      "F:1:16: disk.watch[0].path: is missing; write the path to watch"},
     {"Platforms", "emulation: {platforms: [arm64]}\n",
-     "F:1:25: emulation.platforms[0]: \"arm64\" is not a platform; write one such as linux/arm64"},
+     "F:1:25: emulation.platforms[0]: \"arm64\" is not a platform; write one such as linux/arm64 (known: amd64 386 "
+     "arm64 arm riscv64 ppc64le s390x mips64 mips64le loong64)"},
+    {"PlatformOfNoMachine", "emulation: {platforms: [linux/arm64, linux/arm/v7, linux/foo]}\n",
+     "F:1:52: emulation.platforms[2]: \"linux/foo\" is not a platform; write one such as linux/arm64 (known: amd64 386 "
+     "arm64 arm riscv64 ppc64le s390x mips64 mips64le loong64)"},
     {"NoOrder", "emulation: {order: []}\n",
      "F:1:20: emulation.order: is empty while platforms are wanted; write [host, image], [host] or [image]"},
     {"TcpWithoutPort", "listen: {tcp: \"127.0.0.1\"}\n",

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "config/platforms.h"
 #include "daemon/emulation/binfmt.h"
 #include "daemon/emulation/host_qemu.h"
 #include "daemon/emulation/image.h"
@@ -53,6 +54,14 @@ TEST_F(Folder, OnlyOurOwnHandlersAreRemoved) {
     EXPECT_EQ(unregister_entry(path, name).error().code(), Errc::kInvalid) << name;
   }
   EXPECT_TRUE(unregister_entry(path, "buildwarden-aarch64"));
+}
+
+TEST(Platforms, AreThoseThatTheConfigurationTakes) {
+  std::vector<std::string> names;
+  for (const auto& platform : platforms()) names.emplace_back(platform.name);
+  std::vector<std::string> taken;
+  for (const auto architecture : config::kArchitectures) taken.push_back("linux/" + std::string(architecture));
+  EXPECT_EQ(names, taken);
 }
 
 TEST(BinfmtImage, SaysWhatItSupports) {
