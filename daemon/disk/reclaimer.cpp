@@ -69,12 +69,12 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
 
 // A disk may stay short for days with nothing on it that may go, and the background tries again each minute.
 bool Reclaimer::is_told(const Climb& climb) {
-  const bool vain = !climb.result.reached && climb.result.steps.empty();
   if (climb.request.on_request || climb.request.dry_run) return true;
+  const bool vain = !climb.result.reached && climb.result.steps.empty();
   const auto same = vain ? std::pair(climb.at.mount, climb.at.level) : std::pair(std::string(), policy::Level::kOk);
-  if (same != in_vain_) tries_in_vain_ = 0;
+  tries_in_vain_ = vain && same == in_vain_ ? tries_in_vain_ + 1 : 1;
   in_vain_ = same;
-  return !vain || policy::is_told(++tries_in_vain_) || tries_in_vain_ % kToldEach == 0;
+  return !vain || policy::is_told(tries_in_vain_) || tries_in_vain_ % kToldEach == 0;
 }
 
 asio::awaitable<void> Reclaimer::climb(Climb& climb) {
