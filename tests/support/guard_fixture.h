@@ -49,6 +49,8 @@ class GuardFixture : public DaemonFixture {
   [[nodiscard]] bool is_cached(const std::string& name) const;
 
   [[nodiscard]] bool has_image(const std::string& tag) const;
+  // A command that prints what the engine says of its disk usage.
+  [[nodiscard]] std::string disk_usage() const;
   // Every image id and tag, every cache record with its size: what a dry run must not change.
   [[nodiscard]] std::string engine_contents() const;
   [[nodiscard]] int cache_records() const;
