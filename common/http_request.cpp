@@ -24,9 +24,9 @@ bool is_one_line(std::string_view text) {
 
 // A unix socket has no name that its server would know.
 std::string host_of(const std::string& where) {
-  constexpr std::string_view kScheme = "http://";
-  if (!where.starts_with(kScheme)) return "localhost";
-  return where.substr(kScheme.size(), where.find('/', kScheme.size()) - kScheme.size());
+  constexpr std::string_view kHttp = "http://";
+  if (!where.starts_with(kHttp)) return "localhost";
+  return where.substr(kHttp.size(), where.find('/', kHttp.size()) - kHttp.size());
 }
 
 // The request up to the empty line; kInvalid for what would break out of its line.

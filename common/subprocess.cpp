@@ -19,7 +19,7 @@
 namespace buildwarden {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Steady = std::chrono::steady_clock;
 constexpr int kLookForStop = 100;  // milliseconds
 
 struct Pipe {
@@ -87,10 +87,10 @@ struct Outputs {
 };
 
 // Reads until both ends are closed. A grandchild that keeps them open counts as the program.
-Result<void> collect(Outputs from, ProgramEnd& end, Clock::time_point until, const std::stop_token& stop, Bytes most) {
+Result<void> collect(Outputs from, ProgramEnd& end, Steady::time_point until, const std::stop_token& stop, Bytes most) {
   while (from.output.open() || from.errors.open()) {
     if (stop.stop_requested()) return Error(Errc::kCancelled, "asked to stop");
-    const auto left = std::chrono::ceil<Duration>(until - Clock::now()).count();
+    const auto left = std::chrono::ceil<Duration>(until - Steady::now()).count();
     if (left <= 0) return Error(Errc::kTimeout, "it did not end in time");
     std::array<pollfd, 2> ends = {{{from.output.get(), POLLIN, 0}, {from.errors.get(), POLLIN, 0}}};
     if (::poll(ends.data(), ends.size(), static_cast<int>(std::min<Duration::rep>(left, kLookForStop))) <= 0) continue;
@@ -104,12 +104,12 @@ Result<void> collect(Outputs from, ProgramEnd& end, Clock::time_point until, con
 }
 
 // It closed its output, so its end is near; one that goes on all the same is waited for until then.
-Result<void> await_end(pid_t pid, Clock::time_point until, const std::stop_token& stop) {
+Result<void> await_end(pid_t pid, Steady::time_point until, const std::stop_token& stop) {
   const UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!handle.open()) return Error::from_errno(errno, "waiting for it");
   for (;;) {
     if (stop.stop_requested()) return Error(Errc::kCancelled, "asked to stop");
-    const auto left = std::chrono::ceil<Duration>(until - Clock::now()).count();
+    const auto left = std::chrono::ceil<Duration>(until - Steady::now()).count();
     if (left <= 0) return Error(Errc::kTimeout, "it did not end in time");
     pollfd one{handle.get(), POLLIN, 0};
     if (::poll(&one, 1, static_cast<int>(std::min<Duration::rep>(left, kLookForStop))) > 0) return {};
@@ -121,7 +121,7 @@ Result<void> await_end(pid_t pid, Clock::time_point until, const std::stop_token
 Result<ProgramEnd> run_program(std::vector<std::string> command, Duration deadline, const std::stop_token& stop,
                                Bytes most) {
   if (command.empty()) return Error(Errc::kInvalid, "no program is named");
-  const auto until = Clock::now() + deadline;
+  const auto until = Steady::now() + deadline;
   auto output = open_pipe();
   if (!output) return std::move(output).error();
   auto errors = open_pipe();

@@ -15,8 +15,7 @@
 namespace buildwarden {
 namespace {
 
-constexpr std::size_t kDeepest = 128;
-constexpr Bytes kBlock = 512;  // the unit of st_blocks
+constexpr std::size_t kMostFoldersHeld = 128;
 
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
@@ -75,7 +74,8 @@ class Looker {
   }
 
   void enter(int folder, const std::string& name) {
-    auto opened = folders_.size() < kDeepest ? open_beneath(folder, name.c_str(), O_RDONLY | O_DIRECTORY) : UniqueFd();
+    auto opened =
+        folders_.size() < kMostFoldersHeld ? open_beneath(folder, name.c_str(), O_RDONLY | O_DIRECTORY) : UniqueFd();
     if (!opened.open() && errno == EXDEV) look_.has_mount = true;
     Folder inside;
     if (opened.open()) inside.entries.reset(::fdopendir(opened.get()));
@@ -90,7 +90,7 @@ class Looker {
   void count(const struct stat& what) {
     ++look_.entries;
     look_.changed = std::max(look_.changed, time_of(what.st_ctim));
-    if (S_ISDIR(what.st_mode) || what.st_nlink <= 1) look_.bytes += what.st_blocks * kBlock;
+    if (S_ISDIR(what.st_mode) || what.st_nlink <= 1) look_.bytes += what.st_blocks * kStatBlock;
   }
 
   std::uint64_t most_;

@@ -15,10 +15,9 @@
 namespace buildwarden {
 namespace {
 
-constexpr std::size_t kDeepest = 64;  // folders held open at a time
+constexpr std::size_t kMostLevelsHeld = 64;  // folders held open at a time
 constexpr int kNameAttempts = 16;
 constexpr std::size_t kMostMounts = 16;  // that are named
-constexpr Bytes kBlock = 512;            // the unit of st_blocks
 constexpr const char* kMovedUp = ".buildwarden-deep-";
 
 }  // namespace
@@ -66,7 +65,7 @@ void TreeRemover::take(const std::string& name, unsigned char type) {
   }
   if (type != DT_DIR && errno != EISDIR) return keep(name, errno);  // EBUSY: a file with a mount on it
   if (handed_over(level, name)) return;
-  if (levels_.size() < kDeepest) {
+  if (levels_.size() < kMostLevelsHeld) {
     enter(folder, name);
   } else {
     move_up(name);
@@ -110,7 +109,7 @@ bool TreeRemover::remove_file(int folder, const std::string& name) {
   }
   if (!unlink(folder, name, 0)) return errno == ENOENT;
   ++result_.removed;
-  if (known && what.st_nlink <= 1) result_.bytes += what.st_blocks * kBlock;
+  if (known && what.st_nlink <= 1) result_.bytes += what.st_blocks * kStatBlock;
   return true;
 }
 

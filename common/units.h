@@ -19,6 +19,9 @@ inline constexpr Bytes kKiB = 1024;
 inline constexpr Bytes kMiB = 1024 * kKiB;
 inline constexpr Bytes kGiB = 1024 * kMiB;
 
+// The unit of st_blocks in struct stat (stat(2)), whatever the block size of the filesystem.
+inline constexpr Bytes kStatBlock = 512;
+
 // An amount of a whole: absolute bytes, or a share of it (0.15 for 15 %).
 class Amount {
  public:

@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 namespace {
 
 // For requests that run when we are asked to stop. Api::stop() may take it twice and a second, within kStopDeadline.
-constexpr Duration kPatience = std::chrono::milliseconds{1200};
+constexpr Duration kStopPatience = std::chrono::milliseconds{1200};
 
 constexpr Duration kGatherEvents = std::chrono::milliseconds{50};
 // A part that becomes ready does not always say so: others wait for `active`.
@@ -167,7 +167,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   emulation.stop();
   termination.stop();
   histories.stop();
-  co_await api.stop(kPatience);
+  co_await api.stop(kStopPatience);
   reconciler.stop();
   registry.stop();
   feed.stop();

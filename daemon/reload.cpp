@@ -9,8 +9,8 @@
 namespace buildwarden {
 namespace {
 
-constexpr Duration kPatience = std::chrono::seconds{2};  // for the files; less than the time that a stop may take
-constexpr std::size_t kMostTold = 4096;                  // bytes of a list in an event
+constexpr Duration kFilesPatience = std::chrono::seconds{2};  // for the files; less than the time that a stop may take
+constexpr std::size_t kMostTold = 4096;                       // bytes of a list in an event
 
 std::string cause_text(ReloadCause cause) { return cause == ReloadCause::kSignal ? "on request" : "by itself"; }
 
@@ -50,7 +50,7 @@ boost::asio::awaitable<void> Reload::turn(ReloadCause cause) {
   const bool told = cause != ReloadCause::kStart;
   if (told) parts_.notify(true);
   std::function<Result<config::Loaded>()> work = [request = parts_.request] { return config::load(request); };
-  auto fresh = co_await parts_.workers.compute<config::Loaded>(std::move(work), kPatience);
+  auto fresh = co_await parts_.workers.compute<config::Loaded>(std::move(work), kFilesPatience);
   if (fresh) {
     take(*std::move(fresh), cause);
   } else if (fresh.error().code() != Errc::kCancelled) {

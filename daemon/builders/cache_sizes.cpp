@@ -9,9 +9,9 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kKept = std::chrono::minutes{1};  // a command in a container costs the engine some 50 ms
-constexpr Duration kAskAgain = std::chrono::seconds{10};
-constexpr Duration kLook = kIdleBeat;
+constexpr Duration kSizesKept = std::chrono::minutes{1};  // a command in a container costs the engine some 50 ms
+constexpr Duration kUnknownSizeAgain = std::chrono::seconds{10};
+constexpr Duration kSizesPause = kIdleBeat;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ asio::awaitable<void> CacheSizes::turn() {
   for (auto* cache : caches) {
     const auto now = clock_.now().boot;
     const auto asked = asked_.find(cache);
-    if (asked != asked_.end() && now - asked->second < (cache->bytes() ? kKept : kAskAgain)) continue;
+    if (asked != asked_.end() && now - asked->second < (cache->bytes() ? kSizesKept : kUnknownSizeAgain)) continue;
     asked_[cache] = now;
     // A builder that is not there or does not answer says so elsewhere; its size is then not known.
     const auto bytes = co_await cache->measure();
@@ -35,7 +35,7 @@ asio::awaitable<void> CacheSizes::run() { return pace_.run(loop()); }
 asio::awaitable<void> CacheSizes::loop() {
   while (!pace_.stopped()) {
     co_await turn();
-    co_await pace_.rest(kLook);
+    co_await pace_.rest(kSizesPause);
   }
 }
 

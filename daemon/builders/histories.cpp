@@ -9,7 +9,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kLook = std::chrono::seconds{5};  // one command in a container for all leases that ended until then
+constexpr Duration kHistoriesPause =
+    std::chrono::seconds{5};  // one command in a container for all leases that ended until then
 
 }  // namespace
 
@@ -47,7 +48,7 @@ asio::awaitable<void> Histories::run() { return pace_.run(loop()); }
 asio::awaitable<void> Histories::loop() {
   while (!pace_.stopped()) {
     co_await turn();
-    co_await pace_.rest(kLook);
+    co_await pace_.rest(kHistoriesPause);
   }
 }
 

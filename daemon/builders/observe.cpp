@@ -11,7 +11,6 @@ namespace buildwarden::builders {
 namespace asio = boost::asio;
 namespace {
 
-constexpr int kUnknownBuilds = 1;
 constexpr Duration kFilePatience = std::chrono::seconds{10};
 
 // What the last question gave of a container that exists.

@@ -26,6 +26,9 @@ struct ObserverPorts {
   const Clock& clock;
 };
 
+// Of a builder whose running builds cannot be counted: it counts as busy.
+inline constexpr int kUnknownBuilds = 1;
+
 // A silent one that had answered is asked again after this time.
 inline constexpr Duration kAskAgain = std::chrono::seconds{1};
 

@@ -16,7 +16,6 @@ namespace {
 constexpr Duration kFirstAnswer = std::chrono::seconds{1};   // it is starting: ask often
 constexpr Duration kLaterAnswer = std::chrono::seconds{10};  // it may be busy
 constexpr int kSilentIsLost = 3;
-constexpr int kUnknownBuilds = 1;
 constexpr Duration kLookPatience = std::chrono::seconds{5};
 
 // Below it a fresh volume would only make a full disk fuller.

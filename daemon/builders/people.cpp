@@ -18,13 +18,14 @@
 #include "common/beneath.h"
 #include "common/format.h"
 #include "common/unique_fd.h"
+#include "daemon/builders/json_text.h"
 
 namespace buildwarden::builders {
 namespace json = boost::json;
 
 namespace {
 
-constexpr Duration kDeadline = std::chrono::seconds{10};
+constexpr Duration kInstancesDeadline = std::chrono::seconds{10};
 constexpr std::size_t kMostOfAFile = 65'536;
 constexpr const char* kDriver = "docker-container";
 constexpr const char* kPrefix = "buildx_buildkit_";  // of the containers that it makes
@@ -37,12 +38,6 @@ struct CloseFile {
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
 };
-
-std::string text_of(const json::object& object, const char* name) {
-  const auto* value = object.if_contains(name);
-  if (value == nullptr || !value->is_string()) return "";
-  return {value->get_string().data(), value->get_string().size()};
-}
 
 // "" of what is no plain file, or is larger than any instance.
 std::string content_of(int folder, const char* name) {
@@ -125,7 +120,7 @@ std::vector<std::string> homes_of_people(const std::string& passwd_file, const s
 
 ports::Async<std::map<std::string, std::string>> People::owners() {
   std::function<Result<Owners>()> work = [homes = homes_] { return owners_in(homes()); };
-  co_return co_await workers_.compute<Owners>(std::move(work), kDeadline);
+  co_return co_await workers_.compute<Owners>(std::move(work), kInstancesDeadline);
 }
 
 }  // namespace buildwarden::builders

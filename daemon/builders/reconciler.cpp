@@ -15,7 +15,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kShortestWait = std::chrono::milliseconds{10};
-constexpr Duration kLookAgain = std::chrono::milliseconds{50};
+constexpr Duration kOvertakenPause = std::chrono::milliseconds{50};
 constexpr int kMostOvertaken = 20;
 
 void ended(const std::exception_ptr& failure) {
@@ -119,7 +119,7 @@ asio::awaitable<Duration> Reconciler::take_steps(Builder* builder, policy::Build
   if (starts_anew(*builder, plan)) builder->liveness = {};
   if (builder->pace.stopped()) co_return Duration{0};
   // A container that somebody removes at this moment is not worth a back-off: the next look shows what became of it.
-  if (!done && was_overtaken(done.error()) && builder->overtaken++ < kMostOvertaken) co_return kLookAgain;
+  if (!done && was_overtaken(done.error()) && builder->overtaken++ < kMostOvertaken) co_return kOvertakenPause;
   builder->overtaken = 0;
   answer_with_steps(*builder, plan, done);
   const auto now = ports_.clock.now();

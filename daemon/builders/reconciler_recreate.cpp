@@ -11,8 +11,8 @@
 namespace buildwarden::builders {
 namespace {
 
-constexpr Duration kPatience = std::chrono::minutes{1};  // for the steps, and again until it answers
-constexpr Duration kLook = std::chrono::milliseconds{100};
+constexpr Duration kRecreatePatience = std::chrono::minutes{1};  // for the steps, and again until it answers
+constexpr Duration kRecreatePause = std::chrono::milliseconds{100};
 
 }  // namespace
 
@@ -49,22 +49,22 @@ ports::Async<std::vector<std::string>> Reconciler::ask_for(Builder* builder, std
   builder->memory.not_before.reset();
   builder->asked = asked;
   wake(*builder);
-  co_await asked->answered.wait(kPatience);
+  co_await asked->answered.wait(kRecreatePatience);
   if (asked->answer) co_return *asked->answer;
   auto* still = find(name);  // it may have been let go of meanwhile
   if (still != nullptr && still->asked == asked) still->asked.reset();
   co_return Error(Errc::kTimeout,
-                  format("builder {} could not be made anew within {}: {}", name, format_duration(kPatience),
+                  format("builder {} could not be made anew within {}: {}", name, format_duration(kRecreatePatience),
                          still == nullptr ? "it is configured no more" : still->reason));
 }
 
 ports::Async<void> Reconciler::wait_until_warm(std::string builder) {
-  for (Duration waited{0}; waited < kPatience; waited += kLook) {
+  for (Duration waited{0}; waited < kRecreatePatience; waited += kRecreatePause) {
     const auto* found = find(builder);
     if (found == nullptr) co_return Error(Errc::kNotFound, format("builder {} is configured no more", builder));
     const bool answered = found->state == policy::BuilderState::kWarm && found->liveness.answered;
     if (answered && !found->outage) co_return Result<void>{};
-    const bool whole = co_await pause_for(kLook);
+    const bool whole = co_await pause_for(kRecreatePause);
     if (!whole) break;
   }
   co_return Error(Errc::kTimeout, format("builder {} was made anew, but is not warm yet", builder));

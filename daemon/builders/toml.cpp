@@ -9,7 +9,7 @@
 namespace buildwarden::builders {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string toml_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
@@ -45,15 +45,15 @@ std::string worker_section(const BuilderSettings& builder) {
 }
 
 std::string registry_section(const std::string& host, const RegistrySettings& registry) {
-  std::string out = format("\n[registry.{}]\n", quoted(host));
+  std::string out = format("\n[registry.{}]\n", toml_string(host));
   if (!registry.mirrors.empty()) {
     std::string list;
-    for (const auto& mirror : registry.mirrors) list += (list.empty() ? "" : ", ") + quoted(mirror);
+    for (const auto& mirror : registry.mirrors) list += (list.empty() ? "" : ", ") + toml_string(mirror);
     out += format("  mirrors = [{}]\n", list);
   }
   if (registry.insecure) out += "  insecure = true\n";
   if (!registry.ca.empty()) {
-    out += format("  ca = [{}]\n", quoted(format("{}/{}", kConfigFolderInside, certificate_file(host))));
+    out += format("  ca = [{}]\n", toml_string(format("{}/{}", kConfigFolderInside, certificate_file(host))));
   }
   return out;
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/builders/json_text.h"
 #include "daemon/builders/names.h"
 
 namespace buildwarden::builders {
@@ -15,16 +16,10 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 namespace {
 
-constexpr Duration kLook = std::chrono::seconds{60};  // where nobody told that one was started anew
-constexpr Duration kLookAgain = std::chrono::seconds{10};
-constexpr Duration kPatience = std::chrono::seconds{20};
+constexpr Duration kFactsPause = std::chrono::seconds{60};  // where nobody told that one was started anew
+constexpr Duration kUnknownFactsPause = std::chrono::seconds{10};
+constexpr Duration kFactsDeadline = std::chrono::seconds{20};
 constexpr Duration kTooOld = std::chrono::milliseconds{1500};  // platformsCacheMaxAge of buildkitd.toml, and a little
-
-std::string text_of(const json::object& object, const char* name) {
-  const auto* value = object.if_contains(name);
-  const auto* text = value == nullptr ? nullptr : value->if_string();
-  return text == nullptr ? std::string() : std::string(text->data(), text->size());
-}
 
 // "linux/arm/v7"; "" of what is none.
 std::string platform_of(const json::value& value) {
@@ -119,7 +114,7 @@ asio::awaitable<bool> WorkerFactsKeeper::ask(std::string builder) {
 
 ports::Async<std::string> WorkerFactsKeeper::run_in(std::string container, std::vector<std::string> command) {
   ports::ContainerControl::ExecLimits limits;
-  limits.deadline = kPatience;
+  limits.deadline = kFactsDeadline;
   auto said = co_await parts_.control.exec_in_container(std::move(container), std::move(command), limits);
   if (!said) co_return std::move(said).error();
   if (said->exit_code != 0) co_return Error(Errc::kIo, said->errors);
@@ -138,7 +133,7 @@ void WorkerFactsKeeper::ask_again() {
 asio::awaitable<void> WorkerFactsKeeper::loop() {
   while (!pace_.stopped()) {
     co_await turn();
-    co_await pace_.rest(complete_ ? kLook : kLookAgain);
+    co_await pace_.rest(complete_ ? kFactsPause : kUnknownFactsPause);
     // Whatever wakes it meanwhile: what BuildKit found before is not asked for again.
     while (!pace_.stopped() && std::chrono::steady_clock::now() < not_before_) co_await pace_.rest_until(not_before_);
   }

@@ -12,7 +12,7 @@ namespace json = boost::json;
 namespace {
 
 // One line an event: when, how bad, what kind, why.
-std::string describe(const json::value& event) {
+std::string event_text(const json::value& event) {
   return printable(format("{} {:7} {} {}", text(event, "at"), text(event, "severity"), text(event, "kind"),
                           text(event, "reason"))) +
          "\n";
@@ -20,7 +20,7 @@ std::string describe(const json::value& event) {
 
 std::string describe_all(const json::value& answer) {
   std::string lines;
-  for (const auto& event : list(answer, "events")) lines += describe(event);
+  for (const auto& event : list(answer, "events")) lines += event_text(event);
   return lines;
 }
 
@@ -46,7 +46,7 @@ void show_line(const Context& context, std::string_view line) {
   boost::system::error_code not_json;
   const auto event = json::parse({line.data(), line.size()}, not_json);
   if (not_json) return;
-  context.out(context.json ? std::string(line) + "\n" : describe(event));
+  context.out(context.json ? std::string(line) + "\n" : event_text(event));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ std::string steps_table(const json::array& steps, bool dry_run) {
   return table(std::move(rows)) + "\n";
 }
 
-std::string describe(const json::value& result) {
+std::string reclaim_text(const json::value& result) {
   const bool dry_run = truth(result, "dry_run");  // asked for here, or all that the daemon does
   const auto& last = member(result, "last_resort");
   return steps_table(list(result, "steps"), dry_run) +
@@ -50,7 +50,7 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options) {
   }
   if (!answer) return report_failure(context, answer.error());
   if (!answer->good()) return report_problem(context, *answer);
-  context.out(context.json ? answer->body + "\n" : describe(answer->json));
+  context.out(context.json ? answer->body + "\n" : reclaim_text(answer->json));
   return truth(answer->json, "reached") ? kYes : kNo;
 }
 

@@ -12,7 +12,7 @@ namespace json = boost::json;
 
 namespace {
 
-std::string describe(const json::value& made) {
+std::string recreation_text(const json::value& made) {
   std::string out;
   for (const auto& step : list(made, "steps")) {
     if (const auto* words = step.if_string()) out += format("{}\n", std::string_view(words->data(), words->size()));
@@ -46,7 +46,7 @@ int recreate_builder(const Context& context, const RecreateOptions& options) {
   progress.clear();
   if (!answer) return report_failure(context, answer.error());
   if (!answer->good()) return report_problem(context, *answer);
-  context.out(context.json ? answer->body + "\n" : describe(answer->json));
+  context.out(context.json ? answer->body + "\n" : recreation_text(answer->json));
   return kYes;
 }
 

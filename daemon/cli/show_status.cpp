@@ -94,7 +94,7 @@ std::string jobs_table(const json::array& jobs) {
   return table(std::move(rows));
 }
 
-std::string describe(const json::value& status) {
+std::string status_text(const json::value& status) {
   return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
          engine_line(member(status, "engine")) + state_lines(member(status, "state")) +
          termination_line(member(status, "termination")) + "\n" + filesystems_table(list(status, "filesystems")) +
@@ -104,6 +104,6 @@ std::string describe(const json::value& status) {
 
 }  // namespace
 
-int show_status(const Context& context) { return show(context, "/v1/status", describe); }
+int show_status(const Context& context) { return show(context, "/v1/status", status_text); }
 
 }  // namespace buildwarden::cli

@@ -17,7 +17,6 @@ namespace {
 
 constexpr const char* kHidden = ".buildwarden";
 constexpr const char* kMark = "user.buildwarden.ballast";
-constexpr Bytes kBlock = 512;  // of st_blocks
 
 bool lies_on(int fd, const FilesystemKey& key) {
   struct stat info{};
@@ -27,7 +26,7 @@ bool lies_on(int fd, const FilesystemKey& key) {
 }
 
 Bytes size_of(const struct stat& info) {
-  return std::min(static_cast<Bytes>(info.st_size), static_cast<Bytes>(info.st_blocks) * kBlock);
+  return std::min(static_cast<Bytes>(info.st_size), static_cast<Bytes>(info.st_blocks) * kStatBlock);
 }
 
 // Owned by us and writable by nobody else, so what was looked at in it stays what it was.

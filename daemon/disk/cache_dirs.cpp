@@ -3,15 +3,13 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/disk/deadlines.h"
 #include "daemon/disk/engine_answers.h"
 #include "daemon/disk/path_facts.h"
 #include "daemon/disk/watched.h"
 
 namespace buildwarden::disk {
 namespace {
-
-constexpr Duration kLookDeadline = std::chrono::minutes{5};
-constexpr Duration kRemoveDeadline = std::chrono::minutes{30};
 
 policy::Candidate candidate_of(const CacheEntry& entry, Now now) {
   policy::Candidate candidate;

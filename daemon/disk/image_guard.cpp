@@ -12,7 +12,7 @@
 namespace buildwarden::disk {
 namespace {
 
-constexpr Duration kLook{20};
+constexpr Duration kEventPause{20};
 
 }  // namespace
 
@@ -63,7 +63,7 @@ boost::asio::awaitable<bool> ImageGuard::ledger_knows(ports::EngineIdentity iden
   while (!parts_.ledger.knows(identity)) {
     const auto status = parts_.engine.status();
     if (!status.up || status.identity != identity || WaitClock::now() >= until) co_return false;
-    co_await pause_for(kLook);
+    co_await pause_for(kEventPause);
   }
   co_return true;
 }

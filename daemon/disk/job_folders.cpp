@@ -7,6 +7,7 @@
 
 #include "common/folder_users.h"
 #include "common/format.h"
+#include "daemon/disk/deadlines.h"
 #include "daemon/disk/engine_answers.h"
 #include "daemon/disk/path_facts.h"
 
@@ -15,9 +16,7 @@ namespace {
 
 using Found = JobFolders::Found;
 
-constexpr Duration kLookDeadline = std::chrono::minutes{5};
-constexpr Duration kRemoveDeadline = std::chrono::minutes{30};
-constexpr std::uint64_t kMostEntries = 200'000;  // credentials and buildx's notes
+constexpr std::uint64_t kMostJobEntries = 200'000;  // credentials and buildx's notes
 
 bool exists(const std::string& path) {
   struct stat info{};
@@ -39,7 +38,7 @@ Found look_at(const ports::JobFolder& folder, const std::stop_token& stop) {
   found.gone = ::lstat(folder.path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_dev != folder.device ||
                info.st_ino != folder.inode || info.st_uid != folder.uid;
   if (found.gone) return found;
-  auto look = look_through(found.entry.folder, found.entry.name, kMostEntries, stop);
+  auto look = look_through(found.entry.folder, found.entry.name, kMostJobEntries, stop);
   if (!look) {
     found.entry.spared = look.error().message();
     return found;

@@ -7,6 +7,7 @@
 
 #include "common/format.h"
 #include "common/trash.h"
+#include "daemon/disk/deadlines.h"
 #include "daemon/disk/engine_answers.h"
 #include "daemon/disk/path_facts.h"
 
@@ -17,9 +18,7 @@ namespace {
 
 using Leftover = OwnLeftovers::Leftover;
 
-constexpr Duration kLookDeadline = std::chrono::minutes{5};
-constexpr Duration kRemoveDeadline = std::chrono::minutes{30};
-constexpr std::uint64_t kMostEntries = 2'000'000;
+constexpr std::uint64_t kMostLeftEntries = 2'000'000;
 constexpr std::string_view kSetAside = ".damaged-";  // as the state room names them
 
 // What lies in `folder` and is wanted, with its size; a folder that is not there has nothing.
@@ -31,7 +30,7 @@ void look_into(const std::string& folder, bool thrown_away, const std::stop_toke
     leftover.name = item->path().filename().string();
     leftover.thrown_away = thrown_away;
     if (!thrown_away && (leftover.name.find(kSetAside) == std::string::npos || item->is_directory(error))) continue;
-    auto look = look_through(folder, leftover.name, kMostEntries, stop);
+    auto look = look_through(folder, leftover.name, kMostLeftEntries, stop);
     if (!look) continue;
     leftover.look = *look;
     found.push_back(std::move(leftover));

@@ -10,7 +10,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kPatience = std::chrono::minutes{1};  // for a climb under way; the next look comes by itself
+constexpr Duration kTurnPatience = std::chrono::minutes{1};  // for a climb under way; the next look comes by itself
 constexpr Duration kLongest = std::chrono::hours{1};
 
 }  // namespace
@@ -22,7 +22,7 @@ asio::awaitable<void> Reclaimer::collect(ports::Rung* rung, std::string on_behal
   climb.request.on_request = false;
   climb.request.dry_run = parts_.settings.dry_run;
   climb.settle = parts_.pace.settle;
-  const auto pass = co_await turnstile_.enter(kPatience);
+  const auto pass = co_await turnstile_.enter(kTurnPatience);
   if (!pass) co_return;
   climb.until = parts_.clock.now().boot + kLongest;
   climb.settings = settings_;

@@ -12,7 +12,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kKept = std::chrono::seconds{60};
+constexpr Duration kUsersKept = std::chrono::seconds{60};
 
 constexpr Duration kCountDeadline = std::chrono::seconds{30};
 
@@ -37,7 +37,7 @@ std::function<Result<ports::DiskUser>()> counting(std::vector<policy::CacheRecor
 
 asio::awaitable<void> DiskUsers::refresh() {
   const auto now = parts_.clock.now().boot;
-  if (asked_at_ && now - *asked_at_ < kKept) co_return;
+  if (asked_at_ && now - *asked_at_ < kUsersKept) co_return;
   asked_at_ = now;
   std::vector<ports::DiskUser> users;
   const auto images = co_await parts_.images.list_images();

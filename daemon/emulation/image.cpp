@@ -16,7 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr const char* kContainer = "buildwarden_binfmt";
-constexpr Duration kPatience = std::chrono::minutes{1};
+constexpr Duration kImagePatience = std::chrono::minutes{1};
 constexpr std::size_t kMostWords = 400;  // of stderr, in a reason
 
 bool read_list(const json::object& object, const char* name, std::vector<std::string>& into) {
@@ -108,7 +108,7 @@ ports::Async<std::string> ImageRegistrar::run(std::string image, std::vector<std
   if (!id) co_return std::move(id).error();
   auto started = co_await parts_.control.act_on_container(*id, ports::ContainerVerb::kStart);
   ports::ContainerControl::ExecLimits limits;
-  limits.deadline = kPatience;
+  limits.deadline = kImagePatience;
   Result<ports::ContainerControl::ExecResult> said = Error(Errc::kIo, "it did not start");
   if (started) said = co_await parts_.output.await_container(*id, limits);
   if (!started) said = std::move(started).error();

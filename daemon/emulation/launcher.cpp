@@ -25,7 +25,7 @@ namespace buildwarden::emulation {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kPatience = std::chrono::seconds{3};
+constexpr auto kLaunchPatience = std::chrono::seconds{3};
 constexpr int kRefused = 127;  // the child's exit code when it could not execute; errno comes through a pipe
 
 struct Run {
@@ -99,7 +99,7 @@ int run_all(const std::string& folder, std::vector<Run>& runs) {
   for (auto& run : runs) {
     if (!start(run, folder)) return fail("no process could be made");
   }
-  const auto until = Clock::now() + kPatience;
+  const auto until = Clock::now() + kLaunchPatience;
   for (const auto& run : runs) std::printf("%s %s\n", run.name.c_str(), end_of(run, until).c_str());
   return EXIT_SUCCESS;
 }

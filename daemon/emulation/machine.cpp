@@ -12,7 +12,7 @@
 namespace buildwarden::emulation {
 namespace {
 
-constexpr Duration kPatience = std::chrono::seconds{8};
+constexpr Duration kProgramsPatience = std::chrono::seconds{8};
 
 std::vector<std::string> command_for(const std::vector<std::string>& names) {
   std::vector<std::string> command = {own_program(), std::string(kLauncherCommand)};
@@ -28,7 +28,7 @@ std::map<std::string, policy::Proof> all_unknown(const std::vector<std::string>&
 
 std::map<std::string, policy::Proof> execute_programs(const std::vector<std::string>& names,
                                                       const std::stop_token& stop) {
-  const auto end = run_program(command_for(names), kPatience, stop);
+  const auto end = run_program(command_for(names), kProgramsPatience, stop);
   if (!end) return all_unknown(names, end.error().message());
   if (end->exit_code != 0) return all_unknown(names, format("the launcher failed: {}{}", end->output, end->errors));
   return read_proofs(end->output, names);

@@ -6,15 +6,14 @@
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/limits.h"
 
 namespace buildwarden::engine {
 namespace {
 
-constexpr Duration kListDeadline = std::chrono::seconds{10};
 constexpr Duration kInspectDeadline = std::chrono::seconds{10};
 constexpr Duration kCreateDeadline = std::chrono::seconds{30};
 constexpr Duration kActDeadline = std::chrono::seconds{60};  // a slow disk
-constexpr Bytes kListLimit = 256 * kMiB;
 
 struct Act {
   std::string_view method;
@@ -38,7 +37,7 @@ ports::Async<std::vector<ports::ContainerRecord>> Engine::list_containers() {
   Call list;
   list.target = "/containers/json?all=1";
   list.limits.deadline = kListDeadline;
-  list.limits.max_body = kListLimit;
+  list.limits.max_body = kLongListLimit;
   auto containers = co_await transport_.ask(std::move(list), &decode_containers);
   co_return std::move(containers).with_context("listing containers");
 }

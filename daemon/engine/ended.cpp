@@ -5,14 +5,13 @@
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/limits.h"
 
 namespace buildwarden::engine {
 namespace {
 
 constexpr Duration kAskDeadline = std::chrono::seconds{10};
 constexpr Duration kMeasureDeadline = std::chrono::seconds{60};  // the engine walks the container's layer
-constexpr Duration kRemoveDeadline = std::chrono::minutes{2};
-constexpr Bytes kListLimit = 64 * kMiB;
 
 }  // namespace
 

@@ -15,7 +15,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kCreateDeadline = std::chrono::seconds{10};
+constexpr Duration kExecCreateDeadline = std::chrono::seconds{10};
 constexpr Bytes kFramesOfOutput = 4;  // both streams and the heads of small frames
 constexpr std::size_t kInlineFrames = 262'144;
 constexpr Duration kDecodeDeadline = std::chrono::seconds{30};
@@ -34,7 +34,7 @@ ports::Async<ports::ContainerControl::ExecResult> Engine::exec_in_container(std:
   create.method = "POST";
   create.target = format("/containers/{}/exec", *encoded);
   create.body = encode_exec(command);
-  create.limits.deadline = kCreateDeadline;
+  create.limits.deadline = kExecCreateDeadline;
   auto exec = co_await transport_.ask(std::move(create), &decode_id);
   if (!exec) co_return std::move(exec).error().with_context(doing);
   Call start;

@@ -9,17 +9,15 @@
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/limits.h"
 
 namespace buildwarden::engine {
 namespace {
 
-constexpr Duration kListDeadline = std::chrono::seconds{10};
-constexpr Duration kRemoveDeadline = std::chrono::minutes{2};
 constexpr Duration kLoadDeadline = std::chrono::minutes{10};
 constexpr Duration kPullDeadline = std::chrono::minutes{30};
 constexpr Duration kPullSilence = std::chrono::minutes{2};
 constexpr Duration kCredentialsDeadline = std::chrono::seconds{5};
-constexpr Bytes kListLimit = 256 * kMiB;
 
 // The last line of progress may tell of an error although the status was 200.
 Result<void> check_progress(std::string_view lines) {
@@ -54,7 +52,7 @@ ports::Async<std::vector<ports::ImageRecord>> Engine::list_images() {
   Call list;
   list.target = "/images/json";
   list.limits.deadline = kListDeadline;
-  list.limits.max_body = kListLimit;
+  list.limits.max_body = kLongListLimit;
   auto images = co_await transport_.ask(std::move(list), &decode_images);
   co_return std::move(images).with_context("listing images");
 }

@@ -5,14 +5,14 @@
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/limits.h"
 
 namespace buildwarden::engine {
 namespace {
 
-constexpr Duration kListDeadline = std::chrono::seconds{10};
 constexpr Duration kStopDeadline = std::chrono::seconds{60};
-constexpr Duration kRemoveDeadline = std::chrono::minutes{5};  // the engine deletes all its files before it answers
-constexpr Bytes kListLimit = 64 * kMiB;
+constexpr Duration kVolumeRemoveDeadline =
+    std::chrono::minutes{5};  // the engine deletes all its files before it answers
 
 }  // namespace
 
@@ -47,7 +47,7 @@ ports::Async<void> Engine::remove_volume(std::string name) {
   Call remove;
   remove.method = "DELETE";
   remove.target = format("/volumes/{}?force=0", *encoded);
-  remove.limits.deadline = kRemoveDeadline;
+  remove.limits.deadline = kVolumeRemoveDeadline;
   auto removed = co_await transport_.call(std::move(remove));
   if (!removed) co_return std::move(removed).error().with_context(doing);
   co_return Result<void>{};

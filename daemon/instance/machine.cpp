@@ -20,14 +20,14 @@ using policy::TerminationAction;
 using policy::TerminationNews;
 using policy::TerminationOutcome;
 
-constexpr Duration kPatience = std::chrono::seconds{15};  // for what answers in milliseconds
+constexpr Duration kCommandPatience = std::chrono::seconds{15};  // for what answers in milliseconds
 
 Result<ProgramEnd> run(std::vector<std::string> command, Duration deadline, const std::stop_token& stop) {
   return run_program(in_own_unit(std::move(command)), deadline, stop);
 }
 
 Result<Identity> identify(const std::string& imds_url, const std::stop_token& stop) {
-  auto end = run({own_program(), std::string(kMetadataCommand), imds_url}, kPatience, stop);
+  auto end = run({own_program(), std::string(kMetadataCommand), imds_url}, kCommandPatience, stop);
   if (!end) return std::move(end).error();
   if (end->exit_code != 0) return Error(Errc::kUnavailable, format("{} answers not: {}", imds_url, end->errors));
   return read_identity(end->output);
@@ -54,14 +54,14 @@ TerminationNews call(const AwsCli& cli, TerminationAction action, bool decrement
 }
 
 policy::AgentFacts look_at_agent(const std::string& unit, const std::stop_token& stop) {
-  return agent_of(run(show_command(unit), kPatience, stop));
+  return agent_of(run(show_command(unit), kCommandPatience, stop));
 }
 
 TerminationNews tell_agent(const std::string& unit, TerminationAction action, const std::stop_token& stop) {
   auto command = action == TerminationAction::kStartAgent
                      ? start_command(unit)
                      : signal_command(unit, action == TerminationAction::kTermAgent ? "SIGTERM" : "SIGQUIT");
-  const auto end = run(std::move(command), kPatience, stop);
+  const auto end = run(std::move(command), kCommandPatience, stop);
   TerminationNews news;
   news.action = action;
   if (!end) {

@@ -11,14 +11,14 @@
 namespace buildwarden::instance {
 namespace {
 
-constexpr Duration kPatience = std::chrono::seconds{3};  // for each of three questions
+constexpr Duration kMetadataPatience = std::chrono::seconds{3};  // for each of three questions
 
 Result<Identity> ask(const std::string& url) {
-  const auto token = metadata_token(url, kPatience);
+  const auto token = metadata_token(url, kMetadataPatience);
   if (!token) return token.error();
-  auto id = metadata_value(url, *token, "/latest/meta-data/instance-id", kPatience);
+  auto id = metadata_value(url, *token, "/latest/meta-data/instance-id", kMetadataPatience);
   if (!id) return std::move(id).error();
-  auto region = metadata_value(url, *token, "/latest/meta-data/placement/region", kPatience);
+  auto region = metadata_value(url, *token, "/latest/meta-data/placement/region", kMetadataPatience);
   if (!region) return std::move(region).error();
   return Identity{*std::move(id), *std::move(region)};
 }

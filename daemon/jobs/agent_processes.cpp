@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr pid_t kInit = 1;
-constexpr Bytes kMostEnvironment = 16 * kMiB;  // the kernel's own bound is a quarter of the stack's
+constexpr Bytes kMostAgentEnvironment = 16 * kMiB;  // the kernel's own bound is a quarter of the stack's
 constexpr std::string_view kAgentProgram = "buildkite-agent";
 
 // A process as far as it matters whether it is the agent's.
@@ -96,7 +96,7 @@ class Scan {
 
   // Of one that is gone by now nothing is known, and nothing matters.
   Result<std::optional<std::string>> read(pid_t pid, const char* file) const {
-    auto text = read_file(format("{}/{}/{}", proc_, pid, file), kMostEnvironment);
+    auto text = read_file(format("{}/{}/{}", proc_, pid, file), kMostAgentEnvironment);
     if (text) return std::optional<std::string>(*std::move(text));
     std::error_code error;
     const bool gone = text.error().code() == Errc::kNotFound ||

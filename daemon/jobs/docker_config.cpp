@@ -14,7 +14,7 @@ namespace buildwarden::jobs {
 namespace {
 
 constexpr std::string_view kVariable = "DOCKER_CONFIG=";
-constexpr Bytes kMostEnvironment = 2 * kMiB;
+constexpr Bytes kMostJobEnvironment = 2 * kMiB;
 constexpr std::array<std::string_view, 2> kTemporary = {"/tmp/", "/var/tmp/"};
 // mktemp(1) without a template.
 constexpr std::string_view kPrefix = "tmp.";
@@ -47,7 +47,7 @@ bool is_throw_away(std::string_view path) {
 
 std::optional<ports::JobFolder> docker_config_of(const ports::Peer& peer) {
   if (!peer.local || peer.pid <= 0) return std::nullopt;
-  const auto environment = read_file(format("/proc/{}/environ", peer.pid), kMostEnvironment);
+  const auto environment = read_file(format("/proc/{}/environ", peer.pid), kMostJobEnvironment);
   if (!environment) return std::nullopt;
   const std::string path(value_in(*environment));
   struct stat info{};

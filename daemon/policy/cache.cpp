@@ -19,7 +19,7 @@ bool may_go(const CacheRecord& record, Duration age, Now now) {
   return !record.in_use && !record.shared && std::max(now.wall - record.last_used, Duration{0}) >= age;
 }
 
-bool goes_before(const CacheRecord* one, const CacheRecord* other) {
+bool record_goes_before(const CacheRecord* one, const CacheRecord* other) {
   return std::tie(one->last_used, one->id) < std::tie(other->last_used, other->id);
 }
 
@@ -30,7 +30,7 @@ Bytes own_bytes(const CacheRecord& record) { return record.shared ? 0 : record.s
 CacheList::CacheList(std::vector<CacheRecord> records) : records_(std::move(records)) {
   order_.reserve(records_.size());
   for (const auto& record : records_) order_.push_back(&record);
-  std::sort(order_.begin(), order_.end(), goes_before);
+  std::sort(order_.begin(), order_.end(), record_goes_before);
 }
 
 Bytes cache_bytes(const std::vector<CacheRecord>& records) {

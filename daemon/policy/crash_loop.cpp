@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kLoop = 5;
 constexpr Duration kPatience = std::chrono::seconds{30};
-constexpr Duration kWindow = std::chrono::minutes{10};
+constexpr Duration kCrashWindow = std::chrono::minutes{10};
 constexpr int kMostVolumes = 9;  // each one left keeps its bytes
 
 // By SIGINT, SIGKILL and SIGTERM as a shell shows them, and what the engine says of one whose end it did not see.
@@ -78,7 +78,7 @@ CrashMemory count_crashes(CrashMemory memory, const ObservedBuilder& observed, N
     memory.vain = false;
     return memory;
   }
-  if (memory.first && now.boot - *memory.first > kWindow) begin_anew(memory);
+  if (memory.first && now.boot - *memory.first > kCrashWindow) begin_anew(memory);
   if (ends > 0 && !memory.first) memory.first = now.boot;
   memory.count += ends;
   return memory;

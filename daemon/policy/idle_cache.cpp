@@ -9,7 +9,7 @@
 namespace buildwarden::policy {
 namespace {
 
-constexpr Duration kIdle = std::chrono::minutes{5};
+constexpr Duration kLeastIdle = std::chrono::minutes{5};
 constexpr Duration kPause = std::chrono::minutes{10};
 constexpr Bytes kLeastExcess = 64 * kMiB;
 constexpr int kExcessPart = 20;
@@ -41,7 +41,7 @@ IdleCachePlan decide_idle_cache(const IdleCacheFacts& facts, IdleCacheMemory mem
   }
   if (!memory.idle_since) memory.idle_since = now.boot;
   const auto idle = now.boot - *memory.idle_since;
-  if (idle < kIdle) return leave(memory, "idle_too_short", format("idle for {}", format_duration(idle)));
+  if (idle < kLeastIdle) return leave(memory, "idle_too_short", format("idle for {}", format_duration(idle)));
   if (!facts.cache || !facts.share) return leave(memory, "unknown", "how large its cache is is not known");
   const auto excess = *facts.cache - *facts.share;
   const auto figures = format("its cache has {} of {}", format_bytes(*facts.cache), format_bytes(*facts.share));

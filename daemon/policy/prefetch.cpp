@@ -12,7 +12,7 @@ namespace {
 
 constexpr Duration kBuildersFirst = std::chrono::minutes{2};
 constexpr Duration kLookAgain = std::chrono::seconds{5};
-constexpr Duration kIdle = std::chrono::minutes{1};
+constexpr Duration kIdlePause = std::chrono::minutes{1};
 
 bool is_open(const PrefetchItem& item) { return item.state != PrefetchState::kDone; }
 
@@ -90,7 +90,7 @@ void choose(PrefetchPlan& plan, const PrefetchFacts& facts, Now now) {
   }
   if (earliest) {
     const auto left = *earliest - now.boot;
-    wait(plan, "backing_off", format("the next try is {} away", format_duration(left)), std::min(left, kIdle));
+    wait(plan, "backing_off", format("the next try is {} away", format_duration(left)), std::min(left, kIdlePause));
   } else {
     wait(plan, "builders", format("builder {} is not warm", cold), kLookAgain);
   }
@@ -116,9 +116,9 @@ PrefetchPlan plan_prefetch(const std::vector<std::string>& images, const std::ve
   const auto shortage = short_disk(facts.disks);
   const auto cold = cold_builder(facts.builders);
   if (plan.items.empty()) {
-    wait(plan, "nothing", "no images are configured", kIdle);
+    wait(plan, "nothing", "no images are configured", kIdlePause);
   } else if (done) {
-    wait(plan, "all_done", format("all {} are there", plan.items.size()), kIdle);
+    wait(plan, "all_done", format("all {} are there", plan.items.size()), kIdlePause);
   } else if (!facts.engine_up) {
     wait(plan, "engine_down", "the engine is not reached", kLookAgain);
   } else if (!shortage.empty()) {

@@ -11,7 +11,7 @@ constexpr std::size_t kFewestPoints = 5;
 constexpr Duration kShortestSpan = std::chrono::seconds{1};
 constexpr std::size_t kRushPoints = 4;
 constexpr Duration kRushWindow = std::chrono::seconds{1};
-constexpr Duration kWindow = std::chrono::seconds{10};
+constexpr Duration kTrendWindow = std::chrono::seconds{10};
 constexpr Duration kLongestGap = std::chrono::seconds{10};
 constexpr Duration kClosest = std::chrono::milliseconds{100};
 constexpr Duration kHorizon = std::chrono::days{30};
@@ -26,7 +26,7 @@ std::size_t first_usable(const std::vector<Reading>& readings) {
     const auto& older = readings[first - 1];
     const bool enough = readings.size() - first >= kFewestPoints;
     if (readings[first].at.boot - older.at.boot > kLongestGap) break;
-    if (enough && readings.back().at.boot - older.at.boot > kWindow) break;
+    if (enough && readings.back().at.boot - older.at.boot > kTrendWindow) break;
     --first;
   }
   return first;

@@ -8,12 +8,6 @@
 #include "daemon/state/set_aside.h"
 
 namespace buildwarden::state {
-namespace {
-
-constexpr mode_t kMode = 0600;
-
-}  // namespace
-
 LeaseFile::LeaseFile(Places places, const Clock& clock, ports::Journal& journal)
     : places_(std::move(places)), clock_(clock), journal_(journal) {}
 
@@ -36,7 +30,7 @@ Result<void> LeaseFile::save_leases(const ports::LeaseBook& book) {
   auto boot_id = read_boot_id(places_.boot_id);
   if (!boot_id) return std::move(boot_id).error();
   if (auto made = make_folders(places_.folder); !made) return made;
-  return write_file_atomically(path(), write_leases(LeaseDocument{*std::move(boot_id), book}), kMode);
+  return write_file_atomically(path(), write_leases(LeaseDocument{*std::move(boot_id), book}), kPrivateMode);
 }
 
 ports::LeaseBook LeaseFile::give_up(const std::string& why) {

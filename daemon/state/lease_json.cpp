@@ -5,13 +5,14 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/state/json_fields.h"
 
 namespace buildwarden::state {
 namespace json = boost::json;
 
 namespace {
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kLeasesVersion = 1;
 
 json::object object_of(const ports::JobFolder& folder) {
   json::object object;
@@ -43,13 +44,6 @@ json::object object_of(const ports::Lease& lease) {
   object["ttl_ms"] = std::int64_t{lease.ttl.count()};
   if (lease.docker_config) object["docker_config"] = object_of(*lease.docker_config);
   return object;
-}
-
-std::string text_at(const json::object& object, const char* key) { return json::value_to<std::string>(object.at(key)); }
-
-template <class Number>
-Number number_at(const json::object& object, const char* key) {
-  return object.at(key).to_number<Number>();
 }
 
 ports::JobFolder folder_of(const json::object& object) {
@@ -84,9 +78,8 @@ ports::Lease lease_of(const json::object& object) {
 }
 
 // Throws what Boost.JSON throws for a missing key or a wrong type.
-Result<LeaseDocument> document_of(const json::object& object) {
-  const auto version = number_at<std::int64_t>(object, "version");
-  if (version != kVersion) return Error(Errc::kInvalid, format("version {} is not {}", version, kVersion));
+Result<LeaseDocument> leases_of(const json::object& object) {
+  if (auto known = check_version(object, kLeasesVersion); !known) return std::move(known).error();
   LeaseDocument document;
   document.boot_id = text_at(object, "boot_id");
   for (const auto& lease : object.at("leases").as_array()) document.book.leases.push_back(lease_of(lease.as_object()));
@@ -104,7 +97,7 @@ std::string write_leases(const LeaseDocument& document) {
   json::array folders;
   for (const auto& folder : document.book.left_folders) folders.push_back(object_of(folder));
   json::object object;
-  object["version"] = kVersion;
+  object["version"] = kLeasesVersion;
   object["boot_id"] = document.boot_id;
   object["leases"] = std::move(leases);
   object["left_folders"] = std::move(folders);
@@ -116,7 +109,7 @@ Result<LeaseDocument> read_leases(std::string_view text) {
     json::error_code failure;
     const auto value = json::parse(json::string_view(text.data(), text.size()), failure);
     if (failure) return Error(Errc::kInvalid, format("not JSON: {}", failure.message()));
-    return document_of(value.as_object());
+    return leases_of(value.as_object());
   } catch (const std::exception& error) {
     return Error(Errc::kInvalid, format("not a lease document: {}", error.what()));
   }

@@ -10,7 +10,6 @@
 namespace buildwarden::state {
 namespace {
 
-constexpr mode_t kMode = 0600;
 constexpr Bytes kLargest = 16 * kMiB;  // what is saved is far smaller
 
 }  // namespace
@@ -40,7 +39,8 @@ Result<void> OperationFile::save_operations(const std::vector<ports::StoredOpera
   auto boot_id = read_boot_id(places_.boot_id);
   if (!boot_id) return std::move(boot_id).error();
   if (auto made = make_folders(places_.folder); !made) return made;
-  return write_file_atomically(path(), write_operations(OperationDocument{*std::move(boot_id), operations}), kMode);
+  return write_file_atomically(path(), write_operations(OperationDocument{*std::move(boot_id), operations}),
+                               kPrivateMode);
 }
 
 }  // namespace buildwarden::state

@@ -5,13 +5,14 @@
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/state/json_fields.h"
 
 namespace buildwarden::state {
 namespace json = boost::json;
 
 namespace {
 
-constexpr std::int64_t kVersion = 1;
+constexpr std::int64_t kOperationsVersion = 1;
 
 json::object time_json(const Now& time) {
   json::object object;
@@ -39,8 +40,6 @@ json::object object_of(const ports::StoredOperation& operation) {
   return object;
 }
 
-std::string text_at(const json::object& object, const char* key) { return json::value_to<std::string>(object.at(key)); }
-
 ports::StoredOperation operation_of(const json::object& object) {
   ports::StoredOperation operation;
   operation.id = text_at(object, "id");
@@ -57,9 +56,8 @@ ports::StoredOperation operation_of(const json::object& object) {
 }
 
 // Throws what Boost.JSON throws for a missing key or a wrong type.
-Result<OperationDocument> document_of(const json::object& object) {
-  const auto version = object.at("version").to_number<std::int64_t>();
-  if (version != kVersion) return Error(Errc::kInvalid, format("version {} is not {}", version, kVersion));
+Result<OperationDocument> operations_of(const json::object& object) {
+  if (auto known = check_version(object, kOperationsVersion); !known) return std::move(known).error();
   OperationDocument document;
   document.boot_id = text_at(object, "boot_id");
   for (const auto& one : object.at("operations").as_array()) {
@@ -74,7 +72,7 @@ std::string write_operations(const OperationDocument& document) {
   json::array operations;
   for (const auto& operation : document.operations) operations.push_back(object_of(operation));
   json::object object;
-  object["version"] = kVersion;
+  object["version"] = kOperationsVersion;
   object["boot_id"] = document.boot_id;
   object["operations"] = std::move(operations);
   return json::serialize(object);
@@ -87,7 +85,7 @@ Result<OperationDocument> read_operations(std::string_view text) {
     json::error_code failure;
     const auto value = json::parse(json::string_view(text.data(), text.size()), failure, {}, options);
     if (failure) return Error(Errc::kInvalid, format("not JSON: {}", failure.message()));
-    return document_of(value.as_object());
+    return operations_of(value.as_object());
   } catch (const std::exception& error) {
     return Error(Errc::kInvalid, format("not a document of operations: {}", error.what()));
   }

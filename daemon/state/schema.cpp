@@ -6,7 +6,7 @@ namespace buildwarden::state {
 namespace {
 
 constexpr std::int64_t kApplication = 0x42574c47;  // "BWLG"
-constexpr std::int64_t kVersion = 2;
+constexpr std::int64_t kSchemaVersion = 2;
 
 // Exclusive: no shared-memory file, and nobody else writes. NORMAL in WAL mode: a power cut may cost the last rows,
 // never the file. No temporary files, and nothing written before it is committed: both would need room. The cache holds
@@ -50,12 +50,13 @@ Result<void> check(Connection& connection) {
   if (*application != kApplication) return not_ours(format("it is another program's, application id {}", *application));
   const auto version = connection.number("PRAGMA user_version");
   if (!version) return version.error();
-  if (*version < 1 || *version > kVersion) return not_ours(format("it is of version {}, not {}", *version, kVersion));
+  if (*version < 1 || *version > kSchemaVersion)
+    return not_ours(format("it is of version {}, not {}", *version, kSchemaVersion));
   const auto verdict = connection.text("PRAGMA quick_check(1)");
   if (!verdict) return verdict.error();
   if (*verdict != "ok") return not_ours(format("quick_check says: {}", *verdict));
   if (auto whole = connection.execute(kLook); !whole) return whole;
-  if (*version == kVersion) return connection.execute(kLookAtEvents);
+  if (*version == kSchemaVersion) return connection.execute(kLookAtEvents);
   return in_transaction(connection, format("{}{}", kEvents, kStamps)).with_context("bring it to the present version");
 }
 

@@ -1,6 +1,8 @@
 // Files that cannot be used are kept for whoever wants to know why, beside where they were.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -9,6 +11,9 @@
 #include "daemon/ports/journal.h"
 
 namespace buildwarden::state {
+
+// Of the files of this room: they name jobs and their folders, which is nobody else's business.
+inline constexpr mode_t kPrivateMode = 0600;
 
 // Renames `path` to "<path>.damaged-<time>" and returns the new name.
 Result<std::string> set_aside(const std::string& path, WallTime now);

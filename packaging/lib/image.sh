@@ -24,7 +24,7 @@ make_image() {
 compile_static() {
   local output=$1
   shift
-  g++ -std=c++20 -O2 -static -s -DTEST_BUILDER_VERSION="\"$builder_version\"" -o "$output" "${@/#/$builder_sources/}"
+  clang++-19 -fuse-ld=lld-19 -std=c++20 -O2 -static -s -DTEST_BUILDER_VERSION="\"$builder_version\"" -o "$output" "${@/#/$builder_sources/}"
 }
 
 make_root() {

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <regex>
 
+#include "common/units.h"
+
 namespace buildwarden::testing {
 namespace {
 
@@ -27,7 +29,6 @@ std::string shell_quoted(const std::string& text) {
   return result + "'";
 }
 
-constexpr std::int64_t kMiB = 1'048'576;
 constexpr const char* kImage = "BUILDWARDEN_TEST_BUILDKIT_IMAGE";
 
 // Each builder of the YAML list with the image that was asked for.

@@ -13,12 +13,11 @@
 #include <stdexcept>
 #include <utility>
 
+#include "common/units.h"
 #include "tests/support/command.h"
 
 namespace buildwarden::testing {
 namespace {
-
-constexpr std::int64_t kMiB = 1'048'576;
 
 void must(const std::string& script) {
   const auto result = run_shell("set -e; " + script);

@@ -23,15 +23,6 @@ std::string filesystem(const std::string& level, const std::string& gate, Bytes 
 
 std::string disk(const std::string& filesystems) { return R"({"filesystems":[)" + filesystems + "]}"; }
 
-// Of a daemon that does answer, on a machine that is busy.
-constexpr std::chrono::seconds kPatient{30};
-
-ClientRun with_answer(ClientWorld& world, const std::string& answer, std::vector<std::string> arguments) {
-  world.silence = kPatient;
-  const ScriptedDaemon daemon(world.socket(), [&answer](const SeenRequest&) { return answer; });
-  return world.run(std::move(arguments));
-}
-
 // A configuration whose data root is in the test's folder, with the given mark.
 std::string configuration(const ClientWorld& world, const std::string& min_free) {
   const auto daemon_json = world.folder() + "/daemon.json";

@@ -166,4 +166,14 @@ class ClientWorld {
   TempFolder folder_;
 };
 
+// Of a daemon that does answer, on a machine that is busy.
+inline constexpr std::chrono::seconds kPatient{30};
+
+// What the client prints and ends with when the daemon gives this answer to each request.
+inline ClientRun with_answer(ClientWorld& world, const std::string& answer, std::vector<std::string> arguments) {
+  world.silence = kPatient;
+  const ScriptedDaemon daemon(world.socket(), [&answer](const SeenRequest&) { return answer; });
+  return world.run(std::move(arguments));
+}
+
 }  // namespace buildwarden::testing

@@ -11,11 +11,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-ClientRun with_answer(ClientWorld& world, const std::string& answer, std::vector<std::string> arguments) {
-  const ScriptedDaemon daemon(world.socket(), [&answer](const SeenRequest&) { return answer; });
-  return world.run(std::move(arguments));
-}
-
 TEST(Table, AlignsByCharactersAndHidesControls) {
   EXPECT_EQ(cli::table({{"A", "B"}, {"\xc3\xa4\xc3\xb6", "x"}, {"a\x1b", ""}}), "A   B\n\xc3\xa4\xc3\xb6  x\na?\n");
 }

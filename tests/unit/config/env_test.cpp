@@ -105,7 +105,7 @@ TEST_P(BadEnv, WarnsAndNeverStopsTheStart) {
   EXPECT_EQ(warnings(all), GetParam().warning);
 }
 
-const BadValue kBad[] = {
+const BadValue kBadValues[] = {
     {"Command", "DOCKER_PRUNE_UNTIL='$(touch /tmp/x)'", "disk.keep_used_within", "4h < default < ",
      "agent_env:2: DOCKER_PRUNE_UNTIL: \"$(touch /tmp/x)\" is not a duration; write a duration from 0s to 3650d "
      "such as 90s, 4h, 7d or 1h30m; 4h stays"},
@@ -138,7 +138,7 @@ const BadValue kBad[] = {
     {"Good", "DISK_MIN_AVAILABLE=1048576", "disk.min_free", "1GiB < agent-env < agent_env:2", ""},
 };
 
-INSTANTIATE_TEST_SUITE_P(Table, BadEnv, ::testing::ValuesIn(kBad), [](const auto& at) { return at.param.name; });
+INSTANTIATE_TEST_SUITE_P(Table, BadEnv, ::testing::ValuesIn(kBadValues), [](const auto& at) { return at.param.name; });
 
 TEST_F(Env, ThresholdsOfTheDiskAreTakenFromTheAgentsFileOnly) {
   write("cfn_env", "set_always \"DISK_MIN_AVAILABLE\" \"1024\"\nset_always \"DISK_MIN_INODES\" \"1\"\n");

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "tests/unit/engine/engine_fixture.h"
+#include "tests/unit/engine/frames.h"
 
 namespace buildwarden::engine {
 namespace {
@@ -225,10 +226,6 @@ TEST_F(CallsTest, ActsOnContainers) {
   EXPECT_TRUE(run(engine_->act_on_container("c", Verb::kRemove)));
   EXPECT_EQ(asked("DELETE", "/"), "/containers/c?force=1&v=0");
   EXPECT_EQ(run(engine_->act_on_container("d", Verb::kStart)).error().code(), Errc::kNotFound);
-}
-
-std::string frame(char stream, const std::string& text) {
-  return stream + std::string(6, '\0') + static_cast<char>(text.size()) + text;
 }
 
 TEST_F(CallsTest, RunsACommand) {

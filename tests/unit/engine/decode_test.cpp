@@ -6,6 +6,7 @@
 #include <string>
 
 #include "daemon/engine/output.h"
+#include "tests/unit/engine/frames.h"
 
 namespace buildwarden::engine {
 namespace {
@@ -275,14 +276,6 @@ TEST(DecodeMalformed, EveryDecoderRefusesWhatItDoesNotKnow) {
   }
   EXPECT_FALSE(
       decode_containers(R"([{"Id":"c","Names":[],"Image":"a","ImageID":"b","Created":1,"State":"on holiday"}])"));
-}
-
-std::string frame(char stream, const std::string& text) {
-  std::string head(8, '\0');
-  head[0] = stream;
-  head[6] = static_cast<char>(text.size() >> 8U);
-  head[7] = static_cast<char>(text.size() & 0xffU);
-  return head + text;
 }
 
 TEST(DecodeOutput, TakesTheStreamsApart) {

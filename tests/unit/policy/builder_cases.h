@@ -10,10 +10,10 @@
 
 #include "common/format.h"
 #include "daemon/policy/builder.h"
+#include "tests/unit/policy/moments.h"
 
 namespace buildwarden::policy::cases {
 
-inline const Now kNow{WallTime{std::chrono::hours{1000}}, BootTime{std::chrono::hours{1}}};
 inline const std::string kFront = "buildx_buildkit_s30";
 
 inline DesiredBuilder desired() {

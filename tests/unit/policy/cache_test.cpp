@@ -3,20 +3,21 @@
 #include <chrono>
 
 #include "daemon/policy/candidate.h"
+#include "tests/unit/policy/eviction_cases.h"
 
 namespace buildwarden::policy {
 namespace {
 
+using cases::kAtEviction;
+using cases::rules_of;
 using std::chrono::hours;
 using std::chrono::minutes;
-
-const Now kNow{WallTime{std::chrono::sys_days{std::chrono::year{2026} / 1 / 10}}, BootTime{hours{48}}};
 
 CacheRecord record(std::string id, Bytes size, Duration unused) {
   CacheRecord result;
   result.id = std::move(id);
   result.size = size;
-  result.last_used = kNow.wall - unused;
+  result.last_used = kAtEviction.wall - unused;
   return result;
 }
 
@@ -24,20 +25,13 @@ CacheRecord record(std::string id, Bytes size, Duration unused) {
 std::vector<CacheStep> steps_over(std::vector<CacheRecord> records, const CacheBounds& bounds,
                                   const EvictionRules& rules) {
   const CacheList list(std::move(records));
-  return cache_steps(list.order(), bounds, rules, kNow);
+  return cache_steps(list.order(), bounds, rules, kAtEviction);
 }
 
 CacheBounds chunks_of(Bytes chunk) {
   CacheBounds bounds;
   bounds.chunk = chunk;
   return bounds;
-}
-
-EvictionRules rules_of(Duration age) {
-  EvictionRules rules;
-  rules.age = age;
-  rules.grace = minutes{10};
-  return rules;
 }
 
 TEST(CacheSteps, KeepWhatIsLeftAfterEachChunk) {
@@ -48,11 +42,11 @@ TEST(CacheSteps, KeepWhatIsLeftAfterEachChunk) {
   EXPECT_EQ(steps[0].keep, 90);
   EXPECT_EQ(steps[0].frees, 60);
   EXPECT_EQ(steps[0].records, 2U);
-  EXPECT_EQ(steps[0].newest, kNow.wall - hours{8});
+  EXPECT_EQ(steps[0].newest, kAtEviction.wall - hours{8});
   EXPECT_EQ(steps[1].keep, 50);
   EXPECT_EQ(steps[1].frees, 40);
   EXPECT_EQ(steps[1].records, 2U);
-  EXPECT_EQ(steps[1].newest, kNow.wall - hours{4});
+  EXPECT_EQ(steps[1].newest, kAtEviction.wall - hours{4});
   for (const auto& step : steps) EXPECT_EQ(step.unused_for, Duration{hours{4}});
 }
 
@@ -72,14 +66,14 @@ TEST(CacheSteps, LeaveWhatIsInUseSharedYoungOrFromTheFuture) {
 
 TEST(CacheSteps, SpareWhatWasUsedSinceTheOldestJobStarted) {
   auto rules = rules_of(hours{4});
-  rules.oldest_job_start = kNow.wall - hours{6};
+  rules.oldest_job_start = kAtEviction.wall - hours{6};
   const auto steps = steps_over(
       {record("before", 10, hours{6} + Duration{1}), record("at", 10, hours{6}), record("since", 10, hours{5})},
       chunks_of(1), rules);
   ASSERT_EQ(steps.size(), 1U);
   EXPECT_EQ(steps[0].keep, 20);
   EXPECT_EQ(steps[0].unused_for, hours{6} + Duration{1});
-  rules.oldest_job_start = kNow.wall + hours{1};
+  rules.oldest_job_start = kAtEviction.wall + hours{1};
   EXPECT_TRUE(steps_over({record("x", 10, hours{99})}, chunks_of(1), rules).empty());
 }
 
@@ -106,7 +100,7 @@ TEST(CacheSteps, GoNoFurtherThanTheShare) {
   EXPECT_TRUE(steps_over(records, bounds, rules_of(minutes{10})).empty());
   bounds.floor = 1;  // the share is wished for, the grace and a job's use hold all the same
   auto rules = rules_of(minutes{10});
-  rules.oldest_job_start = kNow.wall - hours{8};
+  rules.oldest_job_start = kAtEviction.wall - hours{8};
   steps = steps_over(records, bounds, rules);
   ASSERT_EQ(steps.size(), 1U);
   EXPECT_EQ(steps[0].keep, 110);
@@ -121,7 +115,7 @@ TEST(AfterStep, TheLeastRecentlyUsedThatMayGoAreGone) {
       {used, shared, record("b", 10, hours{7}), record("a", 10, hours{8}), record("young", 10, hours{1})});
   const auto ids = [&](Bytes keep) {
     std::string all;
-    for (const auto* left : after_step(list.order(), keep, hours{4}, kNow)) all += left->id + " ";
+    for (const auto* left : after_step(list.order(), keep, hours{4}, kAtEviction)) all += left->id + " ";
     return all;
   };
   EXPECT_EQ(ids(40), "shared used a b young ");

@@ -6,29 +6,23 @@
 #include <ostream>
 
 #include "common/format.h"
+#include "tests/unit/policy/eviction_cases.h"
 
 namespace buildwarden::policy {
 namespace {
 
+using cases::kAtEviction;
+using cases::rules_of;
 using std::chrono::hours;
 using std::chrono::minutes;
-
-const Now kNow{WallTime{std::chrono::sys_days{std::chrono::year{2026} / 1 / 10}}, BootTime{hours{48}}};
 
 Candidate image(std::string id, Duration unused, Bytes size = 100) {
   Candidate candidate;
   candidate.id = std::move(id);
   candidate.size = size;
-  candidate.last_use = {kNow.wall - unused, unused};
+  candidate.last_use = {kAtEviction.wall - unused, unused};
   candidate.references = {candidate.id + ":latest"};
   return candidate;
-}
-
-EvictionRules rules_of(Duration age, Duration grace = minutes{10}) {
-  EvictionRules rules;
-  rules.age = age;
-  rules.grace = grace;
-  return rules;
 }
 
 std::vector<std::string> ids(const std::vector<Candidate>& candidates) {
@@ -43,7 +37,7 @@ using Ids = std::vector<std::string>;
 TEST(Rank, LeastRecentlyUsedFirstThenLargestThenById) {
   const auto ranking = rank({image("young", hours{5}), image("b", hours{6}), image("a", hours{6}),
                              image("large", hours{6}, 200), image("oldest", hours{9}, 1)},
-                            rules_of(hours{4}), kNow);
+                            rules_of(hours{4}), kAtEviction);
   EXPECT_EQ(ids(ranking.order), (Ids{"oldest", "large", "a", "b", "young"}));
   EXPECT_TRUE(ranking.skipped.empty());
 }
@@ -91,7 +85,7 @@ TEST(Rank, SkipsWithTheFirstRuleThatHolds) {
   rules.keep = {"never", "keep/*"};
   for (const auto& c : skip_cases()) {
     SCOPED_TRACE(c.name);
-    const auto ranking = rank({c.candidate}, rules, kNow);
+    const auto ranking = rank({c.candidate}, rules, kAtEviction);
     if (std::string_view(c.rule).empty()) {
       EXPECT_EQ(ranking.order.size(), 1U);
       continue;
@@ -118,7 +112,7 @@ TEST(Rank, WhatIsSparedIsSummedByItsRule) {
   rules.keep = {"kept:*"};
   const auto ranking = rank({used, image("kept", hours{9}, 2 * kGiB), image("young", hours{1}, kMiB),
                              image("younger", hours{2}, kMiB), image("newest", minutes{1}), image("old", hours{9})},
-                            rules, kNow);
+                            rules, kAtEviction);
   const auto sums = spared(ranking.skipped);
   EXPECT_EQ(sums, (SparedByRule{
                       {"in_use", {1, kGiB}}, {"keep", {1, 2 * kGiB}}, {"age", {2, 2 * kMiB}}, {"grace", {1, 100}}}));
@@ -139,25 +133,25 @@ TEST(Rank, WhatWasUsedSinceTheOldestJobStartedStays) {
   for (const auto& c : cases) {
     SCOPED_TRACE(c.name);
     auto rules = rules_of(hours{4});
-    rules.oldest_job_start = kNow.wall - c.job_age;
+    rules.oldest_job_start = kAtEviction.wall - c.job_age;
     auto candidate = image("x", c.wall_age);
     candidate.last_use.observed = c.observed;
-    const auto ranking = rank({candidate}, rules, kNow);
+    const auto ranking = rank({candidate}, rules, kAtEviction);
     ASSERT_EQ(ranking.order.size(), c.may_go ? 1U : 0U);
     if (c.may_go) continue;
     EXPECT_EQ(ranking.skipped.at(0).rule, "running_job");
   }
   auto rules = rules_of(hours{4});
-  rules.oldest_job_start = kNow.wall - hours{8};
-  EXPECT_EQ(rank({image("x", hours{7})}, rules, kNow).skipped.at(0).why,
+  rules.oldest_job_start = kAtEviction.wall - hours{8};
+  EXPECT_EQ(rank({image("x", hours{7})}, rules, kAtEviction).skipped.at(0).why,
             "last used 7h ago, since the start of the oldest running job 8h ago");
 }
 
 TEST(AgeOf, IsTheLesserOfBothClocksAndNeverNegative) {
-  EXPECT_EQ(age_of({kNow.wall - hours{5}, hours{3}}, kNow), Duration{hours{3}});
-  EXPECT_EQ(age_of({kNow.wall - hours{3}, hours{5}}, kNow), Duration{hours{3}});
-  EXPECT_EQ(age_of({kNow.wall + hours{3}, hours{5}}, kNow), Duration{0});
-  EXPECT_EQ(age_of({WallTime{}, hours{5}}, kNow), Duration{hours{5}});
+  EXPECT_EQ(age_of({kAtEviction.wall - hours{5}, hours{3}}, kAtEviction), Duration{hours{3}});
+  EXPECT_EQ(age_of({kAtEviction.wall - hours{3}, hours{5}}, kAtEviction), Duration{hours{3}});
+  EXPECT_EQ(age_of({kAtEviction.wall + hours{3}, hours{5}}, kAtEviction), Duration{0});
+  EXPECT_EQ(age_of({WallTime{}, hours{5}}, kAtEviction), Duration{hours{5}});
 }
 
 TEST(Glob, MatchesTheWholeText) {

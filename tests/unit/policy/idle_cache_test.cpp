@@ -5,15 +5,15 @@
 #include <functional>
 #include <vector>
 
+#include "tests/unit/policy/moments.h"
+
 namespace buildwarden::policy {
 namespace {
 
+using cases::after;
+using cases::kNow;
 using std::chrono::hours;
 using std::chrono::minutes;
-
-constexpr Now kNow{WallTime{hours{1000}}, BootTime{hours{1}}};
-
-Now after(Duration time) { return {kNow.wall + time, kNow.boot + time}; }
 
 IdleCacheFacts fat() {
   IdleCacheFacts facts;

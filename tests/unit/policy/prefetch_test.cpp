@@ -3,17 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/policy/moments.h"
+
 namespace buildwarden::policy {
 namespace {
 
+using cases::after;
+using cases::kNow;
 using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
-
-constexpr Now kNow{WallTime{hours{1000}}, BootTime{hours{1}}};
-
-Now after(Duration time) { return {kNow.wall + time, kNow.boot + time}; }
 
 PrefetchFacts good() {
   PrefetchFacts facts;

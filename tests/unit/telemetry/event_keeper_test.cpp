@@ -41,7 +41,7 @@ struct FakeEventStore final : ports::EventStore {
   }
 };
 
-ports::Event event(const std::string& kind) {
+ports::Event event_of(const std::string& kind) {
   ports::Event made;
   made.kind = kind;
   made.reason = "because";
@@ -62,7 +62,7 @@ class EventKeeperTest : public ::testing::Test {
   void live(const std::vector<std::string>& kinds) {
     begin();
     start();
-    for (const auto& kind : kinds) log->record(event(kind));
+    for (const auto& kind : kinds) log->record(event_of(kind));
     flush();
   }
   [[nodiscard]] std::vector<std::uint64_t> ids() const {
@@ -90,7 +90,7 @@ TEST_F(EventKeeperTest, NumbersBeginAtOneAndEventsWaitForThem) {
   begin();
   std::vector<std::uint64_t> told;
   const auto following = log->subscribe([&](const ports::RecordedEvent& one) { told.push_back(one.id); });
-  log->record(event("daemon.started"));
+  log->record(event_of("daemon.started"));
   EXPECT_THAT(ids(), IsEmpty());
   EXPECT_EQ(log->last_id(), 0U);
   start();
@@ -105,7 +105,7 @@ TEST_F(EventKeeperTest, NumbersBeginAtOneAndEventsWaitForThem) {
 TEST_F(EventKeeperTest, NumbersGoOnAfterACleanStop) {
   live({"daemon.started", "disk.level", "daemon.stopped"});
   begin();
-  log->record(event("daemon.started"));
+  log->record(event_of("daemon.started"));
   start();
   EXPECT_THAT(ids(), ElementsAre(1, 2, 3, 4));
   EXPECT_EQ(log->since(0, 2)[1].event.kind, "disk.level");
@@ -117,9 +117,9 @@ TEST_F(EventKeeperTest, NumbersGoOnAfterACleanStop) {
 
 TEST_F(EventKeeperTest, AnUncleanEndIsToldAndItsNumbersAreNotUsedAgain) {
   live({"daemon.started", "disk.level"});
-  log->record(event("disk.level"));  // told to a follower as 3, and lost
+  log->record(event_of("disk.level"));  // told to a follower as 3, and lost
   begin();
-  log->record(event("daemon.started"));
+  log->record(event_of("daemon.started"));
   start();
   EXPECT_THAT(ids(), ElementsAre(1, 2, milliseconds(), milliseconds() + 1));
   const auto last = log->since(milliseconds(), 1).at(0).event;
@@ -140,7 +140,7 @@ TEST_F(EventKeeperTest, NumbersToldToFollowersAreNotUsedAgainOnABusyDayNorByAClo
     begin(1000);
     start();
     for (int second = 0; second < 20; ++second) {
-      for (int i = 0; i < 30; ++i) log->record(event("reclaim.step"));
+      for (int i = 0; i < 30; ++i) log->record(event_of("reclaim.step"));
       if (second < 19) flush();
       clock.advance(std::chrono::seconds{1});
     }
@@ -157,7 +157,7 @@ TEST_F(EventKeeperTest, NumbersToldToFollowersAreNotUsedAgainOnABusyDayNorByAClo
 TEST_F(EventKeeperTest, TheStartIsStoredAtOnce) {
   live({"daemon.started", "daemon.stopped"});
   begin();
-  log->record(event("daemon.started"));
+  log->record(event_of("daemon.started"));
   testing::Background running(loop, keeper->run());
   loop.restart();
   loop.poll();
@@ -169,7 +169,7 @@ TEST_F(EventKeeperTest, TheStartIsStoredAtOnce) {
 TEST_F(EventKeeperTest, AStoreThatWasBegunAnewDoesNotBringBackOldNumbers) {
   store.complete = false;
   begin();
-  log->record(event("daemon.started"));
+  log->record(event_of("daemon.started"));
   start();
   EXPECT_THAT(ids(), ElementsAre(milliseconds()));
 }
@@ -180,7 +180,7 @@ TEST_F(EventKeeperTest, OnlyTheLatestAreRememberedAndTheRestIsForgotten) {
   start();
   EXPECT_THAT(ids(), ElementsAre(3, 4, 5));
   EXPECT_EQ(log->forgotten_id(), 2U);
-  log->record(event("daemon.started"));
+  log->record(event_of("daemon.started"));
   EXPECT_THAT(ids(), ElementsAre(4, 5, 6));
   EXPECT_EQ(log->forgotten_id(), 3U);
 }
@@ -189,7 +189,7 @@ TEST_F(EventKeeperTest, AStoreThatFailsIsSeenCostsNothingAndIsTriedAgain) {
   live({"daemon.started", "daemon.stopped"});
   begin();
   store.broken = "database or disk is full";
-  log->record(event("daemon.started"));
+  log->record(event_of("daemon.started"));
   start();
   EXPECT_EQ(log->error(), "database or disk is full");
   EXPECT_THAT(ids(), ElementsAre(milliseconds(), milliseconds() + 1));
@@ -209,10 +209,10 @@ TEST_F(EventKeeperTest, AStoreThatFailsIsSeenCostsNothingAndIsTriedAgain) {
 TEST_F(EventKeeperTest, WhatCouldNotBeAppendedIsAppendedLater) {
   live({"daemon.started"});
   store.broken = "full";
-  log->record(event("a"));
+  log->record(event_of("a"));
   flush();
   EXPECT_EQ(log->error(), "full");
-  log->record(event("b"));
+  log->record(event_of("b"));
   store.broken.clear();
   flush();
   EXPECT_THAT(stored_kinds(), ElementsAre("daemon.started", "a", "state.not_saved", "b", "state.saved_again"));
@@ -221,14 +221,14 @@ TEST_F(EventKeeperTest, WhatCouldNotBeAppendedIsAppendedLater) {
 TEST_F(EventKeeperTest, ItRunsABatchBehindSleepsInBetweenAndSavesTheRestWhenStopped) {
   begin();
   testing::Background running(loop, keeper->run());
-  log->record(event("daemon.started"));
+  log->record(event_of("daemon.started"));
   testing::run_until(loop, [&] { return store.kept.size() == 1; });
   loop.restart();
   loop.poll();
   EXPECT_EQ(loop.poll(), 0U);  // nothing to do, nothing to wait for but an event
   EXPECT_EQ(store.appends, 1);
-  log->record(event("a"));
-  log->record(event("b"));
+  log->record(event_of("a"));
+  log->record(event_of("b"));
   loop.poll();
   EXPECT_EQ(store.appends, 1);  // the batch is gathering
   keeper->stop();
@@ -241,10 +241,10 @@ TEST_F(EventKeeperTest, ManyEventsDoNotWaitForTheirBatch) {
   begin(40);
   testing::Background running(loop, keeper->run());
   testing::run_until(loop, [&] { return store.loads == 1; });
-  for (int at = 0; at < 9; ++at) log->record(event("a"));
+  for (int at = 0; at < 9; ++at) log->record(event_of("a"));
   loop.poll();
   EXPECT_EQ(store.appends, 0);
-  log->record(event("a"));
+  log->record(event_of("a"));
   loop.restart();
   loop.poll();
   EXPECT_EQ(store.kept.size(), 10U);
@@ -254,7 +254,7 @@ TEST_F(EventKeeperTest, ManyEventsDoNotWaitForTheirBatch) {
 
 TEST_F(EventKeeperTest, AStopBeforeTheStartStillSavesWhatThereIs) {
   begin();
-  log->record(event("daemon.stopped"));
+  log->record(event_of("daemon.stopped"));
   keeper->stop();
   testing::run_void(loop, keeper->run());
   EXPECT_THAT(stored_kinds(), ElementsAre("daemon.stopped"));

@@ -1,0 +1,61 @@
+# shellcheck shell=bash disable=SC2154 # names of common.sh
+# batches.sh - rules that read syntax trees: they judge many files at once, two batches side by side, and remember what was clean.
+# Sourced after common.sh by a rule that has a folder $work and a function `complaints FOLDER FILE`, which prints a line for each.
+
+# Files in a batch: more make it no faster, and one batch would keep one processor busy while the other has none.
+batch_size=12
+
+# What was clean is remembered by its preprocessed text, so that it holds in another folder, and for other machines that share it.
+clean_folder=${XDG_CACHE_HOME:-$HOME/.cache}/buildwarden/clean
+kept_days=30
+
+# key_of RULE RULES FOLDER FILE: of all that a verdict depends on: the text with its comments, the flags, the rule, the tool.
+key_of() {
+  local -a command
+  mapfile -t command < <(jq -r --arg file "$4" '.[] | select(.file == $file) | .arguments[]' "$3/compile_commands.json")
+  {
+    printf '%s\n' "$1" "${command[@]/$3/}"
+    dpkg-query -W -f '${Version}\n' clang-tools-19 clang-tidy-19
+    cat "$2"
+    "${command[@]}" -E -C -o - 2>/dev/null
+  } | sed "s|$root/||g; s|$3/||g" | sha256sum | cut -d' ' -f1
+}
+
+# judge RULE RULES FOLDER FILE: the complaints about one batch; nothing when it was clean before.
+judge() {
+  local key found
+  key=$(key_of "$1" "$2" "$3" "$4")
+  if [[ -e $clean_folder/$key ]]; then
+    touch "$clean_folder/$key"
+    return
+  fi
+  found=$(complaints "$3" "$4") || true
+  if [[ -n $found ]]; then printf '%s\n' "$found"; else touch "$clean_folder/$key"; fi
+}
+
+# judge_batches RULE RULES PATHS [--changed] BUILD: an offence for each complaint about the files of BUILD whose path is like PATHS.
+judge_batches() {
+  local rule=$1 rules=$2 paths=$3 files folder
+  shift 3
+  if [[ $1 == --changed ]]; then
+    shift
+    "$root/tests/rules/changed" --base
+    files=$("$root/tests/rules/changed")
+  else
+    files=$(sources common config daemon tests)
+  fi
+  [[ -f $1/compile_commands.json ]] || { printf 'no compile database in %s\n' "$1" >&2; exit 1; }
+  folder=$work/batches
+  mkdir -p "$clean_folder"
+  find "$clean_folder" -type f -mtime +"$kept_days" -delete
+  { grep -E "$paths" <<< "$files" || true; } | wanted | sed "s|^|$root/|" |
+    "$root/tests/rules/batches.py" "$1/compile_commands.json" "$folder" "$batch_size"
+  printf '%d files in %d batches\n' "$(cat "$folder"/*.cpp 2>/dev/null | wc -l)" "$(jq length "$folder/compile_commands.json")"
+  export -f judge key_of complaints
+  export root clean_folder
+  offences_from < <(jq -r '.[].file' "$folder/compile_commands.json" | xargs -r -d '\n' -P "$(nproc)" -I {} \
+    bash -c 'set -uo pipefail; judge "$@"' _ "$rule" "$rules" "$folder" {} | sort -u)
+}
+
+# Which of the files of stdin a rule has an interest in; a rule that has none in some defines its own.
+wanted() { cat; }
