@@ -18,13 +18,23 @@ make_disk() {
   mkdir -p "$dir/disk"
   truncate -s "$size" "$dir/disk.img"
   mkfs.ext4 -qF "$@" "$dir/disk.img"
+  mount_disk "$dir"
+}
+
+# A neighbour that takes or gives back loop devices at the same moment makes `mount` fail.
+mount_disk() {
+  local dir=$1
+  for _ in $(seq 20); do
+    if mount -o loop "$dir/disk.img" "$dir/disk" 2>/dev/null; then return; fi
+    sleep 0.2
+  done
   mount -o loop "$dir/disk.img" "$dir/disk"
 }
 
-# Mount points below DIR, the last mounted first.
+# mounts_below DIR [PROCESS]: mount points below DIR, the last mounted first; as PROCESS sees them.
 mounts_below() {
-  local dir=$1
-  awk -v below="$dir/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | tac | while read -r point; do
+  local dir=$1 file=/proc/${2:-self}/mountinfo
+  awk -v below="$dir/" 'index($5, below) == 1 { print $5 }' "$file" 2>/dev/null | tac | while read -r point; do
     printf '%b\n' "$point"  # mountinfo writes a blank as \040
   done
 }
@@ -37,15 +47,29 @@ unmount_below() {
   [[ -z $(mounts_below "$dir") ]]
 }
 
+# Whoever made a mount namespace meanwhile has copies of the mounts in it, which keep the loop device in use.
+unmount_elsewhere() {
+  local dir=$1 file pid point
+  for file in /proc/[0-9]*/mountinfo; do
+    grep -qsF " $dir/disk " "$file" || continue
+    pid=$(cut -d/ -f3 <<< "$file")
+    while read -r point; do
+      nsenter --mount --target "$pid" umount "$point" 2>/dev/null || true
+    done < <(mounts_below "$dir" "$pid")
+  done
+}
+
 loop_devices_of() { losetup -n -O NAME -j "$1/disk.img" 2>/dev/null || true; }
 no_loop_device() { [[ -z $(loop_devices_of "$1") ]]; }
 
 detach_loop_devices() {
   local dir=$1 device
+  if no_loop_device "$dir"; then return; fi
+  unmount_elsewhere "$dir"
   while read -r device; do
     losetup -d "$device" 2>/dev/null || true
   done < <(loop_devices_of "$dir")
-  wait_for 20 no_loop_device "$dir"  # somebody's mount namespace of that moment may still have it
+  wait_for 60 no_loop_device "$dir"
 }
 
 # ---- bridge
@@ -85,14 +109,25 @@ delete_bridge() {
   [[ ! -e /sys/class/net/$bridge ]]
 }
 
-# Of networks that were made in the engine: it leaves their bridges behind when it ends, and each takes an address range from all later
-# engines. Their names are those of its networks' ids, which its store holds, also of an engine that was killed.
-delete_network_bridges() {
-  local dir=$1 id
-  while read -r id; do
-    delete_bridge "br-${id:0:12}" || true
-  done < <(cat "$dir"/disk/*/network/files/local-kv.db 2>/dev/null | grep -aoE '"id":"[0-9a-f]{64}"' | cut -d'"' -f4 | sort -u)
+# network_bridges DIR: the bridges of networks that were made in the engine. Their names are those of its networks' ids, which its store
+# holds, also of an engine that was killed.
+network_bridges() {
+  { cat "$1"/disk/*/network/files/local-kv.db 2>/dev/null | grep -aoE '"id":"[0-9a-f]{64}"' || true; } | cut -d'"' -f4 | sort -u |
+    sed -E 's/^(.{12}).*/br-\1/'
 }
+
+# The engine leaves them behind when it ends, and each takes an address range from all later engines.
+delete_network_bridges() {
+  local bridge
+  while read -r bridge; do
+    delete_bridge "$bridge" || true
+  done < <(network_bridges "$1")
+}
+
+# ---- emulators
+
+# binfmt_entries_of DIR: those that were registered with a program from DIR, as files.
+binfmt_entries_of() { grep -ls "^interpreter ${1//./\\.}/" /proc/sys/fs/binfmt_misc/* || true; }
 
 # ---- engine
 
@@ -133,7 +168,7 @@ start_engine() {
   ) </dev/null >>"$dir/engine.log" 2>&1 &
   local pid=$!
   disown "$pid"
-  wait_for 30 answers_or_died "$dir" "$pid" || true
+  wait_for 300 answers_or_died "$dir" "$pid" || true
   engine_answers "$dir" || engine_failed "$dir"
 }
 
@@ -149,5 +184,5 @@ stop_engine() {
   pid=$(engine_pid "$dir")
   [[ -n $pid ]] || return 0
   kill -s "$signal" "$pid" 2>/dev/null || true
-  wait_for 60 is_gone "$pid" || die "the engine (process $pid) did not end on $signal"
+  wait_for 300 is_gone "$pid" || die "the engine (process $pid) did not end on $signal"
 }

@@ -31,7 +31,7 @@ sandbox_processes() {
 # kill_sandbox DIR GROUP: until none is left. The engine first: it would start containers anew.
 kill_sandbox() {
   local dir=$1 group=$2 pids
-  for _ in $(seq 200); do
+  for _ in $(seq 1200); do
     pids=$(sandbox_processes "$dir" "$group")
     [[ -n $pids ]] || return 0
     # shellcheck disable=SC2086
