@@ -18,9 +18,13 @@ install_packages() {
   DEBIAN_FRONTEND=noninteractive quietly apt-get install -y --no-install-recommends "$@"
 }
 
-# The output of a command only if it fails.
+# The output of a command only if it fails; as it comes, on stderr, where $BUILDWARDEN_TALK is set by somebody who shows how far it is.
 quietly() {
   local output
+  if [[ -n ${BUILDWARDEN_TALK-} ]]; then
+    "$@" </dev/null >&2 || die "failed: $*"
+    return
+  fi
   output=$("$@" </dev/null 2>&1) || { printf '%s\n' "$output" >&2; die "failed: $*"; }
 }
 
