@@ -4,7 +4,9 @@
 usage: batches.py DATABASE FOLDER SIZE < FILES
 
 DATABASE is a compile_commands.json with an entry for each file; FILES are paths, one a line, and those that it does not know are
-passed over. Writes FOLDER/N.cpp, each of which includes at most SIZE files that are compiled alike, and FOLDER/compile_commands.json.
+passed over. Writes FOLDER/N.cpp, each with the text of at most SIZE files that are compiled alike, FOLDER/N.lines, which says in which
+line of it each file begins, and FOLDER/compile_commands.json. The text, not an #include: clang's static analyzer begins its paths in the
+main file alone.
 """
 
 import collections
@@ -24,6 +26,17 @@ def without_output(entry):
     return [word for word in words if word not in ("-c", entry["file"])]
 
 
+def write_batch(name, paths):
+    at = 1
+    with open(name, "w", encoding="utf-8") as batch, open(name[: -len("cpp")] + "lines", "w", encoding="utf-8") as begins:
+        for path in paths:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            begins.write(f"{at} {path}\n")
+            batch.write(text)
+            at += text.count("\n")
+
+
 def main(database, folder, size):
     with open(database, encoding="utf-8") as file:
         entries = {entry["file"]: entry for entry in json.load(file)}
@@ -36,8 +49,7 @@ def main(database, folder, size):
     for command, paths in alike.items():
         for first in range(0, len(paths), size):
             name = os.path.join(folder, f"{len(batches)}.cpp")
-            with open(name, "w", encoding="utf-8") as file:
-                file.writelines(f'#include "{path}"\n' for path in paths[first : first + size])
+            write_batch(name, paths[first : first + size])
             batches.append({"directory": folder, "file": name, "arguments": [*json.loads(command), "-c", name]})
     with open(os.path.join(folder, "compile_commands.json"), "w", encoding="utf-8") as file:
         json.dump(batches, file)

@@ -3,7 +3,7 @@
 # Sourced after common.sh by a rule that has a folder $work and a function `complaints FOLDER FILE`, which prints a line for each.
 
 # Files in a batch: more make it no faster, and one batch would keep one processor busy while the other has none.
-batch_size=12
+batch_size=${BUILDWARDEN_BATCH:-12}
 
 # What was clean is remembered by its preprocessed text, so that it holds in another folder, and for other machines that share it.
 clean_folder=${XDG_CACHE_HOME:-$HOME/.cache}/buildwarden/clean
@@ -50,11 +50,19 @@ judge_batches() {
   find "$clean_folder" -type f -mtime +"$kept_days" -delete
   { grep -E "$paths" <<< "$files" || true; } | wanted | sed "s|^|$root/|" |
     "$root/tests/rules/batches.py" "$1/compile_commands.json" "$folder" "$batch_size"
-  printf '%d files in %d batches\n' "$(cat "$folder"/*.cpp 2>/dev/null | wc -l)" "$(jq length "$folder/compile_commands.json")"
-  export -f judge key_of complaints
+  printf '%d files in %d batches\n' "$(cat "$folder"/*.lines 2>/dev/null | wc -l)" "$(jq length "$folder/compile_commands.json")"
+  export -f judge key_of complaints in_files
   export root clean_folder
   offences_from < <(jq -r '.[].file' "$folder/compile_commands.json" | xargs -r -d '\n' -P "$(nproc)" -I {} \
     bash -c 'set -uo pipefail; judge "$@"' _ "$rule" "$rules" "$folder" {} | sort -u)
+}
+
+# in_files BATCH: the lines of stdin that begin with `BATCH:line`, with the file and line that was put there.
+in_files() {
+  awk -F: -v batch="$1" -v OFS=: '
+    FILENAME != "-" { split($0, at, " "); begins[++files] = at[1]; path[files] = at[2]; next }
+    $1 == batch { for (i = files; begins[i] > $2; i--); $2 = $2 - begins[i] + 1; $1 = path[i] }
+    { print }' "${1%.cpp}.lines" -
 }
 
 # Which of the files of stdin a rule has an interest in; a rule that has none in some defines its own.

@@ -15,7 +15,7 @@ using std::chrono::seconds;
 
 using Disk = testing::BallastDisk;
 
-struct Moment {
+struct BallastMoment {
   const char* name;
   Duration passes{0};  // since the moment before
   Bytes used = 0;      // by others
@@ -24,7 +24,7 @@ struct Moment {
   Bytes held = 0;  // afterwards
 };
 
-void play(Disk& disk, const std::vector<Moment>& timeline) {
+void play(Disk& disk, const std::vector<BallastMoment>& timeline) {
   for (const auto& moment : timeline) {
     SCOPED_TRACE(moment.name);
     disk.clock.advance(moment.passes);

@@ -19,7 +19,7 @@ using std::chrono::seconds;
 const std::string kFront = "buildx_buildkit_s30";
 using enum ContainerState;
 
-struct Moment {
+struct BuilderMoment {
   const char* name;
   Duration passes{0};  // since the moment before
   bool engine_up;
@@ -36,7 +36,7 @@ struct Moment {
 // Carries the steps out on paper, as the builders' room does for real.
 class Paper {
  public:
-  void play(const std::vector<Moment>& timeline) {
+  void play(const std::vector<BuilderMoment>& timeline) {
     for (const auto& moment : timeline) {
       SCOPED_TRACE(moment.name);
       clock_.advance(moment.passes);
@@ -62,7 +62,7 @@ class Paper {
     return text;
   }
 
-  static DesiredBuilder desired(const Moment& moment) {
+  static DesiredBuilder desired(const BuilderMoment& moment) {
     DesiredBuilder value;
     value.name = "s3";
     value.spec_digest = moment.spec;
@@ -71,7 +71,7 @@ class Paper {
     return value;
   }
 
-  [[nodiscard]] ObservedBuilder observed(const Moment& moment) const {
+  [[nodiscard]] ObservedBuilder observed(const BuilderMoment& moment) const {
     ObservedBuilder value;
     value.engine_up = moment.engine_up;
     value.image_present = true;

@@ -99,7 +99,7 @@ class Host {
   BootTime start_ = clock.now().boot;
 };
 
-struct Moment {
+struct DiskMoment {
   const char* name;
   Duration passes{0};  // since the moment before
   std::optional<Bytes> free;
@@ -110,7 +110,7 @@ struct Moment {
   Bytes total = kTotal;
 };
 
-void expect_actions(const Moment& moment, const Actions& actions) {
+void expect_actions(const DiskMoment& moment, const Actions& actions) {
   auto from = actions.begin();
   for (const auto& action : moment.expected) {
     from = std::find(from, actions.end(), action);
@@ -125,7 +125,7 @@ void expect_actions(const Moment& moment, const Actions& actions) {
   }
 }
 
-void play(Host& host, const std::vector<Moment>& timeline) {
+void play(Host& host, const std::vector<DiskMoment>& timeline) {
   for (const auto& moment : timeline) {
     SCOPED_TRACE(moment.name);
     host.clock.advance(moment.passes);
