@@ -114,7 +114,7 @@ TEST_F(BootOrder, TheDaemonFollowsEachStepByItselfAndKnowsAllAtTheNextBoot) {
   write_cfn_env();
   ASSERT_TRUE(becomes("/v1/config", setting("disk.keep_used_within"), "0s from cfn-env"));
   EXPECT_EQ(query("/v1/status", ".config.parameters_awaited"), "false");
-  EXPECT_TRUE(eventually([this] { return plan() == "old:1"; }, std::chrono::seconds{10})) << plan();
+  EXPECT_TRUE(eventually([this] { return plan() == "old:1"; })) << plan();
 
   on_the_host(mount_builds());
   ASSERT_TRUE(becomes("/v1/disk", roles_at(ephemeral), "builds data_root"));

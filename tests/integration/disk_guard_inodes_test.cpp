@@ -33,17 +33,16 @@ TEST_F(DiskGuardInodes, ReclaimsByLastUseUntilThereAreInodes) {
     return api("/v1/disk/reclaim", "-d '{\"dry_run\":true,\"target_free_bytes\":109951162777600}'").find("lru/d:1") !=
            std::string::npos;
   };
-  ASSERT_TRUE(eventually(all_old, seconds{60})) << api("/v1/events?since=0");
+  ASSERT_TRUE(eventually(all_old)) << api("/v1/events?since=0");
   use("fresh/x:1");
 
   // Files of nothing: no byte is missing.
   const auto too_many = std::to_string(free_inodes() - 2'000);
   on_engine("mkdir " + dir() + "/disk/many; cd " + dir() + "/disk/many; seq " + too_many + " | xargs touch");
   const auto before = engine_contents();
-  ASSERT_TRUE(eventually([this] { return level() == "critical"; }, seconds{20})) << api("/v1/disk");
+  ASSERT_TRUE(eventually([this] { return level() == "critical"; })) << api("/v1/disk");
   EXPECT_THAT(api("/v1/disk"), HasSubstr("inodes"));
-  ASSERT_TRUE(
-      eventually([this] { return reasons("reclaim.short").find("4500 wanted") != std::string::npos; }, seconds{20}));
+  ASSERT_TRUE(eventually([this] { return reasons("reclaim.short").find("4500 wanted") != std::string::npos; }));
   EXPECT_EQ(engine_contents(), before) << "a dry run";
   EXPECT_THAT(reasons("reclaim.short"), HasSubstr("how many inodes they give back shows only when"));
   const auto planned = names_of(last_plan(), "images");
@@ -51,7 +50,7 @@ TEST_F(DiskGuardInodes, ReclaimsByLastUseUntilThereAreInodes) {
   use("fresh/x:1");
   EXPECT_EQ(stop_daemon(), 0);
   start_daemon(options(false));
-  ASSERT_TRUE(eventually([this] { return !reasons("reclaim.done").empty(); }, seconds{60})) << log();
+  ASSERT_TRUE(eventually([this] { return !reasons("reclaim.done").empty(); })) << log();
   const auto done = names_of(steps(), "images");
   EXPECT_GE(free_inodes(), 4'500);
   EXPECT_EQ(level(), "ok");

@@ -46,14 +46,14 @@ class DiskGuardKill : public GuardFixture {
     ASSERT_EQ(started.exit_code, 0) << started.out;
   }
   void wait_until_ready() const {
-    ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 200; }, seconds{60})) << api("/readyz") << log();
+    ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 200; })) << api("/readyz") << log();
   }
   [[nodiscard]] static WallTime wall_now() { return SystemClock().now().wall; }
   // What the ledger has on the disk, by image name; while no daemon runs.
   [[nodiscard]] std::map<std::string, WallTime> saved_uses() const;
   void kill_daemon() {
     daemon().send(SIGKILL);
-    daemon().wait(seconds{10});
+    daemon().wait();
   }
 };
 
@@ -100,24 +100,23 @@ TEST_F(DiskGuardKill, AReclaimResumesAfterTheEngineWasKilled) {
   make_image("busy/x:1", 40);
   on_engine("docker run -d --network none --restart always --name holds busy/x:1");
   const auto all_old = [this] { return ages().size() >= 16; };
-  ASSERT_TRUE(eventually(all_old, seconds{30})) << api("/v1/events?since=0");
+  ASSERT_TRUE(eventually(all_old)) << api("/v1/events?since=0");
   // Killed between the plan and its end: the writer leaves it much to do. Sixteen deletions take less time than to ask
   // what was done, so the engine is held at the first that shows.
   const auto engine = static_cast<pid_t>(std::stol(read_text(dir() + "/docker.pid")));
   fill_disk_until(100 * kTestMiB);
-  ASSERT_TRUE(eventually([this] { return free_bytes() > 120 * kTestMiB; }, seconds{30}));
+  ASSERT_TRUE(eventually([this] { return free_bytes() > 120 * kTestMiB; }));
   ASSERT_EQ(::kill(engine, SIGSTOP), 0);
   engine_stop("KILL");
   const auto done_before = steps();
-  ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 503; }, seconds{10}));
+  ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 503; }));
   EXPECT_THAT(api("/readyz"), HasSubstr("\"engine\""));
   EXPECT_LT(free_bytes(), target()) << "killed too late: " << described(done_before);
   engine_start();
-  ASSERT_TRUE(eventually([this] { return free_bytes() >= target(); }, seconds{90})) << api("/v1/events?since=0");
+  ASSERT_TRUE(eventually([this] { return free_bytes() >= target(); })) << api("/v1/events?since=0");
   wait_until_ready();
   EXPECT_TRUE(has_image("busy/x:1"));
-  EXPECT_TRUE(eventually([this] { return on_engine("docker inspect -f '{{.State.Running}}' holds") == "true\n"; },
-                         seconds{20}));
+  EXPECT_TRUE(eventually([this] { return on_engine("docker inspect -f '{{.State.Running}}' holds") == "true\n"; }));
   const auto done = steps();
   EXPECT_GT(done.size(), done_before.size());
   auto names = names_of(done, "images");
@@ -136,7 +135,7 @@ TEST_F(DiskGuardKill, WhatWasUsedWhileTheDaemonOrTheEngineWasDownIsNotOld) {
     return found.size() == 6 &&
            std::all_of(found.begin(), found.end(), [](const auto& one) { return one.second > 15; });
   };
-  ASSERT_TRUE(eventually(all_old, seconds{40}));
+  ASSERT_TRUE(eventually(all_old));
 
   // The daemon is away for a moment: an image is used, one gets a second name, a container is made of a third.
   EXPECT_EQ(stop_daemon(), 0);
@@ -145,7 +144,7 @@ TEST_F(DiskGuardKill, WhatWasUsedWhileTheDaemonOrTheEngineWasDownIsNotOld) {
   on_engine("docker tag " + name_of(1) + " many/again:1; docker create --name made " + name_of(2));
   start_daemon(guard_options("4s", "2s"));
   wait_until_ready();
-  ASSERT_TRUE(eventually([this] { return ages().contains(name_of(5)); }, seconds{20})) << "the others stay old";
+  ASSERT_TRUE(eventually([this] { return ages().contains(name_of(5)); })) << "the others stay old";
   auto old = ages();
   const auto since_then = std::chrono::duration<double>(wall_now() - away_since).count();
   for (const auto& name : {name_of(0), name_of(1), std::string("many/again:1"), name_of(2)}) {
@@ -160,14 +159,14 @@ TEST_F(DiskGuardKill, WhatWasUsedWhileTheDaemonOrTheEngineWasDownIsNotOld) {
   engine_start();
   start_daemon(guard_options("1h", "2s"));
   wait_until_ready();
-  ASSERT_TRUE(eventually([this] { return !reasons("ledger.gap").empty(); }, seconds{20})) << log();
+  ASSERT_TRUE(eventually([this] { return !reasons("ledger.gap").empty(); })) << log();
   EXPECT_TRUE(ages().empty());
 
   // The engine alone is away: what was used before is as old as it was, what is used after is young.
   EXPECT_EQ(stop_daemon(), 0);
   start_daemon(guard_options("3s", "2s"));
   wait_until_ready();
-  ASSERT_TRUE(eventually([this] { return ages().size() >= 5; }, seconds{30}));
+  ASSERT_TRUE(eventually([this] { return ages().size() >= 5; }));
   engine_stop("TERM");
   engine_start();
   use(name_of(4));

@@ -40,7 +40,7 @@ class DiskGuard : public GuardFixture, public ::testing::WithParamInterface<cons
     const auto over = [this] {
       return !reasons("reclaim.done").empty() && query("/v1/disk", ".reclaiming") == "false";
     };
-    ASSERT_TRUE(eventually(over, seconds{60})) << api("/v1/events?since=0");
+    ASSERT_TRUE(eventually(over)) << api("/v1/events?since=0");
   }
   [[nodiscard]] std::int64_t mark(const std::string& name) const {
     return std::stoll(query("/v1/disk", ".filesystems[0].marks." + name));
@@ -72,7 +72,7 @@ void DiskGuard::wait_until_the_rest_is_old() const {
     const auto plan = api("/v1/disk/reclaim", "-d '{\"dry_run\":true,\"target_free_bytes\":109951162777600}'");
     return plan.find(kByLastUse.back()) != std::string::npos;
   };
-  ASSERT_TRUE(eventually(all_old, seconds{60})) << api("/v1/events?since=0");
+  ASSERT_TRUE(eventually(all_old)) << api("/v1/events?since=0");
 }
 
 void DiskGuard::expect_nothing_in_use_touched() const {
@@ -134,7 +134,7 @@ TEST_P(DiskGuard, ReclaimsByLastUseAsPlannedWhileTheApiAnswers) {
   const auto there_is_room = [this] {
     return free_bytes() >= mark("low_bytes") && query("/v1/disk", ".reclaiming") == "false";
   };
-  ASSERT_TRUE(eventually(there_is_room, seconds{60})) << api("/v1/events?since=0");
+  ASSERT_TRUE(eventually(there_is_room)) << api("/v1/events?since=0");
   poller.stop();
   std::cout << "[ figures  ] engine " << GetParam() << ": " << poller.summary() << "\n";
   EXPECT_EQ(poller.failures(), 0);

@@ -101,16 +101,16 @@ class DiskGuardSocket : public ::testing::Test {
     engine_.stop();
     daemon_ = std::make_unique<BackgroundProcess>(
         std::vector<std::string>{program, "serve", "--config", dir + "/buildwarden.yaml"}, dir + "/daemon.log");
-    ASSERT_TRUE(eventually([this] { return status("/healthz") == "200"; }, seconds{10})) << log();
+    ASSERT_TRUE(eventually([this] { return status("/healthz") == "200"; })) << log();
   }
   void TearDown() override {
     if (HasFailure()) std::cout << log();
     if (!daemon_) return;
     daemon_->send(SIGTERM);
-    EXPECT_EQ(daemon_->wait(seconds{10}), 0) << "it stops whatever the engine does";
+    EXPECT_EQ(daemon_->wait(), 0) << "it stops whatever the engine does";
   }
   [[nodiscard]] std::string curl(const std::string& path, const std::string& more = "") const {
-    return run_shell("curl -s --max-time 5 --unix-socket " + folder_.path() + "/api.sock " + more +
+    return run_shell("curl -s --max-time 120 --unix-socket " + folder_.path() + "/api.sock " + more +
                      " http://localhost" + path)
         .out;
   }
@@ -119,21 +119,21 @@ class DiskGuardSocket : public ::testing::Test {
   }
   [[nodiscard]] std::string log() const { return read_text(folder_.path() + "/daemon.log"); }
   [[nodiscard]] std::string measured_at() const {
-    return run_shell("curl -s --max-time 5 --unix-socket " + folder_.path() +
+    return run_shell("curl -s --max-time 120 --unix-socket " + folder_.path() +
                      "/api.sock http://localhost/v1/disk | jq -r '.filesystems[] | select(.gate) | "
                      "\"\\(.level) \\(.measured_at)\"'")
         .out;
   }
   void expect_watched_and_not_ready(const std::string& reason) const {
     const auto says_so = [&] { return curl("/readyz").find(reason) != std::string::npos; };
-    EXPECT_TRUE(eventually(says_so, seconds{15})) << reason << "\n" << curl("/readyz");
+    EXPECT_TRUE(eventually(says_so)) << reason << "\n" << curl("/readyz");
     EXPECT_EQ(status("/readyz"), "503");
     const auto before = measured_at();
     EXPECT_THAT(before, HasSubstr("ok ")) << curl("/v1/disk");
-    EXPECT_TRUE(eventually([&] { return measured_at() != before; }, seconds{10})) << "the disk is measured on";
+    EXPECT_TRUE(eventually([&] { return measured_at() != before; })) << "the disk is measured on";
   }
   void expect_ready() const {
-    EXPECT_TRUE(eventually([this] { return curl("/v1/status").find("\"up\":true") != std::string::npos; }, seconds{15}))
+    EXPECT_TRUE(eventually([this] { return curl("/v1/status").find("\"up\":true") != std::string::npos; }))
         << curl("/v1/status");
   }
 

@@ -21,8 +21,7 @@ class Doctor : public DaemonFixture {
   void start_and_wait() {
     start_daemon();
     wait_until_warm();
-    ASSERT_TRUE(
-        eventually([this] { return api_status("/readyz") == 200 && is_running("buildx_buildkit_s30"); }, seconds{20}))
+    ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 200 && is_running("buildx_buildkit_s30"); }))
         << api("/readyz");
   }
   static void expect_says(const CommandResult& run, const std::string& text) {

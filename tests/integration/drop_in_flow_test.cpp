@@ -74,13 +74,10 @@ class DropInFlow : public DaemonFixture {
   // What a job makes room of must be older than keep_used_within: until then it may be refused.
   [[nodiscard]] CommandResult job_until_it_runs(const std::string& id, const std::string& environment = "") const {
     CommandResult done;
-    EXPECT_TRUE(eventually(
-        [&] {
-          done = job(id, environment);
-          return done.exit_code == 0;
-        },
-        seconds{60}))
-        << done.out;
+    EXPECT_TRUE(eventually([&] {
+      done = job(id, environment);
+      return done.exit_code == 0;
+    })) << done.out;
     return done;
   }
   void empty_disk() const { EXPECT_EQ(run_shell("rm -f " + dir() + "/disk/writer-*").exit_code, 0); }
@@ -126,7 +123,7 @@ void DropInFlow::low_and_recovered() {
   fill_disk_until(340 * kMiB);
   const auto done = job("low");
   EXPECT_EQ(done.exit_code, 0) << "it runs at once: " << done.out;
-  EXPECT_TRUE(eventually([this] { return !has_image("low:1"); }, seconds{60})) << "and room is made behind it";
+  EXPECT_TRUE(eventually([this] { return !has_image("low:1"); })) << "and room is made behind it";
   empty_disk();
 }
 

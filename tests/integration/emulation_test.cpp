@@ -111,7 +111,7 @@ TEST_F(EmulationOnKernel, RunsForeignStepsInTheEnginesBuilderAndInTheWarmOne) {
   make_context();
   start("platforms: all");
   wait_until_warm();
-  ASSERT_TRUE(eventually([this] { return is_proven(); }, seconds{20})) << api("/v1/emulators");
+  ASSERT_TRUE(eventually([this] { return is_proven(); })) << api("/v1/emulators");
   EXPECT_EQ(arm64("handler"), "buildwarden-aarch64");
   EXPECT_EQ(arm64("flags"), "OCF");
   EXPECT_EQ(query("/v1/emulators", "[.emulators[] | select(.state != \"proven\" and .state != \"native\")] | length"),
@@ -131,8 +131,7 @@ TEST_F(EmulationOnKernel, RunsForeignStepsInTheEnginesBuilderAndInTheWarmOne) {
   EXPECT_EQ(warm.exit_code, 0) << warm.out;
   EXPECT_NE(warm.out.find("aarch64"), std::string::npos) << warm.out;
   EXPECT_NE(warm.out.find("x86_64"), std::string::npos) << warm.out;
-  EXPECT_TRUE(eventually([this] { return query("/v1/builders/s3", ".platform_kinds[\"linux/arm64\"]") == "kernel"; },
-                         seconds{15}))
+  EXPECT_TRUE(eventually([this] { return query("/v1/builders/s3", ".platform_kinds[\"linux/arm64\"]") == "kernel"; }))
       << api("/v1/builders/s3");
   EXPECT_EQ(query("/v1/builders/s3", ".platform_kinds[\"linux/amd64\"]"), "native");
   const auto shown = engine_shell(dir() + "/bin/buildwarden --socket " + dir() + "/run/api.sock emulators");
@@ -141,7 +140,7 @@ TEST_F(EmulationOnKernel, RunsForeignStepsInTheEnginesBuilderAndInTheWarmOne) {
 
 TEST_F(EmulationOnKernel, HealsWhateverIsDoneToItsHandlerAndLeavesOthersAlone) {
   start("platforms: [ linux/arm64 ]");
-  ASSERT_TRUE(eventually([this] { return is_proven(); }, seconds{20})) << api("/v1/emulators");
+  ASSERT_TRUE(eventually([this] { return is_proven(); })) << api("/v1/emulators");
   add("qemu-aarch64", "/usr/bin/qemu-aarch64-static", "F");
   const std::string own = "buildwarden-aarch64";
   const std::vector<std::pair<std::string, std::function<void()>>> sabotage = {
@@ -168,7 +167,7 @@ TEST_F(EmulationOnKernel, HealsWhateverIsDoneToItsHandlerAndLeavesOthersAlone) {
 // The newest entry is matched first: ours is made the newest again, and the other one stays.
 TEST_F(EmulationOnKernel, IsNotHarmedByANewerBrokenHandlerNorByAnUninstallOfOthers) {
   start("platforms: [ linux/arm64 ]");
-  ASSERT_TRUE(eventually([this] { return is_proven(); }, seconds{20})) << api("/v1/emulators");
+  ASSERT_TRUE(eventually([this] { return is_proven(); })) << api("/v1/emulators");
   add("qemu-aarch64", "/bin/false", "F");
   verify();
   EXPECT_TRUE(is_proven()) << api("/v1/emulators");
@@ -184,13 +183,13 @@ TEST_F(EmulationOnKernel, IsNotHarmedByANewerBrokenHandlerNorByAnUninstallOfOthe
 
 TEST_F(EmulationOnKernel, SeesALossByItselfWithinHalfAMinute) {
   start("platforms: [ linux/arm64 ]");
-  ASSERT_TRUE(eventually([this] { return is_proven(); }, seconds{20})) << api("/v1/emulators");
+  ASSERT_TRUE(eventually([this] { return is_proven(); })) << api("/v1/emulators");
   write("buildwarden-aarch64", "-1");
   const auto began = std::chrono::steady_clock::now();
-  EXPECT_TRUE(eventually([] { return entries().find("buildwarden-aarch64") != std::string::npos; }, seconds{32}));
+  EXPECT_TRUE(eventually([] { return entries().find("buildwarden-aarch64") != std::string::npos; }));
   std::cout << "by itself after " << std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count()
             << " s\n";
-  EXPECT_TRUE(eventually([this] { return restored() == 1; }, seconds{2})) << api("/v1/events?since=0");
+  EXPECT_TRUE(eventually([this] { return restored() == 1; })) << api("/v1/events?since=0");
   EXPECT_EQ(api_status("/readyz"), 200) << api("/readyz");
 }
 
@@ -229,7 +228,7 @@ TEST_F(EmulationByImage, RegistersThroughTheEngineAndLeavesNoContainer) {
       ":/usr/bin/qemu-aarch64:CF' > /proc/sys/fs/binfmt_misc/register\n"
       "echo '{\"supported\":[\"linux/amd64\",\"linux/arm64\"],\"emulators\":[\"qemu-aarch64\"]}'\n");
   start("platforms: [ linux/arm64 ], order: [ image ], image: \"test-binfmt:1\"");
-  ASSERT_TRUE(eventually([this] { return is_proven(); }, seconds{40})) << api("/v1/emulators") << log();
+  ASSERT_TRUE(eventually([this] { return is_proven(); })) << api("/v1/emulators") << log();
   EXPECT_EQ(arm64("handler"), "qemu-aarch64");
   EXPECT_EQ(arm64("ours"), "false");
   EXPECT_EQ(engine_shell("docker ps -aq --filter name=buildwarden_binfmt").out, "");
@@ -239,7 +238,7 @@ TEST_F(EmulationByImage, ThatFailsIsToldInItsOwnWords) {
   make_binfmt_image(
       "echo 'cannot register: no luck today' >&2\necho '{\"supported\":[\"linux/amd64\"],\"emulators\":[]}'\n");
   start("platforms: [ linux/arm64 ], order: [ image ], image: \"test-binfmt:1\"");
-  ASSERT_TRUE(eventually([this] { return arm64("rule") == "backing_off"; }, seconds{40})) << api("/v1/emulators");
+  ASSERT_TRUE(eventually([this] { return arm64("rule") == "backing_off"; })) << api("/v1/emulators");
   EXPECT_NE(arm64("reason").find("no luck today"), std::string::npos) << arm64("reason");
   EXPECT_NE(api("/readyz").find("linux/arm64"), std::string::npos) << api("/readyz");
   EXPECT_EQ(engine_shell("docker ps -aq --filter name=buildwarden_binfmt").out, "");

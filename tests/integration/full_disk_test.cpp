@@ -45,13 +45,13 @@ class OnOneDisk : public BareDaemonFixture {
   }
   void wait_for_ballast() {
     const auto there = [this] { return ballast_on_disk() > kMiB && !shows(folder(), ".ballast_bytes", "0"); };
-    ASSERT_TRUE(eventually(there, kSoon)) << query("/v1/disk", ".");
+    ASSERT_TRUE(eventually(there)) << query("/v1/disk", ".");
   }
   void wait_for_level(const std::string& level) {
-    ASSERT_TRUE(eventually([&] { return shows(folder(), ".level", level); }, kSoon)) << query("/v1/disk", ".");
+    ASSERT_TRUE(eventually([&] { return shows(folder(), ".level", level); })) << query("/v1/disk", ".");
   }
   void wait_for_event(const std::string& kind, int count) {
-    ASSERT_TRUE(eventually([&] { return events(kind) == count; }, kSoon)) << kind << " " << log();
+    ASSERT_TRUE(eventually([&] { return events(kind) == count; })) << kind << " " << log();
   }
   [[nodiscard]] const std::string& folder() const { return disk_->folder(); }
   [[nodiscard]] std::string file() const { return folder() + "/state/ballast"; }
@@ -102,7 +102,7 @@ TEST_P(FullDisk, WithABallastFromBeforeItIsGivenBackAtTheStart) {
   wait_for_event("ballast.given", 1);
   EXPECT_EQ(ballast_on_disk(), 0);
   // XFS gives blocks back some time after the file is gone.
-  EXPECT_TRUE(eventually([this] { return free_space(folder()).to_root > 5 * kMiB; }, kSoon));
+  EXPECT_TRUE(eventually([this] { return free_space(folder()).to_root > 5 * kMiB; }));
   user.reset();
   root.reset();
   wait_for_ballast();
@@ -146,7 +146,7 @@ TEST_P(FullDisk, OnADiskThatWasFullBeforeTheFirstStartItWorksToo) {
   root.reset();
   wait_for_level("ok");
   const auto held = [this] { return !shows(folder(), ".ballast_bytes", "0"); };
-  EXPECT_TRUE(eventually(held, kSoon)) << query("/v1/disk", ".");
+  EXPECT_TRUE(eventually(held)) << query("/v1/disk", ".");
   EXPECT_EQ(stop(), 0);
 }
 

@@ -66,7 +66,7 @@ class Leases : public PlainDaemonFixture {
   void end_daemon() {
     if (!has_started()) return;
     daemon().send(SIGKILL);
-    daemon().wait(seconds{5});
+    daemon().wait();
   }
   // buildwarden's client, as `uid`.
   [[nodiscard]] CommandResult client(const std::string& words, const std::string& uid = "2000") const {
@@ -148,7 +148,7 @@ struct Evaluated {
 Evaluated evaluate(const std::string& folder, const std::string& shell) {
   const auto ran =
       run_shell("cd " + folder + "/cwd; env -i PATH=/usr/bin:/bin BUILDX_CONFIG=" + folder + "/bx " + shell +
-                " -c 'script=$(curl -s --max-time 10 --unix-socket " + folder +
+                " -c 'script=$(curl -s --max-time 120 --unix-socket " + folder +
                 "/run/api.sock -H \"Accept: text/x-shellscript\" --data-binary @" + folder +
                 "/body -w \"\\n# %{http_code}\" http://localhost/v1/jobs); status=${script##*# }; eval \"$script\"; "
                 "result=$?; echo \"RESULT $status $result\"; env | cut -d= -f1 | grep -vx -e _ -e SHLVL | sort | paste "
@@ -202,12 +202,12 @@ TEST_F(Leases, AJobNamesAProcessOfItsOwnAndEndsWithIt) {
   EXPECT_TRUE(known().empty());
   BackgroundProcess own({"setpriv", "--reuid", "2000", "--regid", "2000", "--clear-groups", "sleep", "600"}, in("out"));
   const auto started = [&] { return client("job start --id 2 --pid " + std::to_string(own.pid())).exit_code == 0; };
-  ASSERT_TRUE(eventually(started, seconds{10})) << "once it is that user's";
+  ASSERT_TRUE(eventually(started)) << "once it is that user's";
   EXPECT_EQ(query("/v1/jobs", ".jobs[0].expires_at"), "null");
   EXPECT_EQ(client("job end --id 2", "2001").exit_code, 4) << "not another user's to end";
   own.send(SIGKILL);
-  own.wait(seconds{5});
-  EXPECT_TRUE(eventually([this] { return known().empty(); }, seconds{2})) << "at once, not at the next sweep";
+  own.wait();
+  EXPECT_TRUE(eventually([this] { return known().empty(); })) << "at once, not at the next sweep";
   EXPECT_EQ(query("/v1/events?since=0", "[.events[] | select(.kind == \"job.ended\")][0].rule"), "pid_ended");
 }
 
@@ -215,7 +215,7 @@ TEST_F(Leases, TimeEndsALeaseThatNothingElseEndsAndARenewalProlongsItAlsoAfterAR
   start();
   ASSERT_EQ(client("job start --id short --ttl 1s").exit_code, 0);
   ASSERT_EQ(client("job start --id long --ttl 20m").exit_code, 0);
-  EXPECT_TRUE(eventually([this] { return known() == std::set<std::string>{"long"}; }, seconds{10}));
+  EXPECT_TRUE(eventually([this] { return known() == std::set<std::string>{"long"}; }));
   EXPECT_EQ(stop_daemon(), 0);
   start();
   EXPECT_EQ(known(), std::set<std::string>{"long"});
@@ -360,7 +360,7 @@ TEST_F(Leases, TenThousandOverTwentyRestartsAreNeitherLostNorLeakedNorCostMemory
     if (killer.joinable()) killer.join();
     if (last) break;
     if (by_kill) {
-      daemon().wait(seconds{5});
+      daemon().wait();
     } else {
       ASSERT_EQ(stop_daemon(), 0);
     }

@@ -126,7 +126,7 @@ TEST_F(Load, ClientsThatSendAByteNowAndThenHoldUpNobody) {
   Crowd late(port());
   late.come(1, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
   int answers = 0;
-  EXPECT_TRUE(eventually([&] { return (answers += late.told("HTTP/1.1 ")) == 1; }, kSoon));
+  EXPECT_TRUE(eventually([&] { return (answers += late.told("HTTP/1.1 ")) == 1; }));
   expect_unnoticed(poller);
 }
 

@@ -56,7 +56,7 @@ TEST_F(MainJob, TheDocumentedRecipeBecomesWarmAndDoesNoHarm) {
   start_daemon();
   wait_until_warm();
   ASSERT_EQ(handed_out_build("warm-up").exit_code, 0);
-  ASSERT_TRUE(eventually([this] { return container_state("buildx_buildkit_s30") == "running"; }, seconds{10}));
+  ASSERT_TRUE(eventually([this] { return container_state("buildx_buildkit_s30") == "running"; }));
   const auto before = engine_shell("docker inspect -f '{{.Id}}' buildwarden_s3").out;
 
   const std::string slow = dir() + "/slow";
@@ -82,7 +82,7 @@ TEST_F(MainJob, TheDocumentedRecipeBecomesWarmAndDoesNoHarm) {
   EXPECT_NE(recipe.out.find("CACHED"), std::string::npos) << recipe.out;
   EXPECT_EQ(other.exit_code, 0) << other.out;
   EXPECT_EQ(engine_shell("docker inspect -f '{{.Id}}' buildwarden_s3").out, before);
-  EXPECT_TRUE(eventually([this] { return container_state("buildx_buildkit_s30") == "running"; }, seconds{10}))
+  EXPECT_TRUE(eventually([this] { return container_state("buildx_buildkit_s30") == "running"; }))
       << "the front is made again";
 }
 
@@ -108,7 +108,7 @@ TEST_F(MainJob, ReclaimsByLastUseAndTouchesNothingInUse) {
 
   const auto target = std::stoll(query("/v1/disk", ".filesystems[0].marks.target_bytes"));
   fill_disk_until(250 * kMiB);  // below min_free
-  ASSERT_TRUE(eventually([this] { return !events("reclaim.done").empty(); }, seconds{30})) << api("/v1/events?since=0");
+  ASSERT_TRUE(eventually([this] { return !events("reclaim.done").empty(); })) << api("/v1/events?since=0");
 
   EXPECT_GE(free_bytes(), target);
   EXPECT_FALSE(has_image("older:1"));
@@ -132,10 +132,10 @@ TEST_F(MainJob, DryRunPlansTheSameAndChangesNothing) {
   options.dry_run = true;
   start_daemon(options);
   make_image("old:1", 150);
-  ASSERT_TRUE(eventually([this] { return query("/v1/status", ".engine.up") == "true"; }, seconds{10}));
+  ASSERT_TRUE(eventually([this] { return query("/v1/status", ".engine.up") == "true"; }));
   std::this_thread::sleep_for(seconds{5});
   fill_disk_until(400 * kMiB);
-  ASSERT_TRUE(eventually([this] { return !events("reclaim.step").empty(); }, seconds{30})) << api("/v1/events?since=0");
+  ASSERT_TRUE(eventually([this] { return !events("reclaim.step").empty(); })) << api("/v1/events?since=0");
   EXPECT_TRUE(has_image("old:1"));
   EXPECT_EQ(container_state("buildwarden_s3"), "missing") << "a dry run makes no builder either";
 }
@@ -144,16 +144,15 @@ TEST_F(MainJob, DryRunPlansTheSameAndChangesNothing) {
 TEST_F(MainJob, AKilledEngineIsShownAndEverythingResumes) {
   start_daemon();
   wait_until_warm();
-  ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 200; }, seconds{10})) << api("/readyz");
+  ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 200; })) << api("/readyz");
   ASSERT_EQ(run_shell(sandbox() + " engine-stop " + dir() + " KILL").exit_code, 0);
-  ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 503; }, seconds{10}));
+  ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 503; }));
   EXPECT_NE(api("/readyz").find("engine"), std::string::npos);
   EXPECT_EQ(query("/v1/disk", ".filesystems[0].level"), "ok");
   const auto job = job_shell("eval \"$(buildwarden job start --id meanwhile)\"");
   EXPECT_EQ(job.exit_code, 0) << job.out;
   ASSERT_EQ(run_shell(sandbox() + " engine-start " + dir()).exit_code, 0);
-  ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 200 && builder_is_warm(); }, seconds{60}))
-      << api("/readyz");
+  ASSERT_TRUE(eventually([this] { return api_status("/readyz") == 200 && builder_is_warm(); })) << api("/readyz");
   const auto after = handed_out_build("after");
   EXPECT_EQ(after.exit_code, 0) << after.out;
 }
@@ -162,8 +161,7 @@ TEST_F(MainJob, StartsWithoutAnEngineAtAll) {
   ASSERT_EQ(run_shell(sandbox() + " engine-stop " + dir()).exit_code, 0);
   start_daemon();
   EXPECT_EQ(api_status("/readyz"), 503);
-  EXPECT_TRUE(eventually([this] { return query("/v1/disk", ".filesystems[0].level") == "ok"; }, seconds{5}))
-      << api("/v1/disk");
+  EXPECT_TRUE(eventually([this] { return query("/v1/disk", ".filesystems[0].level") == "ok"; })) << api("/v1/disk");
   ASSERT_EQ(run_shell(sandbox() + " engine-start " + dir()).exit_code, 0);
   wait_until_warm();
 }

@@ -34,12 +34,12 @@ class Mounts : public BareDaemonFixture {
            .env = {{"ASAN_OPTIONS", "detect_leaks=0"}}});
   }
   void expect_soon(const std::string& mount, const std::string& filter, const std::string& value) {
-    EXPECT_TRUE(eventually([&] { return shows(mount, filter, value); }, kSoon))
+    EXPECT_TRUE(eventually([&] { return shows(mount, filter, value); }))
         << filter << " is not " << value << ": " << query("/v1/disk", ".");
   }
   void expect_ballast(const std::string& mount) {
     const auto held = [&] { return shows(mount, ".ballast_bytes > 0", "true"); };
-    EXPECT_TRUE(eventually(held, kSoon)) << query("/v1/disk", ".");
+    EXPECT_TRUE(eventually(held)) << query("/v1/disk", ".");
   }
 };
 
@@ -119,14 +119,14 @@ TEST_F(Mounts, AHungFilesystemIsUnknownAndTheOthersAreWatchedOn) {
   start_watching({"good", "hung"});
   expect_ballast(path("good"));
   const auto unread = ".filesystems[] | select(.paths[] == \"" + path("hung") + "\") | ";
-  EXPECT_TRUE(eventually([&] { return query("/v1/disk", unread + ".error") != "null"; }, kSoon));
+  EXPECT_TRUE(eventually([&] { return query("/v1/disk", unread + ".error") != "null"; }));
   EXPECT_NE(query("/v1/disk", unread + ".error").find("its filesystem hangs"), std::string::npos)
       << query("/v1/disk", ".");
   EXPECT_EQ(query("/v1/disk", unread + ".level"), "unknown");
   EXPECT_NE(query("/readyz", ".").find("hangs"), std::string::npos);
   const auto threads = threads_of(daemon().pid());
   const auto before = of_disk(path("good"), ".measured_at");
-  EXPECT_TRUE(eventually([&] { return of_disk(path("good"), ".measured_at") > before; }, kSoon));
+  EXPECT_TRUE(eventually([&] { return of_disk(path("good"), ".measured_at") > before; }));
   EXPECT_EQ(of_disk(path("good"), ".level"), "ok");
   EXPECT_LE(threads_of(daemon().pid()), threads) << "no second request hangs beside the first";
   EXPECT_EQ(stop(), 0) << "within 5 s";
@@ -144,7 +144,7 @@ TEST_F(Mounts, AFrozenFilesystemKeepsTheOthersFromNothing) {
   {
     Filler filler(path("good"), 0);
     filler.fill();
-    EXPECT_TRUE(eventually([this] { return events("ballast.given") == 1; }, kSoon));
+    EXPECT_TRUE(eventually([this] { return events("ballast.given") == 1; }));
   }
   frozen.thaw();
   expect_ballast(path("frozen"));
@@ -159,9 +159,9 @@ TEST_F(Mounts, StoppedWhileAFilesystemIsFrozenItEndsAsFarAsTheKernelLetsIt) {
   expect_soon(path("frozen"), ".ballast_rule", "hangs");
   daemon().send(SIGTERM);
   const auto ended = [this] { return state_of(daemon().pid()) == 'Z' || !daemon().running(); };
-  EXPECT_TRUE(eventually(ended, std::chrono::seconds{5})) << state_of(daemon().pid());
+  EXPECT_TRUE(eventually(ended)) << state_of(daemon().pid());
   frozen.thaw();
-  EXPECT_EQ(daemon().wait(std::chrono::seconds{5}), 0);
+  EXPECT_EQ(daemon().wait(), 0);
 }
 
 }  // namespace

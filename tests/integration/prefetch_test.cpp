@@ -24,9 +24,9 @@ class Prefetch : public DaemonFixture {
               "/registry } }' 'http: { addr: \"" + address_ + "\" }' > " + dir() + "/registry.yml");
     const std::vector<std::string> program = {"docker-registry", "serve", dir() + "/registry.yml"};
     registry_ = std::make_unique<BackgroundProcess>(program, dir() + "/registry.log");
-    ASSERT_TRUE(eventually(
-        [this] { return run_shell("curl -sf http://" + address_ + "/v2/ >/dev/null").exit_code == 0; }, seconds{20}))
-        << read_text(dir() + "/registry.log");
+    ASSERT_TRUE(eventually([this] {
+      return run_shell("curl -sf http://" + address_ + "/v2/ >/dev/null").exit_code == 0;
+    })) << read_text(dir() + "/registry.log");
   }
   // Made, pushed, and gone from the engine.
   void push(const std::string& name) {
@@ -56,13 +56,12 @@ TEST_F(Prefetch, WhatIsConfiguredIsPulledOnceThereIsRoom) {
   options.more = images(address_ + "/one:1, " + address_ + "/gone:1, " + address_ + "/two:1");
   fill_disk_until(340 * kMiB);  // below reclaim_below
   start_daemon(options);
-  ASSERT_TRUE(eventually([this] { return query("/v1/status", ".prefetch.rule") == "disk"; }, seconds{20}))
-      << api("/v1/status");
+  ASSERT_TRUE(eventually([this] { return query("/v1/status", ".prefetch.rule") == "disk"; })) << api("/v1/status");
   EXPECT_EQ(state("one:1"), "waiting");
   EXPECT_FALSE(is_here("one:1"));
 
   ASSERT_EQ(run_shell("rm -f " + dir() + "/disk/writer-*").exit_code, 0);
-  ASSERT_TRUE(eventually([this] { return state("one:1") == "done" && state("two:1") == "done"; }, seconds{60}))
+  ASSERT_TRUE(eventually([this] { return state("one:1") == "done" && state("two:1") == "done"; }))
       << api("/v1/status") << events("prefetch.failed");
   EXPECT_TRUE(is_here("one:1"));
   EXPECT_TRUE(is_here("two:1"));

@@ -89,7 +89,7 @@ class Sabotage : public SabotageFixture {
     ASSERT_EQ(done.exit_code, 0) << done.out;
     const auto next = handed_out_build("after-" + what.name);
     EXPECT_EQ(next.exit_code, 0) << next.out;
-    ASSERT_TRUE(eventually([&] { return heals() > before && builder_is_warm(); }, seconds{30})) << api("/v1/builders");
+    ASSERT_TRUE(eventually([&] { return heals() > before && builder_is_warm(); })) << api("/v1/builders");
     const auto cached = handed_out_build("again-" + what.name);
     EXPECT_EQ(cached.exit_code, 0) << cached.out;
     EXPECT_NE(cached.out.find("CACHED"), std::string::npos) << cached.out;
@@ -108,7 +108,7 @@ class Sabotage : public SabotageFixture {
     const auto next = handed_out_build("after-" + signal);
     beside.join();
     EXPECT_EQ(next.exit_code, 0) << next.out;
-    ASSERT_TRUE(eventually([&] { return builder_is_warm(); }, seconds{60})) << api("/v1/builders");
+    ASSERT_TRUE(eventually([&] { return builder_is_warm(); })) << api("/v1/builders");
     compare("engine SIG" + signal, next, std::nullopt, alone);
   }
 };
@@ -141,7 +141,7 @@ TEST_F(Sabotage, AFrozenBuilderIsRestarted) {
   EXPECT_EQ(harm(freeze, kPlain, "").exit_code, 0);
   const auto alone = plain_build();
   EXPECT_NE(alone.exit_code, 0) << "else this is no hang: " << alone.out;
-  ASSERT_TRUE(eventually([&] { return heals() == 1 && builder_is_warm(); }, seconds{120})) << api("/v1/builders");
+  ASSERT_TRUE(eventually([&] { return heals() == 1 && builder_is_warm(); })) << api("/v1/builders");
   std::printf("frozen: restarted and warm again %.1f s after SIGSTOP\n",
               std::chrono::duration<double>(std::chrono::steady_clock::now() - frozen_at).count());
   EXPECT_NE(inspected("buildwarden_s3", "{{.State.StartedAt}}"), started);
@@ -160,7 +160,7 @@ TEST_F(Sabotage, ADamagedCacheIsSetAside) {
   const auto damaged = engine_shell("docker stop -t 1 buildwarden_s3; rm -rf --one-file-system " + data +
                                     "/engine; touch " + data + "/engine; docker kill buildwarden_s3 || true");
   ASSERT_EQ(damaged.exit_code, 0) << damaged.out;
-  ASSERT_TRUE(eventually([&] { return !events("builder.fresh_volume").empty() && builder_is_warm(); }, seconds{120}))
+  ASSERT_TRUE(eventually([&] { return !events("builder.fresh_volume").empty() && builder_is_warm(); }))
       << api("/v1/builders");
   EXPECT_EQ(query("/v1/builders/s3", ".volume"), "buildwarden_s3_2");
   EXPECT_EQ(engine_shell("docker volume inspect buildwarden_s3 buildwarden_s3_2").exit_code, 0);

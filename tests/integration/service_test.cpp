@@ -69,7 +69,7 @@ int listening_tcp(std::string* url) {
 }
 
 std::string curl(const std::string& arguments) {
-  return run_shell("curl -s --max-time 20 -o /dev/null -w '%{http_code}' " + arguments).out;
+  return run_shell("curl -s --max-time 120 -o /dev/null -w '%{http_code}' " + arguments).out;
 }
 
 TEST_F(ServiceIntegration, PassedSocketsWinAndOutliveTheDaemon) {
@@ -84,7 +84,7 @@ TEST_F(ServiceIntegration, PassedSocketsWinAndOutliveTheDaemon) {
     start_daemon(pass, notified());
     // The queue holds a connection until the daemon is there, so nothing has to be waited for.
     EXPECT_EQ(curl("--unix-socket " + path + " http://localhost/healthz"), "200") << round;
-    ASSERT_TRUE(systemd_.wait_for("READY=1", 10s)) << log();
+    ASSERT_TRUE(systemd_.wait_for("READY=1")) << log();
     EXPECT_EQ(curl(url + "/healthz"), "200");
     EXPECT_EQ(curl("-X POST " + url + "/v1/jobs -d '{\"id\":\"1\"}'"), "405") << "TCP is for reading";
     EXPECT_FALSE(std::filesystem::exists(api_socket()));
@@ -110,21 +110,21 @@ TEST_F(ServiceIntegration, SystemdIsToldOfEachStep) {
   auto env = notified();
   env["WATCHDOG_USEC"] = "400000";
   start_daemon("export WATCHDOG_PID=$$", env);
-  ASSERT_TRUE(systemd_.wait_for("READY=1", 10s));
+  ASSERT_TRUE(systemd_.wait_for("READY=1"));
   EXPECT_EQ(status("/healthz"), 200) << "directly after READY=1";
-  ASSERT_TRUE(systemd_.wait_for("STATUS=/ ", 10s)) << "a line of state";
+  ASSERT_TRUE(systemd_.wait_for("STATUS=/ ")) << "a line of state";
   systemd_.take();
-  ASSERT_TRUE(systemd_.wait_for("WATCHDOG=1", 2s));
+  ASSERT_TRUE(systemd_.wait_for("WATCHDOG=1"));
   systemd_.take();
-  ASSERT_TRUE(systemd_.wait_for("WATCHDOG=1", 2s)) << "and again";
+  ASSERT_TRUE(systemd_.wait_for("WATCHDOG=1")) << "and again";
   systemd_.take();
   daemon().send(SIGHUP);
-  ASSERT_TRUE(systemd_.wait_for("READY=1", 5s));
+  ASSERT_TRUE(systemd_.wait_for("READY=1"));
   auto told = systemd_.take();
   std::erase_if(told, [](const auto& text) { return text == "WATCHDOG=1" || text.starts_with("STATUS="); });
   EXPECT_THAT(told, ElementsAre(StartsWith("RELOADING=1\nMONOTONIC_USEC="), StartsWith("READY=1")));
   EXPECT_EQ(stop_daemon(), 0);
-  EXPECT_TRUE(systemd_.wait_for("STOPPING=1", 1s));
+  EXPECT_TRUE(systemd_.wait_for("STOPPING=1"));
 }
 
 TEST_F(ServiceIntegration, ABadFileKeepsTheOldConfigurationUntilItIsMended) {
@@ -133,7 +133,7 @@ TEST_F(ServiceIntegration, ABadFileKeepsTheOldConfigurationUntilItIsMended) {
   wait_until_it_answers();
   ASSERT_TRUE(becomes("/readyz", ".ready", "true"));
   const auto active = [this] { return std::filesystem::exists(in("run/active")); };
-  ASSERT_TRUE(eventually(active, 5s));
+  ASSERT_TRUE(eventually(active));
   const auto min_free = R"(.settings[] | select(.key == "disk.min_free") | .value)";
 
   write_conf("nonsense: 1\n", "min_free: 2MiB, grace: soon");
@@ -161,7 +161,7 @@ TEST_F(ServiceIntegration, ADryRunComesAndGoesWhileItRuns) {
   start_daemon();
   wait_until_it_answers();
   const auto active = [this] { return std::filesystem::exists(in("run/active")); };
-  ASSERT_TRUE(eventually(active, 5s));
+  ASSERT_TRUE(eventually(active));
   write_conf("dry_run: true\n");
   ASSERT_TRUE(becomes("/v1/status", ".dry_run", "true"));
   EXPECT_FALSE(active()) << "the stack's own units work again";
@@ -170,7 +170,7 @@ TEST_F(ServiceIntegration, ADryRunComesAndGoesWhileItRuns) {
   EXPECT_EQ(query("/v1/status", ".dry_run"), "true");
   write_conf();
   ASSERT_TRUE(becomes("/v1/status", ".dry_run", "false"));
-  EXPECT_TRUE(eventually(active, 5s));
+  EXPECT_TRUE(eventually(active));
 }
 
 // The stack's boot restarts the engine and starts its units directly afterwards.
@@ -183,7 +183,7 @@ TEST_F(ServiceIntegration, TheOldUnitsStandDownWhileTheEngineIsAwayForAWhile) {
   ASSERT_TRUE(becomes("/readyz", R"(.not_ready[] | .part | select(. == "engine"))", "engine"));
   EXPECT_FALSE(active()) << "it was never at work";
   engine_.restart("id-1", in("root"));
-  ASSERT_TRUE(eventually(active, 20s)) << log();
+  ASSERT_TRUE(eventually(active)) << log();
   engine_.stop();
   ASSERT_TRUE(becomes("/readyz", R"(.not_ready[] | .part | select(. == "engine"))", "engine"));
   EXPECT_TRUE(active());
@@ -223,10 +223,10 @@ TEST_F(ServiceIntegration, EndsWithinFiveSecondsInTheMiddleOfAReclaim) {
         asked();
         return engine_.count("DELETE /v1.45/images/old:1") > 0;
       },
-      20s))
+      kTestPatience))
       << asked() << log();
   EXPECT_EQ(query("/v1/status", ".reclaiming"), "true");
-  EXPECT_EQ(stop_daemon(5s), 0) << log();
+  EXPECT_EQ(stop_daemon(), 0) << log();
   EXPECT_FALSE(std::filesystem::exists(api_socket()));
   EXPECT_FALSE(std::filesystem::exists(in("run/active")));
 }

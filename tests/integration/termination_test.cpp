@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr const char* kTerminate = "TerminateInstanceInAutoScalingGroup";
-constexpr std::chrono::seconds kPatience{240};
+constexpr auto kPatience = 3 * kTestPatience;
 
 class TerminationTest : public TerminationFixture {};
 

@@ -55,23 +55,23 @@ void BareDaemonFixture::start(const Options& options) {
       std::vector<std::string>{program_, "serve", "--config", dir_ + "/buildwarden.yaml"}, dir_ + "/daemon.log",
       options.env);
   const auto answers = [this] { return curl("/healthz", "-f").exit_code == 0; };
-  ASSERT_TRUE(eventually(answers, kSoon)) << log();
+  ASSERT_TRUE(eventually(answers)) << log();
 }
 
 int BareDaemonFixture::stop() {
   daemon_->send(SIGTERM);
-  return daemon_->wait(std::chrono::seconds{5});
+  return daemon_->wait();
 }
 
 void BareDaemonFixture::kill() { daemon_.reset(); }
 
 CommandResult BareDaemonFixture::curl(const std::string& path, const std::string& arguments) const {
-  return run_shell("curl -sS --max-time 10 --unix-socket " + dir_ + "/run/api.sock " + arguments +
+  return run_shell("curl -sS --max-time 120 --unix-socket " + dir_ + "/run/api.sock " + arguments +
                    " 'http://localhost" + path + "'");
 }
 
 std::string BareDaemonFixture::query(const std::string& path, const std::string& filter) const {
-  return trimmed(run_shell("curl -s --max-time 10 --unix-socket " + dir_ + "/run/api.sock 'http://localhost" + path +
+  return trimmed(run_shell("curl -s --max-time 120 --unix-socket " + dir_ + "/run/api.sock 'http://localhost" + path +
                            "' | jq -r '" + filter + "'")
                      .out);
 }

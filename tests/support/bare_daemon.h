@@ -32,7 +32,7 @@ class BareDaemonFixture : public ::testing::Test {
   };
   // Waits until it answers.
   void start(const Options& options);
-  // SIGTERM: its exit code, -1 when it is not gone within 5 s.
+  // SIGTERM: its exit code, -1 when it does not end.
   int stop();
   // SIGKILL.
   void kill();
@@ -59,8 +59,5 @@ class BareDaemonFixture : public ::testing::Test {
   std::string dir_;
   std::unique_ptr<BackgroundProcess> daemon_;
 };
-
-// Long enough on a busy machine; never waited out by a test that passes.
-inline constexpr std::chrono::seconds kSoon{20};
 
 }  // namespace buildwarden::testing

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/patience.h"
+
 namespace buildwarden::testing {
 
 struct CommandResult {
@@ -18,8 +20,8 @@ struct CommandResult {
 };
 
 struct CommandOptions {
-  std::map<std::string, std::string> env;  // on top of ours
-  std::chrono::seconds deadline{120};
+  std::map<std::string, std::string> env;             // on top of ours
+  std::chrono::seconds deadline = 3 * kTestPatience;  // a script has many steps
 };
 
 // Runs a bash script text. Past the deadline its process group is killed.
@@ -37,7 +39,7 @@ class BackgroundProcess {
   [[nodiscard]] pid_t pid() const { return pid_; }
   void send(int signal) const;
   // Its exit code, or -1 when a signal ended it or `deadline` passed first (it is killed then).
-  int wait(std::chrono::milliseconds deadline);
+  int wait(std::chrono::milliseconds deadline = kTestPatience);
   [[nodiscard]] bool running();
 
  private:
@@ -49,7 +51,7 @@ class BackgroundProcess {
 // Polls until `condition` holds; false when `deadline` passes first. For states of other processes, which no event
 // tells.
 template <class Condition>
-bool eventually(Condition condition, std::chrono::milliseconds deadline) {
+bool eventually(Condition condition, std::chrono::milliseconds deadline = kTestPatience) {
   const auto end = std::chrono::steady_clock::now() + deadline;
   while (!condition()) {
     if (std::chrono::steady_clock::now() >= end) return false;

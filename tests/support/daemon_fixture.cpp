@@ -86,16 +86,16 @@ void DaemonFixture::start_daemon(const DaemonOptions& options) {
       std::vector<std::string>{dir_ + "/bin/buildwarden", "serve", "--config", dir_ + "/buildwarden.yaml"},
       dir_ + "/daemon.log");
   const auto answers = [this] { return api_status("/healthz") == 200; };
-  ASSERT_TRUE(eventually(answers, std::chrono::seconds{10})) << log();
+  ASSERT_TRUE(eventually(answers)) << log();
 }
 
 int DaemonFixture::stop_daemon() {
   daemon_->send(SIGTERM);
-  return daemon_->wait(std::chrono::seconds{10});
+  return daemon_->wait();
 }
 
 std::string DaemonFixture::api(const std::string& path, const std::string& arguments) const {
-  return run_shell("curl -s --max-time 30 --unix-socket " + dir_ + "/run/api.sock " + arguments + " " +
+  return run_shell("curl -s --max-time 120 --unix-socket " + dir_ + "/run/api.sock " + arguments + " " +
                    shell_quoted("http://localhost" + path))
       .out;
 }
@@ -106,7 +106,7 @@ int DaemonFixture::api_status(const std::string& path, const std::string& argume
 }
 
 std::string DaemonFixture::query(const std::string& path, const std::string& filter) const {
-  auto text = run_shell("curl -s --max-time 30 --unix-socket " + dir_ + "/run/api.sock " +
+  auto text = run_shell("curl -s --max-time 120 --unix-socket " + dir_ + "/run/api.sock " +
                         shell_quoted("http://localhost" + path) + " | jq -r " + shell_quoted(filter))
                   .out;
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -116,7 +116,8 @@ std::string DaemonFixture::query(const std::string& path, const std::string& fil
 bool DaemonFixture::builder_is_warm() const { return query("/v1/builders", ".builders[0].state") == "warm"; }
 
 void DaemonFixture::wait_until_warm() const {
-  const std::chrono::seconds longest(from_environment(kImage).empty() ? 60 : 300);  // an image may have to be pulled
+  // An image may have to be pulled.
+  const auto longest = from_environment(kImage).empty() ? kTestPatience : 3 * kTestPatience;
   ASSERT_TRUE(eventually([this] { return builder_is_warm(); }, longest)) << api("/v1/builders") << log();
 }
 

@@ -13,10 +13,9 @@
 #include <stdexcept>
 #include <utility>
 
-namespace buildwarden::testing {
+#include "tests/support/patience.h"
 
-// Never reached by a test that passes.
-inline constexpr std::chrono::seconds kTestPatience{20};
+namespace buildwarden::testing {
 
 // Runs the loop until `done` says so; throws when it never does.
 inline void run_until(boost::asio::io_context& loop, const std::function<bool()>& done) {

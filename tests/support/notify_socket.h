@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/patience.h"
 #include "tests/support/temp_folder.h"
 
 namespace buildwarden::testing {
@@ -33,8 +34,8 @@ class NotifySocket {
 
   [[nodiscard]] std::string path() const { return folder_.path() + "/notify"; }
 
-  // Waits until a message came that begins so; false: none within `patience`.
-  bool wait_for(const std::string& beginning, std::chrono::milliseconds patience) {
+  // Waits until a message came that begins so; false when none comes.
+  bool wait_for(const std::string& beginning, std::chrono::milliseconds patience = kTestPatience) {
     const auto end = std::chrono::steady_clock::now() + patience;
     for (std::size_t looked = 0;;) {
       for (; looked < messages_.size(); ++looked) {

@@ -54,17 +54,17 @@ class PlainDaemonFixture : public ::testing::Test {
     daemon_ = std::make_unique<BackgroundProcess>(program, in("daemon.log"), env);
   }
   void wait_until_it_answers() const {
-    ASSERT_TRUE(eventually([this] { return status("/healthz") == 200; }, std::chrono::seconds{10})) << log();
+    ASSERT_TRUE(eventually([this] { return status("/healthz") == 200; })) << log();
   }
-  // SIGTERM; its exit code, or -1 when it took longer than that.
-  int stop_daemon(std::chrono::milliseconds within = std::chrono::seconds{5}) {
+  // SIGTERM; its exit code, or -1 when it does not end.
+  int stop_daemon() {
     daemon_->send(SIGTERM);
-    return daemon_->wait(within);
+    return daemon_->wait();
   }
 
   [[nodiscard]] std::string api_socket() const { return in("run/api.sock"); }
   [[nodiscard]] std::string get(const std::string& path, const std::string& arguments = "") const {
-    return run_shell("curl -s --max-time 20 --unix-socket " + api_socket() + " " + arguments + " 'http://localhost" +
+    return run_shell("curl -s --max-time 120 --unix-socket " + api_socket() + " " + arguments + " 'http://localhost" +
                      path + "'")
         .out;
   }
@@ -75,7 +75,7 @@ class PlainDaemonFixture : public ::testing::Test {
   // jq -r on an answer.
   [[nodiscard]] std::string query(const std::string& path, const std::string& filter,
                                   const std::string& arguments = "") const {
-    auto text = run_shell("curl -s --max-time 20 --unix-socket " + api_socket() + " " + arguments +
+    auto text = run_shell("curl -s --max-time 120 --unix-socket " + api_socket() + " " + arguments +
                           " 'http://localhost" + path + "' | jq -r '" + filter + "'")
                     .out;
     while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -83,7 +83,7 @@ class PlainDaemonFixture : public ::testing::Test {
   }
   [[nodiscard]] bool becomes(const std::string& path, const std::string& filter, const std::string& wanted) const {
     const auto is = [&] { return query(path, filter) == wanted; };
-    const bool became = eventually(is, std::chrono::seconds{10});
+    const bool became = eventually(is);
     if (!became) std::cout << filter << " stays " << query(path, filter) << ", not " << wanted << "\n";
     return became;
   }

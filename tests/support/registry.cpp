@@ -40,7 +40,7 @@ Registry::Registry(const std::string& dir, const std::string& address) : dir_(di
         run_shell("sed -n 's/.*listening on \\(" + address + ":[0-9]*\\).*/\\1/p' " + dir_ + "/log").out);
     return !host_.empty();
   };
-  if (!eventually(listens, std::chrono::seconds{10})) throw std::runtime_error(read_text(dir_ + "/log"));
+  if (!eventually(listens)) throw std::runtime_error(read_text(dir_ + "/log"));
 }
 
 std::string Registry::docker_config(const std::string& password) const {

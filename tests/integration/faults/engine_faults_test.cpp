@@ -14,8 +14,6 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr seconds kRecovers{60};
-
 class EngineFaults : public GuardFixture {
  protected:
   void SetUp() override {
@@ -26,7 +24,7 @@ class EngineFaults : public GuardFixture {
     on_engine("docker run -d --name keeper --network none used:1 /busybox sleep 1000");
     start_daemon();
     wait_until_warm();
-    ASSERT_TRUE(eventually([this] { return is_whole(); }, seconds{30})) << api("/readyz");
+    ASSERT_TRUE(eventually([this] { return is_whole(); })) << api("/readyz");
   }
   void TearDown() override {
     if (proxy_) stop_daemon();
@@ -47,8 +45,7 @@ class EngineFaults : public GuardFixture {
     const auto id = answer.substr(kOperation.size(), answer.find('"', kOperation.size()) - kOperation.size());
     std::string told;
     eventually(
-        [&] { return (told = api("/v1/operations/" + id + "?wait=5")).find("\"running\"") == std::string::npos; },
-        seconds{60});
+        [&] { return (told = api("/v1/operations/" + id + "?wait=5")).find("\"running\"") == std::string::npos; });
     return told;
   }
   void expect_nothing_lost() const {
@@ -89,7 +86,7 @@ TEST_F(EngineFaults, EachCallOfAPlanBrokenInEachWay) {
   for (const auto& call : plan_calls) std::cout << call << ", ";
   std::cout << "\n";
   EXPECT_GT(broken, tried / 2);
-  ASSERT_TRUE(eventually([this] { return is_whole(); }, kRecovers)) << api("/readyz") << log();
+  ASSERT_TRUE(eventually([this] { return is_whole(); })) << api("/readyz") << log();
   expect_nothing_lost();
   EXPECT_TRUE(daemon().running());
 }
@@ -101,13 +98,13 @@ TEST_F(EngineFaults, AllCallsBrokenForAWhile) {
                            Fault::kHalfJson, Fault::kEndless}) {
     proxy_->set(fault);
     proxy_->cut();
-    ASSERT_TRUE(eventually([this] { return !knows_engine(); }, seconds{30})) << to_string(fault);
+    ASSERT_TRUE(eventually([this] { return !knows_engine(); })) << to_string(fault);
     const auto answer = reclaim(false);
     EXPECT_NE(answer.find("\"reached\":false"), std::string::npos) << to_string(fault) << ": " << answer;
     expect_nothing_lost();
     const auto healed_at = std::chrono::steady_clock::now();
     proxy_->heal();
-    ASSERT_TRUE(eventually([this] { return is_whole() && knows_engine(); }, kRecovers))
+    ASSERT_TRUE(eventually([this] { return is_whole() && knows_engine(); }))
         << to_string(fault) << api("/readyz") << log();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - healed_at;
     std::printf("%-14s whole again %.1f s after the engine was\n", to_string(fault).c_str(), took.count());
@@ -128,7 +125,7 @@ TEST_F(EngineFaults, ASlowAndASilentEngine) {
                   " --use s3)\" && docker build --progress plain \"$DIR/context\"");
     EXPECT_EQ(job.exit_code, 0) << to_string(fault) << job.out;
     proxy_->heal();
-    ASSERT_TRUE(eventually([this] { return is_whole() && knows_engine(); }, kRecovers))
+    ASSERT_TRUE(eventually([this] { return is_whole() && knows_engine(); }))
         << to_string(fault) << api("/readyz") << log();
     expect_nothing_lost();
   }
