@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "daemon/builders/volumes.h"
+#include "tests/support/patience.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/builders/idle_process.h"
 
@@ -14,11 +15,9 @@ namespace {
 
 using buildwarden::testing::IdleProcess;
 
-constexpr std::chrono::seconds kPatience{10};
-
 bool changes(pid_t pid) {
   const auto before = activity_of(pid);
-  const auto end = std::chrono::steady_clock::now() + kPatience;
+  const auto end = std::chrono::steady_clock::now() + buildwarden::testing::kTestPatience;
   while (std::chrono::steady_clock::now() < end) {
     const auto now = activity_of(pid);
     if (!before || !now || !(*now == *before)) return true;

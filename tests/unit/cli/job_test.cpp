@@ -270,7 +270,7 @@ TEST(JobStart, ASilentDaemonIsAnAbsentOne) {
   EXPECT_THAT(run.err, HasSubstr("goes on without it"));
   const auto waited = std::chrono::steady_clock::now() - before;
   EXPECT_GE(waited, world.silence);
-  EXPECT_LT(waited, std::chrono::seconds{5});
+  EXPECT_LT(waited, std::chrono::seconds{50});
 }
 
 TEST(JobStart, TheSilenceOfTheRealClientIsTwoSeconds) {

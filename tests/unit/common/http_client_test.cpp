@@ -234,7 +234,7 @@ TEST_F(HttpClientTest, WhatWouldBreakOutOfItsLineIsInvalid) {
 }
 
 boost::asio::awaitable<void> send_into(std::string path, std::optional<Errc>* code) {
-  auto response = co_await HttpClient(std::move(path)).send(get("/"), HttpLimits());
+  auto response = co_await HttpClient(std::move(path)).send(get("/"), HttpLimits{1h});
   if (!response) *code = response.error().code();
 }
 
@@ -243,10 +243,8 @@ TEST_F(HttpClientTest, CancellationEndsAnExchangeAtOnce) {
   std::optional<Errc> code;
   Background exchange(loop_, send_into(server_.path(), &code));
   run_until(loop_, [&] { return server_.held("GET /") == 1; });
-  const auto before = std::chrono::steady_clock::now();
   exchange.cancel();
   run_until(loop_, [&] { return exchange.ended(); });
-  EXPECT_LT(std::chrono::steady_clock::now() - before, 2s);
 }
 
 TEST_F(HttpClientTest, AStreamGivesLinesAsTheyCome) {

