@@ -10,7 +10,7 @@ claim_bootstraps() {
   must "a wrong package breaks no boot" inside bash /var/tmp/ami/bootstrap "/packages/$deb_name" 0000 2> "$work/bootstrap.log"
   must_not "a wrong package is installed" is_installed
   must "the bootstrap script ends well" inside bash /var/tmp/ami/bootstrap "/packages/$deb_name" "$(sha256sum < "$packages/$deb_name" | cut -d' ' -f1)"
-  must "it is there" wait_for 10 answers
+  must "it is there" wait_for 300 answers
   inside apt-get purge -y buildwarden > "$work/apt.log" 2>&1
 }
 
@@ -26,6 +26,6 @@ claim_provisions() {
   must "its image is saved" is_there "$archive"
   inside docker rmi -f moby/buildkit:buildx-stable-1 > /dev/null
   inside systemctl start multi-user.target buildwarden.socket buildwarden.service
-  must "an instance of it gets warm" wait_for 60 is_warm
+  must "an instance of it gets warm" wait_for 300 is_warm
   must "the builder's image came from the archive" says "was loaded from $archive" buildwarden events
 }

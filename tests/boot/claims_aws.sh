@@ -13,7 +13,7 @@ chmod 755 /usr/local/bin/aws
 END
   nsenter --net="/proc/$(first_process)/ns/net" "$BUILDWARDEN_FAKE_AWS" > "$work/aws" &
   aws_process=$!
-  must "the stand-ins listen" wait_for 10 test -s "$work/aws"
+  must "the stand-ins listen" wait_for 300 test -s "$work/aws"
 }
 
 # An agent as the stack's: its unit terminates the instance whenever it has stopped, and everyone knows what was chosen.
@@ -30,7 +30,7 @@ echo 'instance: { min_uptime: 0s, imds_url: "$metadata", endpoint_url: "$group" 
 echo 'set_always "BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL" "true"' > /var/lib/buildkite-agent/cfn-env
 systemctl restart buildwarden
 END
-  must "it may terminate" wait_for 20 says 'terminate_instance +true .*cfn-env' buildwarden config check
+  must "it may terminate" wait_for 300 says 'terminate_instance +true .*cfn-env' buildwarden config check
 }
 
 terminates() { says "\"state\": ?\"$1\"" sh -c 'buildwarden status --json | tr -d "\n" | grep -o "\"termination\":.*"'; }
@@ -39,9 +39,9 @@ terminates() { says "\"state\": ?\"$1\"" sh -c 'buildwarden status --json | tr -
 claim_terminates_through_aws() {
   lend_aws
   start_agent
-  must "it is ready" wait_for 60 is_ready
+  must "it is ready" wait_for 300 is_ready
   inside fallocate --length 900M /mnt/ephemeral/full
-  must "the instance goes" wait_for 150 terminates "done"
+  must "the instance goes" wait_for 300 terminates "done"
   kill "$aws_process"
   wait "$aws_process"
   must "the group was asked once: $(< "$work/aws")" grep -qE '^Terminating: [0-9]+ described, 1 accepted, 1 smaller' "$work/aws"
@@ -55,5 +55,5 @@ mv /var/tmp/before.yaml /etc/buildwarden/buildwarden.yaml
 systemctl daemon-reload
 systemctl restart buildwarden
 END
-  must "it is ready again" wait_for 60 is_ready
+  must "it is ready again" wait_for 300 is_ready
 }

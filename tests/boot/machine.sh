@@ -28,9 +28,9 @@ make_root_archive() {
   rm -rf "$work/root"
 }
 
-inside() { timeout 120 docker exec "$machine" "$@"; }
-inside_bash() { timeout 120 docker exec -i "$machine" bash -euo pipefail; }
-as_agent() { timeout 120 docker exec --user 2000:2000 --env HOME=/var/lib/buildkite-agent --workdir /var/lib/buildkite-agent "$machine" "$@"; }
+inside() { timeout 600 docker exec "$machine" "$@"; }
+inside_bash() { timeout 600 docker exec -i "$machine" bash -euo pipefail; }
+as_agent() { timeout 600 docker exec --user 2000:2000 --env HOME=/var/lib/buildkite-agent --workdir /var/lib/buildkite-agent "$machine" "$@"; }
 
 is_booted() { [[ $(inside systemctl is-system-running --wait 2> /dev/null) == running ]]; }
 
@@ -39,7 +39,7 @@ start_machine() {
   docker import --change 'ENV container=docker' --change 'CMD ["/sbin/init"]' "$BUILDWARDEN_LAB/$1.tar" "$1:1" > /dev/null
   docker run -d --name "$machine" --privileged --stop-signal SIGRTMIN+3 --tmpfs /run --tmpfs /run/lock --tmpfs /tmp \
     -v "$packages:/packages:ro" "${@:2}" "$1:1" > /dev/null 2> "$work/run.log" || { cat "$work/run.log" >&2; return 1; }
-  wait_for 30 is_booted || die "the machine does not boot: $(inside systemctl --failed --no-legend)"
+  wait_for 300 is_booted || die "the machine does not boot: $(inside systemctl --failed --no-legend)"
 }
 
 # The sandbox's own engine, client and emulator are lent to the machine; what the package brings is not.
@@ -76,6 +76,6 @@ END
 # The kernel's table of handlers is that of the whole computer: what was registered there must not outlive the machine.
 switch_off() {
   inside sh -c 'for entry in /proc/sys/fs/binfmt_misc/buildwarden-*; do if [ -e "$entry" ]; then echo -1 > "$entry"; fi; done' || true
-  timeout 60 docker rm -fv "$machine" > /dev/null || true
+  timeout 600 docker rm -fv "$machine" > /dev/null || true
   if [[ -n ${late_device-} ]]; then losetup -d "$late_device" || true; fi
 }
