@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/support/daemon_fixture.h"
+#include "tests/support/held_build.h"
 #include "tests/support/registry.h"
 
 namespace buildwarden::testing {
@@ -168,13 +169,14 @@ TEST_P(JobBuilds, WorkAsOnABuilderOfTheirOwn) {
 // As documented, and the same without its guard: a fresh DOCKER_CONFIG knows no builder, so both create one, and meet
 // the front. A build by the hand-out, which outlasts both, goes on.
 TEST_P(JobBuilds, TheDocumentedRecipeIsWarmUnderItsOwnName) {
-  write_context("slow", "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"sleep\", \"8\"]\n");
+  const HeldBuild slow(dir(), dir() + "/slow");
   ASSERT_EQ(job("warm-up", "docker build \"$CONTEXT\"").exit_code, 0);
   const auto front = "docker inspect -f '{{.Id}} {{.State.Running}}' buildx_buildkit_my-custom-builder0";
   const auto real = "docker inspect -f '{{.Id}} {{.State.StartedAt}}' buildwarden_s3";
   const auto before = engine_shell(real).out;
   CommandResult other;
   std::jthread concurrent([&] { other = job("slow", "docker build --progress plain \"$DIR/slow\""); });
+  EXPECT_TRUE(eventually([&] { return slow.runs(); }));
   const std::string create =
       "docker buildx create --name my-custom-builder --driver=docker-container --use --bootstrap\n";
   for (const std::string guard : {"docker buildx ls | grep my-custom-builder || ", ""}) {
@@ -189,6 +191,7 @@ TEST_P(JobBuilds, TheDocumentedRecipeIsWarmUnderItsOwnName) {
       return now.exit_code == 0 && now.out != first_front && now.out.find("true") != std::string::npos;
     })) << "the front is made again";
   }
+  EXPECT_TRUE(slow.release()) << "it goes on all the while";
   concurrent.join();
   EXPECT_EQ(other.exit_code, 0) << other.out;
   EXPECT_EQ(other.out.find("CACHED"), std::string::npos) << "it had to run";

@@ -9,18 +9,10 @@ namespace buildwarden::testing {
 
 class SabotageFixture : public DaemonFixture {
  protected:
-  // A build by the hand-out in a job of its own, of the small context or of one that takes six seconds.
+  // A build by the hand-out in a job of its own, of one of its contexts.
   [[nodiscard]] CommandResult handed_out_build(const std::string& id, const std::string& context = "context") const {
     return job_shell("eval \"$(buildwarden job start --id " + id + " --use s3)\"\n" +
                      "docker build --progress plain \"$DIR/" + context + "\"\n" + "buildwarden job end --id " + id);
-  }
-  void make_slow_context() const {
-    const auto slow = dir() + "/slow";
-    const auto made = run_shell("cp -r " + dir() + "/context " + slow +
-                                " && printf 'FROM scratch\\nCOPY busybox /bin/busybox\\nARG ROUND\\nRUN "
-                                "[\"/bin/busybox\", \"sleep\", \"6\"]\\n' > " +
-                                slow + "/Dockerfile && chmod -R a+rX " + slow);
-    ASSERT_EQ(made.exit_code, 0) << made.out;
   }
   [[nodiscard]] std::string inspected(const std::string& container, const std::string& format) const {
     auto text = engine_shell("docker inspect -f '" + format + "' " + container + " 2>/dev/null || true").out;
