@@ -147,11 +147,12 @@ TEST_F(TerminationTest, KilledInEachStepItSignalsOnceAndCallsOnce) {
   start();
   ASSERT_TRUE(intent_has("\"step\":\"tell\""));
   kill();
-  group_.answer_late(1'000);
+  group_.hold_answers(true);
   start();
   ASSERT_TRUE(eventually([this] { return group_.count(kTerminate) == 1; }, kPatience));
   kill();
   EXPECT_THAT(intent(), HasSubstr("\"outcome\":\"open\""));
+  group_.hold_answers(false);
   start();
   ASSERT_TRUE(becomes("done"));
   kill();

@@ -106,24 +106,34 @@ std::string failure(const std::string& code) {
 
 }  // namespace
 
-WireServer::WireServer(Handler handler) : handler_(std::move(handler)) { start(); }
+WireServer::WireServer(Handler handler) : handler_(std::move(handler)), reserve_(bound_socket()) { start(); }
 
-WireServer::~WireServer() { stop(); }
+WireServer::~WireServer() {
+  stop();
+  ::close(reserve_);
+}
 
-void WireServer::start() {
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+// To the port that the first of them was given.
+int WireServer::bound_socket() {
+  const int made = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int yes = 1;
-  ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  ::setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port_);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
-  if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) != 0 || ::listen(listener_, 8) != 0 ||
-      ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-    throw std::runtime_error("the stand-in cannot listen");
+  if (::bind(made, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+      ::getsockname(made, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    throw std::runtime_error("the stand-in gets no port");
   }
   port_ = ntohs(address.sin_port);
+  return made;
+}
+
+void WireServer::start() {
+  listener_ = bound_socket();
+  if (::listen(listener_, 8) != 0) throw std::runtime_error("the stand-in cannot listen");
   thread_ = std::thread([this] { serve(); });
 }
 
@@ -189,14 +199,11 @@ std::string FakeGroup::answer(const WireRequest& request) {
       !signature->second.starts_with("AWS4-HMAC-SHA256 Credential=ASIAEXAMPLE/")) {
     return error(403, "MissingAuthenticationToken", "Request is missing Authentication Token");
   }
-  std::string answer;
-  {
-    const std::lock_guard lock(mutex_);
-    ++asked_[form["Action"]];
-    if (form["Action"] == "DescribeAutoScalingInstances") return describe();
-    answer = change(form);
-  }
-  std::this_thread::sleep_for(std::chrono::milliseconds{late_});
+  std::unique_lock lock(mutex_);
+  ++asked_[form["Action"]];
+  if (form["Action"] == "DescribeAutoScalingInstances") return describe();
+  auto answer = change(form);
+  answers_.wait(lock, [this] { return !held_; });
   return answer;
 }
 
@@ -259,6 +266,12 @@ std::string FakeGroup::terminate(const Form& form) {
 void FakeGroup::fail_next(int times, const std::string& code) {
   const std::lock_guard lock(mutex_);
   failures_.insert(failures_.end(), static_cast<std::size_t>(times), code);
+}
+
+void FakeGroup::hold_answers(bool hold) {
+  const std::lock_guard lock(mutex_);
+  held_ = hold;
+  answers_.notify_all();
 }
 
 void FakeGroup::forgive() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -30,16 +31,19 @@ class WireServer {
   WireServer(const WireServer&) = delete;
   WireServer& operator=(const WireServer&) = delete;
 
-  // Nobody listens on the port any more; and again.
+  // Nobody listens on the port any more, which stays ours all the same; and again.
   void stop();
   void start();
   [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
  private:
   void serve();
+  [[nodiscard]] int bound_socket();
+
   Handler handler_;
-  int listener_ = -1;
   std::uint16_t port_ = 0;
+  int reserve_ = -1;  // bound to the port for good, and never listening
+  int listener_ = -1;
   std::thread thread_;
 };
 
@@ -62,6 +66,9 @@ class FakeMetadata {
 class FakeGroup {
  public:
   FakeGroup();
+  ~FakeGroup() { hold_answers(false); }
+  FakeGroup(const FakeGroup&) = delete;
+  FakeGroup& operator=(const FakeGroup&) = delete;
   [[nodiscard]] std::string url() const { return server_.url(); }
   void stop() { server_.stop(); }
   void start() { server_.start(); }
@@ -70,8 +77,8 @@ class FakeGroup {
   void fail_next(int times, const std::string& code);
   void forgive();  // no more failures
   void set_sizes(int minimum, int desired);
-  // A mutating call is answered only after this much time; what it does, it does at once.
-  void answer_late(int milliseconds) { late_ = milliseconds; }
+  // A mutating call is answered only once that is over; what it does, it does at once.
+  void hold_answers(bool hold);
 
   [[nodiscard]] int count(const std::string& action) const;  // requests, also those that fail
   [[nodiscard]] int accepted() const;                        // of the mutating ones
@@ -95,7 +102,8 @@ class FakeGroup {
   int desired_ = 3;
   int accepted_ = 0;
   int decrements_ = 0;
-  std::atomic<int> late_ = 0;
+  std::condition_variable answers_;
+  bool held_ = false;
   WireServer server_;
 };
 

@@ -11,10 +11,10 @@ buildwarden::policy::TerminationTimes hasty() {
   using std::chrono::milliseconds;
   buildwarden::policy::TerminationTimes times;
   times.jitter = milliseconds{300};
-  times.engine_away = milliseconds{0};  // there is none
-  times.idle_agent = milliseconds{2'000};
-  times.report = milliseconds{3'000};
-  times.ship = milliseconds{500};
+  times.engine_away = milliseconds{0};      // there is none
+  times.idle_agent = milliseconds{15'000};  // an agent without a job has ended by then
+  times.report = milliseconds{15'000};
+  times.ship = milliseconds{1'500};  // a test looks for it meanwhile
   times.call = milliseconds{12'000};
   times.retry_first = milliseconds{20};
   times.retry_most = milliseconds{200};
