@@ -76,4 +76,4 @@ class Browser:
             self.command("DELETE", self.session)
         finally:
             self.driver.terminate()
-            self.driver.wait(timeout=30)
+            self.driver.wait(timeout=120)

@@ -107,7 +107,7 @@ class BusyDay:
         with contextlib.suppress(OSError, AttributeError):
             self.stream.sock.shutdown(2)
         for thread in self.threads:
-            thread.join(180)
+            thread.join(600)
             if thread.is_alive():
                 self.wrong("an actor hangs")
 
@@ -248,8 +248,8 @@ class BusyDay:
                 status, said = self.host.ask("DELETE", f"/v1/jobs/{job.name.replace('/', '%2F')}")
             except Gone:
                 time.sleep(0.2)
-                if attempts > 300:
-                    return self.wrong(f"job {job.name} could not be ended for a minute")
+                if attempts > 1500:
+                    return self.wrong(f"job {job.name} could not be ended for five minutes")
                 continue
             if status == 404 and job.served and attempts == 1:
                 self.wrong(f"the lease of job {job.name} was lost")
@@ -375,9 +375,9 @@ class BusyDay:
         def left():
             return [one["id"] for one in self.host.get("/v1/jobs")["jobs"]]
 
-        wait_until(lambda: not left(), f"all leases are over: {left()}", 120)
+        wait_until(lambda: not left(), f"all leases are over: {left()}", 300)
         self.host.post("/v1/disk/reclaim", {"target_free_bytes": 1 << 50})
-        wait_until(lambda: not self.rubbish(), f"nothing is left lying about: {self.rubbish()}", 120)
+        wait_until(lambda: not self.rubbish(), f"nothing is left lying about: {self.rubbish()}", 300)
         self.check_names()
 
     def rubbish(self):

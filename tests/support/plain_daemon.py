@@ -26,7 +26,7 @@ listen: {{ socket: {run}/api.sock, group: "0", tcp: "{tcp}" }}
 class Connection(http.client.HTTPConnection):
     """HTTP on a unix socket; `patience`: seconds until an answer."""
 
-    def __init__(self, path, patience=30):
+    def __init__(self, path, patience=120):
         super().__init__("localhost", timeout=patience)
         self.path = path
 
@@ -36,7 +36,7 @@ class Connection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def wait_until(condition, what, seconds=60):
+def wait_until(condition, what, seconds=120):
     """Looks until the condition holds, and gives what it gave."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -97,4 +97,4 @@ class Daemon:
         """How it ended on SIGTERM."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=120)

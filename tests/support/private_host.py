@@ -40,7 +40,7 @@ class Gone(Exception):
     """Nobody answered, or not to the end: whether the request was carried out is unknown."""
 
 
-def ask(socket, method, target, body=None, patience=60):
+def ask(socket, method, target, body=None, patience=120):
     """The status and what the JSON says (None: nothing); the body is JSON, or bytes of a tar archive."""
     connection = Connection(socket, patience)
     media = "application/x-tar" if isinstance(body, bytes) else "application/json"
@@ -134,16 +134,16 @@ class Host:
 
     def kill(self):
         self.daemon.kill()
-        self.daemon.wait(60)
+        self.daemon.wait(120)
 
     def end(self):
         """How it ended on SIGTERM; None when none runs."""
         if not self.daemon or self.daemon.poll() is not None:
             return None
         self.daemon.send_signal(signal.SIGTERM)
-        return self.daemon.wait(60)
+        return self.daemon.wait(120)
 
-    def ask(self, method, target, body=None, patience=60):
+    def ask(self, method, target, body=None, patience=120):
         return ask(self.api, method, target, body, patience)
 
     def get(self, target):
