@@ -1,5 +1,6 @@
 // The stack's hooks with buildwarden's parts in them, run as the agent's user on a real engine and a bounded disk.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <fstream>
@@ -9,13 +10,13 @@
 namespace buildwarden::testing {
 namespace {
 
-using std::chrono::seconds;
-
 constexpr std::int64_t kMiB = 1'048'576;
 
 class DropInFlow : public DaemonFixture {
  protected:
   [[nodiscard]] std::string sandbox_options() const override { return "--size 1200M"; }
+  // Nobody else's: what has a job's environment is a job to every daemon whose agent's user it belongs to.
+  [[nodiscard]] std::string agent() const override { return std::to_string(200'000 + ::getpid()); }
   void SetUp() override {
     DaemonFixture::SetUp();
     if (dir().empty()) return;
@@ -33,7 +34,8 @@ class DropInFlow : public DaemonFixture {
                   // The client's configuration is at a fixed place, which is the machine's own.
                   "printf '#!/bin/bash\\n[[ $1 == disk ]] && set -- \"$@\" --config " + dir() +
                   "/buildwarden.yaml\\nexec " + dir() + "/bin/buildwarden \"$@\"\\n' > wrap/buildwarden\n" +
-                  "chmod 755 wrap/*; chown 2000:2000 pauses disk/builds\n"
+                  "chmod 755 wrap/*; chown " + agent() + ":" + agent() +
+                  " pauses disk/builds\n"
                   "echo '{\"data-root\":\"" +
                   dir() + "/disk/docker\"}' > daemon.json; echo 'export BUILDKITE_STACK_VERSION=v6' > home/cfn-env");
     ASSERT_EQ(made.exit_code, 0) << made.out;
@@ -119,7 +121,7 @@ void DropInFlow::made_room_for() {
 
 void DropInFlow::low_and_recovered() {
   make_image("low:1", 200);
-  std::this_thread::sleep_for(seconds{2});  // a reclaim that finds it too young would not come again for a minute
+  wait_until_old("low:1");  // a reclaim that finds it too young would not come again for a minute
   fill_disk_until(340 * kMiB);
   const auto done = job("low");
   EXPECT_EQ(done.exit_code, 0) << "it runs at once: " << done.out;
@@ -138,10 +140,11 @@ void DropInFlow::critical_and_recovered() {
 
 // Nothing is left but checkouts: the one that nobody uses goes, whoever owns what is in it.
 void DropInFlow::critical_and_purged() {
-  const auto made =
-      run_shell("set -e; cd " + dir() + "/disk/builds; mkdir -p agent-1/acme/old agent-2/acme/busy\n" +
-                "head -c 250M /dev/urandom > agent-1/acme/old/data; head -c 1M /dev/zero > agent-2/acme/busy/data\n"
-                "chown -R 2000:2000 .; chown 100000:100000 agent-1/acme/old/data; chmod 600 agent-1/acme/old/data");
+  const auto made = run_shell(
+      "set -e; cd " + dir() + "/disk/builds; mkdir -p agent-1/acme/old agent-2/acme/busy\n" +
+      "head -c 250M /dev/urandom > agent-1/acme/old/data; head -c 1M /dev/zero > agent-2/acme/busy/data\n"
+      "chown -R " +
+      agent() + ":" + agent() + " .; chown 100000:100000 agent-1/acme/old/data; chmod 600 agent-1/acme/old/data");
   ASSERT_EQ(made.exit_code, 0) << made.out;
   const BackgroundProcess user({"/usr/bin/env", "-C", dir() + "/disk/builds/agent-2/acme/busy", "sleep", "600"},
                                dir() + "/busy.log");

@@ -9,6 +9,7 @@
 #include <regex>
 
 #include "common/units.h"
+#include "tests/support/own_mounts.h"
 
 namespace buildwarden::testing {
 namespace {
@@ -71,7 +72,7 @@ std::string DaemonFixture::yaml(const DaemonOptions& options) const {
   text += "disk: { watch: [ { path: " + dir_ + "/disk, gate: true } ], " + options.disk + " }\n";
   text += "builders: " + with_image(options.builders) + "\n";
   text += "emulation: { " + options.emulation + " }\n";
-  text += "agent: { user: \"2000\", group: \"2000\", unit: \"\" }\n";
+  text += "agent: { user: \"" + agent() + "\", group: \"" + agent() + "\", unit: \"\" }\n";
   text += "engine: { socket: " + engine_socket() + ", " + options.engine + " }\n";
   text += "listen: { socket: " + dir_ + "/run/api.sock, tcp: \"127.0.0.1:0\" }\n";
   text += "paths: { run: " + dir_ + "/run, state: " + dir_ + "/state, images: " + lab_ + "/images, builds: " + dir_ +
@@ -139,23 +140,23 @@ void DaemonFixture::make_context() const {
   ASSERT_EQ(made.exit_code, 0) << made.out;
 }
 
-// With another buildx in a mount namespace of its own, so that the job's DOCKER_CONFIG can be as empty as ever. It
-// holds the disks of all tests that run beside it: those tests are ALONE.
+// With another buildx in a mount namespace of its own, so that the job's DOCKER_CONFIG can be as empty as ever.
 CommandResult DaemonFixture::as_user(const std::string& groups, const std::string& engine,
                                      const std::string& script) const {
-  std::string text = "job=$(mktemp -d " + dir_ + "/job.XXXXXX) && chown 2000:2000 \"$job\"\n" +
+  std::string text = "job=$(mktemp -d " + dir_ + "/job.XXXXXX) && chown " + agent() + ":" + agent() + " \"$job\"\n" +
                      "trap 'rm -rf --one-file-system \"$job\"' EXIT\n";
   if (!buildx().empty()) {
     const std::string setup =
-        "set -e; plugin=$(ls /usr/{local/,}lib{exec,}/docker/cli-plugins/docker-buildx 2>/dev/null | head -n 1); "
+        "set -e; " + without_others_disks(dir_) +
+        "plugin=$(ls /usr/{local/,}lib{exec,}/docker/cli-plugins/docker-buildx 2>/dev/null | head -n 1); "
         "mount --bind " +
         buildx() + " \"$plugin\"; ";
     text += "unshare --mount bash -c " + shell_quoted(setup + "exec \"$@\"") + " job ";
   }
-  text += "setpriv --reuid 2000 --regid 2000 " + groups + " env -i HOME=/nonexistent PATH=" + dir_ +
-          "/bin:/usr/local/bin:/usr/bin:/bin DOCKER_CONFIG=\"$job\" DOCKER_HOST=" + engine +
-          " BUILDWARDEN_SOCKET=" + dir_ + "/run/api.sock CONTEXT=" + dir_ + "/context DIR=" + dir_ + " bash -c " +
-          shell_quoted("set -e\n" + script);
+  text +=
+      "setpriv --reuid " + agent() + " --regid " + agent() + " " + groups + " env -i HOME=/nonexistent PATH=" + dir_ +
+      "/bin:/usr/local/bin:/usr/bin:/bin DOCKER_CONFIG=\"$job\" DOCKER_HOST=" + engine + " BUILDWARDEN_SOCKET=" + dir_ +
+      "/run/api.sock CONTEXT=" + dir_ + "/context DIR=" + dir_ + " bash -c " + shell_quoted("set -e\n" + script);
   return run_shell(text);
 }
 
@@ -180,6 +181,22 @@ std::int64_t DaemonFixture::free_bytes() const {
   struct statvfs info{};
   if (::statvfs((dir_ + "/disk").c_str(), &info) != 0) return -1;
   return static_cast<std::int64_t>(info.f_bavail) * static_cast<std::int64_t>(info.f_frsize);
+}
+
+std::string DaemonFixture::reclaim(bool dry_run) const {
+  const std::string body =
+      R"({"target_free_bytes":9000000000000,"dry_run":)" + std::string(dry_run ? "true" : "false") + "}";
+  auto answer = api("/v1/disk/reclaim", "-X POST -H 'Content-Type: application/json' -d '" + body + "'");
+  constexpr std::string_view kOperation = R"({"operation":")";
+  if (!answer.starts_with(kOperation)) return answer;
+  const auto id = answer.substr(kOperation.size(), answer.find('"', kOperation.size()) - kOperation.size());
+  eventually(
+      [&] { return (answer = api("/v1/operations/" + id + "?wait=5")).find("\"running\"") == std::string::npos; });
+  return answer;
+}
+
+void DaemonFixture::wait_until_old(const std::string& name) const {
+  ASSERT_TRUE(eventually([&] { return reclaim(true).find(name) != std::string::npos; })) << api("/v1/events?since=0");
 }
 
 void DaemonFixture::fill_disk_until(std::int64_t left) const {

@@ -22,6 +22,9 @@ class DaemonFixture : public ::testing::Test {
   // The docker-buildx that jobs find in place of the installed one; "": that one.
   [[nodiscard]] virtual std::string buildx() const { return ""; }
 
+  // The number of the agent's user and group. The daemon looks at all processes of that user on the machine.
+  [[nodiscard]] virtual std::string agent() const { return "2000"; }
+
   // Where the daemon finds the engine, when not at the sandbox's own socket.
   [[nodiscard]] virtual std::string engine_socket() const { return dir_ + "/docker.sock"; }
 
@@ -54,8 +57,8 @@ class DaemonFixture : public ::testing::Test {
 
   // As root with the private engine's DOCKER_HOST.
   [[nodiscard]] CommandResult engine_shell(const std::string& script) const;
-  // As uid 2000, in no other group, with an empty DOCKER_CONFIG of its own and no Docker socket; $CONTEXT is a build
-  // context that it may read, `buildwarden` is on its PATH. The script's DOCKER_CONFIG is removed afterwards.
+  // As the agent's user, in no other group, with an empty DOCKER_CONFIG of its own and no Docker socket; $CONTEXT is a
+  // build context that it may read, `buildwarden` is on its PATH. The script's DOCKER_CONFIG is removed afterwards.
   [[nodiscard]] CommandResult job_shell(const std::string& script) const;
   // The same with the engine's socket (a job in group docker), for the documented recipe.
   [[nodiscard]] CommandResult recipe_shell(const std::string& script) const;
@@ -63,6 +66,10 @@ class DaemonFixture : public ::testing::Test {
   // An image FROM scratch of about `mib` MiB that cannot be compressed.
   void make_image(const std::string& tag, int mib) const;
   [[nodiscard]] std::int64_t free_bytes() const;
+  // The answer of a reclaim that wants more than there can be, waited for to its end: all that may go would go.
+  [[nodiscard]] std::string reclaim(bool dry_run) const;
+  // Until such a reclaim would take what is named so: by then it is older than keep_used_within.
+  void wait_until_old(const std::string& name) const;
   // Writes until only `left` bytes are free.
   void fill_disk_until(std::int64_t left) const;
 

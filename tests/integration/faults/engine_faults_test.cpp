@@ -35,19 +35,6 @@ class EngineFaults : public GuardFixture {
 
   [[nodiscard]] bool is_whole() const { return api_status("/readyz") == 200 && builder_is_warm(); }
   [[nodiscard]] bool knows_engine() const { return query("/v1/status", ".engine.up") == "true"; }
-  // The answer of a reclaim that wants more than there can be: all that may go would go.
-  [[nodiscard]] std::string reclaim(bool dry_run) const {
-    const std::string body =
-        R"({"target_free_bytes":9000000000000,"dry_run":)" + std::string(dry_run ? "true" : "false") + "}";
-    const auto answer = api("/v1/disk/reclaim", "-X POST -H 'Content-Type: application/json' -d '" + body + "'");
-    constexpr std::string_view kOperation = R"({"operation":")";
-    if (!answer.starts_with(kOperation)) return answer;
-    const auto id = answer.substr(kOperation.size(), answer.find('"', kOperation.size()) - kOperation.size());
-    std::string told;
-    eventually(
-        [&] { return (told = api("/v1/operations/" + id + "?wait=5")).find("\"running\"") == std::string::npos; });
-    return told;
-  }
   void expect_nothing_lost() const {
     EXPECT_EQ(on_engine("docker inspect -f '{{.State.Running}}' keeper"), "true\n");
     for (const std::string tag : {"used:1", "old:1", "old:2"}) EXPECT_TRUE(has_image(tag)) << tag;
