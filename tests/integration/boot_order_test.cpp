@@ -11,6 +11,7 @@
 #include <string>
 
 #include "tests/support/fake_engine.h"
+#include "tests/support/own_mounts.h"
 #include "tests/support/plain_daemon.h"
 
 namespace buildwarden::testing {
@@ -39,11 +40,11 @@ class BootOrder : public PlainDaemonFixture {
 
   // In a mount namespace of its own, with the agent's unit installed there and nowhere else.
   void boot(const std::string& mounts_before = "") {
-    start_daemon(
-        "mount -t tmpfs none /run\nmkdir -p /run/systemd/system\n"
-        "touch /run/systemd/system/bw-test-agent.service\n" +
-            mounts_before,
-        {}, {"unshare", "--mount", "--propagation", "private"});
+    start_daemon(without_others_disks(std::filesystem::path(in("x")).parent_path()) +
+                     "mount -t tmpfs none /run\nmkdir -p /run/systemd/system\n"
+                     "touch /run/systemd/system/bw-test-agent.service\n" +
+                     mounts_before,
+                 {}, {"unshare", "--mount", "--propagation", "private"});
     wait_until_it_answers();
     ASSERT_TRUE(becomes("/readyz", ".ready", "true"));
   }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <memory>
@@ -21,7 +22,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr const char* kUser = "2000";
+// The agent's: nobody else's, since all processes of that user on the machine are looked at.
+std::string user() { return std::to_string(200'000 + ::getpid()); }
 
 class CheckoutsOnADisk : public BareDaemonFixture {
  protected:
@@ -32,7 +34,7 @@ class CheckoutsOnADisk : public BareDaemonFixture {
     // As the stack has them: a bind mount, of the agent's user.
     shell(
         "mkdir -p $D/docker $D/real $D/builds $D/outside; echo precious > $D/outside/file; mount --bind $D/real "
-        "$D/builds; chown 2000:2000 $D/builds; chmod 755 " +
+        "$D/builds; chown $U:$U $D/builds; chmod 755 " +
         dir() + " " + dir() + "/run");
   }
   void TearDown() override {
@@ -52,7 +54,7 @@ class CheckoutsOnADisk : public BareDaemonFixture {
     options.data_root = disk() + "/docker";
     options.dry_run = dry_run;
     options.builds = builds();
-    options.agent = kUser;
+    options.agent = user();
     options.more = std::string("on_full: { purge_builds: ") + (purge ? "true" : "false") + " }\n" +
                    "jobs: { admission_wait: 20s }\n";
     start(options);
@@ -60,7 +62,7 @@ class CheckoutsOnADisk : public BareDaemonFixture {
   // Of the agent's user, ten megabytes, one after another.
   void make(const std::string& name) const {
     shell("mkdir -p $B/" + name + "/.git; cd $B/" + name +
-          "; fallocate -l 10M file; ln -s / root; ln -s $D/outside out; chown -hR 2000:2000 $B/*; sleep 0.02; touch "
+          "; fallocate -l 10M file; ln -s / root; ln -s $D/outside out; chown -hR $U:$U $B/*; sleep 0.02; touch "
           ".git/index");
   }
   // So many MiB are free from now on.
@@ -75,16 +77,16 @@ class CheckoutsOnADisk : public BareDaemonFixture {
   }
   void fill_to_critical() const { leave(120); }
   void shell(const std::string& script) const {
-    const auto done = run_shell("set -e; D=" + disk() + " B=" + builds() + "; " + script);
+    const auto done = run_shell("set -e; U=" + user() + " D=" + disk() + " B=" + builds() + "; " + script);
     ASSERT_EQ(done.exit_code, 0) << script << "\n" << done.out;
   }
   // A process of the agent's user with the environment of a job, doing `what`.
   void start_job(const std::string& id, const std::string& agent, const std::string& what) {
     const std::vector<std::string> words = {"setpriv",
                                             "--reuid",
-                                            kUser,
+                                            user(),
                                             "--regid",
-                                            kUser,
+                                            user(),
                                             "--clear-groups",
                                             "env",
                                             "BUILDKITE_JOB_ID=" + id,

@@ -1,18 +1,17 @@
 // The doctor on real parts: a machine in order, and what it says of one that is not.
 #include "tests/support/daemon_fixture.h"
+#include "tests/support/own_mounts.h"
 
 namespace buildwarden::testing {
 namespace {
-
-using std::chrono::seconds;
 
 class Doctor : public DaemonFixture {
  protected:
   // `before` runs in a mount namespace of its own.
   [[nodiscard]] CommandResult doctor(const std::string& more = "", const std::string& before = "true") const {
-    return run_shell("unshare --mount bash -c '" + before + " && exec env BUILDWARDEN_SOCKET=" + dir() +
-                     "/run/api.sock " + dir() + "/bin/buildwarden doctor --config " + dir() + "/buildwarden.yaml " +
-                     more + "'");
+    return run_shell("unshare --mount bash -s <<'END'\n" + without_others_disks(dir()) + before +
+                     " && exec env BUILDWARDEN_SOCKET=" + dir() + "/run/api.sock " + dir() +
+                     "/bin/buildwarden doctor --config " + dir() + "/buildwarden.yaml " + more + " < /dev/null\nEND");
   }
   [[nodiscard]] bool is_running(const std::string& container) const {
     return engine_shell("docker inspect -f '{{.State.Running}}' " + container + " || true").out.starts_with("true");

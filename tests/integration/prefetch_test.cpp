@@ -4,8 +4,6 @@
 namespace buildwarden::testing {
 namespace {
 
-using std::chrono::seconds;
-
 constexpr std::int64_t kMiB = 1'048'576;
 
 class Prefetch : public DaemonFixture {
@@ -16,17 +14,18 @@ class Prefetch : public DaemonFixture {
   }
   // Debian's docker-registry on a port of its own; "127.0.0.1:PORT".
   void start_registry() {
-    const auto port = run_shell(
-        "python3 -c 'import socket; s=socket.socket(); s.bind((\"127.0.0.1\",0)); print(s.getsockname()[1])'");
-    address_ = "127.0.0.1:" + port.out.substr(0, port.out.find('\n'));
     run_shell("mkdir -p " + dir() +
               "/registry && printf '%s\\n' 'version: 0.1' 'storage: { filesystem: { rootdirectory: " + dir() +
-              "/registry } }' 'http: { addr: \"" + address_ + "\" }' > " + dir() + "/registry.yml");
+              "/registry } }' 'http: { addr: \"127.0.0.1:0\" }' > " + dir() + "/registry.yml");
     const std::vector<std::string> program = {"docker-registry", "serve", dir() + "/registry.yml"};
     registry_ = std::make_unique<BackgroundProcess>(program, dir() + "/registry.log");
-    ASSERT_TRUE(eventually([this] {
-      return run_shell("curl -sf http://" + address_ + "/v2/ >/dev/null").exit_code == 0;
-    })) << read_text(dir() + "/registry.log");
+    const auto listens = [this] {
+      const auto said =
+          run_shell("sed -n 's/.*listening on \\(127.0.0.1:[0-9]*\\).*/\\1/p' " + dir() + "/registry.log").out;
+      address_ = said.substr(0, said.find('\n'));
+      return !address_.empty();
+    };
+    ASSERT_TRUE(eventually(listens)) << read_text(dir() + "/registry.log");
   }
   // Made, pushed, and gone from the engine.
   void push(const std::string& name) {
