@@ -5,6 +5,11 @@
 step_pid=
 quiet_for=10  # seconds between two lines where a line cannot be written over
 
+# What a person's Ctrl-C sends, which a package manager hears when it has ended what it began; what a shell started in the background
+# ignores from its first moment, and all that it starts, too.
+end_signal=INT
+if ((0x$(sed -n 's/^SigIgn:\t//p' "/proc/$$/status") & 2)); then end_signal=TERM; fi
+
 # step WHAT COMMAND...: its words only if it fails. In a process group of its own, so that an interrupted one can be ended whole, and
 # so that a signal is heard at once.
 step() {
@@ -49,10 +54,9 @@ progress() {
 
 tenths_since() { awk -v start="$1" -v now="${EPOCHREALTIME/[.,]/}" 'BEGIN { printf "%.1f", (now - start) / 1000000 }'; }
 
-# What is interrupted may need its time: a package manager ends what it has begun.
 end_step() {
   [[ -n $step_pid ]] || return 0
-  kill -s INT -- "-$step_pid" 2>/dev/null || true
+  kill -s "$end_signal" -- "-$step_pid" 2>/dev/null || true
   wait_for 300 group_is_gone "$step_pid" || kill -s KILL -- "-$step_pid" 2>/dev/null || true
   wait "$step_pid" 2>/dev/null || true
 }
