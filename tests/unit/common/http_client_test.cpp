@@ -234,7 +234,9 @@ TEST_F(HttpClientTest, WhatWouldBreakOutOfItsLineIsInvalid) {
 }
 
 boost::asio::awaitable<void> send_into(std::string path, std::optional<Errc>* code) {
-  auto response = co_await HttpClient(std::move(path)).send(get("/"), HttpLimits{1h});
+  HttpLimits limits;
+  limits.deadline = 1h;
+  auto response = co_await HttpClient(std::move(path)).send(get("/"), limits);
   if (!response) *code = response.error().code();
 }
 
