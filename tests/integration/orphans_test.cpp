@@ -147,6 +147,7 @@ TEST_F(OrphansIntegration, ABuilderThatIsUsedOrBuildsIsNotTaken) {
 
   shell("DOCKER_CONFIG=$DIR/job1/.docker docker buildx inspect used >/dev/null");
   hear("exec_start: buildctl", "buildx_buildkit_used0");
+  shell("until [[ $(docker inspect -f '{{len .ExecIDs}}' buildx_buildkit_used0) == 0 ]]; do sleep 0.1; done");
   EXPECT_THAT(take(candidates.at(0)), HasSubstr("used since the plan"));
   EXPECT_THAT(containers(), HasSubstr("buildx_buildkit_used0"));
   EXPECT_THAT(volumes(), HasSubstr("buildx_buildkit_used0_state"));
