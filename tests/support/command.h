@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <string>
@@ -49,13 +50,17 @@ class BackgroundProcess {
 };
 
 // Polls until `condition` holds; false when `deadline` passes first. For states of other processes, which no event
-// tells.
+// tells. Most conditions start processes: the pause is three times what the last look took, so that those who wait
+// leave the processors to those who are waited for.
 template <class Condition>
 bool eventually(Condition condition, std::chrono::milliseconds deadline = kTestPatience) {
-  const auto end = std::chrono::steady_clock::now() + deadline;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() >= end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + deadline;
+  for (auto looked = Clock::now(); !condition(); looked = Clock::now()) {
+    if (Clock::now() >= end) return false;
+    const auto pause = std::clamp<Clock::duration>(3 * (Clock::now() - looked), std::chrono::milliseconds{20},
+                                                   std::chrono::milliseconds{500});
+    std::this_thread::sleep_for(pause);
   }
   return true;
 }
