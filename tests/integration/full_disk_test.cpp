@@ -80,9 +80,13 @@ TEST_P(FullDisk, FilledByAUserTheBallastIsGivenBackAndMadeAgain) {
   wait_for_event("ballast.given", 1);
   std::cout << type() << ": " << before.to_all << " B free before, then " << last_event("ballast.given") << "\n";
   EXPECT_EQ(ballast_on_disk(), 0);
-  const auto written =
-      run_shell("setpriv --reuid 2000 --regid 2000 --clear-groups head -c 1M /dev/zero > " + work() + "/after");
-  EXPECT_EQ(written.exit_code, 0) << "what was given back can be written: " << written.out;
+  // Of XFS some time after statvfs shows it.
+  CommandResult written;
+  const auto writes = [&] {
+    written = run_shell("setpriv --reuid 2000 --regid 2000 --clear-groups head -c 1M /dev/zero > " + work() + "/after");
+    return written.exit_code == 0;
+  };
+  EXPECT_TRUE(eventually(writes)) << "what was given back can be written: " << written.out;
   EXPECT_EQ(events("ballast.given"), 1);
   filler.reset();
   wait_for_ballast();
