@@ -56,6 +56,11 @@ class OrphansIntegration : public testing::EngineFixture {
   void create_builder(const std::string& name, const std::string& home) {
     shell("mkdir -p $DIR/" + home + "/.docker; DOCKER_CONFIG=$DIR/" + home + "/.docker docker buildx create --name " +
           name + " --driver docker-container --bootstrap");
+    wait_for_commands("buildx_buildkit_" + name + "0");
+  }
+  // The engine may show a command for some time after whoever began it is told of its end.
+  void wait_for_commands(const std::string& container) {
+    shell("until [[ $(docker inspect -f '{{len .ExecIDs}}' " + container + ") == 0 ]]; do sleep 0.1; done");
   }
   // After all that the engine has told by now: what comes late would count as a use of later.
   void learn() {
@@ -147,7 +152,7 @@ TEST_F(OrphansIntegration, ABuilderThatIsUsedOrBuildsIsNotTaken) {
 
   shell("DOCKER_CONFIG=$DIR/job1/.docker docker buildx inspect used >/dev/null");
   hear("exec_start: buildctl", "buildx_buildkit_used0");
-  shell("until [[ $(docker inspect -f '{{len .ExecIDs}}' buildx_buildkit_used0) == 0 ]]; do sleep 0.1; done");
+  wait_for_commands("buildx_buildkit_used0");
   EXPECT_THAT(take(candidates.at(0)), HasSubstr("used since the plan"));
   EXPECT_THAT(containers(), HasSubstr("buildx_buildkit_used0"));
   EXPECT_THAT(volumes(), HasSubstr("buildx_buildkit_used0_state"));
