@@ -1,7 +1,8 @@
 #include "common/mounts.h"
 
 #include <algorithm>
-#include <optional>
+#include <charconv>
+#include <system_error>
 
 namespace buildwarden {
 namespace {
@@ -41,13 +42,23 @@ bool says_read_only(std::string_view options) {
   return std::find(all.begin(), all.end(), "ro") != all.end();
 }
 
+std::optional<std::int64_t> number_in(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failed != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
 // "36 35 98:0 /root /mount rw,noatime master:1 - ext3 /dev/root rw"
 std::optional<MountEntry> parse_line(std::string_view line) {
   const auto fields = split(line, ' ');
   std::size_t dash = 6;
   while (dash < fields.size() && fields[dash] != "-") ++dash;
   if (dash + 2 >= fields.size()) return std::nullopt;
+  const auto id = number_in(fields[0]);
+  if (!id) return std::nullopt;
   MountEntry entry;
+  entry.id = *id;
   entry.device = std::string(fields[2]);
   entry.root = unescape(fields[3]);
   entry.mount_point = unescape(fields[4]);
@@ -73,6 +84,14 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text) {
   return mounts;
 }
 
+std::optional<std::int64_t> mount_id_in(std::string_view fdinfo) {
+  constexpr std::string_view kName = "mnt_id:\t";
+  for (const auto line : split(fdinfo, '\n')) {
+    if (line.starts_with(kName)) return number_in(line.substr(kName.size()));
+  }
+  return std::nullopt;
+}
+
 const MountEntry* mount_of(const std::vector<MountEntry>& mounts, std::string_view path) {
   const MountEntry* deepest = nullptr;
   for (const auto& mount : mounts) {
@@ -82,13 +101,12 @@ const MountEntry* mount_of(const std::vector<MountEntry>& mounts, std::string_vi
   return deepest;
 }
 
-const MountEntry* home_of(const std::vector<MountEntry>& mounts, std::string_view path) {
-  const auto* deepest = mount_of(mounts, path);
-  if (deepest == nullptr || deepest->root == "/") return deepest;
-  for (const auto& mount : mounts) {
-    if (mount.device == deepest->device && mount.root == "/") return &mount;
-  }
-  return deepest;
+const MountEntry& home_of(const std::vector<MountEntry>& mounts, const MountEntry& mount) {
+  if (mount.root == "/") return mount;
+  const auto whole = std::find_if(mounts.begin(), mounts.end(), [&mount](const MountEntry& other) {
+    return other.device == mount.device && other.root == "/";
+  });
+  return whole == mounts.end() ? mount : *whole;
 }
 
 }  // namespace buildwarden

@@ -99,7 +99,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
                   [this](const std::string& builder) { return worker_facts.of(builder); }}),
       in_use(registry, reconciler),
       people(workers, [user = settings.agent.user] { return builders::homes_of_people("/etc/passwd", user); }),
-      sampler(disk::stat_path, "/proc/self/mountinfo", {}),
+      sampler(std::make_shared<disk::MountTable>("/proc/self/mountinfo"), {}),
       gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),
       own_leftovers({settings, clock, workers}),
       cache_dirs({settings, clock, workers, [this] { return data_root_of(engine, settings); },

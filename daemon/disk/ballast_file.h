@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/result.h"
-#include "daemon/disk/path_facts.h"
+#include "daemon/disk/filesystem_snapshot.h"
 #include "daemon/policy/ballast.h"
 
 namespace buildwarden::disk {

@@ -10,14 +10,14 @@ namespace {
 
 constexpr Duration kCalmFrom = std::chrono::seconds{1};
 
-policy::Reading reading_of(const Sample& sample) {
+policy::Reading reading_of(const FilesystemSnapshot& snapshot, Now at) {
   policy::Reading reading;
-  reading.total = sample.facts->total;
-  reading.free = sample.facts->free;
-  reading.free_to_root = sample.facts->free_to_root;
-  reading.total_inodes = sample.facts->total_inodes;
-  reading.free_inodes = sample.facts->free_inodes;
-  reading.at = sample.asked;
+  reading.total = snapshot.total;
+  reading.free = snapshot.free;
+  reading.free_to_root = snapshot.free_to_root;
+  reading.total_inodes = snapshot.total_inodes;
+  reading.free_inodes = snapshot.free_inodes;
+  reading.at = at;
   return reading;
 }
 
@@ -42,19 +42,21 @@ void Gauge::assign(const std::vector<WatchedFolder>& folders) {
     for (const auto& role : folder.roles) add_once(view_.roles, role);
     view_.gate = view_.gate || folder.gate;
   }
+  name_mount();
 }
 
-void Gauge::name_mount(const std::vector<MountEntry>& mounts) {
-  const auto* mount = home_of(mounts, resolved_);
-  if (mount != nullptr) view_.mount = mount->mount_point;
-  if (view_.mount.empty() && !view_.paths.empty()) view_.mount = view_.paths.front();
+// Where no mount is known the first of its folders stands for it.
+void Gauge::name_mount() {
+  view_.mount = view_.paths.empty() ? "" : view_.paths.front();
+  if (home_) view_.mount = home_->mount_point;
 }
 
 void Gauge::refresh(const Sample& sample) {
-  view_.device = device_label(sample.facts->key.device);
-  view_.reading = reading_of(sample);
-  resolved_ = sample.facts->resolved;
-  key_ = sample.facts->key;
+  view_.device = device_label(sample.snapshot->key.device);
+  view_.reading = reading_of(*sample.snapshot, sample.asked);
+  key_ = sample.snapshot->key;
+  home_ = sample.snapshot->home;
+  name_mount();
 }
 
 void Gauge::take(const Sample& sample, const DiskSettings& settings, Now now) {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/disk/path_facts.h"
+#include "daemon/disk/filesystem_snapshot.h"
 #include "daemon/disk/sampler.h"
 #include "daemon/disk/watched.h"
 #include "daemon/policy/pressure.h"
@@ -27,8 +27,6 @@ class Gauge {
   void assign(const std::vector<WatchedFolder>& folders);
   // A good answer of any of its folders.
   void take(const Sample& sample, const DiskSettings& settings, Now now);
-  // The mount point by the table; without one the first of its folders stands for it.
-  void name_mount(const std::vector<MountEntry>& mounts);
   // None of its folders could be measured.
   void fail(const std::string& error, Now now);
   // A good answer, for the view only: neither level nor history change.
@@ -38,9 +36,9 @@ class Gauge {
   void show_ballast(ports::BallastView ballast) { view_.ballast = std::move(ballast); }
 
   [[nodiscard]] const ports::FilesystemView& view() const { return view_; }
-  // As the last good answer had them.
+  // As the last good answer had them; nullptr: it named no mount.
   [[nodiscard]] FilesystemKey key() const { return key_; }
-  [[nodiscard]] const std::string& resolved() const { return resolved_; }
+  [[nodiscard]] const MountEntry* home() const { return home_ ? &*home_ : nullptr; }
   [[nodiscard]] BootTime due() const { return due_; }
   // Where seconds lie between two readings, a quarter of them does not matter: the loop's waits end on whole ones.
   [[nodiscard]] bool is_due(BootTime now) const;
@@ -50,14 +48,15 @@ class Gauge {
   [[nodiscard]] std::optional<LevelChange> take_change();
 
  private:
+  void name_mount();
   void assess(const std::optional<policy::Reading>& reading, Now now);
 
   ports::FilesystemView view_;
   policy::PressureMemory memory_;
   policy::Level announced_ = policy::Level::kUnknown;
   bool announced_once_ = false;
-  std::string resolved_;
   FilesystemKey key_;
+  std::optional<MountEntry> home_;
   BootTime due_{};
 };
 

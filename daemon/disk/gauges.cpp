@@ -58,7 +58,7 @@ asio::awaitable<std::vector<Measured>> Gauges::measure() {
   const auto samples = co_await parts_.sampler.sample(std::move(paths), began);
   std::set<std::string> fresh;
   for (const auto& sample : samples) {
-    const auto name = sample.facts ? name_of(sample.facts->key) : std::string();
+    const auto name = sample.snapshot ? name_of(sample.snapshot->key) : std::string();
     const auto gauge = gauges_.find(name);
     if (gauge == gauges_.end()) continue;
     gauge->second.refresh(sample);
@@ -102,7 +102,7 @@ std::vector<Site> Gauges::sites() const {
   std::vector<Site> sites;
   for (const auto& [name, gauge] : gauges_) {
     if (!gauge.view().reading) continue;
-    sites.push_back({name, gauge.key(), &gauge.view(), home_of(mounts(), gauge.resolved())});
+    sites.push_back({name, gauge.key(), &gauge.view(), gauge.home()});
   }
   return sites;
 }
@@ -135,8 +135,8 @@ std::vector<std::string> Gauges::due_paths(const Folders& folders, Now now, bool
 void Gauges::place(const Folders& folders, const std::vector<Sample>& samples) {
   for (const auto& sample : samples) {
     const bool known = gauge_of_.contains(sample.path);
-    if (sample.facts) gauge_of_[sample.path] = name_of(sample.facts->key);
-    if (sample.absent || (!sample.facts && !known)) gauge_of_[sample.path] = "none " + sample.path;
+    if (sample.snapshot) gauge_of_[sample.path] = name_of(sample.snapshot->key);
+    if (sample.absent || (!sample.snapshot && !known)) gauge_of_[sample.path] = "none " + sample.path;
     const auto folder = std::find_if(folders.begin(), folders.end(),
                                      [&sample](const auto& watched) { return watched.path == sample.path; });
     if (sample.absent && folder != folders.end() && folder->optional) gauge_of_.erase(sample.path);
@@ -165,7 +165,7 @@ void Gauges::assess(const std::vector<Sample>& samples, Now now) {
   for (const auto& [name, its_samples] : by_gauge) {
     auto& gauge = gauges_[name];
     const auto good = std::find_if(its_samples.begin(), its_samples.end(),
-                                   [](const Sample* sample) { return sample->facts.has_value(); });
+                                   [](const Sample* sample) { return sample->snapshot.has_value(); });
     const auto bad = std::find_if(its_samples.begin(), its_samples.end(),
                                   [](const Sample* sample) { return !sample->error.empty(); });
     if (good != its_samples.end()) {
@@ -175,7 +175,6 @@ void Gauges::assess(const std::vector<Sample>& samples, Now now) {
     } else {
       gauge.set_due(now.boot + kAskAgain);
     }
-    gauge.name_mount(parts_.sampler.mounts());
   }
 }
 

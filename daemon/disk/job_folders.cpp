@@ -9,7 +9,7 @@
 #include "common/format.h"
 #include "daemon/disk/deadlines.h"
 #include "daemon/disk/engine_answers.h"
-#include "daemon/disk/path_facts.h"
+#include "daemon/disk/filesystem_snapshot.h"
 
 namespace buildwarden::disk {
 namespace {

@@ -6,9 +6,9 @@
 namespace buildwarden::disk {
 namespace {
 
-Result<PathFacts> guarded(const StatPath& stat, const std::string& path) {
+Result<FilesystemSnapshot> guarded(const ReadFilesystem& read, const std::string& path) {
   try {
-    return stat(path);
+    return read(path);
   } catch (const std::exception& error) {
     return Error(Errc::kIo, error.what());
   }
@@ -19,9 +19,9 @@ Result<PathFacts> guarded(const StatPath& stat, const std::string& path) {
 void Lane::begin(std::vector<std::string> paths, Now now, const boost::asio::any_io_executor& loop,
                  std::function<void()> done) {
   begun_ = now;
-  auto ask_all = [stat = stat_, paths = std::move(paths)] {
+  auto ask_all = [read = read_, paths = std::move(paths)] {
     std::vector<PathAnswer> answers;
-    for (const auto& path : paths) answers.push_back(PathAnswer{path, guarded(stat, path)});
+    for (const auto& path : paths) answers.push_back(PathAnswer{path, guarded(read, path)});
     return answers;
   };
   request_.begin(std::move(ask_all), loop, std::move(done));

@@ -8,20 +8,20 @@
 
 #include "common/time.h"
 #include "daemon/disk/apart.h"
-#include "daemon/disk/path_facts.h"
+#include "daemon/disk/filesystem_snapshot.h"
 
 namespace buildwarden::disk {
 
 struct PathAnswer {
   std::string path;
-  Result<PathFacts> facts;
+  Result<FilesystemSnapshot> snapshot;
 };
 
 // At most one request at a time: while one is pending no other is begun. Its end does not wait for a pending request.
 // Used on the loop only.
 class Lane {
  public:
-  explicit Lane(StatPath stat) : stat_(std::move(stat)) {}
+  explicit Lane(ReadFilesystem read) : read_(std::move(read)) {}
 
   // Begins a request; `done` is posted to `loop` when it ends. Only when nothing is pending and all was collected.
   void begin(std::vector<std::string> paths, Now now, const boost::asio::any_io_executor& loop,
@@ -33,7 +33,7 @@ class Lane {
   std::vector<PathAnswer> collect();
 
  private:
-  StatPath stat_;
+  ReadFilesystem read_;
   Apart<std::vector<PathAnswer>> request_;
   Now begun_;
 };

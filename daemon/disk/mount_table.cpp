@@ -21,14 +21,17 @@ bool tells_of_changes(int file) {
 
 }  // namespace
 
-const std::vector<MountEntry>& MountTable::read(BootTime now) {
-  if (is_unchanged(now)) return entries_;
+Mounts MountTable::read(BootTime now) {
+  const std::lock_guard lock(mutex_);
+  if (is_unchanged(now)) return mounts_;
   read_at_.reset();
   const auto table = read_file(path_);
-  if (!table) return entries_;
-  entries_ = parse_mountinfo(*table);
-  read_at_ = now;
-  return entries_;
+  auto mounts = table ? parse_mountinfo(*table) : *mounts_;
+  if (table) read_at_ = now;
+  // Without a notice the text alone tells whether it changed. With one, the same text may be of other mounts.
+  const bool same = table && !notice_.open() && mounts == *mounts_;
+  if (!same) mounts_ = std::make_shared<const std::vector<MountEntry>>(std::move(mounts));
+  return mounts_;
 }
 
 // Asked before the table is read, so that a change in between shows at the next call.

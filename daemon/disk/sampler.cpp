@@ -22,8 +22,11 @@ bool any_pending(const std::vector<Lane*>& lanes) {
 
 }  // namespace
 
-Sampler::Sampler(StatPath stat, std::string mountinfo_path, SamplerTiming timing)
-    : stat_(std::move(stat)), timing_(timing), mounts_(std::move(mountinfo_path)) {}
+Sampler::Sampler(std::shared_ptr<MountTable> table, SamplerTiming timing)
+    : Sampler(FilesystemReader(table), table, timing) {}
+
+Sampler::Sampler(ReadFilesystem read, std::shared_ptr<MountTable> table, SamplerTiming timing)
+    : read_(std::move(read)), table_(std::move(table)), timing_(timing) {}
 
 // One sample(): when it began and how the lanes wake it.
 struct Sampler::Round {
@@ -63,19 +66,19 @@ asio::awaitable<std::vector<Sample>> Sampler::sample(std::vector<std::string> pa
 
 std::string Sampler::lane_of(const std::string& path) const {
   const auto known = resolved_.find(path);
-  const auto* mount = known == resolved_.end() ? nullptr : mount_of(mounts_.last(), known->second);
+  const auto* mount = known == resolved_.end() ? nullptr : mount_of(*mounts_, known->second);
   return mount == nullptr ? "path " + path : mount->device;
 }
 
 // The lanes that were begun now; those still busy with an older request are left alone.
 std::vector<Lane*> Sampler::begin(const std::vector<std::string>& paths, const Round& round, Answers& late) {
-  mounts_.read(round.now.boot);
+  mounts_ = table_->read(round.now.boot);
   std::map<std::string, std::vector<std::string>> by_lane;
   for (const auto& path : paths) by_lane[lane_of(path)].push_back(path);
   std::vector<Lane*> begun;
   for (auto& [name, its_paths] : by_lane) {
     auto& lane = lanes_[name];
-    if (!lane) lane = std::make_unique<Lane>(stat_);
+    if (!lane) lane = std::make_unique<Lane>(read_);
     for (const auto& path : its_paths) asked_in_[path] = name;
     collect(*lane, round.now, late);
     if (lane->pending()) continue;
@@ -92,13 +95,13 @@ void Sampler::collect(Lane& lane, Now now, Answers& into) {
     Sample sample;
     sample.path = answer.path;
     sample.asked = asked;
-    if (answer.facts) {
-      resolved_[answer.path] = answer.facts->resolved;
-      sample.facts = std::move(*answer.facts);
+    if (answer.snapshot) {
+      resolved_[answer.path] = answer.snapshot->resolved;
+      sample.snapshot = std::move(*answer.snapshot);
     } else {
       resolved_.erase(answer.path);
-      sample.error = answer.facts.error().message();
-      sample.absent = answer.facts.error().code() == Errc::kNotFound;
+      sample.error = answer.snapshot.error().message();
+      sample.absent = answer.snapshot.error().code() == Errc::kNotFound;
     }
     into[answer.path] = std::move(sample);
   }

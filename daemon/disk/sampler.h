@@ -11,9 +11,9 @@
 
 #include "common/time.h"
 #include "common/turnstile.h"
+#include "daemon/disk/filesystem_snapshot.h"
 #include "daemon/disk/lane.h"
 #include "daemon/disk/mount_table.h"
-#include "daemon/disk/path_facts.h"
 
 namespace buildwarden::disk {
 
@@ -22,10 +22,10 @@ struct SamplerTiming {
   Duration stale{5'000};  // an answer that took longer than this is worth nothing, and counts as failed before it comes
 };
 
-// What is known of a path after a sample(): exactly one of facts, error, or neither (asked, but still in time).
+// What is known of a path after a sample(): exactly one of snapshot, error, or neither (asked, but still in time).
 struct Sample {
   std::string path;
-  std::optional<PathFacts> facts;
+  std::optional<FilesystemSnapshot> snapshot;
   std::string error;
   bool absent = false;  // the error is that there is no such path
   Now asked;            // when the request for this answer was begun
@@ -40,13 +40,15 @@ enum class Haste : std::uint8_t { kPressing, kCalm };
 // Callers of sample() queue. Lives as long as its callers.
 class Sampler {
  public:
-  Sampler(StatPath stat, std::string mountinfo_path, SamplerTiming timing);
+  // Of this machine.
+  Sampler(std::shared_ptr<MountTable> table, SamplerTiming timing);
+  Sampler(ReadFilesystem read, std::shared_ptr<MountTable> table, SamplerTiming timing);
 
   // One Sample for each path, in the same order.
   boost::asio::awaitable<std::vector<Sample>> sample(std::vector<std::string> paths, Now now,
                                                      Haste haste = Haste::kPressing);
-  // As read at the last sample().
-  [[nodiscard]] const std::vector<MountEntry>& mounts() const { return mounts_.last(); }
+  // As read at the last sample(): older or newer than its snapshots, which name their own mounts.
+  [[nodiscard]] const std::vector<MountEntry>& mounts() const { return *mounts_; }
 
  private:
   using Answers = std::map<std::string, Sample>;
@@ -57,9 +59,10 @@ class Sampler {
   Sample answer_for(const std::string& path, Now now, const Answers& answers) const;
   void drop_idle_lanes();
 
-  StatPath stat_;
+  ReadFilesystem read_;
+  std::shared_ptr<MountTable> table_;
   SamplerTiming timing_;
-  MountTable mounts_;
+  Mounts mounts_ = std::make_shared<const std::vector<MountEntry>>();
   std::map<std::string, std::string> resolved_;  // path → where it led when it last answered
   std::map<std::string, std::unique_ptr<Lane>> lanes_;
   std::map<std::string, std::string> asked_in_;  // path → the lane that it was last asked in

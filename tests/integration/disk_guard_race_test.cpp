@@ -71,7 +71,7 @@ struct Half {
   LedgerFeed feed{{ledger, engine, engine, clock, workers}};
   DanglingImages dangling{{engine, engine, engine, nobody, ledger, clock}};
   UnusedImages unused{{engine, engine, engine, nobody, ledger, clock}};
-  Sampler sampler{stat_path, "/proc/self/mountinfo", {}};
+  Sampler sampler{std::make_shared<MountTable>("/proc/self/mountinfo"), {}};
   Gauges gauges{{settings, clock, sampler, [this] { return engine.status().identity.root_dir; }}};
   std::function<void(const policy::Candidate&)> meanwhile;
   Reclaimer reclaimer{reclaimer_parts()};

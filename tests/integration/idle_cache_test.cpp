@@ -127,7 +127,7 @@ class IdleCache : public testing::DaemonFixture {
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<testing::Background> background_;
   std::unique_ptr<builders::BuilderCache> cache_;
-  Sampler sampler_{stat_path, "/proc/self/mountinfo", {}};
+  Sampler sampler_{std::make_shared<MountTable>("/proc/self/mountinfo"), {}};
   Gauges gauges_{{settings_, clock_, sampler_, [this] { return dir() + "/disk/docker"; }}};
   GaugeViews views_{gauges_};
   Reclaimer reclaimer_{Reclaimer::Parts{settings_, clock_, journal_, nobody_, gauges_, {}}};

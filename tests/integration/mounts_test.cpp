@@ -3,14 +3,19 @@
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <fstream>
 #include <iostream>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 
 #include "tests/support/bare_daemon.h"
 #include "tests/support/loop_disk.h"
@@ -64,6 +69,57 @@ class SilentFuse {
   int fd_;
 };
 
+// A tmpfs of 16 MiB that is on the folder for a moment, gone, and there for half of each tenth of a second.
+class Flicker {
+ public:
+  explicit Flicker(const std::string& folder) : folder_(folder), thread_([this] { run(); }) {}
+  ~Flicker() { stop(); }
+  Flicker(const Flicker&) = delete;
+  Flicker& operator=(const Flicker&) = delete;
+
+  void stop() {
+    stopped_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  [[nodiscard]] int mounts() const { return mounts_; }
+  [[nodiscard]] int busy() const { return busy_; }
+
+ private:
+  void run() {
+    while (!stopped_) {
+      mount();
+      unmount();
+      mount();
+      std::this_thread::sleep_for(std::chrono::milliseconds{50});
+      unmount();
+      std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    }
+  }
+  void mount() {
+    EXPECT_EQ(::mount("flicker", folder_.c_str(), "tmpfs", 0, "size=16m"), 0);
+    ++mounts_;
+  }
+  // Not lazily; whoever is looking at it that very moment makes it busy.
+  void unmount() {
+    while (::umount(folder_.c_str()) != 0) {
+      ASSERT_EQ(errno, EBUSY);
+      ++busy_;
+    }
+  }
+
+  std::string folder_;
+  std::atomic<bool> stopped_ = false;
+  std::atomic<int> mounts_ = 0;
+  std::atomic<int> busy_ = 0;
+  std::thread thread_;
+};
+
+std::string size_of(const std::string& folder) {
+  struct statvfs info{};
+  EXPECT_EQ(::statvfs(folder.c_str(), &info), 0);
+  return std::to_string(info.f_blocks * info.f_frsize);
+}
+
 std::size_t threads_of(pid_t pid) {
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
   std::string line;
@@ -109,6 +165,46 @@ TEST_F(Mounts, AFilesystemMountedOverAWatchedPathIsAnotherOneWithAHistoryOfItsOw
     expect_ballast(disk);
     EXPECT_EQ(of_disk(disk, ".total_bytes"), size);
     above.mount();
+  }
+  EXPECT_EQ(stop(), 0);
+}
+
+TEST_F(Mounts, ABuildsFolderThatComesAndGoesLendsItsNumbersToNoOtherMount) {
+  constexpr int kMounts = 150;
+  const LoopDisk disk(dir() + "/disk.img", path("disk"), "ext4");
+  const auto builds = path("disk") + "/builds";
+  ASSERT_EQ(::mkdir(builds.c_str(), 0755), 0);
+  start({.disk = std::string(kMarks) + ", ballast: 0B",
+         .state = path("disk") + "/state",
+         .data_root = path("disk"),
+         .dry_run = true,  // the machine's own disk is watched, too
+         .builds = builds});
+  const auto size = size_of(path("disk"));
+  const auto whole = size_of("/");
+  const auto pair = [](const std::string& of) {
+    return of + " | select(.total_bytes != null) | \"\\(.mount) \\(.total_bytes)\"";
+  };
+  std::set<std::string> seen;
+  const auto note = [&seen](const std::string& lines) {
+    std::stringstream text(lines);
+    for (std::string line; std::getline(text, line);) seen.insert(line);
+  };
+  Flicker flicker(builds);
+  while (flicker.mounts() < kMounts && !HasFailure()) {
+    note(query("/v1/disk", pair(".filesystems[]")));
+    note(query("/v1/events?since=0", pair(".events[] | select(.kind == \"disk.level\") | .fields")));
+  }
+  flicker.stop();
+  note(query("/v1/events?since=0", pair(".events[] | select(.kind == \"disk.level\") | .fields")));
+  std::cout << flicker.mounts() << " mounts, " << events("disk.level") << " events, busy " << flicker.busy() << "\n";
+  const auto mounted = builds + " " + std::to_string(16LL * 1024 * 1024);
+  EXPECT_TRUE(seen.contains(mounted)) << "it was there to be seen";
+  for (const auto& line : seen) {
+    const auto mount = line.substr(0, line.find(' '));
+    if (mount == builds) EXPECT_EQ(line, mounted);
+    if (mount == path("disk")) EXPECT_EQ(line, mount + " " + size);
+    if (mount == "/") EXPECT_EQ(line, "/ " + whole);
+    EXPECT_EQ(line.ends_with(" 16777216"), line == mounted) << line;
   }
   EXPECT_EQ(stop(), 0);
 }

@@ -9,8 +9,9 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
-#include "daemon/disk/path_facts.h"
+#include "daemon/disk/filesystem_snapshot.h"
 
 namespace buildwarden::testing {
 
@@ -21,14 +22,19 @@ class FakePaths {
   // `path` lies on device 8:`minor`; sizes in GiB.
   void put(const std::string& path, unsigned minor, Bytes free_gib, std::uint64_t fsid = 1) {
     const std::lock_guard lock(state_->mutex);
-    auto& facts = state_->facts[path];
-    facts.resolved = path;
-    facts.key.device = makedev(8, minor);
-    facts.key.fsid = fsid;
-    facts.total = 100 * kGiB;
-    facts.free = free_gib * kGiB;
-    facts.total_inodes = 10'000'000;
-    facts.free_inodes = 9'000'000;
+    auto& made = state_->snapshots[path];
+    made.resolved = path;
+    made.key.device = makedev(8, minor);
+    made.key.fsid = fsid;
+    made.total = 100 * kGiB;
+    made.free = free_gib * kGiB;
+    made.total_inodes = 10'000'000;
+    made.free_inodes = 9'000'000;
+  }
+  // In the form of mountinfo; without it no snapshot names a mount.
+  void mounts(const std::string& table) {
+    const std::lock_guard lock(state_->mutex);
+    state_->mounts = parse_mountinfo(table);
   }
   void hang(const std::string& path) {
     const std::lock_guard lock(state_->mutex);
@@ -43,26 +49,31 @@ class FakePaths {
     const std::lock_guard lock(state_->mutex);
     return state_->calls[path];
   }
-  disk::StatPath function() {
-    return [state = state_](const std::string& path) { return stat(*state, path); };
+  disk::ReadFilesystem function() {
+    return [state = state_](const std::string& path) { return read(*state, path); };
   }
 
  private:
   // Shared with threads that hang in it, which may outlive this.
+  struct Snapshot : disk::FilesystemSnapshot {};
   struct State {
     std::mutex mutex;
     std::condition_variable changed;
-    std::map<std::string, disk::PathFacts> facts;
+    std::map<std::string, Snapshot> snapshots;
+    std::vector<MountEntry> mounts;
     std::set<std::string> hung;
     std::map<std::string, int> calls;
   };
-  static Result<disk::PathFacts> stat(State& state, const std::string& path) {
+  static Result<disk::FilesystemSnapshot> read(State& state, const std::string& path) {
     std::unique_lock lock(state.mutex);
     ++state.calls[path];
     state.changed.wait(lock, [&] { return !state.hung.contains(path); });
-    const auto found = state.facts.find(path);
-    if (found == state.facts.end()) return Error(Errc::kNotFound, "no " + path);
-    return found->second;
+    const auto found = state.snapshots.find(path);
+    if (found == state.snapshots.end()) return Error(Errc::kNotFound, "no " + path);
+    disk::FilesystemSnapshot snapshot = found->second;
+    const auto* mount = mount_of(state.mounts, path);
+    if (mount != nullptr) snapshot.home = home_of(state.mounts, *mount);
+    return snapshot;
   }
 
   std::shared_ptr<State> state_ = std::make_shared<State>();

@@ -39,13 +39,20 @@ TEST(Mounts, TheDeepestAndOfSeveralTheLastOneHoldsAPath) {
 
 TEST(Mounts, PeopleKnowAFilesystemByTheMountThatShowsTheWholeOfIt) {
   const auto mounts = parse_mountinfo(kTable);
-  const auto* bound = home_of(mounts, "/mnt/with blank/docker");
-  ASSERT_NE(bound, nullptr);
-  EXPECT_EQ(bound->mount_point, "/mnt/with blank");
-  const auto* part = home_of(mounts, "/mnt/part/x");
-  ASSERT_NE(part, nullptr);
-  EXPECT_EQ(part->mount_point, "/mnt/part") << "nothing shows the whole of it";
-  EXPECT_EQ(home_of(mounts, "relative"), nullptr);
+  const auto home = [&](std::string_view path) {
+    const auto* mount = mount_of(mounts, path);
+    return mount == nullptr ? std::string("none") : home_of(mounts, *mount).mount_point;
+  };
+  EXPECT_EQ(home("/mnt/with blank/docker"), "/mnt/with blank");
+  EXPECT_EQ(home("/mnt/part/x"), "/mnt/part") << "nothing shows the whole of it";
+  EXPECT_EQ(home("/etc"), "/");
+}
+
+TEST(Mounts, AnOpenFileNamesItsMountById) {
+  EXPECT_EQ(mount_id_in("pos:\t0\nflags:\t012000000\nmnt_id:\t41\nino:\t2\n"), 41);
+  EXPECT_EQ(parse_mountinfo(kTable)[2].id, 41);
+  EXPECT_EQ(mount_id_in("pos:\t0\nflags:\t02\n"), std::nullopt);
+  EXPECT_EQ(mount_id_in("mnt_id:\tmany\n"), std::nullopt);
 }
 
 }  // namespace

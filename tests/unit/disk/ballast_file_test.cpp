@@ -19,9 +19,10 @@ using policy::BallastAct;
 class BallastFileTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto facts = stat_path(folder_.path());
-    ASSERT_TRUE(facts);
-    key_ = facts->key;
+    const FilesystemReader read(std::make_shared<MountTable>("/proc/self/mountinfo"));
+    const auto snapshot = read(folder_.path());
+    ASSERT_TRUE(snapshot);
+    key_ = snapshot->key;
     fs::create_directory(own_);
     fs::permissions(own_, fs::perms::owner_all);
     fs::create_directory(shared_);

@@ -88,7 +88,10 @@ class BallastTest : public ::testing::Test {
     paths_.put("/data", 2, 60);
     mounts("21 1 8:1 / /docker rw - ext4 /dev/a rw\n22 1 8:2 / /data rw,noatime - xfs /dev/b rw\n");
   }
-  void mounts(const std::string& text) { ASSERT_TRUE(write_file_atomically(folder_.path() + "/mountinfo", text)); }
+  void mounts(const std::string& text) {
+    paths_.mounts(text);
+    ASSERT_TRUE(write_file_atomically(folder_.path() + "/mountinfo", text));
+  }
   // Measures, takes a turn and lets what was begun end, with all that follows from it.
   void turn() {
     clock_.advance(Duration{2'000});
@@ -122,7 +125,7 @@ class BallastTest : public ::testing::Test {
   bool wishes_unknown_ = false;
   boost::asio::io_context loop_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{loop_.get_executor()};
-  Sampler sampler_{paths_.function(), folder_.path() + "/mountinfo", timing()};
+  Sampler sampler_{paths_.function(), std::make_shared<MountTable>(folder_.path() + "/mountinfo"), timing()};
   Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [] { return std::string("/docker"); }}};
   Ballast ballast_{
       Ballast::Parts{settings_, clock_, journal_, gauges_, [this] { return wishes_unknown_; }, hand_.function()}};

@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "daemon/disk/path_facts.h"
+#include "daemon/disk/filesystem_snapshot.h"
 #include "tests/support/later_clock.h"
 #include "tests/support/run_void.h"
 #include "tests/support/temp_folder.h"

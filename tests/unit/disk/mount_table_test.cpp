@@ -15,8 +15,8 @@ namespace {
 
 using std::chrono::seconds;
 
-bool lists(const std::vector<MountEntry>& mounts, const std::string& point) {
-  return std::any_of(mounts.begin(), mounts.end(), [&](const auto& mount) { return mount.mount_point == point; });
+bool lists(const Mounts& mounts, const std::string& point) {
+  return std::any_of(mounts->begin(), mounts->end(), [&](const auto& mount) { return mount.mount_point == point; });
 }
 
 TEST(MountTableTest, FollowsWhatIsMountedAndUnmounted) {
@@ -28,7 +28,9 @@ TEST(MountTableTest, FollowsWhatIsMountedAndUnmounted) {
   EXPECT_FALSE(lists(table.read(now), point));
   ASSERT_EQ(::mount("none", point.c_str(), "tmpfs", 0, "size=64k"), 0);
   EXPECT_TRUE(lists(table.read(now), point));
-  EXPECT_TRUE(lists(table.read(now), point)) << "the notice is taken, the answer stays";
+  const auto mounted = table.read(now);
+  EXPECT_TRUE(lists(mounted, point)) << "the notice is taken, the answer stays";
+  EXPECT_EQ(table.read(now), mounted) << "the same table";
   ASSERT_EQ(::umount(point.c_str()), 0);
   EXPECT_FALSE(lists(table.read(now), point));
 }
@@ -38,13 +40,18 @@ TEST(MountTableTest, AFileWithoutNoticeIsReadEachTimeAndKeptWhenItIsGone) {
   const auto file = folder.path() + "/mountinfo";
   const BootTime now{seconds{100}};
   MountTable table(file);
-  EXPECT_TRUE(table.read(now).empty());
+  EXPECT_TRUE(table.read(now)->empty());
   std::ofstream(file) << "22 1 254:0 / /one rw - ext4 /dev/vda rw\n";
-  EXPECT_TRUE(lists(table.read(now), "/one"));
+  const auto one = table.read(now);
+  EXPECT_TRUE(lists(one, "/one"));
+  EXPECT_EQ(table.read(now), one) << "the same text is the same table";
   std::ofstream(file) << "22 1 254:0 / /two rw - ext4 /dev/vda rw\n";
   EXPECT_TRUE(lists(table.read(now), "/two"));
+  const auto two = table.read(now);
   std::filesystem::remove(file);
-  EXPECT_TRUE(lists(table.read(now), "/two"));
+  const auto kept = table.read(now);
+  EXPECT_TRUE(lists(kept, "/two"));
+  EXPECT_NE(kept, two) << "nobody knows whether it changed";
 }
 
 }  // namespace

@@ -18,9 +18,11 @@ using testing::run_on;
 
 constexpr const char* kRootLine = "21 1 8:1 / / rw - ext4 /dev/sda1 rw\n";
 
+std::shared_ptr<MountTable> table_of(const std::string& file) { return std::make_shared<MountTable>(file); }
+
 class SamplerTest : public ::testing::Test {
  protected:
-  SamplerTest() : sampler_(paths_.function(), folder_.path() + "/mountinfo", timing()) { mounts(kRootLine); }
+  SamplerTest() : sampler_(paths_.function(), table_of(folder_.path() + "/mountinfo"), timing()) { mounts(kRootLine); }
   static SamplerTiming timing() {
     SamplerTiming timing;
     timing.patience = Duration{1'000};  // waited out only by what hangs
@@ -42,9 +44,9 @@ TEST_F(SamplerTest, AnswersForEveryPathInOrder) {
   paths_.put("/a", 1, 10);
   const auto samples = sample({"/a", "/b"});
   ASSERT_EQ(samples.size(), 2U);
-  ASSERT_TRUE(samples[0].facts);
-  EXPECT_EQ(samples[0].facts->free, 10 * kGiB);
-  EXPECT_FALSE(samples[1].facts);
+  ASSERT_TRUE(samples[0].snapshot);
+  EXPECT_EQ(samples[0].snapshot->free, 10 * kGiB);
+  EXPECT_FALSE(samples[1].snapshot);
   EXPECT_TRUE(samples[1].absent);
   EXPECT_EQ(samples[1].error, "no /b");
 }
@@ -54,17 +56,17 @@ TEST_F(SamplerTest, AHungMountBlocksNobodyAndGetsNoSecondRequest) {
   paths_.put("/hung", 2, 10);
   paths_.hang("/hung");
   auto samples = sample({"/hung", "/a"});
-  EXPECT_TRUE(samples[1].facts);
-  EXPECT_FALSE(samples[0].facts);
+  EXPECT_TRUE(samples[1].snapshot);
+  EXPECT_FALSE(samples[0].snapshot);
   EXPECT_EQ(samples[0].error, "");  // still in time
   clock_.advance(Duration{6'000});
   samples = sample({"/hung", "/a"});
-  EXPECT_TRUE(samples[1].facts);
+  EXPECT_TRUE(samples[1].snapshot);
   EXPECT_EQ(samples[0].error, "/hung has not answered for 6s: its filesystem hangs");
   EXPECT_EQ(paths_.calls("/hung"), 1);
   paths_.release_all();
   // The late answer is too old; it is asked anew as soon as the thread is free.
-  testing::run_until(loop_, [this] { return sample({"/hung"})[0].facts.has_value(); });
+  testing::run_until(loop_, [this] { return sample({"/hung"})[0].snapshot.has_value(); });
 }
 
 TEST_F(SamplerTest, OneRequestForAllPathsOfAHungDevice) {
@@ -84,8 +86,8 @@ TEST_F(SamplerTest, AHungMountOverOnePathLeavesItsNeighboursAlone) {
   paths_.hang("/d/a");
   for (int turn = 0; turn < 3; ++turn) {
     const auto samples = sample({"/d/a", "/d/b"});
-    EXPECT_FALSE(samples[0].facts);
-    EXPECT_TRUE(samples[1].facts);
+    EXPECT_FALSE(samples[0].snapshot);
+    EXPECT_TRUE(samples[1].snapshot);
   }
 }
 
@@ -93,7 +95,7 @@ TEST_F(SamplerTest, ALateAnswerIsTakenByTheNextSampleWithTheTimeOfItsRequest) {
   paths_.put("/slow", 2, 10);
   paths_.hang("/slow");
   const auto asked = clock_.now();
-  EXPECT_FALSE(sample({"/slow"})[0].facts);
+  EXPECT_FALSE(sample({"/slow"})[0].snapshot);
   clock_.advance(Duration{1'000});
   const auto guard = boost::asio::make_work_guard(loop_);
   loop_.restart();
@@ -101,7 +103,7 @@ TEST_F(SamplerTest, ALateAnswerIsTakenByTheNextSampleWithTheTimeOfItsRequest) {
   ASSERT_EQ(loop_.run_one_for(testing::kTestPatience), 1U);  // the lane says that it is done
   paths_.hang("/slow");
   const auto late = sample({"/slow"})[0];
-  ASSERT_TRUE(late.facts);
+  ASSERT_TRUE(late.snapshot);
   EXPECT_EQ(late.asked.boot, asked.boot);
 }
 
@@ -113,25 +115,12 @@ TEST(Lanes, TheEndOfASamplerDoesNotWaitForAHungMount) {
   {
     SamplerTiming timing;
     timing.patience = Duration{5};
-    Sampler sampler(paths.function(), "/nonexistent", timing);
+    Sampler sampler(paths.function(), table_of("/nonexistent"), timing);
     const auto samples = run_on(loop, sampler.sample(std::vector<std::string>{"/hung"}, clock.now()));
-    EXPECT_FALSE(samples[0].facts);
+    EXPECT_FALSE(samples[0].snapshot);
   }
   // Released by the end of the test, and then nobody is left whom it could tell.
   EXPECT_LE(paths.calls("/hung"), 1);
-}
-
-TEST(StatPath, MeasuresAFolderAndNeverMakesOne) {
-  const testing::TempFolder folder;
-  const auto facts = stat_path(folder.path());
-  ASSERT_TRUE(facts);
-  EXPECT_GT(facts->total, 0);
-  EXPECT_LE(facts->free, facts->total);
-  EXPECT_EQ(facts->resolved, folder.path());
-  const auto absent = stat_path(folder.path() + "/absent");
-  ASSERT_FALSE(absent);
-  EXPECT_EQ(absent.error().code(), Errc::kNotFound);
-  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/absent"));
 }
 
 TEST(Mounts, TheDeepestAndLastMountCounts) {

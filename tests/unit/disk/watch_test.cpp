@@ -50,7 +50,7 @@ class WatchTest : public ::testing::Test {
   testing::FakeImageEngine engine_;
   boost::asio::io_context loop_;
   std::string data_root_ = "/docker";
-  Sampler sampler_{paths_.function(), "/nonexistent", timing()};
+  Sampler sampler_{paths_.function(), std::make_shared<MountTable>("/nonexistent"), timing()};
   Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [this] { return data_root_; }}};
   FakeBuilders builders_;
   WorkerPool workers_{1};
