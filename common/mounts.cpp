@@ -101,7 +101,7 @@ const MountEntry* mount_of(const std::vector<MountEntry>& mounts, std::string_vi
   return deepest;
 }
 
-const MountEntry& home_of(const std::vector<MountEntry>& mounts, const MountEntry& mount) {
+MountEntry home_of(const std::vector<MountEntry>& mounts, const MountEntry& mount) {
   if (mount.root == "/") return mount;
   const auto whole = std::find_if(mounts.begin(), mounts.end(), [&mount](const MountEntry& other) {
     return other.device == mount.device && other.root == "/";

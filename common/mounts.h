@@ -32,6 +32,6 @@ const MountEntry* mount_of(const std::vector<MountEntry>& mounts, std::string_vi
 
 // The mount that a person knows the filesystem of `mount`, one of `mounts`, by: of the same device the one that shows
 // the whole of it, since engines bind their folders on themselves. Else `mount` itself.
-const MountEntry& home_of(const std::vector<MountEntry>& mounts, const MountEntry& mount);
+MountEntry home_of(const std::vector<MountEntry>& mounts, const MountEntry& mount);
 
 }  // namespace buildwarden

@@ -22,7 +22,7 @@ bool any_pending(const std::vector<Lane*>& lanes) {
 
 }  // namespace
 
-Sampler::Sampler(std::shared_ptr<MountTable> table, SamplerTiming timing)
+Sampler::Sampler(const std::shared_ptr<MountTable>& table, SamplerTiming timing)
     : Sampler(FilesystemReader(table), table, timing) {}
 
 Sampler::Sampler(ReadFilesystem read, std::shared_ptr<MountTable> table, SamplerTiming timing)

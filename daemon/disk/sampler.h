@@ -41,7 +41,7 @@ enum class Haste : std::uint8_t { kPressing, kCalm };
 class Sampler {
  public:
   // Of this machine.
-  Sampler(std::shared_ptr<MountTable> table, SamplerTiming timing);
+  Sampler(const std::shared_ptr<MountTable>& table, SamplerTiming timing);
   Sampler(ReadFilesystem read, std::shared_ptr<MountTable> table, SamplerTiming timing);
 
   // One Sample for each path, in the same order.

@@ -179,8 +179,8 @@ TEST_F(Mounts, ABuildsFolderThatComesAndGoesLendsItsNumbersToNoOtherMount) {
          .data_root = path("disk"),
          .dry_run = true,  // the machine's own disk is watched, too
          .builds = builds});
-  const auto size = size_of(path("disk"));
-  const auto whole = size_of("/");
+  const auto below = path("disk") + " " + size_of(path("disk"));
+  const auto root = "/ " + size_of("/");
   const auto pair = [](const std::string& of) {
     return of + " | select(.total_bytes != null) | \"\\(.mount) \\(.total_bytes)\"";
   };
@@ -202,8 +202,8 @@ TEST_F(Mounts, ABuildsFolderThatComesAndGoesLendsItsNumbersToNoOtherMount) {
   for (const auto& line : seen) {
     const auto mount = line.substr(0, line.find(' '));
     if (mount == builds) EXPECT_EQ(line, mounted);
-    if (mount == path("disk")) EXPECT_EQ(line, mount + " " + size);
-    if (mount == "/") EXPECT_EQ(line, "/ " + whole);
+    if (mount == path("disk")) EXPECT_EQ(line, below);
+    if (mount == "/") EXPECT_EQ(line, root);
     EXPECT_EQ(line.ends_with(" 16777216"), line == mounted) << line;
   }
   EXPECT_EQ(stop(), 0);
