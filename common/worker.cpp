@@ -49,9 +49,14 @@ asio::awaitable<Result<void>> WorkerPool::run(std::function<void()> work, Durati
   const auto executor = co_await asio::this_coro::executor;
   auto pending = std::make_shared<Pending>(executor);
   pending->timer.expires_after(deadline);
-  auto job = [pending, executor, work = std::move(work)] {
+  // The timer goes back to the loop with the answer: the loop may be gone by the time that the thread lets go of the
+  // job.
+  auto job = [pending, executor, work = std::move(work)]() mutable {
     auto failure = run_guarded(work);
-    asio::post(executor, [pending, failure = std::move(failure)]() mutable { finish(pending, std::move(failure)); });
+    auto answer = [pending = std::move(pending), failure = std::move(failure)]() mutable {
+      finish(pending, std::move(failure));
+    };
+    asio::post(executor, std::move(answer));
   };
   asio::post(pool_, std::move(job));
   boost::system::error_code cancelled;

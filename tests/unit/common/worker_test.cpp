@@ -128,5 +128,24 @@ TEST_F(Worker, ACancelledCallerGoesOnAtOnce) {
   go_on.set_value();
 }
 
+// The thread is held up while it lets go of the work, until the loop is gone.
+TEST(WorkerPool, KeepsNothingOfALoopThatHasItsAnswer) {
+  std::promise<void> loop_is_gone;
+  auto gate = loop_is_gone.get_future().share();
+  WorkerPool pool(1);
+  std::optional<Result<void>> slot;
+  std::thread::id resumed_on;
+  {
+    asio::io_context loop;
+    std::shared_ptr<void> held(nullptr, [gate](void* /*nothing*/) { gate.wait(); });
+    std::function<void()> work = [held = std::move(held)] {};
+    asio::co_spawn(loop, run_into(&pool, std::move(work), seconds{60}, &slot, &resumed_on), asio::detached);
+    loop.run();
+  }
+  ASSERT_TRUE(slot.has_value());
+  EXPECT_TRUE(slot->ok());
+  loop_is_gone.set_value();
+}
+
 }  // namespace
 }  // namespace buildwarden
