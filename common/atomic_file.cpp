@@ -31,7 +31,7 @@ Result<void> write_all(int fd, std::string_view content) {
 // Who holds the lock writes, if the file still has that name by then; where nothing can be locked, whoever comes.
 Result<UniqueFd> open_beside(const std::string& beside, mode_t mode) {
   for (int i = 0; i < kMostWriters; ++i) {
-    UniqueFd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode));
+    UniqueFd file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, mode));
     if (file.get() < 0) return Error::from_errno(errno, format("create {}", beside));
     while (::flock(file.get(), LOCK_EX) != 0 && errno == EINTR) continue;
     struct stat ours{};
@@ -47,7 +47,7 @@ Result<UniqueFd> open_beside(const std::string& beside, mode_t mode) {
 void sync_parent(const std::string& path) {
   const auto slash = path.rfind('/');
   const UniqueFd folder(
-      ::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_RDONLY | O_CLOEXEC));
+      ::open(slash == std::string::npos ? "." : path.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() >= 0) ::fsync(folder.get());
 }
 
@@ -70,12 +70,19 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
 }
 
 Result<std::string> read_file(const std::string& path, Bytes limit) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (file.get() < 0) return Error::from_errno(errno, format("read {}", path));
+  struct stat what{};
+  if (::fstat(file.get(), &what) != 0) return Error::from_errno(errno, format("read {}", path));
+  if (!S_ISREG(what.st_mode)) return Error(Errc::kInvalid, format("read {}: it is not a regular file", path));
+  return read_all(file.get(), path, limit);
+}
+
+Result<std::string> read_all(int file, const std::string& path, Bytes limit) {
   std::string content;
   char buffer[16 * 1024];
   for (;;) {
-    const auto count = ::read(file.get(), buffer, sizeof buffer);
+    const auto count = ::read(file, buffer, sizeof buffer);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return Error::from_errno(errno, format("read {}", path));
     if (count == 0) return content;

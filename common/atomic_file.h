@@ -14,8 +14,13 @@ namespace buildwarden {
 // Replaces `path` by `content`: written beside it, synced, renamed over it. On any error the old file stays.
 Result<void> write_file_atomically(const std::string& path, std::string_view content, mode_t mode = 0644);
 
-// The whole file; kTooLarge beyond `limit` bytes, kNotFound when there is none.
+// The whole file, of the kernel's, of root's or our own: for one that somebody else may have put there see
+// common/foreign_file.h. Never waits for a pipe's other end. kTooLarge beyond `limit` bytes, kNotFound when there is
+// none, kInvalid for what is no regular file.
 Result<std::string> read_file(const std::string& path, Bytes limit = 4 * kMiB);
+
+// The same of what is open, from where it stands; `path` is for the errors' texts.
+Result<std::string> read_all(int file, const std::string& path, Bytes limit);
 
 // Makes the folder and its missing parents (mode as given, less the umask); one that is there already is fine.
 Result<void> make_folders(const std::string& path, mode_t mode = 0755);

@@ -54,7 +54,7 @@ class FileReader {
   FileReader& operator=(const FileReader&) = delete;
 
   Result<void> open(const std::string& path) {
-    file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    file_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (file_ < 0) return Error::from_errno(errno, "opening " + path);
     struct stat status{};
     if (::fstat(file_, &status) != 0) return Error::from_errno(errno, "reading " + path);

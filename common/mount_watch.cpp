@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 
 MountWatch::MountWatch(const asio::any_io_executor& executor, std::function<void()> changed, const std::string& file)
     : changed_(std::move(changed)), mountinfo_(executor) {
-  const int opened = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  const int opened = ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (opened < 0) {
     problem_ = Error::from_errno(errno, "open " + file).message();
     return;

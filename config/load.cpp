@@ -127,10 +127,19 @@ Result<Loaded> load(const LoadRequest& request) {
   apply_yaml(request.yaml_path, *yaml, first);
   apply_overrides(request, first);
   Merge merge;
+  merge.sources = request.sources;
   auto mistakes = merge_all(request, *yaml, first.settings.paths, merge);
   if (!mistakes.empty()) return all_of(std::move(mistakes));
   auto values = effective(merge);
-  return Loaded{std::move(merge.settings), std::move(values), std::move(merge.warnings), merge.cfn_env_read};
+  Loaded loaded;
+  loaded.settings = std::move(merge.settings);
+  loaded.values = std::move(values);
+  loaded.warnings = std::move(merge.warnings);
+  loaded.distrusted = merge.sources.distrusted();
+  loaded.warnings.insert(loaded.warnings.end(), loaded.distrusted.begin(), loaded.distrusted.end());
+  loaded.texts = merge.sources.texts();
+  loaded.cfn_env_read = merge.cfn_env_read;
+  return loaded;
 }
 
 }  // namespace buildwarden::config

@@ -8,6 +8,7 @@
 
 #include "common/result.h"
 #include "config/settings.h"
+#include "config/sources.h"
 
 namespace buildwarden::config {
 
@@ -23,15 +24,18 @@ struct EffectiveValue {
 
 struct Loaded {
   Settings settings;
-  std::vector<EffectiveValue> values;  // every key, in the order of the schema
-  std::vector<std::string> warnings;   // bad values in env files, which are never fatal
-  bool cfn_env_read = false;           // it was there and had variables: the operator's parameters are known
+  std::vector<EffectiveValue> values;   // every key, in the order of the schema
+  std::vector<std::string> warnings;    // bad values in env files, which are never fatal; `distrusted` too
+  std::vector<std::string> distrusted;  // files that do not count, see Sources
+  SourceTexts texts;                    // for the next load
+  bool cfn_env_read = false;            // it was there and had variables: the operator's parameters are known
 };
 
 struct LoadRequest {
   std::string yaml_path = "/etc/buildwarden/buildwarden.yaml";
   bool yaml_required = false;                    // named on the command line: an absent file is then an error
   std::map<std::string, std::string> overrides;  // command line: key → value, wins over everything
+  Sources sources;                               // what counted before, in a load while the daemon runs
 };
 
 // Reads the YAML first (it says where the other files are), then merges by precedence. Absent env files are fine.

@@ -7,6 +7,7 @@
 
 #include "config/layer.h"
 #include "config/settings.h"
+#include "config/sources.h"
 
 namespace buildwarden::config {
 
@@ -19,6 +20,7 @@ inline constexpr const char* kYaml = "yaml";
 inline constexpr const char* kCommandLine = "command-line";
 
 struct Merge {
+  Sources sources;
   Settings settings;
   Origins origins;
   std::vector<std::string> warnings;

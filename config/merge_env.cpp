@@ -2,7 +2,6 @@
 #include <array>
 #include <cstdint>
 
-#include "common/atomic_file.h"
 #include "common/format.h"
 #include "config/env_files.h"
 #include "config/merge.h"
@@ -97,13 +96,10 @@ void apply_variables(const Source& source, const Variables& variables, bool agen
   }
 }
 
-// The file's variables; nothing, with a warning if there is a file, when it cannot be read.
+// The variables of the text that counts.
 Variables read_variables(const Source& source, Variables (*parse)(std::string_view), Merge& merge) {
-  auto text = read_file(source.path, kMaxFile);
-  if (!text) {
-    if (text.error().code() != Errc::kNotFound) merge.warnings.push_back(text.error().message());
-    return {};
-  }
+  const auto text = merge.sources.read(source.path);
+  if (!text) return {};
   Variables variables = parse(*text);
   for (std::size_t i = 0; i < variables.odd_lines.size() && i < kMaxOddLines; ++i) {
     merge.warnings.push_back(place(source.path, variables.odd_lines[i], 0) + "not an assignment; the line is ignored");

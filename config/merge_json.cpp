@@ -2,7 +2,6 @@
 #include <boost/json/parser.hpp>
 #include <boost/json/value.hpp>
 
-#include "common/atomic_file.h"
 #include "common/format.h"
 #include "config/merge.h"
 #include "config/schema.h"
@@ -63,11 +62,8 @@ void set(const File& file, const char* key, const TreeNode& node, Merge& merge) 
 }  // namespace
 
 void apply_daemon_json(const std::string& path, Merge& merge) {
-  auto text = read_file(path, kMaxFile);
-  if (!text) {
-    if (text.error().code() != Errc::kNotFound) merge.warnings.push_back(text.error().message());
-    return;
-  }
+  auto text = merge.sources.read(path);
+  if (!text) return;
   File file{path, *std::move(text), {}};
   if (file.text.find_first_not_of(" \t\r\n") == std::string::npos || !parse(file, merge)) return;
   if (const auto* root = file.root.if_contains("data-root")) {

@@ -49,8 +49,10 @@ Reload::Reload(Parts parts) : parts_(std::move(parts)), loaded_at_(parts_.clock.
 boost::asio::awaitable<void> Reload::turn(ReloadCause cause) {
   const bool told = cause != ReloadCause::kStart;
   if (told) parts_.notify(true);
-  std::function<Result<config::Loaded>()> work = [request = parts_.request] { return config::load(request); };
-  auto fresh = co_await parts_.workers.compute<config::Loaded>(std::move(work), kFilesPatience);
+  auto request = parts_.request;
+  request.sources = config::Sources(parts_.in_force.texts, cause == ReloadCause::kSignal);
+  std::function<Result<config::Loaded>()> work = [request = std::move(request)] { return config::load(request); };
+  auto fresh = co_await parts_.files.compute<config::Loaded>(std::move(work), kFilesPatience);
   if (fresh) {
     take(*std::move(fresh), cause);
   } else if (fresh.error().code() != Errc::kCancelled) {
@@ -68,11 +70,28 @@ void Reload::take(config::Loaded fresh, ReloadCause cause) {
     if (std::find(old.begin(), old.end(), warning) == old.end()) log_warning(warning);
   }
   config::adopt(parts_.in_force, std::move(fresh));
+  tell_distrusted();
   loaded_at_ = parts_.clock.now().wall;
   if (cause != ReloadCause::kStart) ++taken_;
   if (!changes.empty() || parameters) parts_.apply();
   const bool asked = cause == ReloadCause::kSignal;
   if (asked || mended || parameters || !changes.empty()) record_taken(changes, cause);
+}
+
+void Reload::tell_distrusted() {
+  const auto& now = parts_.in_force.distrusted;
+  if (now == told_distrusted_) return;
+  const bool mended = now.empty();
+  told_distrusted_ = now;
+  ports::Event event;
+  event.kind = "config.distrusted";
+  event.severity = mended ? ports::Severity::kInfo : ports::Severity::kWarning;
+  event.rule = mended ? "mended" : "not_roots_alone";
+  std::string text;
+  for (const auto& one : now) add_told(text, "; ", one);
+  event.reason = mended ? "each file of the configuration counts again" : text;
+  event.fields = {{"files", static_cast<std::int64_t>(now.size())}};
+  parts_.journal.record(std::move(event));
 }
 
 void Reload::refuse(const Error& error, ReloadCause cause) {
@@ -122,8 +141,11 @@ ports::ConfigView Reload::config_view() const {
 }
 
 std::optional<ports::NotReady> Reload::not_ready() const {
-  if (error_.empty()) return std::nullopt;
-  return ports::NotReady{"config", "the last reload was refused, the old one is in force: " + first_line(error_)};
+  if (!error_.empty()) {
+    return ports::NotReady{"config", "the last reload was refused, the old one is in force: " + first_line(error_)};
+  }
+  if (!parts_.in_force.distrusted.empty()) return ports::NotReady{"config", parts_.in_force.distrusted.front()};
+  return std::nullopt;
 }
 
 }  // namespace buildwarden

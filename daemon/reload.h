@@ -29,7 +29,7 @@ class Reload final : public ports::ConfigViews {
     config::LoadRequest request;
     const Clock& clock;
     ports::Journal& journal;
-    WorkerPool& workers;
+    WorkerPool& files;                        // for reads of files that others may make, which may hang
     std::function<void()> apply;              // for rooms that hold copies; after in_force has changed
     std::function<void(bool begins)> notify;  // the service manager
     std::function<bool()> parameters_awaited;
@@ -40,19 +40,21 @@ class Reload final : public ports::ConfigViews {
   boost::asio::awaitable<void> turn(ReloadCause cause);
 
   [[nodiscard]] ports::ConfigView config_view() const override;
-  // Part "config" while the last reload was refused.
+  // Part "config" while the last reload was refused, or a file of the host does not count.
   [[nodiscard]] std::optional<ports::NotReady> not_ready() const;
 
  private:
   void take(config::Loaded fresh, ReloadCause cause);
   void refuse(const Error& error, ReloadCause cause);
   void record_taken(const std::vector<config::Change>& changes, ReloadCause cause);
+  void tell_distrusted();
 
   Parts parts_;
   WallTime loaded_at_;
   std::uint64_t taken_ = 0;
   std::uint64_t refused_ = 0;
   std::string error_;
+  std::vector<std::string> told_distrusted_;
 };
 
 }  // namespace buildwarden

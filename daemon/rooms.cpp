@@ -14,6 +14,10 @@ namespace {
 
 // Two: an image list that is being parsed does not keep a small file waiting.
 constexpr std::size_t kWorkers = 2;
+// Each reader of foreign files asks for one thing at a time, so that one that hangs leaves a thread to most others.
+constexpr std::size_t kForeignReaders = 4;
+// One: what a job's process keeps waiting costs the next job its second, and nobody else anything.
+constexpr std::size_t kProcessReaders = 1;
 
 constexpr auto kProbeAtWork = std::chrono::milliseconds{20};  // plans are what may hold up the loop
 
@@ -72,6 +76,8 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       api_group(group_or_root(socket_group(settings.listen, settings.agent), "the API's socket")),
       journal(clock),
       workers(kWorkers),
+      processes(kProcessReaders),
+      foreign(kForeignReaders),
       engine(settings.engine,
              {workers, clock, journal,
               [this](const std::string& method, const std::string& route, std::chrono::duration<double> took) {
@@ -84,7 +90,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       context_ids(settings.paths.state, {workers, journal}),
       handout(settings.builders, settings.paths, &context_ids),
       registry(loop.get_executor(), {clock, journal, lease_store, handout}),
-      job_evidence({registry, workers, clock, [this] { return agent_on_host(); }}),
+      job_evidence({registry, foreign, clock, [this] { return agent_on_host(); }}),
       ledger(clock, store, journal),
       builder_use({ledger, engine, clock}),
       feed({ledger, engine, engine, clock, workers, &builder_use, [this] { return prefetch.pulling(); }}),
@@ -98,7 +104,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
                   [this](const std::string& builder) { return cache_bytes(builder); },
                   [this](const std::string& builder) { return worker_facts.of(builder); }}),
       in_use(registry, reconciler),
-      people(workers, [user = settings.agent.user] { return builders::homes_of_people("/etc/passwd", user); }),
+      people(foreign, [user = settings.agent.user] { return builders::homes_of_people("/etc/passwd", user); }),
       sampler(std::make_shared<disk::MountTable>("/proc/self/mountinfo"), {}),
       gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),
       own_leftovers({settings, clock, workers}),
@@ -139,9 +145,10 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       binfmt_image({engine, engine, engine, engine, settings.paths.images}),
       emulation(emulation_parts()),
       termination(termination_parts(from.termination_times)),
-      desk(settings.jobs, registry, {clock, journal, handout, views, reclaimer, &emulation, &agent_gate, &termination}),
+      desk(settings.jobs, registry,
+           {clock, journal, handout, views, reclaimer, &emulation, &agent_gate, &termination, &processes}),
       reload(reload_parts()),
-      reload_loop(loop.get_executor(), {reload, workers, [this] { return config::files_of(request, settings); },
+      reload_loop(loop.get_executor(), {reload, foreign, [this] { return config::files_of(request, settings); },
                                         [this] { watch.mounts_changed(); }}),
       metrics({&views, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination},
               BUILDWARDEN_VERSION),
@@ -195,7 +202,7 @@ Reload::Parts Daemon::Rooms::reload_parts() {
           request,
           clock,
           journal,
-          workers,
+          foreign,
           [this] { apply_settings(); },
           [this](bool begins) { begins ? service.reloading() : service.ready(); },
           [this] { return are_wishes_unknown(loaded); }};

@@ -92,6 +92,8 @@ struct Daemon::Rooms {
   SystemClock clock;
   telemetry::EventLog journal;
   WorkerPool workers;
+  WorkerPool processes;  // looks at the processes of jobs that start
+  WorkerPool foreign;    // reads what others may make: a read of theirs that hangs keeps nothing else waiting
   engine::Engine engine;
   state::StateStore store;
   telemetry::EventKeeper event_keeper;

@@ -23,7 +23,7 @@ constexpr std::size_t kIdBytes = 8;
 
 // kNotFound: there is none, or what is there is no secret.
 Result<HostSecret> read_secret(const std::string& path) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
   if (!file.open()) return Error::from_errno(errno, format("read {}", path));
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) return Error::from_errno(errno, format("look at {}", path));

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
+#include <sstream>
 
+#include "common/foreign_file.h"
 #include "common/format.h"
 #include "common/unique_fd.h"
 #include "daemon/cli/answer.h"
@@ -18,6 +19,7 @@ namespace {
 
 constexpr Duration kHere = std::chrono::seconds{1};  // for an answer on an instance; elsewhere nobody answers
 constexpr Duration kFromContainer = std::chrono::seconds{2};
+constexpr Bytes kMostOfAFile = 256 * kKiB;
 constexpr Duration kMargin = std::chrono::seconds{1};  // until the process that asks is given up
 
 // Any of them is enough for the AWS client that resolves credentials.
@@ -44,7 +46,7 @@ Finding of_names(const BuilderSettings& builder) {
 
 // The name of a variable that the file of the agent's environment sets; "" when none.
 std::string variable_in(const std::string& path) {
-  std::ifstream file(path);
+  std::istringstream file(read_foreign_file(path, FileOwner::kAnybody, kMostOfAFile).value_or(""));
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with("export ")) line.erase(0, 7);
     for (const std::string name : kVariables) {
@@ -104,7 +106,7 @@ Finding of_hop_limit(const Scene& scene, const BuilderSettings& builder) {
   if (pid <= 0) return warning("the hop limit was not tried: the builder does not run", "see the builders");
   const auto path = format("/proc/{}/ns/net", pid);
   const auto ask = [&]() -> Result<std::string> {
-    const UniqueFd network(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    const UniqueFd network(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (!network.open() || ::setns(network.get(), CLONE_NEWNET) != 0) return Error::from_errno(errno, path);
     if (auto token = metadata_token(url, kFromContainer); !token) return Error(Errc::kTimeout, token.error().message());
     return std::string();

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <sstream>
 
+#include "common/atomic_file.h"
 #include "common/format.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/doctor.h"
@@ -45,10 +45,7 @@ Finding of_platform(const json::value& emulator) {
   return error(line, fix_for(text(emulator, "rule")));
 }
 
-std::string read_whole(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+std::string read_whole(const std::string& path) { return read_file(path).value_or(""); }
 
 // The kernel's own switch over all handlers.
 Finding of_kernel(const std::string& folder) {
@@ -67,7 +64,7 @@ Findings of_foreign_entries(const std::string& folder) {
   for (std::filesystem::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
     const auto name = at->path().filename().string();
     if (!name.starts_with("qemu-") || std::filesystem::exists(folder + "/buildwarden-" + name.substr(5))) continue;
-    const auto entry = read_whole(at->path());
+    const auto entry = read_whole(at->path().string());
     const auto flags = entry.find("\nflags:");
     if (!entry.starts_with("enabled") || flags == std::string::npos) continue;
     if (entry.substr(flags + 7, entry.find('\n', flags + 1) - flags - 7).find('F') != std::string::npos) continue;
@@ -80,7 +77,7 @@ Findings of_foreign_entries(const std::string& folder) {
 
 // One compiler under QEMU takes what it takes natively several times over.
 Findings of_memory(const std::string& meminfo) {
-  std::ifstream file(meminfo);
+  std::istringstream file(read_whole(meminfo));
   std::string key;
   std::int64_t kib = 0;
   while (file >> key >> kib) {

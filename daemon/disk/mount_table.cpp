@@ -37,7 +37,7 @@ Mounts MountTable::read(BootTime now) {
 // Asked before the table is read, so that a change in between shows at the next call.
 bool MountTable::is_unchanged(BootTime now) {
   if (!notice_.open()) {
-    notice_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    notice_ = UniqueFd(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (notice_.open() && !tells_of_changes(notice_.get())) notice_ = UniqueFd();
     return false;
   }

@@ -23,7 +23,7 @@ constexpr Bytes kLongestEntry = 8 * kKiB;
 constexpr const char* kUsualFolder = "/proc/sys/fs/binfmt_misc";
 
 Result<void> write_to(const std::string& path, std::string_view text) {
-  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
   if (!file.open()) return Error::from_errno(errno, path);
   // One write is one command to the kernel.
   if (::write(file.get(), text.data(), text.size()) < 0) return Error::from_errno(errno, path);

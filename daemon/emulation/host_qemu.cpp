@@ -42,7 +42,7 @@ Result<bool> has_no_loader(int file, const std::string& path) {
 }  // namespace
 
 Result<bool> is_static(const std::string& path) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!file.open()) return Error::from_errno(errno, path);
   std::array<unsigned char, EI_NIDENT> begin{};
   const auto got = ::read(file.get(), begin.data(), begin.size());

@@ -77,7 +77,7 @@ TerminationNews tell_agent(const std::string& unit, TerminationAction action, co
 }
 
 Result<void> write_line(const std::string& path, const std::string& line) {
-  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!file.open()) return Error::from_errno(errno, path);
   const auto text = line + "\n";
   if (::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) return {};

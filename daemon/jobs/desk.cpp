@@ -54,6 +54,8 @@ ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports:
     auto platforms = request.platforms;
     note = co_await ports_.platforms->await_platforms(std::move(platforms));
   }
+  std::optional<ports::JobFolder> docker_config;
+  if (ports_.processes != nullptr) docker_config = co_await look_for_docker_config(*ports_.processes, peer);
   registry_.end_if_over(request.id);
   if (const auto* known = registry_.find(request.id)) co_return renew(request, *known, peer);
   if (pending_->contains(request.id)) {
@@ -62,7 +64,7 @@ ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports:
   if (registry_.is_full()) co_return Error(Errc::kTooLarge, "too many jobs are known already");
   auto lease = lease_of(request, peer, registry_.processes());
   if (!lease) co_return std::move(lease).error();
-  lease->docker_config = docker_config_of(peer);
+  lease->docker_config = std::move(docker_config);
   // Asked for once in vain, so that room is never made for a request that is wrong.
   auto possible = ports_.handout.grant(grant_of(request, settings_));
   ports_.handout.release(request.id);

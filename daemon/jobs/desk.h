@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/jobs/agent_gate.h"
 #include "daemon/jobs/registry.h"
@@ -29,6 +30,7 @@ struct DeskPorts {
   ports::Platforms* platforms = nullptr;     // none: nobody knows of platforms
   AgentGate* gate = nullptr;                 // none: nobody deletes what jobs use
   const ports::JobGate* instance = nullptr;  // none: the instance stays
+  WorkerPool* processes = nullptr;           // reads of jobs' processes, which may hang; none: nobody looks at them
 };
 
 // On the loop's thread alone. Lives until its coroutines have ended: who awaits start_job() sees to that.

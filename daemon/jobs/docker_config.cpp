@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <functional>
 #include <string_view>
+#include <utility>
 
 #include "common/atomic_file.h"
 #include "common/format.h"
@@ -43,6 +45,8 @@ bool is_throw_away(std::string_view path) {
   return false;
 }
 
+constexpr Duration kLookPatience = std::chrono::seconds{1};
+
 }  // namespace
 
 std::optional<ports::JobFolder> docker_config_of(const ports::Peer& peer) {
@@ -55,6 +59,14 @@ std::optional<ports::JobFolder> docker_config_of(const ports::Peer& peer) {
   const bool is_its_own = S_ISDIR(info.st_mode) && info.st_uid == peer.uid && (info.st_mode & 0077U) == 0;
   if (!is_its_own) return std::nullopt;
   return ports::JobFolder{.path = path, .device = info.st_dev, .inode = info.st_ino, .uid = peer.uid, .ended = {}};
+}
+
+boost::asio::awaitable<std::optional<ports::JobFolder>> look_for_docker_config(WorkerPool& processes,
+                                                                               ports::Peer peer) {
+  using Found = std::optional<ports::JobFolder>;
+  std::function<Result<Found>()> work = [peer = std::move(peer)] { return Result<Found>(docker_config_of(peer)); };
+  auto found = co_await processes.compute<Found>(std::move(work), kLookPatience);
+  co_return found ? *std::move(found) : Found();
 }
 
 }  // namespace buildwarden::jobs

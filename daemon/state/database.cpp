@@ -1,14 +1,16 @@
 #include "daemon/state/database.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
-#include <fstream>
 
 #include "common/atomic_file.h"
 #include "common/format.h"
+#include "common/unique_fd.h"
 #include "daemon/state/schema.h"
 #include "daemon/state/set_aside.h"
 
@@ -20,14 +22,27 @@ std::string folder_of(const std::string& path) {
   return slash == std::string::npos || slash == 0 ? "." : path.substr(0, slash);
 }
 
+// SQLite makes its files readable by everybody, and its log like the database. What cannot be done here it will say.
+void make_private(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0600));
+  struct stat info{};
+  if (!file.open() || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return;
+  if ((info.st_mode & 0077U) != 0) static_cast<void>(::fchmod(file.get(), 0600));
+}
+
 // SQLite's own word for it is that it cannot be opened, or only read, as for much that passes.
 Result<void> refuse_what_is_no_file(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  if (!file.open() && errno == ENOENT) return {};
+  const bool special = !file.open() && (errno == ELOOP || errno == ENXIO);  // a link, a socket
+  if (!file.open() && !special) return Error::from_errno(errno, "open it");
   struct stat info{};
-  if (::lstat(path.c_str(), &info) != 0) return {};
-  if (!S_ISREG(info.st_mode)) return Error(Errc::kInvalid, "it is not a regular file");
+  if (special || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    return Error(Errc::kInvalid, "it is not a regular file");
+  }
   // The versions for writing and reading, sqlite.org/fileformat2.html; SQLite finds the other damage by itself.
   std::array<char, 20> head{};
-  std::ifstream(path, std::ios::binary).read(head.data(), head.size());
+  if (::pread(file.get(), head.data(), head.size(), 0) < 0) return Error::from_errno(errno, "read its head");
   if (head[18] <= 2 && head[19] <= 2) return {};
   return Error(Errc::kInvalid, format("its format is of version {}/{}", int{head[18]}, int{head[19]}));
 }
@@ -86,6 +101,7 @@ Result<void> Database::open() {
 // kInvalid: the file is there and is not our database, or not whole.
 Result<Connection> Database::open_checked() {
   if (auto fit = refuse_what_is_no_file(path_); !fit) return std::move(fit).error();
+  make_private(path_);
   auto connection = Connection::open(path_);
   if (!connection) return connection;
   if (auto set = configure(*connection); !set) return std::move(set).error();

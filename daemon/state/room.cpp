@@ -64,7 +64,7 @@ Result<void> add_pages(Connection& connection, std::int64_t pages) {
 }  // namespace
 
 Result<void> reserve_log(const std::string& path) {
-  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0600));
   struct stat info{};
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return no_room(errno, path);
   if (info.st_size >= kLogBytes) return {};

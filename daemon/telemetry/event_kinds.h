@@ -7,7 +7,7 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 57> kEventKinds = {
+inline constexpr std::array<std::string_view, 59> kEventKinds = {
     "ballast.failed",
     "ballast.given",
     "ballast.made",
@@ -25,12 +25,14 @@ inline constexpr std::array<std::string_view, 57> kEventKinds = {
     "checkout.kept",
     "checkout.left",
     "clock.step",
+    "config.distrusted",
     "config.refused",
     "config.reloaded",
     "daemon.started",
     "daemon.stopped",
     "daemon.unclean_end",
     "disk.level",
+    "disk.marks",
     "emulation.lost",
     "emulation.missing",
     "emulation.proven",

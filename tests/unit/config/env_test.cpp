@@ -130,6 +130,9 @@ const BadValue kBadValues[] = {
      "1000000000000; 250000 stays"},
     {"Region", "AWS_REGION=`id`", "instance.region", "\"\" < default < ",
      "agent_env:2: AWS_REGION: \"`id`\" is not a region's name; write one such as us-east-1, or \"\"; \"\" stays"},
+    {"Option", "AWS_REGION=--no-verify-ssl", "instance.region", "\"\" < default < ",
+     "agent_env:2: AWS_REGION: \"--no-verify-ssl\" is not a region's name; write one such as us-east-1, or \"\"; \"\" "
+     "stays"},
     {"Long", "AWS_REGION=" + std::string(100'000, 'a'), "instance.region", "\"\" < default < ",
      "agent_env:2: AWS_REGION: \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…\" is not a "
      "region's name; write one such as us-east-1, or \"\"; \"\" stays"},

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -143,6 +144,30 @@ TEST_F(ReloadTest, TheParametersAreKnownOnceTheyWereRead) {
   std::filesystem::remove(in("later/cfn_env"));
   turn();
   EXPECT_TRUE(reload_->config_view().parameters_awaited);
+}
+
+// A job moved root's file away and wrote its own.
+TEST_F(ReloadTest, AFileThatIsNotRootsAloneIsToldOnceAndAgainWhenItIsMended) {
+  std::filesystem::create_directory(in("later"));
+  write("later/cfn_env", "set_always \"DOCKER_PRUNE_UNTIL\" \"7d\"\n");
+  turn();
+  EXPECT_EQ(settings_.disk.keep_used_within, std::chrono::hours{24 * 7});
+  std::filesystem::remove(in("later/cfn_env"));
+  write("later/cfn_env", "set_always \"DOCKER_PRUNE_UNTIL\" \"1s\"\n");
+  ASSERT_EQ(::chown(in("later/cfn_env").c_str(), 2000, 2000), 0);
+  turn();
+  turn();
+  EXPECT_EQ(settings_.disk.keep_used_within, std::chrono::hours{24 * 7}) << "the last one of root's";
+  EXPECT_EQ(journal_.count("config.distrusted"), 1U);
+  EXPECT_EQ(journal_.last("config.distrusted").severity, ports::Severity::kWarning);
+  EXPECT_THAT(journal_.last("config.distrusted").reason, HasSubstr("later/cfn_env does not count"));
+  ASSERT_TRUE(reload_->not_ready());
+  EXPECT_THAT(reload_->not_ready()->reason, HasSubstr("uid 2000"));
+  ASSERT_EQ(::chown(in("later/cfn_env").c_str(), 0, 0), 0);
+  turn();
+  EXPECT_EQ(settings_.disk.keep_used_within, std::chrono::seconds{1});
+  EXPECT_EQ(journal_.last("config.distrusted").rule, "mended");
+  EXPECT_FALSE(reload_->not_ready());
 }
 
 // The loop around it, on real files.

@@ -3,8 +3,11 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <boost/asio/steady_timer.hpp>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <future>
 
 #include "tests/unit/jobs/jobs_fixture.h"
 
@@ -123,6 +126,34 @@ TEST_F(DockerConfigTest, IsLeftWhenItsJobEndsAndNotWhileAnotherHasIt) {
   EXPECT_EQ(left.back().ended, clock_.now().wall);
   registry().forget_folder(left.back());
   EXPECT_THAT(registry().left_folders(), IsEmpty());
+}
+
+// A job's process may keep its memory map locked, and the kernel keeps whoever reads of it waiting: 2 s of the loop
+// once.
+TEST_F(DockerConfigTest, AProcessThatKeepsTheLookWaitingCostsAJobNothingButItsFolder) {
+  const auto good = make("/var/tmp/tmp.aB3dXXXXXX");
+  const Client client("DOCKER_CONFIG=" + good);
+  WorkerPool processes(1);
+  std::promise<void> end;
+  processes.post([held = end.get_future().share()] { held.wait(); });
+  int turns = 0;
+  boost::asio::steady_timer beat(loop_);
+  std::function<void()> count = [&] {
+    ++turns;
+    beat.expires_after(std::chrono::milliseconds{20});
+    beat.async_wait([&](const boost::system::error_code& ec) {
+      if (!ec) count();
+    });
+  };
+  count();
+  const auto kept_waiting = testing::run_on(loop_, look_for_docker_config(processes, client.peer()));
+  beat.cancel();
+  EXPECT_FALSE(kept_waiting);
+  EXPECT_GT(turns, 5) << "the loop went on meanwhile";
+  end.set_value();
+  const auto later = testing::run_on(loop_, look_for_docker_config(processes, client.peer()));
+  ASSERT_TRUE(later);
+  EXPECT_EQ(later->path, good);
 }
 
 }  // namespace

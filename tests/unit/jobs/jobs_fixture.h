@@ -123,8 +123,9 @@ class JobsTest : public ::testing::Test {
   }
   Desk& desk() {
     if (!desk_) {
-      desk_ = std::make_unique<Desk>(settings_, registry(),
-                                     DeskPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, nullptr, &gate_});
+      desk_ = std::make_unique<Desk>(
+          settings_, registry(),
+          DeskPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, nullptr, &gate_, &processes_});
     }
     return *desk_;
   }
@@ -160,6 +161,7 @@ class JobsTest : public ::testing::Test {
   testing::FakeJournal journal_;
   testing::FakeDisk disk_;
   FakePlatforms platforms_;
+  WorkerPool processes_{1};
   FakeGate gate_;
   FakeHandout handout_;
   FakeLeaseStore store_;

@@ -1,6 +1,7 @@
 #include "daemon/state/state_store.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
@@ -93,6 +94,11 @@ TEST_F(StateStoreTest, EventsBeforeOneAreTheLatestOfThem) {
 TEST_F(StateStoreTest, RowsComeBackAfterARestartByScope) {
   EXPECT_TRUE(load("one").empty());
   ASSERT_TRUE(save("one", {row("a", 10), row("b", 20)}));
+  for (const auto* suffix : {"", "-wal"}) {
+    struct stat info{};
+    ASSERT_EQ(::stat((file() + suffix).c_str(), &info), 0) << suffix;
+    EXPECT_EQ(info.st_mode & 0777U, 0600U) << "whom it names is nobody else's: " << suffix;
+  }
   ASSERT_TRUE(save("two", {row("a", 30)}));
   ASSERT_TRUE(save("one", {row("a", 40)}));
   open();

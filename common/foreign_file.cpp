@@ -1,0 +1,155 @@
+#include "common/foreign_file.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <deque>
+#include <string_view>
+#include <utility>
+
+#include "common/atomic_file.h"
+#include "common/format.h"
+#include "common/unique_fd.h"
+
+namespace buildwarden {
+namespace {
+
+constexpr int kMostLinksFollowed = 40;  // as the kernel does
+
+bool is_trusted_user(uid_t user) { return user == 0 || user == ::geteuid(); }
+
+// POSIX access lists need no look of their own: what they grant beyond the owner is never more than the group's bits
+// show (acl(5), the mask).
+bool may_others_write(const struct stat& what) {
+  const bool group = (what.st_mode & S_IWGRP) != 0 && what.st_gid != 0;
+  return !is_trusted_user(what.st_uid) || group || (what.st_mode & S_IWOTH) != 0;
+}
+
+// Whether others may rename, remove or replace what root has put into this folder; in one of root's that is sticky
+// (/tmp) they may not.
+bool may_others_replace_in(const struct stat& folder) {
+  const bool sticky = is_trusted_user(folder.st_uid) && (folder.st_mode & S_ISVTX) != 0;
+  return may_others_write(folder) && !sticky;
+}
+
+std::deque<std::string> components_of(std::string_view path) {
+  std::deque<std::string> components;
+  while (!path.empty()) {
+    const auto part = path.substr(0, path.find('/'));
+    path.remove_prefix(std::min(part.size() + 1, path.size()));
+    if (!part.empty() && part != ".") components.emplace_back(part);
+  }
+  return components;
+}
+
+std::string whose(const struct stat& what) {
+  return format("uid {}, gid {}, mode {:04o}", what.st_uid, what.st_gid, what.st_mode & 07777U);
+}
+
+// From the root folder down, one component at a time, each held by a descriptor that opens nothing (O_PATH).
+class Walk {
+ public:
+  explicit Walk(std::string path) : path_(std::move(path)), left_(components_of(path_)) {}
+
+  Result<UniqueFd> to_the_end() {
+    if (!path_.starts_with('/')) return Error(Errc::kInvalid, format("{} is not an absolute path", path_));
+    at_ = UniqueFd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (auto looked = look(); !looked) return std::move(looked).error();
+    while (!left_.empty()) {
+      if (auto went = step(); !went) return std::move(went).error();
+    }
+    return std::move(at_);
+  }
+
+ private:
+  Result<void> look() {
+    if (at_.open() && ::fstat(at_.get(), &what_) == 0) return {};
+    return Error::from_errno(errno, format("read {}", path_));
+  }
+
+  Result<void> step() {
+    const auto name = std::move(left_.front());
+    left_.pop_front();
+    const bool shared = may_others_replace_in(what_);
+    auto next = open_next(name, shared);
+    if (!next.open() && errno == EXDEV) {
+      return Error(Errc::kDenied, format("read {}: {} is a mount in a folder that others may write to", path_, name));
+    }
+    if (!next.open()) return Error::from_errno(errno, format("read {}", path_));
+    const auto folder = std::exchange(at_, std::move(next));
+    if (auto looked = look(); !looked) return looked;
+    if (!S_ISLNK(what_.st_mode)) return {};
+    if (shared || !is_trusted_user(what_.st_uid)) {
+      return Error(Errc::kDenied,
+                   format("read {}: {} is a link that others than root may have made ({})", path_, name, whose(what_)));
+    }
+    return follow(folder);
+  }
+
+  [[nodiscard]] UniqueFd open_next(const std::string& name, bool shared) const {
+    if (!shared) return UniqueFd(::openat(at_.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    open_how how{};
+    how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    how.resolve = RESOLVE_NO_XDEV;
+    return UniqueFd(static_cast<int>(::syscall(SYS_openat2, at_.get(), name.c_str(), &how, sizeof how)));
+  }
+
+  Result<void> follow(const UniqueFd& folder) {
+    std::array<char, PATH_MAX> target{};
+    const auto size = ::readlinkat(at_.get(), "", target.data(), target.size());
+    if (size < 0) return Error::from_errno(errno, format("read {}", path_));
+    const std::string_view text(target.data(), static_cast<std::size_t>(size));
+    if (++links_ > kMostLinksFollowed) return Error(Errc::kInvalid, format("read {}: too many links", path_));
+    auto further = components_of(text);
+    left_.insert(left_.begin(), further.begin(), further.end());
+    const int from = folder.get();
+    at_ = UniqueFd(text.starts_with('/') ? ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                         : ::openat(from, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return look();
+  }
+
+  std::string path_;
+  std::deque<std::string> left_;
+  UniqueFd at_;
+  struct stat what_{};
+  int links_ = 0;
+};
+
+// What was looked at, and nothing that took its place since.
+UniqueFd open_found(int found) {
+  const auto same = format("/proc/self/fd/{}", found);
+  return UniqueFd(::open(same.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
+}  // namespace
+
+Result<std::string> read_foreign_file(const std::string& path, FileOwner owner, Bytes limit) {
+  auto found = Walk(path).to_the_end();
+  if (!found) return std::move(found).error();
+  struct stat what{};
+  if (::fstat(found->get(), &what) != 0) return Error::from_errno(errno, format("read {}", path));
+  if (!S_ISREG(what.st_mode)) return Error(Errc::kInvalid, format("read {}: it is not a regular file", path));
+  if (owner == FileOwner::kRoot && may_others_write(what)) {
+    return Error(Errc::kDenied, format("{} does not count, since others than root may write to it ({}): chown root it, "
+                                       "and take the group's and the others' right to write away",
+                                       path, whose(what)));
+  }
+  const auto file = open_found(found->get());
+  if (!file.open()) return Error::from_errno(errno, format("read {}", path));
+  return read_all(file.get(), path, limit);
+}
+
+bool may_others_replace(const std::string& path) {
+  const auto folder = Walk(path.substr(0, path.rfind('/'))).to_the_end();
+  struct stat what{};
+  return !folder || ::fstat(folder->get(), &what) != 0 || may_others_replace_in(what);
+}
+
+}  // namespace buildwarden

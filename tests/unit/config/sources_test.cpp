@@ -1,0 +1,125 @@
+#include "config/sources.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+#include "tests/support/other_user.h"
+#include "tests/unit/config/fixture.h"
+
+namespace buildwarden::config {
+namespace {
+
+using testing::as_other_user;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::kOtherUser;
+
+// The agent's home is its own; cfn-env in it is root's.
+class SourcesTest : public ConfigTest {
+ protected:
+  SourcesTest() {
+    EXPECT_EQ(::chmod(dir_.c_str(), 0755), 0);
+    EXPECT_EQ(::mkdir(file("home").c_str(), 0755), 0);
+    EXPECT_EQ(::chown(file("home").c_str(), kOtherUser, kOtherUser), 0);
+    request_.overrides["paths.cfn_env"] = cfn_env();
+    request_.overrides["paths.agent_env"] = file("home/env");
+    write("conf.yaml", "");
+    write("home/cfn-env", "set_always \"BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL\" \"false\"\n");
+  }
+  [[nodiscard]] std::string cfn_env() const { return file("home/cfn-env"); }
+
+  // As a running daemon does.
+  Loaded again(const Loaded& before, bool asked = false) {
+    request_.sources = Sources(before.texts, asked);
+    return loaded();
+  }
+  [[nodiscard]] bool job_takes_it_away() const {
+    return as_other_user([this] { return ::rename(cfn_env().c_str(), (cfn_env() + ".old").c_str()) == 0; });
+  }
+  [[nodiscard]] bool job_writes(const std::string& name, const std::string& text) const {
+    return as_other_user([this, name, text] { return (std::ofstream(file(name)) << text).good(); });
+  }
+
+  static constexpr const char* kTerminate = "set_always \"BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL\" \"true\"\n";
+};
+
+TEST_F(SourcesTest, WhatAJobPutsInThePlaceOfCfnEnvDoesNotCountAndTheLastOneDoes) {
+  const auto first = loaded();
+  EXPECT_TRUE(first.cfn_env_read);
+  EXPECT_THAT(first.distrusted, IsEmpty());
+  ASSERT_TRUE(job_takes_it_away());
+  ASSERT_TRUE(job_writes("home/cfn-env", kTerminate));
+  const auto second = again(first);
+  EXPECT_FALSE(second.settings.on_full.terminate_instance);
+  EXPECT_TRUE(second.cfn_env_read);
+  EXPECT_EQ(row(second, "on_full.terminate_instance"), "false < cfn-env < home/cfn-env:1");
+  ASSERT_THAT(second.distrusted, ElementsAre(HasSubstr("what it said before goes on to count")));
+  EXPECT_THAT(second.distrusted[0], HasSubstr("uid 2000"));
+  EXPECT_THAT(warnings(second), HasSubstr("others than root may write to it"));
+  const auto third = again(second);
+  EXPECT_FALSE(third.settings.on_full.terminate_instance) << "for as long as it lies there";
+  EXPECT_TRUE(third.cfn_env_read);
+}
+
+TEST_F(SourcesTest, AtTheStartAFileOfAJobsIsAsIfThereWereNone) {
+  ASSERT_TRUE(job_takes_it_away());
+  ASSERT_TRUE(job_writes("home/cfn-env", kTerminate));
+  ASSERT_TRUE(job_writes("home/env", "DISK_MIN_AVAILABLE=999999999\n"));
+  const auto all = loaded();
+  EXPECT_FALSE(all.settings.on_full.terminate_instance);
+  EXPECT_FALSE(all.cfn_env_read);
+  EXPECT_EQ(all.settings.disk.min_free, DiskSettings{}.min_free);
+  EXPECT_THAT(all.distrusted, ElementsAre(HasSubstr("nothing of it counts"), HasSubstr("nothing of it counts")));
+}
+
+TEST_F(SourcesTest, OneThatIsTakenAwayGoesOnToCountUntilSomebodyAsksForAReload) {
+  const auto first = loaded();
+  ASSERT_TRUE(job_takes_it_away());
+  const auto second = again(first);
+  EXPECT_TRUE(second.cfn_env_read);
+  EXPECT_THAT(second.distrusted, ElementsAre(HasSubstr("is gone from a folder where others than root may remove it")));
+  const auto third = again(second, true);
+  EXPECT_FALSE(third.cfn_env_read);
+  EXPECT_THAT(third.distrusted, IsEmpty());
+}
+
+TEST_F(SourcesTest, OneThatRootRemovesFromAFolderOfRootsIsGone) {
+  request_.overrides["paths.daemon_json"] = file("daemon.json");
+  write("daemon.json", R"({"data-root": "/data"})");
+  const auto first = loaded();
+  EXPECT_EQ(first.settings.engine.data_root, "/data");
+  std::filesystem::remove(file("daemon.json"));
+  const auto second = again(first);
+  EXPECT_EQ(second.settings.engine.data_root, EngineSettings{}.data_root);
+  EXPECT_THAT(second.distrusted, IsEmpty());
+}
+
+TEST_F(SourcesTest, WhatRootWritesCountsAtOnceAndIsTrustedAgain) {
+  const auto first = loaded();
+  ASSERT_TRUE(job_takes_it_away());
+  const auto second = again(first);
+  write("home/cfn-env", kTerminate);
+  const auto third = again(second);
+  EXPECT_TRUE(third.settings.on_full.terminate_instance);
+  EXPECT_THAT(third.distrusted, IsEmpty());
+}
+
+TEST_F(SourcesTest, APipeInTheirPlacesKeepsNobodyWaiting) {
+  const auto first = loaded();
+  ASSERT_TRUE(job_takes_it_away());
+  for (const auto* name : {"home/cfn-env", "home/env"}) {
+    ASSERT_TRUE(as_other_user([this, name] { return ::mkfifo(file(name).c_str(), 0666) == 0; }));
+  }
+  const auto second = again(first);
+  EXPECT_TRUE(second.cfn_env_read);
+  EXPECT_THAT(second.distrusted, ElementsAre(HasSubstr("not a regular file"), HasSubstr("not a regular file")));
+}
+
+}  // namespace
+}  // namespace buildwarden::config
