@@ -153,11 +153,12 @@ bool is_argument(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c != 0x7F; });
 }
 
-bool is_word(std::string_view text) { return made_of(text, "._/:@+=-", 512); }
+bool is_word(std::string_view text) { return made_of(text, "._/:@+=-", 512) && text.front() != '-'; }
 bool is_glob(std::string_view text) { return made_of(text, "._/:@-*?[]!", 512); }
-bool is_registry(std::string_view text) { return made_of(text, ".:-[]", 255); }
+bool is_registry(std::string_view text) { return made_of(text, ".:-[]", 255) && text.front() != '-'; }
 bool is_mirror(std::string_view text) { return made_of(text, "._:/-[]", 512) && !is_url(text); }
-bool is_region(std::string_view text) { return made_of(text, "-", 40) && lower_only(text); }
+// It becomes an argument of the AWS CLI, so never "--no-verify-ssl".
+bool is_region(std::string_view text) { return made_of(text, "-", 40) && lower_only(text) && lower(text.front()); }
 bool is_host(std::string_view text) { return made_of(text, ".-", 253) && text.front() != '-' && text.front() != '.'; }
 bool is_socket(std::string_view text) { return is_path(text) && text.size() <= 107; }
 

@@ -189,6 +189,9 @@ std::vector<ports::NotReady> Daemon::Rooms::not_ready() const {
   if (!status.up) missing.push_back({"engine", status.reason});
   for (const auto& filesystem : views.disk_view().filesystems) {
     if (!filesystem.error.empty()) missing.push_back({"disk " + filesystem.mount, filesystem.error});
+    if (!filesystem.marks.mistake.empty()) {
+      missing.push_back({"config", format("{}: {}", filesystem.mount, filesystem.marks.mistake)});
+    }
   }
   if (auto part = reload.not_ready()) missing.push_back(*std::move(part));
   for (auto& part : reconciler.not_ready()) missing.push_back(std::move(part));

@@ -84,6 +84,12 @@ std::optional<LevelChange> Gauge::take_change() {
   return change;
 }
 
+std::optional<std::string> Gauge::take_mistake() {
+  if (view_.marks.mistake == announced_mistake_) return std::nullopt;
+  announced_mistake_ = view_.marks.mistake;
+  return announced_mistake_;
+}
+
 bool Gauge::is_calm() const { return view_.pressure.next_sample >= kCalmFrom; }
 
 bool Gauge::is_due(BootTime now) const {

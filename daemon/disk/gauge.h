@@ -19,6 +19,12 @@ struct LevelChange {
   policy::Level from = policy::Level::kUnknown;
 };
 
+// Keys of the configuration that a filesystem is too small for; no text: no more.
+struct MarksMistake {
+  std::string mount;
+  std::string text;
+};
+
 // A gauge lives as long as one of its folders lies on its filesystem; another filesystem gets another gauge, so no
 // history outlives a mount.
 class Gauge {
@@ -46,6 +52,8 @@ class Gauge {
   void set_due(BootTime due) { due_ = due; }
   // The level's change since the last call; the first level counts as one.
   [[nodiscard]] std::optional<LevelChange> take_change();
+  // The mistake of its marks when it is another one than at the last call; "" when it was mended.
+  [[nodiscard]] std::optional<std::string> take_mistake();
 
  private:
   void name_mount();
@@ -55,6 +63,7 @@ class Gauge {
   policy::PressureMemory memory_;
   policy::Level announced_ = policy::Level::kUnknown;
   bool announced_once_ = false;
+  std::string announced_mistake_;
   FilesystemKey key_;
   std::optional<MountEntry> home_;
   BootTime due_{};

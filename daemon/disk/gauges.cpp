@@ -80,6 +80,14 @@ std::vector<LevelChange> Gauges::take_changes() {
   return changes;
 }
 
+std::vector<MarksMistake> Gauges::take_mistakes() {
+  std::vector<MarksMistake> mistakes;
+  for (auto& [name, gauge] : gauges_) {
+    if (auto text = gauge.take_mistake()) mistakes.push_back({gauge.view().mount, *std::move(text)});
+  }
+  return mistakes;
+}
+
 BootTime Gauges::next_due() const {
   auto next = BootTime::max();
   for (const auto& [name, gauge] : gauges_) next = std::min(next, gauge.due());

@@ -56,6 +56,8 @@ class Gauges final : public Meter {
 
   // What changed in observe() since the last call.
   std::vector<LevelChange> take_changes();
+  // The mistakes of marks that came or went since the last call.
+  std::vector<MarksMistake> take_mistakes();
   [[nodiscard]] BootTime next_due() const;
   [[nodiscard]] std::vector<ports::FilesystemView> views() const;
   [[nodiscard]] std::vector<Measured> last() const;

@@ -33,6 +33,7 @@ asio::awaitable<Duration> Watch::turn(bool every) {
   const auto loop = co_await asio::this_coro::executor;
   co_await parts_.gauges.observe(every);
   for (const auto& change : parts_.gauges.take_changes()) parts_.journal.record(level_event(change));
+  for (const auto& mistake : parts_.gauges.take_mistakes()) parts_.journal.record(marks_event(mistake));
   note_filesystems();
   note_need();
   parts_.ballast.turn(loop);

@@ -47,6 +47,17 @@ ports::Event level_event(const LevelChange& change) {
   return event;
 }
 
+ports::Event marks_event(const MarksMistake& mistake) {
+  const bool mended = mistake.text.empty();
+  ports::Event event;
+  event.kind = "disk.marks";
+  event.severity = mended ? ports::Severity::kInfo : ports::Severity::kError;
+  event.rule = mended ? "mended" : "marks_beyond_size";
+  event.reason = format("{}: {}.", mistake.mount, mended ? "the configured marks fit again" : mistake.text);
+  event.fields.emplace_back("mount", mistake.mount);
+  return event;
+}
+
 ports::Event clock_step_event(Duration step, Duration untrusted) {
   ports::Event event;
   event.kind = "clock.step";

@@ -118,23 +118,23 @@ std::vector<std::string> AwsCli::command(std::vector<std::string> words) const {
   whole.insert(whole.end(), {settings.aws_cli, "autoscaling"});
   for (auto& word : words) whole.push_back(std::move(word));
   whole.insert(whole.end(),
-               {"--output", "json", "--region", settings.region.empty() ? identity.region : settings.region,
-                "--cli-connect-timeout", "5", "--cli-read-timeout", "20"});
-  if (!settings.endpoint_url.empty()) whole.insert(whole.end(), {"--endpoint-url", settings.endpoint_url});
+               {"--output=json", "--region=" + (settings.region.empty() ? identity.region : settings.region),
+                "--cli-connect-timeout=5", "--cli-read-timeout=20"});
+  if (!settings.endpoint_url.empty()) whole.push_back("--endpoint-url=" + settings.endpoint_url);
   return whole;
 }
 
 std::vector<std::string> AwsCli::describe() const {
-  return command({"describe-auto-scaling-instances", "--instance-ids", identity.id});
+  return command({"describe-auto-scaling-instances", "--instance-ids=" + identity.id});
 }
 
 std::vector<std::string> AwsCli::terminate(bool decrement) const {
-  return command({"terminate-instance-in-auto-scaling-group", "--instance-id", identity.id,
+  return command({"terminate-instance-in-auto-scaling-group", "--instance-id=" + identity.id,
                   decrement ? "--should-decrement-desired-capacity" : "--no-should-decrement-desired-capacity"});
 }
 
 std::vector<std::string> AwsCli::set_unhealthy() const {
-  return command({"set-instance-health", "--instance-id", identity.id, "--health-status", "Unhealthy",
+  return command({"set-instance-health", "--instance-id=" + identity.id, "--health-status=Unhealthy",
                   "--no-should-respect-grace-period"});
 }
 

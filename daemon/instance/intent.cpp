@@ -1,5 +1,6 @@
 #include "daemon/instance/intent.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstdio>
@@ -123,20 +124,39 @@ Result<void> IntentFile::remove() const {
   return Error::from_errno(errno, path());
 }
 
-// The first line is the boot, each further one a device.
+// The first line is the boot, each further one a device with what its low mark was, in bytes and inodes. A line of an
+// older version has no marks and says nothing.
 void OnceOk::load() {
   const auto text = read_file(path(), kMiB);
   if (!text || boot_id_.empty()) return;
   std::istringstream lines(*text);
   std::string line;
   if (!std::getline(lines, line) || line != boot_id_) return;
-  while (std::getline(lines, line)) devices_.insert(line);
+  while (std::getline(lines, line)) {
+    std::istringstream words(line);
+    std::string device;
+    Bytes low = 0;
+    std::int64_t low_inodes = 0;
+    if (words >> device >> low >> low_inodes) devices_[device].emplace(low, low_inodes);
+  }
 }
 
-bool OnceOk::note(const std::string& device) {
-  if (!devices_.insert(device).second) return false;
+bool OnceOk::has(const std::string& device, const policy::Marks& marks) const {
+  const auto known = devices_.find(device);
+  if (known == devices_.end()) return false;
+  return std::any_of(known->second.begin(), known->second.end(),
+                     [&marks](const auto& one) { return one.first >= marks.low && one.second >= marks.low_inodes; });
+}
+
+bool OnceOk::note(const std::string& device, const policy::Marks& marks) {
+  if (has(device, marks)) return false;
+  auto& pairs = devices_[device];
+  std::erase_if(pairs, [&marks](const auto& one) { return one.first <= marks.low && one.second <= marks.low_inodes; });
+  pairs.emplace(marks.low, marks.low_inodes);
   std::string text = boot_id_ + "\n";
-  for (const auto& one : devices_) text += one + "\n";
+  for (const auto& [name, all] : devices_) {
+    for (const auto& [low, low_inodes] : all) text += format("{} {} {}\n", name, low, low_inodes);
+  }
   if (!boot_id_.empty() && make_folders(folder_)) (void)write_file_atomically(path(), text).ok();
   return true;
 }

@@ -2,12 +2,15 @@
 // gone with the boot. That it is there also tells the agent's unit that the daemon owns the termination.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "common/result.h"
+#include "daemon/policy/pressure.h"
 #include "daemon/policy/termination.h"
 
 namespace buildwarden::instance {
@@ -36,21 +39,25 @@ class IntentFile {
   std::string boot_id_;
 };
 
-// Which filesystems had enough space at least once since boot; kept in the same folder.
+// Which filesystems had enough space at least once since boot, and by which marks; kept in the same folder.
 class OnceOk {
  public:
   OnceOk(std::string folder, std::string boot_id) : folder_(std::move(folder)), boot_id_(std::move(boot_id)) {}
 
   void load();
-  // True when it was not known before; then it is saved. One that cannot be saved is known until the daemon ends.
-  bool note(const std::string& device);
-  [[nodiscard]] bool has(const std::string& device) const { return devices_.contains(device); }
+  // It has enough by these marks now. True when that was not known before; then it is saved. What cannot be saved is
+  // known until the daemon ends.
+  bool note(const std::string& device, const policy::Marks& marks);
+  // Whether it ever had enough by marks that asked for as much as these, or more: what was enough for lower marks says
+  // nothing of higher ones.
+  [[nodiscard]] bool has(const std::string& device, const policy::Marks& marks) const;
 
  private:
   [[nodiscard]] std::string path() const { return folder_ + "/disks-once-ok"; }
   std::string folder_;
   std::string boot_id_;
-  std::set<std::string> devices_;
+  // What lay at the low mark, in bytes and inodes, when it was ok: of each device the most demanding pairs.
+  std::map<std::string, std::set<std::pair<Bytes, std::int64_t>>> devices_;
 };
 
 }  // namespace buildwarden::instance

@@ -68,10 +68,15 @@ void Termination::ask(const std::string& device) {
 void Termination::look_now() { pace_.wake(); }
 
 // One disk's wish is enough; rather that of one that may be followed.
-void Termination::take_wishes() {
+void Termination::take_wishes(const policy::TerminationFacts& facts) {
+  const auto may_be_followed = [&facts](const std::string& device) {
+    return std::any_of(facts.gates.begin(), facts.gates.end(), [&device](const policy::GateFacts& gate) {
+      return gate.device == device && gate.was_ok && gate.mistake.empty();
+    });
+  };
   for (const auto& device : std::exchange(asked_, {})) {
     auto& by = memory_.wanted_by;
-    if (by.empty() || (!once_ok_.has(by) && once_ok_.has(device))) by = device;
+    if (by.empty() || (!may_be_followed(by) && may_be_followed(device))) by = device;
   }
 }
 
@@ -89,9 +94,10 @@ policy::TerminationFacts Termination::facts_at_hand() {
   for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
     if (!filesystem.gate) continue;
     const auto level = filesystem.error.empty() ? filesystem.pressure.level : policy::Level::kUnknown;
-    if (level == policy::Level::kOk) once_ok_.note(filesystem.device);
-    facts.gates.push_back(
-        {filesystem.device, filesystem.mount, level, filesystem.pressure.reason, once_ok_.has(filesystem.device)});
+    const auto& marks = filesystem.marks;
+    if (level == policy::Level::kOk && marks.mistake.empty()) once_ok_.note(filesystem.device, marks);
+    facts.gates.push_back({filesystem.device, filesystem.mount, level, filesystem.pressure.reason,
+                           once_ok_.has(filesystem.device, marks), marks.mistake});
   }
   const auto engine = parts_.engine.status();
   const auto now = parts_.clock.now().boot;
@@ -104,7 +110,7 @@ policy::TerminationFacts Termination::facts_at_hand() {
 // Agent and jobs are asked for only where it depends on them.
 asio::awaitable<policy::TerminationFacts> Termination::observe() {
   auto facts = facts_at_hand();
-  take_wishes();
+  take_wishes(facts);
   const bool begun = memory_.intent && policy::last_step(*memory_.intent, TerminationAction::kFinish) == nullptr;
   const bool due = memory_.go_at && parts_.clock.now().boot >= *memory_.go_at;
   if ((begun || due) && !facts.dry_run) co_await observe_others(&facts);

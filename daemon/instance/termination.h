@@ -69,7 +69,7 @@ class Termination final : public ports::TerminationViews, public ports::JobGate 
   boost::asio::awaitable<policy::TerminationFacts> observe();
   boost::asio::awaitable<void> observe_others(policy::TerminationFacts* facts);
   [[nodiscard]] policy::TerminationFacts facts_at_hand();
-  void take_wishes();
+  void take_wishes(const policy::TerminationFacts& facts);
   boost::asio::awaitable<policy::TerminationNews> act(policy::TerminationAction action, bool decrement);
   boost::asio::awaitable<policy::TerminationNews> identify();
   boost::asio::awaitable<policy::TerminationNews> call(policy::TerminationAction action, bool decrement);

@@ -52,9 +52,7 @@ std::string less_than(const Stock& stock, std::string_view mark_name, std::int64
     free = format("{} B", stock.free);
     limit = format("{} B", mark);
   }
-  auto text = format("{} of {} are free, less than the {} of {}", free, show(stock, stock.total), mark_name, limit);
-  if (mark >= stock.total) text += ", which this filesystem is too small for";
-  return text;
+  return format("{} of {} are free, less than the {} of {}", free, show(stock, stock.total), mark_name, limit);
 }
 
 // The first rule that holds, worst first. `held`: it was low or worse and has not met its target since.
@@ -208,6 +206,7 @@ Assessment assess(const std::optional<Reading>& reading, const Marks& marks, Pre
   pressure.reclaim = finding.level != Level::kOk;
   pressure.reason = std::move(finding.reason);
   pressure.rule = std::move(finding.rule);
+  if (!marks.mistake.empty()) pressure.reason += "; " + marks.mistake;
   const auto trend = trend_of(memory.recent);
   if (trend) {
     pressure.fill_bytes_per_second = trend->bytes_per_second;

@@ -35,12 +35,18 @@ struct Marks {
   std::int64_t critical_inodes = 0;  // all three 0 without an inode limit
   std::int64_t low_inodes = 0;
   std::int64_t target_inodes = 0;
+  // Keys that ask for more than the filesystem holds, in one sentence; "" when none does. Shares of the filesystem
+  // count in their place, so that a slip of the pen neither deletes nor lets it run full; see marks_for().
+  std::string mistake = {};
 };
 
 // critical = min_free as written; low = max(reclaim_below, 1.25 x min_free); target = max(reclaim_to, 1.5 x min_free).
 // On a filesystem smaller than 2 x min_free the factors end a quarter and half of the way from critical to the total:
 // what can be reached. A filesystem that does not gate warns at 1 GiB or 5 % of it, whichever is less, and has no
 // critical mark. Marks are never above the total.
+// A gating filesystem that does not hold what a key asks for (min_free or min_free_inodes all of it or more,
+// reclaim_below or reclaim_to more than all) is a mistake of the configuration: of bytes 10 % is then critical, 15 %
+// low and 25 % the target, of inodes 5 % critical.
 Marks marks_for(const DiskSettings& settings, const Reading& reading, bool gate);
 
 // Nothing can be written any more. Not only at 0: XFS keeps back some blocks that it shows as free, and a writer gives

@@ -51,6 +51,10 @@ std::optional<TerminationPlan> unfit(TerminationTurn& turn) {
 // Why the disk's wish is not followed now; nothing: it is.
 std::optional<TerminationPlan> guarded(TerminationTurn& turn, const GateFacts& gate) {
   const auto uptime = turn.now.boot.time_since_epoch();
+  if (!gate.mistake.empty()) {
+    return held(turn, "marks_beyond_size",
+                format("{}, and a mistake of the configuration ends no instance: {}", gate.mount, gate.mistake));
+  }
   if (!gate.was_ok) {
     return held(turn, "disk_too_small",
                 format("{}, and it has never had enough since boot: a new instance would be as full", gate.reason));

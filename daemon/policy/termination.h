@@ -119,8 +119,9 @@ struct GateFacts {
   std::string device;
   std::string mount;
   Level level = Level::kUnknown;
-  std::string reason;   // of the level, with its numbers
-  bool was_ok = false;  // at least once since boot
+  std::string reason;        // of the level, with its numbers
+  bool was_ok = false;       // at least once since boot, by marks that asked for no less than those of now
+  std::string mistake = {};  // of its marks (Marks::mistake): then nothing is terminated for it
 };
 
 struct AgentFacts {

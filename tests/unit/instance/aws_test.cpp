@@ -42,8 +42,8 @@ std::string error(const std::string& code, const std::string& message) {
 TEST(AwsCliTest, TriesOnceAndEndsByItself) {
   const auto text = joined(cli().terminate(true));
   EXPECT_THAT(text, HasSubstr("timeout --kill-after=1 38 env AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=1 "));
-  EXPECT_THAT(text, HasSubstr("aws autoscaling terminate-instance-in-auto-scaling-group --instance-id i-0123 "
-                              "--should-decrement-desired-capacity --output json --region eu-west-1"));
+  EXPECT_THAT(text, HasSubstr("aws autoscaling terminate-instance-in-auto-scaling-group --instance-id=i-0123 "
+                              "--should-decrement-desired-capacity --output=json --region=eu-west-1"));
   EXPECT_THAT(text, Not(HasSubstr("--endpoint-url")));
   EXPECT_THAT(text, Not(HasSubstr("METADATA_SERVICE_ENDPOINT")));
 }
@@ -60,10 +60,10 @@ TEST(AwsCliTest, SettingsWinOverTheMetadata) {
   one.settings.imds_url = "http://127.0.0.1:2";
   one.settings.aws_cli = "/opt/aws";
   const auto text = joined(one.describe());
-  EXPECT_THAT(text, HasSubstr("--region us-east-1"));
-  EXPECT_THAT(text, HasSubstr("--endpoint-url http://127.0.0.1:1"));
+  EXPECT_THAT(text, HasSubstr("--region=us-east-1"));
+  EXPECT_THAT(text, HasSubstr("--endpoint-url=http://127.0.0.1:1"));
   EXPECT_THAT(text, HasSubstr("AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:2/ "));
-  EXPECT_THAT(text, HasSubstr("/opt/aws autoscaling describe-auto-scaling-instances --instance-ids i-0123"));
+  EXPECT_THAT(text, HasSubstr("/opt/aws autoscaling describe-auto-scaling-instances --instance-ids=i-0123"));
 }
 
 TEST(AwsNewsTest, TellsTheFailuresApart) {

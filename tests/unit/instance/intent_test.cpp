@@ -83,20 +83,51 @@ TEST(IntentFileTest, IsOfThisBootOrGone) {
   EXPECT_TRUE(file.remove());
 }
 
+policy::Marks low_at(Bytes bytes, std::int64_t inodes) {
+  policy::Marks marks;
+  marks.low = bytes;
+  marks.low_inodes = inodes;
+  return marks;
+}
+
 TEST(OnceOkTest, IsKnownOverARestartOfThisBoot) {
   const testing::TempFolder folder;
+  const auto marks = low_at(10 * kGiB, 1'000);
   OnceOk first(folder.path(), "this");
   first.load();
-  EXPECT_FALSE(first.has("8:1"));
-  EXPECT_TRUE(first.note("8:1"));
-  EXPECT_FALSE(first.note("8:1"));
+  EXPECT_FALSE(first.has("8:1", marks));
+  EXPECT_TRUE(first.note("8:1", marks));
+  EXPECT_FALSE(first.note("8:1", marks));
   OnceOk second(folder.path(), "this");
   second.load();
-  EXPECT_TRUE(second.has("8:1"));
-  EXPECT_FALSE(second.has("8:2"));
+  EXPECT_TRUE(second.has("8:1", marks));
+  EXPECT_FALSE(second.has("8:2", marks));
   OnceOk other(folder.path(), "another");
   other.load();
-  EXPECT_FALSE(other.has("8:1"));
+  EXPECT_FALSE(other.has("8:1", marks));
+}
+
+TEST(OnceOkTest, BelongsToTheMarksThatItWasSeenWith) {
+  const testing::TempFolder folder;
+  OnceOk once(folder.path(), "this");
+  once.note("8:1", low_at(10 * kGiB, 1'000));
+  EXPECT_TRUE(once.has("8:1", low_at(kGiB, 10))) << "lower ones are met as well";
+  EXPECT_FALSE(once.has("8:1", low_at(11 * kGiB, 1'000)));
+  EXPECT_FALSE(once.has("8:1", low_at(10 * kGiB, 1'001)));
+  EXPECT_TRUE(once.note("8:1", low_at(kGiB, 2'000)));
+  OnceOk again(folder.path(), "this");
+  again.load();
+  EXPECT_TRUE(again.has("8:1", low_at(kGiB, 2'000)));
+  EXPECT_TRUE(again.has("8:1", low_at(10 * kGiB, 1'000)));
+  EXPECT_FALSE(again.has("8:1", low_at(10 * kGiB, 2'000))) << "never at once";
+}
+
+TEST(OnceOkTest, WhatAnOlderVersionWroteWithoutMarksSaysNothing) {
+  const testing::TempFolder folder;
+  std::ofstream(folder.path() + "/disks-once-ok") << "this\n8:1\n";
+  OnceOk once(folder.path(), "this");
+  once.load();
+  EXPECT_FALSE(once.has("8:1", low_at(0, 0)));
 }
 
 ProgramEnd told(const std::string& output) {

@@ -11,12 +11,12 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Marks kMarks{.critical = 5 * kGiB,
-                       .low = 15 * kGiB,
-                       .target = 25 * kGiB,
-                       .critical_inodes = 100,
-                       .low_inodes = 125,
-                       .target_inodes = 150};
+const Marks kMarks{.critical = 5 * kGiB,
+                   .low = 15 * kGiB,
+                   .target = 25 * kGiB,
+                   .critical_inodes = 100,
+                   .low_inodes = 125,
+                   .target_inodes = 150};
 
 Reading reading_of(Bytes free, std::int64_t free_inodes = 1000, Duration after = Duration{0}) {
   return {100 * kGiB, free, 1000, free_inodes, {WallTime{after}, BootTime{after}}};
@@ -193,19 +193,19 @@ const MarksCase kMarksCases[] = {
     {"min_free decides on 20 GiB", {}, 20 * kGiB, 0, true, {5 * kGiB, 6400 * kMiB, 7680 * kMiB, 0, 0, 0}},
     {"twice min_free", {}, 10 * kGiB, 0, true, {5 * kGiB, 6400 * kMiB, 7680 * kMiB, 0, 0, 0}},
     {"smaller than twice min_free", {}, 6 * kGiB, 0, true, {5 * kGiB, 5376 * kMiB, 5632 * kMiB, 0, 0, 0}},
-    {"smaller than min_free", {}, 4 * kGiB, 0, true, {4 * kGiB, 4 * kGiB, 4 * kGiB, 0, 0, 0}},
+    {"smaller than min_free", {}, 4 * kGiB, 0, true, {429'496'729, 644'245'094, kGiB, 0, 0, 0}},
     {"fewer inodes than the minimum",
      {},
      100 * kGiB,
      65'536,
      true,
-     {5 * kGiB, 15 * kGiB, 25 * kGiB, 65'536, 65'536, 65'536}},
+     {5 * kGiB, 15 * kGiB, 25 * kGiB, 3'276, 4'095, 4'914}},
     {"sizes above the total",
      with(Amount::bytes(kGiB), Amount::bytes(30 * kGiB), Amount::bytes(40 * kGiB)),
      20 * kGiB,
      0,
      true,
-     {kGiB, 20 * kGiB, 20 * kGiB, 0, 0, 0}},
+     {2 * kGiB, 3 * kGiB, 5 * kGiB, 0, 0, 0}},
     {"target written below low",
      with(Amount::bytes(kGiB), Amount::bytes(9 * kGiB), Amount::share(0.2)),
      20 * kGiB,
@@ -219,14 +219,38 @@ const MarksCase kMarksCases[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Pressure, MarksFor, testing::ValuesIn(kMarksCases));
 
-TEST(Pressure, SaysThatAFilesystemIsTooSmallForItsMark) {
-  const Reading reading{4 * kGiB, 3 * kGiB, 0, 0, {}};
-  const auto pressure = assess(reading, marks_for({}, reading, true), {}).pressure;
-  EXPECT_EQ(pressure.level, Level::kCritical);
+// A job of the agent's env file wrote DISK_MIN_AVAILABLE=999999999: everything on a disk that is 90 % free was deleted.
+TEST(Pressure, AMarkBeyondTheFilesystemIsAMistakeAndNoReasonToDelete) {
+  DiskSettings settings;
+  settings.min_free = Amount::bytes(999'999'999 * kKiB);
+  settings.min_free_inodes = 2'000'000;
+  const Reading reading{100 * kGiB, 90 * kGiB, 1'000'000, 900'000, {}};
+  const auto marks = marks_for(settings, reading, true);
+  EXPECT_EQ(marks.critical, 10 * kGiB);
+  EXPECT_EQ(marks.low, 15 * kGiB);
+  EXPECT_EQ(marks.target, 25 * kGiB);
+  EXPECT_EQ(marks.critical_inodes, 50'000);
+  const auto pressure = assess(reading, marks, {}).pressure;
+  EXPECT_EQ(pressure.level, Level::kOk);
+  EXPECT_FALSE(pressure.reclaim);
+  EXPECT_EQ(pressure.reason,
+            "90.00 GiB of 100.00 GiB are free, the low mark is 15.00 GiB; disk.min_free (999999999KiB) asks for more "
+            "than the 100.00 GiB that it holds, so 10 %, 15 % and 25 % count as critical, low and target; "
+            "disk.min_free_inodes (2000000) asks for more than the 1000000 inodes that it holds, so 5 % count as "
+            "critical");
+}
+
+TEST(Pressure, EachMarkBeyondTheFilesystemIsNamedAndTheGuardStaysOn) {
+  const auto settings = with(Amount::bytes(kGiB), Amount::bytes(1024 * kGiB), Amount::bytes(2048 * kGiB));
+  const Reading reading{100 * kGiB, 9 * kGiB, 0, 0, {}};
+  const auto marks = marks_for(settings, reading, true);
   EXPECT_EQ(
-      pressure.reason,
-      "3.00 GiB of 4.00 GiB are free, less than the critical mark of 4.00 GiB, which this filesystem is too small "
-      "for");
+      marks.mistake,
+      "disk.reclaim_below (1024GiB), disk.reclaim_to (2048GiB) ask for more than the 100.00 GiB that it holds, so 10 "
+      "%, 15 % and 25 % count as critical, low and target");
+  EXPECT_EQ(assess(reading, marks, {}).pressure.level, Level::kCritical);
+  EXPECT_EQ(marks_for({}, reading, true).mistake, "");
+  EXPECT_EQ(marks_for(settings, reading, false).mistake, "") << "one that does not gate has marks of its own";
 }
 
 }  // namespace

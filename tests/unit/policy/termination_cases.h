@@ -17,7 +17,7 @@ class TerminationTimeline : public ::testing::Test {
  protected:
   TerminationTimeline() {
     facts.wanted = true;
-    facts.gates = {{"8:1", "/docker", Level::kCritical, "2 GiB are free on /docker", true}};
+    facts.gates = {{"8:1", "/docker", Level::kCritical, "2 GiB are free on /docker", true, ""}};
     facts.agent = {true, "", 4711, 99};
     facts.jobs = 0;
     facts.chance = 0.5;

@@ -45,6 +45,15 @@ TEST_F(TerminationTest, WithoutPermissionNothingIsEvenAsked) {
   EXPECT_EQ(plan.rule, "not_wanted");
 }
 
+TEST_F(TerminationTest, AMistakeOfTheMarksEndsNoInstance) {
+  facts.gates[0].mistake = "disk.min_free (1TiB) asks for more than the 10.00 GiB that it holds";
+  run(hours{24});
+  EXPECT_THAT(done, IsEmpty());
+  EXPECT_EQ(plan.state, kHeld);
+  EXPECT_EQ(plan.rule, "marks_beyond_size");
+  EXPECT_THAT(plan.reason, HasSubstr("disk.min_free (1TiB) asks for more"));
+}
+
 TEST_F(TerminationTest, ADiskThatNeverHadEnoughIsTooSmall) {
   facts.gates[0].was_ok = false;
   run(hours{24});
