@@ -8,6 +8,7 @@
 #include <set>
 
 #include "daemon/disk/reclaimer.h"
+#include "daemon/policy/freed_space.h"
 
 namespace buildwarden::disk {
 
@@ -43,7 +44,7 @@ struct Reclaimer::RungRun {
   std::size_t deletions = 0;
   Bytes promised = 0;  // by the candidates' sizes
   Bytes reported = 0;
-  Room freed{};
+  policy::FreedSpace freed{};
   bool failed = false;
 };
 

@@ -7,7 +7,7 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 57> kEventKinds = {
+inline constexpr std::array<std::string_view, 58> kEventKinds = {
     "ballast.failed",
     "ballast.given",
     "ballast.made",
@@ -30,6 +30,7 @@ inline constexpr std::array<std::string_view, 57> kEventKinds = {
     "daemon.started",
     "daemon.stopped",
     "daemon.unclean_end",
+    "deletion.refused",
     "disk.level",
     "emulation.lost",
     "emulation.missing",
