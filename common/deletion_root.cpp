@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "common/format.h"
 #include "common/resolved_folder.h"
 #include "common/trash.h"
 
@@ -11,9 +10,7 @@ namespace buildwarden {
 Result<std::shared_ptr<DeletionRoot>> DeletionRoot::open(const std::string& path) {
   auto found = resolve_folder(path);
   if (!found) return std::move(found).error();
-  if (!found->loose.empty()) {
-    return Error(Errc::kDenied, format("nothing is deleted in {}: {}", found->path, found->loose));
-  }
+  if (!found->loose.empty()) return Error(Errc::kDenied, std::move(found->loose));
   return std::shared_ptr<DeletionRoot>(new DeletionRoot(std::move(found->folder), std::move(found->path)));
 }
 

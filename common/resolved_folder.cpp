@@ -8,16 +8,20 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdint>
 #include <deque>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "common/atomic_file.h"
 #include "common/format.h"
 
 namespace buildwarden {
 namespace {
 
 constexpr int kMostLinks = 40;  // as the kernel follows (path_resolution(7))
+constexpr Bytes kMostMountText = 16 * kMiB;
 constexpr mode_t kGroupWrites = 0020;
 constexpr mode_t kOthersWrite = 0002;
 
@@ -33,13 +37,51 @@ std::deque<std::string> components_of(const std::string& path) {
   return parts;
 }
 
-bool is_sticky(const struct stat& info) { return (info.st_mode & S_ISVTX) != 0; }
+struct Info {
+  mode_t mode = 0;
+  uid_t user = 0;
+  gid_t group = 0;
+  bool mounted = false;  // it is the root of a mount
+  std::int64_t mount = 0;
+};
 
-// STATX_ATTR_MOUNT_ROOT, Linux 5.8. A kernel that cannot say it has no mount points here.
-bool is_mount_root(int folder) {
-  struct statx info{};
-  return ::statx(folder, "", AT_EMPTY_PATH, STATX_MODE, &info) == 0 &&
-         (info.stx_attributes_mask & info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+// Asks no filesystem, since who mounted it by FUSE may never answer: what the kernel has in memory of a mount's root is
+// what it was mounted with. STATX_MNT_ID and STATX_ATTR_MOUNT_ROOT are of Linux 5.8: before, there are no mount points
+// here.
+bool look_at(int file, Info& info) {
+  constexpr int kFlags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+  struct statx told{};
+  if (::statx(file, "", kFlags, STATX_MODE | STATX_TYPE | STATX_UID | STATX_GID | STATX_MNT_ID, &told) != 0) {
+    return false;
+  }
+  info.mode = told.stx_mode;
+  info.user = told.stx_uid;
+  info.group = told.stx_gid;
+  info.mounted = (told.stx_attributes_mask & told.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  info.mount = static_cast<std::int64_t>(told.stx_mnt_id);
+  return true;
+}
+
+bool is_sticky(const Info& info) { return (info.mode & S_ISVTX) != 0; }
+
+// Of a line of /proc/self/mountinfo: a FUSE filesystem that another user than root mounted, by the options at its end.
+bool is_anothers_fuse(std::string_view line) {
+  if (line.find(" - fuse") == std::string_view::npos) return false;
+  const auto options = format(",{},", line.substr(line.rfind(' ') + 1));
+  return options.find(",user_id=0,") == std::string::npos;
+}
+
+// What cannot be found out may be one.
+bool is_on_anothers_fuse(std::int64_t mount) {
+  const auto text = read_file("/proc/self/mountinfo", kMostMountText);
+  if (!text) return true;
+  const auto begin = format("{} ", mount);
+  for (std::string_view rest = *text; !rest.empty();) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.starts_with(begin)) return is_anothers_fuse(line);
+  }
+  return true;
 }
 
 class Walk {
@@ -71,7 +113,7 @@ class Walk {
   struct Step {
     UniqueFd folder;  // O_PATH
     std::string name;
-    struct stat info{};
+    Info info;
     std::string loose;
   };
 
@@ -79,7 +121,7 @@ class Walk {
     if (!asked_.starts_with('/')) return Error(Errc::kInvalid, format("\"{}\" is not an absolute path", asked_));
     Step root;
     root.folder = UniqueFd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!root.folder.open() || ::fstat(root.folder.get(), &root.info) != 0) return Error::from_errno(errno, "open /");
+    if (!root.folder.open() || !look_at(root.folder.get(), root.info)) return Error::from_errno(errno, "open /");
     steps_.push_back(std::move(root));
     return {};
   }
@@ -91,8 +133,14 @@ class Walk {
     // With O_DIRECTORY an automount is mounted first, as for whoever works there.
     step.folder = UniqueFd(::openat(above, name.c_str(), O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC));
     if (!step.folder.open() && (errno == ENOTDIR || errno == ELOOP)) return follow(name);
-    if (!step.folder.open() || ::fstat(step.folder.get(), &step.info) != 0) {
+    if (!step.folder.open() || !look_at(step.folder.get(), step.info)) {
       return Error::from_errno(errno, format("look at {}", path_to(name)));
+    }
+    if (step.info.mounted && is_on_anothers_fuse(step.info.mount)) {
+      return Error(Errc::kConflict,
+                   format("on {} another user than root mounted a FUSE filesystem, for which a program "
+                          "of theirs answers, or does not: unmount it",
+                          path_to(name)));
     }
     step.loose = why_loose(step);
     steps_.push_back(std::move(step));
@@ -102,14 +150,14 @@ class Walk {
   Result<void> follow(const std::string& name) {
     const auto path = path_to(name);
     const UniqueFd link(::openat(steps_.back().folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    struct stat info{};
-    if (!link.open() || ::fstat(link.get(), &info) != 0) return Error::from_errno(errno, format("look at {}", path));
-    if (!S_ISLNK(info.st_mode)) return Error(Errc::kInvalid, format("{} is not a folder", path));
-    if (!is_trusted(info.st_uid) || !is_closed(steps_.back().info)) {
+    Info info;
+    if (!link.open() || !look_at(link.get(), info)) return Error::from_errno(errno, format("look at {}", path));
+    if (!S_ISLNK(info.mode)) return Error(Errc::kInvalid, format("{} is not a folder", path));
+    if (!is_trusted(info.user) || !is_closed(steps_.back().info)) {
       return Error(Errc::kConflict,
                    format("{} is a link of uid {} in a folder of uid {} (mode {:o}): a link counts only "
                           "where root owns both and nobody else may write; use the path without it",
-                          path, info.st_uid, steps_.back().info.st_uid, steps_.back().info.st_mode & 07777U));
+                          path, info.user, steps_.back().info.user, steps_.back().info.mode & 07777U));
     }
     std::array<char, PATH_MAX> text{};
     const auto size = ::readlinkat(link.get(), "", text.data(), text.size());
@@ -125,31 +173,31 @@ class Walk {
   [[nodiscard]] bool is_trusted(uid_t user) const { return user == 0 || user == self_; }
 
   // Nobody else may change what is in it. An access control list that lets others write shows as the group's right.
-  [[nodiscard]] bool is_closed(const struct stat& folder) const {
-    return is_trusted(folder.st_uid) && (folder.st_mode & (kGroupWrites | kOthersWrite)) == 0;
+  [[nodiscard]] bool is_closed(const Info& folder) const {
+    return is_trusted(folder.user) && (folder.mode & (kGroupWrites | kOthersWrite)) == 0;
   }
 
   // Whether all who may rename things in `above` may also delete things in `folder`.
-  [[nodiscard]] bool can_empty_too(const struct stat& above, const struct stat& folder) const {
-    const auto writes = is_sticky(folder) ? 0U : folder.st_mode;
+  [[nodiscard]] bool can_empty_too(const Info& above, const Info& folder) const {
+    const auto writes = is_sticky(folder) ? 0U : folder.mode;
     const bool all = (writes & kOthersWrite) != 0;
-    const bool same_group = (writes & kGroupWrites) != 0 && folder.st_gid == above.st_gid;
-    const bool owner = is_trusted(above.st_uid) || folder.st_uid == above.st_uid || all;
-    const bool group = (above.st_mode & kGroupWrites) == 0 || same_group || all;
-    return owner && group && ((above.st_mode & kOthersWrite) == 0 || all);
+    const bool same_group = (writes & kGroupWrites) != 0 && folder.group == above.group;
+    const bool owner = is_trusted(above.user) || folder.user == above.user || all;
+    const bool group = (above.mode & kGroupWrites) == 0 || same_group || all;
+    return owner && group && ((above.mode & kOthersWrite) == 0 || all);
   }
 
   [[nodiscard]] std::string why_loose(const Step& step) const {
     const auto& above = steps_.back().info;
     if (is_closed(above)) return "";
-    if (is_sticky(above) && is_trusted(above.st_uid) && is_closed(step.info)) return "";
-    const bool mounted = is_mount_root(step.folder.get());
+    if (is_sticky(above) && is_trusted(above.user) && is_closed(step.info)) return "";
+    const bool mounted = step.info.mounted;
     if (mounted && can_empty_too(above, step.info)) return "";
     const auto parent = path_to("");
     const auto path = path_to(step.name);
-    const auto who = is_trusted(above.st_uid)
-                         ? format("{} may be written by others (mode {:o})", parent, above.st_mode & 07777U)
-                         : format("{} belongs to uid {}", parent, above.st_uid);
+    const auto who = is_trusted(above.user)
+                         ? format("{} may be written by others (mode {:o})", parent, above.mode & 07777U)
+                         : format("{} belongs to uid {}", parent, above.user);
     const auto danger = mounted ? format("who could put another mount in the place of {}, which is not theirs", path)
                                 : format("who could put a link in the place of {}", path);
     return format(

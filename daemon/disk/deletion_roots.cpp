@@ -28,8 +28,8 @@ ports::Event refused_event(const ports::RefusedRoot& refused) {
   event.kind = "deletion.refused";
   event.severity = ports::Severity::kWarning;
   event.rule = refused.setting;
-  event.reason = format("Of {} ({}) nothing goes while the disk is short, as asked for: {}.", refused.path,
-                        refused.setting, refused.reason);
+  event.reason = format("Nothing is deleted in {} ({}), however short the disk is: {}.", refused.path, refused.setting,
+                        refused.reason);
   event.fields.emplace_back("path", refused.path);
   event.fields.emplace_back("setting", refused.setting);
   return event;

@@ -161,6 +161,25 @@ TEST_F(DeletionRootTest, AMountThatIsNotTheirsIsRefusedBelowTheirFolder) {
   EXPECT_THAT(why("home/builds"), HasSubstr("another mount in the place of"));
 }
 
+// A job can mount such a one on what it owns, its home too, have it say that root owns all in it, and never answer.
+TEST_F(DeletionRootTest, AMountThatAJobAnswersForIsNotAsked) {
+  make("home/builds", kJobUser);
+  make("home", kJobUser);
+  for (const auto& point : {in("home/builds"), in("home")}) {
+    const UniqueFd fuse(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+    if (!fuse.open()) GTEST_SKIP() << "no /dev/fuse";
+    const auto options = "fd=" + std::to_string(fuse.get()) + ",rootmode=40755,user_id=2000,group_id=0,allow_other";
+    // As fusermount does it for them; and the name in the table is theirs.
+    ASSERT_EQ(::mount(",user_id=0,", point.c_str(), "fuse", 0, options.c_str()), 0);
+    mounts_.insert(point);
+    EXPECT_TRUE(testing::as_user(0, [this] {
+      ::alarm(20);  // its end, where it waits for an answer
+      const auto root = resolve_folder(in("home/builds"));
+      return !root && root.error().code() == Errc::kConflict;
+    })) << point;
+  }
+}
+
 TEST_F(DeletionRootTest, WhoMayRenameAMountMustBeAbleToEmptyIt) {
   make("group/builds");
   make("disk", kJobUser, 0775);
