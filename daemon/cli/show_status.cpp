@@ -45,14 +45,6 @@ std::string engine_line(const json::value& engine) {
   return printable(format("engine down: {}", text(engine, "reason"))) + "\n";
 }
 
-std::string refused_lines(const json::array& roots) {
-  std::string lines;
-  for (const auto& root : roots) {
-    lines += printable(format("nothing is deleted in {}: {}", text(root, "path"), text(root, "reason"))) + "\n";
-  }
-  return lines;
-}
-
 std::string state_lines(const json::value& state) {
   std::string lines;
   for (const auto* const part : {"ledger", "journal"}) {
@@ -104,10 +96,10 @@ std::string jobs_table(const json::array& jobs) {
 
 std::string status_text(const json::value& status) {
   return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
-         engine_line(member(status, "engine")) + state_lines(member(status, "state")) +
-         refused_lines(list(status, "refused_roots")) + termination_line(member(status, "termination")) + "\n" +
-         filesystems_table(list(status, "filesystems")) + "\n" + builders_table(list(status, "builders")) + "\n" +
-         prefetch_lines(member(status, "prefetch")) + jobs_table(list(status, "jobs"));
+         engine_line(member(status, "engine")) + state_lines(member(status, "state")) + refused_lines(status) +
+         termination_line(member(status, "termination")) + "\n" + filesystems_table(list(status, "filesystems")) +
+         "\n" + builders_table(list(status, "builders")) + "\n" + prefetch_lines(member(status, "prefetch")) +
+         jobs_table(list(status, "jobs"));
 }
 
 }  // namespace

@@ -16,9 +16,10 @@ struct Reclaimer::Climb {
   ports::SpaceRequest request;
   ports::Progress progress;
   ports::SpaceResult result;
-  std::vector<Measured> seen;  // the last measurement; a dry run adds here what would be free
-  Standing at;                 // what it means
-  BootTime until{};            // when the requester's patience ends
+  std::vector<Measured> seen;                  // the last measurement; a dry run adds here what would be free
+  Standing at;                                 // what it means
+  std::map<std::string, Bytes> free_at_first;  // by mount, when the climb began
+  BootTime until{};                            // when the requester's patience ends
   std::map<policy::RungId, policy::SparedByRule> spared_by;  // what the last turn of each rung left alone
   std::uint64_t settings = 0;                                // the reclaimer's, when its legs were laid out
   BootTime looked{};                                         // when it was measured

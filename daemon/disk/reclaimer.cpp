@@ -61,17 +61,30 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   if (!climb.request.on_request) climb.spared = well(climb.seen);
   climb.at = standing_of(climb);
   climb.looked = parts_.clock.now().boot;
-  climb.result.free_before = climb.at.free;
+  note_first(climb);
   const bool needed = !climb.at.reached;
   if (pass && needed && climb.at.can_help) co_await this->climb(climb);
   climb.result.reached = climb.at.reached;
-  climb.result.free_after = climb.at.free;
+  note_last(climb);
   climb.result.reason = reason_for(climb);
   climb.result.last_resort = last_resort(climb);
   if (!pass && needed) climb.result.reason = "Another reclaim ran until the time was over. " + climb.result.reason;
   if (needed && is_told(climb)) parts_.journal.record(end_event(climb.request, climb.result, climb.at));
   discard(climb);
   co_return std::move(climb.result);
+}
+
+void Reclaimer::note_first(Climb& climb) {
+  for (const auto& filesystem : climb.seen) {
+    if (filesystem.reading) climb.free_at_first[filesystem.mount] = filesystem.reading->free;
+  }
+}
+
+// Another filesystem may be the shortest by now: both figures are of that one.
+void Reclaimer::note_last(Climb& climb) {
+  const auto first = climb.free_at_first.find(climb.at.mount);
+  climb.result.free_after = climb.at.free;
+  climb.result.free_before = first == climb.free_at_first.end() ? climb.at.free : first->second;
 }
 
 // A disk may stay short for days with nothing on it that may go, and the background tries again each minute.

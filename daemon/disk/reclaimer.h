@@ -75,6 +75,9 @@ class Reclaimer final : public ports::Space {
   // What may go, least recently used first; notes what may not.
   ports::Async<std::vector<policy::Candidate>> rank(Climb& climb, std::vector<policy::Candidate> candidates,
                                                     policy::RungTurn turn);
+  // What each filesystem had free at first, and what the one has that the climb's end is about.
+  static void note_first(Climb& climb);
+  static void note_last(Climb& climb);
   // Freed on a worker when they are many.
   void discard(std::vector<policy::Candidate> candidates);
   void discard(Climb& climb);

@@ -175,6 +175,7 @@ TEST(Status, SaysWhereNothingIsDeleted) {
   const auto answer = http_answer(
       200, R"({"version":"1","ready":true,"refused_roots":[{"path":"/b","setting":"paths.builds","reason":"why"}]})");
   EXPECT_THAT(with_answer(world, answer, {"status"}).out, HasSubstr("\nnothing is deleted in /b: why\n"));
+  EXPECT_THAT(with_answer(world, answer, {"disk"}).out, HasSubstr("\nnothing is deleted in /b: why\n"));
 }
 
 TEST(Status, SaysWhatIsNotKeptOnDisk) {

@@ -235,6 +235,18 @@ TEST_F(ReclaimerPlacesTest, TheLastThingThatARungFreesIsMeasuredWhereItWas) {
   EXPECT_EQ(trash_.forgotten, 1U) << "nothing is held open any longer";
 }
 
+TEST_F(ReclaimerPlacesTest, BeforeAndAfterAreOfOneFilesystem) {
+  disks_.add("8:1", "data_root", 10 * kGiB);
+  disks_.add("8:2", "builds", 20 * kGiB);
+  images_.put("image", "8:1");
+  images_.put("another", "8:1");
+  images_.put("a third", "8:1");
+  const auto result = ensure(true);
+  EXPECT_FALSE(result.reached);
+  EXPECT_EQ(result.free_before, 20 * kGiB) << "that of the builds, which are the shortest afterwards";
+  EXPECT_EQ(result.free_after, 20 * kGiB);
+}
+
 TEST_F(ReclaimerPlacesTest, AnotherFilesystemInItsPlaceMakesWhatWasFreedUnknown) {
   auto& disk = disks_.add("8:2", "builds", 10 * kGiB);
   disk.filesystem = "8:2/a";
