@@ -1,10 +1,16 @@
 #include "common/beneath.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <climits>
+#include <memory>
+#include <string_view>
 
 #include "common/format.h"
 
@@ -29,10 +35,38 @@ UniqueFd open_beneath(int folder, const char* name, int flags) {
   return UniqueFd();
 }
 
-Result<UniqueFd> open_folder(const std::string& path) {
-  UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.open()) return Error::from_errno(errno, format("open the folder {}", path));
-  return folder;
+Result<std::vector<FolderEntry>> entries_of(int folder, const std::string& where, std::size_t most) {
+  auto again = open_beneath(folder, ".", O_RDONLY | O_DIRECTORY);
+  if (!again.open()) return Error::from_errno(errno, format("read {}", where));
+  struct Close {
+    void operator()(DIR* open) const { ::closedir(open); }
+  };
+  const std::unique_ptr<DIR, Close> stream(::fdopendir(again.get()));
+  if (!stream) return Error::from_errno(errno, format("read {}", where));
+  again.release();
+  std::vector<FolderEntry> entries;
+  for (;;) {
+    errno = 0;
+    const auto* entry = ::readdir(stream.get());  // NOLINT(concurrency-mt-unsafe): a stream of our own
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (entries.size() >= most) return Error(Errc::kTooLarge, format("{} has more than {} entries", where, most));
+    entries.push_back({std::string(name), entry->d_type});
+  }
+  if (errno != 0) return Error::from_errno(errno, format("read {}", where));
+  return entries;
+}
+
+Result<std::string> path_of(int descriptor) {
+  constexpr std::string_view kGone = " (deleted)";
+  std::array<char, PATH_MAX> text{};
+  const auto link = format("/proc/self/fd/{}", descriptor);
+  const auto size = ::readlink(link.c_str(), text.data(), text.size());
+  if (size < 0) return Error::from_errno(errno, format("read {}", link));
+  std::string path(text.data(), static_cast<std::size_t>(size));
+  if (path.ends_with(kGone)) return Error(Errc::kNotFound, format("{} has no name any more", path));
+  return path;
 }
 
 }  // namespace buildwarden

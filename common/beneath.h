@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "common/result.h"
 #include "common/unique_fd.h"
@@ -18,7 +20,17 @@ Result<void> check_component(const std::string& name);
 // something else.
 UniqueFd open_beneath(int folder, const char* name, int flags);
 
-// A folder by its path, links as anybody would follow them: for paths that the operator wrote.
-Result<UniqueFd> open_folder(const std::string& path);
+struct FolderEntry {
+  std::string name;        // one component
+  unsigned char type = 0;  // DT_DIR, DT_LNK, …; DT_UNKNOWN: the filesystem does not say
+};
+
+// All that is in the folder but "." and "..", in no order; `where` is its name for people. The folder's own position is
+// not moved. kTooLarge: more than `most`; kDenied, kIo: it cannot be read.
+Result<std::vector<FolderEntry>> entries_of(int folder, const std::string& where, std::size_t most);
+
+// Where what is open lies now, as /proc shows it to this process: for comparing with what /proc says of others, never
+// for opening it again. kNotFound: it has no name any more.
+Result<std::string> path_of(int descriptor);
 
 }  // namespace buildwarden

@@ -34,7 +34,7 @@ std::string name_in_trash(TreeIdentity identity) {
 
 }  // namespace
 
-Result<UniqueFd> open_trash_in(int home, const std::string& path, bool make) {
+Result<UniqueFd> open_trash(int home, const std::string& path, bool make) {
   const auto where = format("{}/{}", path, kTrashName);
   if (make && ::mkdirat(home, kTrashName, 0700) != 0 && errno != EEXIST) {
     return Error::from_errno(errno, format("make {}", where));
@@ -47,13 +47,7 @@ Result<UniqueFd> open_trash_in(int home, const std::string& path, bool make) {
   return trash;
 }
 
-Result<UniqueFd> open_trash(const std::string& parent, bool make) {
-  auto folder = open_folder(parent);
-  if (!folder) return std::move(folder).error();
-  return open_trash_in(folder->get(), parent, make);
-}
-
-Result<std::string> throw_away_from(int from, const std::string& name, TreeIdentity identity, int trash) {
+Result<std::string> throw_away(int from, const std::string& name, TreeIdentity identity, int trash) {
   if (auto fine = check_component(name); !fine) return std::move(fine).error();
   if (!is_it(from, name, identity)) return Error(Errc::kConflict, format("{} is another one by now", name));
   auto there = name_in_trash(identity);
@@ -66,15 +60,6 @@ Result<std::string> throw_away_from(int from, const std::string& name, TreeIdent
     return Error::from_errno(errno, format("put {} back, which is another one by now", name));
   }
   return Error(Errc::kConflict, format("{} is another one by now", name));
-}
-
-Result<std::string> throw_away(const std::string& parent, const std::string& name, TreeIdentity identity) {
-  if (auto fine = check_component(name); !fine) return std::move(fine).error();
-  auto folder = open_folder(parent);
-  if (!folder) return std::move(folder).error();
-  auto trash = open_trash_in(folder->get(), parent, true);
-  if (!trash) return std::move(trash).error();
-  return throw_away_from(folder->get(), name, identity, trash->get()).with_context(parent);
 }
 
 }  // namespace buildwarden

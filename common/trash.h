@@ -1,4 +1,5 @@
-// Deletion in two steps: out of the way in one rename, so that nobody meets half of it; then removed at leisure.
+// Deletion in two steps: out of the way in one rename, so that nobody meets half of it; then removed at leisure. All by
+// descriptors that are held: DeletionRoot has them.
 #pragma once
 
 #include <string>
@@ -12,17 +13,14 @@ namespace buildwarden {
 // In the folder whose things are thrown away, so on the same mount; ours alone (0700).
 inline constexpr const char* kTrashName = ".buildwarden-trash";
 
-// `parent`/.buildwarden-trash. kNotFound: there is none, and `make` is not set; kDenied: what is there is not a folder
-// of our own that nobody else may enter, and nothing in it is ours to remove.
-Result<UniqueFd> open_trash(const std::string& parent, bool make);
+// The trash in the folder `home`, which is called `path` for people: a folder of our own that nobody else may enter, on
+// the mount of `home`. With `make` it is made where there is none. kNotFound: there is none; kDenied: what has its name
+// is something else, and nothing in it is ours to remove.
+Result<UniqueFd> open_trash(int home, const std::string& path, bool make);
 
-// Renames `name`, a single component in `parent`, into the trash there; the answer is its name in the trash. kConflict:
-// it is not the one that `identity` says, and is where it was.
-Result<std::string> throw_away(const std::string& parent, const std::string& name, TreeIdentity identity);
-
-// The same by descriptors: the trash of the folder that `home` is one of, called `path` for people; and `name` in the
-// folder `from` goes to the trash `trash`, which should be on the same mount. Whatever the error, it is where it was.
-Result<UniqueFd> open_trash_in(int home, const std::string& path, bool make);
-Result<std::string> throw_away_from(int from, const std::string& name, TreeIdentity identity, int trash);
+// Renames `name`, a single component in the folder `from`, into the trash `trash`; the answer is its name there.
+// kConflict: it is not the one that `identity` says. kIo: another mount, a full disk, a flag forbids it. Whatever the
+// error, it is where it was.
+Result<std::string> throw_away(int from, const std::string& name, TreeIdentity identity, int trash);
 
 }  // namespace buildwarden

@@ -101,16 +101,13 @@ class Looker {
 
 }  // namespace
 
-Result<TreeLook> look_through(const std::string& parent, const std::string& name, std::uint64_t most,
-                              const std::stop_token& stop) {
+Result<TreeLook> look_through(int parent, const std::string& name, std::uint64_t most, const std::stop_token& stop) {
   if (auto fine = check_component(name); !fine) return std::move(fine).error();
-  auto folder = open_folder(parent);
-  if (!folder) return std::move(folder).error();
   struct stat what{};
-  if (::fstatat(folder->get(), name.c_str(), &what, AT_SYMLINK_NOFOLLOW) != 0) {
-    return Error::from_errno(errno, format("look at {}/{}", parent, name));
+  if (::fstatat(parent, name.c_str(), &what, AT_SYMLINK_NOFOLLOW) != 0) {
+    return Error::from_errno(errno, format("look at {}", name));
   }
-  return Looker(most, stop).run(folder->get(), name, what);
+  return Looker(most, stop).run(parent, name, what);
 }
 
 }  // namespace buildwarden

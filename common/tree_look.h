@@ -21,9 +21,8 @@ struct TreeLook {
   bool has_mount = false;  // something is mounted in it
 };
 
-// `name` is a single component in the folder `parent`; links are not followed. At most `most` entries are looked at,
-// and 128 folders deep: for a worker. Errors as remove_tree().
-Result<TreeLook> look_through(const std::string& parent, const std::string& name, std::uint64_t most,
-                              const std::stop_token& stop);
+// `name` is a single component in the folder that `parent` is a descriptor of; links are not followed. At most `most`
+// entries are looked at, and 128 folders deep: for a worker. Errors as remove_tree_in().
+Result<TreeLook> look_through(int parent, const std::string& name, std::uint64_t most, const std::stop_token& stop);
 
 }  // namespace buildwarden

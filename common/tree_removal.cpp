@@ -84,27 +84,11 @@ Result<TreeRemoved> remove_tree_in(int parent, const std::string& name, TreeIden
   return result;
 }
 
-Result<TreeRemoved> remove_tree(const std::string& parent, const std::string& name, TreeIdentity identity,
-                                std::stop_token stop) {
-  if (auto fine = check_component(name); !fine) return std::move(fine).error();
-  auto folder = open_folder(parent);
-  if (!folder) return std::move(folder).error();
-  RemovalOptions options;
-  options.stop = std::move(stop);
-  return remove_tree_in(folder->get(), name, identity, options).with_context(parent);
-}
-
 Result<TreeIdentity> tree_identity_in(int parent, const std::string& name) {
   if (auto fine = check_component(name); !fine) return std::move(fine).error();
   const auto what = status_of(parent, name);
   if (!what) return what.error();
   return TreeIdentity{what->st_dev, what->st_ino};
-}
-
-Result<TreeIdentity> tree_identity(const std::string& parent, const std::string& name) {
-  auto folder = open_folder(parent);
-  if (!folder) return std::move(folder).error();
-  return tree_identity_in(folder->get(), name);
 }
 
 }  // namespace buildwarden

@@ -48,12 +48,7 @@ struct RemovalOptions {
 Result<TreeRemoved> remove_tree_in(int parent, const std::string& name, TreeIdentity identity,
                                    const RemovalOptions& options);
 
-// The same by the path of `parent`, links followed as anybody would; with one thread, and flags are left.
-Result<TreeRemoved> remove_tree(const std::string& parent, const std::string& name, TreeIdentity identity,
-                                std::stop_token stop);
-
 // Of `name` itself, links not followed.
 Result<TreeIdentity> tree_identity_in(int parent, const std::string& name);
-Result<TreeIdentity> tree_identity(const std::string& parent, const std::string& name);
 
 }  // namespace buildwarden

@@ -107,6 +107,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       people(foreign, [user = settings.agent.user] { return builders::homes_of_people("/etc/passwd", user); }),
       sampler(std::make_shared<disk::MountTable>("/proc/self/mountinfo"), {}),
       gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),
+      deletion_roots({settings, journal}),
       own_leftovers({settings, clock, workers}),
       cache_dirs({settings, clock, workers, [this] { return data_root_of(engine, settings); },
                   [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); }}),
@@ -137,7 +138,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
                  {},
                  &workers}),
       users({engine, engine, reconciler, clock, workers}),
-      views({gauges, reclaimer, users, ledger, [this] { return checkout_sizes.users(); }}),
+      views({gauges, reclaimer, users, ledger, [this] { return checkout_sizes.users(); }, &deletion_roots}),
       watch({settings, clock, journal, gauges, reclaimer, users, ballast,
              [this](const ports::Place& place) { return reclaimer.can_free(place); }, settings.paths.run, boot_id()}),
       idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock}),
@@ -148,8 +149,8 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       desk(settings.jobs, registry,
            {clock, journal, handout, views, reclaimer, &emulation, &agent_gate, &termination, &processes}),
       reload(reload_parts()),
-      reload_loop(loop.get_executor(), {reload, foreign, [this] { return config::files_of(request, settings); },
-                                        [this] { watch.mounts_changed(); }}),
+      reload_loop(loop.get_executor(),
+                  {reload, foreign, [this] { return config::files_of(request, settings); }, [this] { note_mounts(); }}),
       metrics({&views, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination},
               BUILDWARDEN_VERSION),
       probe(
@@ -215,6 +216,11 @@ instance::Termination::Parts Daemon::Rooms::termination_parts(const policy::Term
   return {settings, clock, journal, views, engine, job_evidence, times, boot_id()};
 }
 
+void Daemon::Rooms::note_mounts() {
+  watch.mounts_changed();
+  deletion_roots.look_now();
+}
+
 void Daemon::Rooms::apply_settings() {
   configure_log(settings.log);
   handout.reconfigure(settings.builders);
@@ -223,6 +229,7 @@ void Daemon::Rooms::apply_settings() {
   desk.reconfigure(settings.jobs);
   reclaimer.settings_changed();
   watch.look_now();
+  deletion_roots.look_now();
   prefetch.look_now();
   emulation.look_now();
   termination.look_now();

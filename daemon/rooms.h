@@ -28,6 +28,7 @@
 #include "daemon/disk/build_cache_rung.h"
 #include "daemon/disk/builder_use.h"
 #include "daemon/disk/cache_dirs.h"
+#include "daemon/disk/deletion_roots.h"
 #include "daemon/disk/empty_networks.h"
 #include "daemon/disk/ended_containers.h"
 #include "daemon/disk/gauges.h"
@@ -119,6 +120,7 @@ struct Daemon::Rooms {
 
   disk::Sampler sampler;
   disk::Gauges gauges;
+  disk::DeletionRoots deletion_roots;
   disk::OwnLeftovers own_leftovers;
   disk::CacheDirs cache_dirs;
   disk::JobFolders job_folders;
@@ -167,6 +169,7 @@ struct Daemon::Rooms {
   Result<void> open_own_sockets();
   void listen_to_engine();
   void inform_outside();
+  void note_mounts();
   // Rooms that hold copies of settings get the new ones.
   void apply_settings();
   [[nodiscard]] Reload::Parts reload_parts();

@@ -28,6 +28,8 @@ Markup notices(const PageFacts& facts) {
     for (const auto& key : facts.config.restart_needed) keys += (keys.empty() ? "" : ", ") + key;
     list += notice("warn", "After a restart", keys);
   }
+  for (const auto& root : facts.disk.refused_roots)
+    list += notice("warn", "Nothing is deleted in " + root.path, root.reason);
   if (!facts.disk.ledger_error.empty()) list += notice("warn", "Last uses are not kept", facts.disk.ledger_error);
   if (!facts.journal_error.empty()) list += notice("warn", "Decisions are not kept", facts.journal_error);
   return list.empty() ? Markup() : html("<ul class=\"notices\">{}</ul>", list);

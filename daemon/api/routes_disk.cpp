@@ -18,6 +18,7 @@ Response disk(const ApiContext& context) {
   json::object object;
   object["filesystems"] = filesystems_json(view.filesystems);
   object["reclaiming"] = view.reclaiming;
+  object["refused_roots"] = refused_roots_json(view.refused_roots);
   return json_response(object);
 }
 

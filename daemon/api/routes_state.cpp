@@ -70,6 +70,7 @@ Response status(const ApiContext& context, const Now& started) {
   object["engine"] = engine_json(context.engine->status());
   object["reclaiming"] = disk.reclaiming;
   object["filesystems"] = filesystems_json(disk.filesystems);
+  object["refused_roots"] = refused_roots_json(disk.refused_roots);
   object["builders"] = builders_json(context.builders->builders_view(), context.emulators->emulators_view());
   object["emulators"] = emulators_json(context.emulators->emulators_view());
   object["jobs"] = jobs_json(context.jobs->jobs_view(), now);

@@ -85,6 +85,18 @@ json::array filesystems_json(const std::vector<ports::FilesystemView>& filesyste
   return list;
 }
 
+json::array refused_roots_json(const std::vector<ports::RefusedRoot>& roots) {
+  json::array list;
+  for (const auto& root : roots) {
+    json::object object;
+    object["path"] = text(root.path);
+    object["setting"] = text(root.setting);
+    object["reason"] = text(root.reason);
+    list.push_back(std::move(object));
+  }
+  return list;
+}
+
 json::array users_json(const std::vector<ports::DiskUser>& users) {
   json::array list;
   for (const auto& user : users) {
@@ -122,8 +134,10 @@ json::object space_json(const ports::SpaceResult& result, bool dry_run) {
     entry["rung"] = text(step.rung);
     entry["what"] = text(step.what);
     entry["reported_bytes"] = step.reported;
-    entry["freed_bytes"] = step.freed;
-    entry["freed_inodes"] = step.freed_inodes;
+    const bool known = step.freed.is_known();
+    entry["freed_bytes"] = known ? json::value(step.freed.bytes()) : json::value(nullptr);
+    entry["freed_inodes"] = known ? json::value(step.freed.inodes()) : json::value(nullptr);
+    entry["others_took_bytes"] = step.freed.taken_bytes();
     entry["reason"] = text(step.reason);
     entry["rule"] = text(step.rule);
     steps.push_back(std::move(entry));

@@ -7,7 +7,6 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
-#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -16,7 +15,6 @@
 #include "common/folder_users.h"
 #include "common/format.h"
 #include "common/mounts.h"
-#include "common/unique_fd.h"
 
 namespace buildwarden::checkouts {
 namespace fs = std::filesystem;
@@ -24,6 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kMostCheckouts = 100'000;
+constexpr std::size_t kMostInFolder = 1'000'000;  // entries
 constexpr Bytes kMostMountText = 16 * kMiB;
 
 WallTime time_of(const timespec& time) {
@@ -33,37 +32,24 @@ WallTime time_of(const timespec& time) {
 
 // The names of the folders in it that may be a part of a checkout's path.
 Result<std::vector<std::string>> folders_in(int folder, const std::string& where) {
-  auto again = open_beneath(folder, ".", O_RDONLY | O_DIRECTORY);
-  if (!again.open()) return Error::from_errno(errno, format("read {}", where));
-  struct Close {
-    void operator()(DIR* open) const { ::closedir(open); }
-  };
-  const std::unique_ptr<DIR, Close> entries(::fdopendir(again.get()));
-  if (!entries) return Error::from_errno(errno, format("read {}", where));
-  again.release();
+  auto entries = entries_of(folder, where, kMostInFolder);
+  if (!entries) return std::move(entries).error();
   std::vector<std::string> names;
-  for (;;) {
-    errno = 0;
-    const auto* entry = ::readdir(entries.get());  // NOLINT(concurrency-mt-unsafe): a stream of our own
-    if (entry == nullptr) break;
-    if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) continue;
-    if (policy::is_checkout_part(entry->d_name)) names.emplace_back(entry->d_name);
+  for (auto& entry : *entries) {
+    if (entry.type != DT_DIR && entry.type != DT_UNKNOWN) continue;
+    if (policy::is_checkout_part(entry.name)) names.push_back(std::move(entry.name));
   }
-  if (errno != 0) return Error::from_errno(errno, format("read {}", where));
   return names;
 }
 
 class Look {
  public:
-  Look(std::string builds, std::vector<MountEntry> mounts) : builds_(std::move(builds)), mounts_(std::move(mounts)) {}
+  explicit Look(std::vector<MountEntry> mounts) : mounts_(std::move(mounts)) {}
 
-  Result<std::vector<Found>> run() {
-    const auto home = open_folder(builds_);
-    if (!home && home.error().code() == Errc::kNotFound) return std::move(found_);
-    if (!home) return home.error();
+  Result<std::vector<Found>> run(int home, const std::string& builds) {
     policy::Checkout at;
-    at.path = builds_;
-    if (auto looked = go_down(home->get(), at, 0); !looked) return std::move(looked).error();
+    at.path = builds;
+    if (auto looked = go_down(home, at, 0); !looked) return std::move(looked).error();
     return std::move(found_);
   }
 
@@ -111,17 +97,21 @@ class Look {
     found_.push_back(std::move(found));
   }
 
-  std::string builds_;
   std::vector<MountEntry> mounts_;
   std::vector<Found> found_;
 };
 
 }  // namespace
 
-Result<std::vector<Found>> look_for_checkouts(const std::string& builds) {
+Result<std::vector<Found>> look_for_checkouts(int home, const std::string& builds) {
   const auto mounts = read_file("/proc/self/mountinfo", kMostMountText);
   if (!mounts) return mounts.error();
-  return Look(without_links(builds), parse_mountinfo(*mounts)).run();
+  return Look(parse_mountinfo(*mounts)).run(home, builds);
+}
+
+UniqueFd open_org(int home, const policy::Checkout& checkout) {
+  const auto agent = open_beneath(home, checkout.agent.c_str(), O_RDONLY | O_DIRECTORY);
+  return open_beneath(agent.get(), checkout.org.c_str(), O_RDONLY | O_DIRECTORY);
 }
 
 Result<std::map<std::string, std::string>> users_of(const std::vector<Found>& checkouts) {

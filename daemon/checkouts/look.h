@@ -7,6 +7,7 @@
 
 #include "common/result.h"
 #include "common/tree_removal.h"
+#include "common/unique_fd.h"
 #include "daemon/policy/checkouts.h"
 
 namespace buildwarden::checkouts {
@@ -18,11 +19,14 @@ struct Found {
   bool has_mount = false;  // something is mounted in it
 };
 
-// Folders exactly three levels below `builds` (links in that path are followed: the operator wrote it), all three of
-// the filesystem and the mount of `builds`; nothing hidden, no links. None when there is no such folder. A checkout was
+// Folders exactly three levels below the folder `home`, which is called `builds` without links, all three of its
+// filesystem and mount; nothing hidden, no links. A checkout was
 // last used when it, its .git's index, HEAD or FETCH_HEAD changed, by the kernel's own stamp: programs can set the
 // other ones back. kTooLarge: more than 100,000.
-Result<std::vector<Found>> look_for_checkouts(const std::string& builds);
+Result<std::vector<Found>> look_for_checkouts(int home, const std::string& builds);
+
+// The folder <agent>/<org> of the checkout, opened beneath `home`; not open when it is not there, or leads elsewhere.
+UniqueFd open_org(int home, const policy::Checkout& checkout);
 
 // By path who has something open, mapped or mounted in it, for people. Errors as folder_users(): then all are in use.
 Result<std::map<std::string, std::string>> users_of(const std::vector<Found>& checkouts);

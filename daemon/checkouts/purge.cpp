@@ -59,7 +59,7 @@ ports::Async<std::vector<policy::JobOnHost>> Purge::running() {
 
 ports::Async<std::vector<policy::Candidate>> Purge::list_checkouts(std::string for_job) {
   std::vector<policy::Candidate> candidates;
-  planned_.clear();
+  forget_list();
   if (!parts_.settings.on_full.purge_builds) co_return candidates;
   auto jobs = co_await running();
   if (!jobs) co_return std::move(jobs).error();
@@ -67,27 +67,54 @@ ports::Async<std::vector<policy::Candidate>> Purge::list_checkouts(std::string f
   for (auto& job : to_come) job.asks = job.job == for_job;
   std::function<Result<Seen>()> work = [builds = parts_.settings.paths.builds, to_come = std::move(to_come),
                                         ended = parts_.ended.ended_jobs()] {
-    Seen seen;
-    auto found = look_for_checkouts(builds);
-    if (!found) return Result<Seen>(std::move(found).error());
-    auto users = users_of(*found);
-    if (!users) return Result<Seen>(std::move(users).error());
-    seen.to_come = to_come;
-    for (auto& job : seen.to_come) job.checkout = without_links(job.checkout);
-    for (const auto& job : ended) note_end(job, *found);
-    seen.found = *std::move(found);
-    seen.users = *std::move(users);
-    return Result<Seen>(std::move(seen));
+    auto seen = look(builds, ended);
+    if (!seen) return seen;
+    seen->to_come = to_come;
+    for (auto& job : seen->to_come) job.checkout = without_links(job.checkout);
+    return seen;
   };
   auto seen = co_await parts_.workers.compute<Seen>(std::move(work), kLookDeadline);
   if (!seen) co_return std::move(seen).error();
   seen->running = *std::move(jobs);
+  builds_ = seen->builds;
+  if (!seen->refused.empty()) candidates.push_back(refused_candidate(seen->refused));
   for (const auto& found : seen->found) {
     candidates.push_back(candidate_of(*seen, found));
     planned_.emplace(found.checkout.path, found);
   }
   record_kept(candidates);
   co_return candidates;
+}
+
+Result<Purge::Seen> Purge::look(const std::string& path, const std::vector<ports::EndedJob>& ended) {
+  Seen seen;
+  auto builds = DeletionRoot::open(path);
+  if (!builds && builds.error().code() == Errc::kNotFound) return seen;
+  if (!builds) {
+    seen.refused = builds.error().message();
+    return seen;
+  }
+  auto found = look_for_checkouts((*builds)->folder(), (*builds)->path());
+  if (!found) return std::move(found).error();
+  auto users = users_of(*found);
+  if (!users) return std::move(users).error();
+  for (const auto& job : ended) note_end(job, *found);
+  seen.builds = *std::move(builds);
+  seen.found = *std::move(found);
+  seen.users = *std::move(users);
+  return seen;
+}
+
+void Purge::forget_list() {
+  planned_.clear();
+  builds_.reset();
+}
+
+policy::Candidate Purge::refused_candidate(const std::string& why) const {
+  policy::Candidate candidate;
+  candidate.id = candidate.name = format("all checkouts in {}", parts_.settings.paths.builds);
+  candidate.protected_as = why;
+  return candidate;
 }
 
 policy::Candidate Purge::candidate_of(const Seen& seen, const Found& found) const {
@@ -116,7 +143,7 @@ void Purge::record_kept(const std::vector<policy::Candidate>& candidates) {
 
 ports::Async<ports::Rung::Taken> Purge::take_planned(policy::Candidate candidate) {
   const auto planned = planned_.find(candidate.id);
-  if (planned == planned_.end()) co_return dropped("it is not of the last plan");
+  if (planned == planned_.end() || !builds_) co_return dropped("it is not of the last plan");
   const auto found = planned->second;
   // Until it is out of the way; a checkout that must be removed where it is keeps its agent's jobs waiting until then.
   auto held = parts_.locks.hold(found.checkout.agent);
@@ -134,8 +161,7 @@ ports::Async<ports::Rung::Taken> Purge::take_planned(policy::Candidate candidate
 }
 
 ports::Async<std::shared_ptr<Thrown>> Purge::throw_away(const Found& found) {
-  std::function<Result<std::shared_ptr<Thrown>>()> work = [builds = without_links(parts_.settings.paths.builds),
-                                                           found] {
+  std::function<Result<std::shared_ptr<Thrown>>()> work = [builds = builds_, found] {
     auto thrown = throw_away_checkout(builds, found);
     if (!thrown) return Result<std::shared_ptr<Thrown>>(std::move(thrown).error());
     return Result<std::shared_ptr<Thrown>>(std::make_shared<Thrown>(*std::move(thrown)));

@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "common/clock.h"
+#include "common/deletion_root.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/checkouts/look.h"
@@ -22,7 +24,9 @@ namespace buildwarden::checkouts {
 
 // Each <builds>/<agent>/<org>/<pipeline> is a candidate of its own, only with on_full.purge_builds. In use is what
 // policy::judge_checkout says, asked for the plan and again for each, while the agent's jobs are held back; what is not
-// known is in use. A job's word never makes a path: names are read from the builds folder alone.
+// known is in use. A job's word never makes a path: names are read from the builds folder alone. That is a
+// DeletionRoot, from the list until forget_list(): where somebody else could exchange it, the list is one protected
+// candidate.
 class Purge final : public ports::Rung {
  public:
   struct Parts {
@@ -43,11 +47,14 @@ class Purge final : public ports::Rung {
   [[nodiscard]] bool frees(const ports::Place& place) const override;
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  void forget_list() override;
   // A look or a removal that runs ends within moments; what is left of it lies in the trash, for rung 1.
   void stop() { stop_.request_stop(); }
 
  private:
   struct Seen {
+    std::shared_ptr<DeletionRoot> builds;
+    std::string refused;  // why nothing may be deleted there; "" when it may
     std::vector<Found> found;
     std::map<std::string, std::string> users;  // by path
     std::vector<policy::JobOnHost> running;
@@ -60,9 +67,14 @@ class Purge final : public ports::Rung {
   ports::Async<Taken> remove(Found found, std::shared_ptr<Thrown> thrown);
   ports::Async<std::vector<policy::JobOnHost>> running();
   [[nodiscard]] policy::Candidate candidate_of(const Seen& seen, const Found& found) const;
+  // On a worker: what is there and who uses it.
+  static Result<Seen> look(const std::string& path, const std::vector<ports::EndedJob>& ended);
+  // Stands for all checkouts, so that a plan shows why none goes.
+  [[nodiscard]] policy::Candidate refused_candidate(const std::string& why) const;
   void record_kept(const std::vector<policy::Candidate>& candidates);
 
   Parts parts_;
+  std::shared_ptr<DeletionRoot> builds_;  // of the last list
   std::map<std::string, Found> planned_;  // by path
   std::string kept_;                      // what was recorded last
   std::stop_source stop_;

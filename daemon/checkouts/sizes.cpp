@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/beat.h"
+#include "common/resolved_folder.h"
 #include "common/tree_look.h"
 
 namespace buildwarden::checkouts {
@@ -25,12 +26,16 @@ Sizes::Sizes(Parts parts) : parts_(std::move(parts)) {}
 
 Result<Sizes::Book> Sizes::walk(const std::string& builds, const std::stop_token& stop) {
   ::setpriority(PRIO_PROCESS, 0, kLowest);  // Linux: of this thread alone, which does nothing else
-  const auto found = look_for_checkouts(builds);
+  const auto home = resolve_folder(builds);
+  if (!home && home.error().code() == Errc::kNotFound) return Book{};
+  if (!home) return home.error();
+  const auto found = look_for_checkouts(home->folder.get(), home->path);
   if (!found) return found.error();
   Book sizes;
   for (const auto& one : *found) {
-    const auto slash = one.checkout.path.rfind('/');
-    const auto look = look_through(one.checkout.path.substr(0, slash), one.checkout.pipeline, kMostEntries, stop);
+    const auto org = open_org(home->folder.get(), one.checkout);
+    if (!org.open()) continue;
+    const auto look = look_through(org.get(), one.checkout.pipeline, kMostEntries, stop);
     if (stop.stop_requested()) break;
     if (look && look->identity == one.identity) {
       sizes[{one.identity.device, one.identity.inode}] = {one.checkout.agent, look->bytes};

@@ -20,7 +20,8 @@
 namespace buildwarden::checkouts {
 
 // A walk through millions of files takes minutes of the disk's time, so a disk with room is never walked through; and
-// it is done by one thread of the lowest priority.
+// it is done by one thread of the lowest priority. It only looks, so it also looks into a folder where nothing may be
+// deleted (common/deletion_root.h), but never through a link that is not root's.
 class Sizes {
  public:
   struct Parts {

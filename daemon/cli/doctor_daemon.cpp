@@ -8,6 +8,7 @@
 #include "common/format.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/doctor.h"
+#include "daemon/cli/refusals.h"
 #include "daemon/cli/show.h"
 
 namespace buildwarden::cli {
@@ -74,6 +75,25 @@ Findings of_paths(const Scene& scene) {
   return findings;
 }
 
+constexpr const char* kAllowDeletion = "do as it says: until then nothing there goes, however short the disk is";
+
+Findings of_refused(const json::value& disk) {
+  Findings findings;
+  for (const auto& root : list(disk, "refused_roots")) {
+    const auto line =
+        format("nothing is deleted in {} ({}): {}", text(root, "path"), text(root, "setting"), text(root, "reason"));
+    findings.push_back(warning(line, kAllowDeletion));
+  }
+  return findings;
+}
+
+// Without the daemon.
+Findings of_refusals(const Settings& settings) {
+  Findings findings;
+  for (const auto& line : refusals(settings)) findings.push_back(warning(line, kAllowDeletion));
+  return findings;
+}
+
 Finding of_remap(const Scene& scene, const json::value& info) {
   const auto& options = list(info, "SecurityOptions");
   const bool remaps = std::any_of(options.begin(), options.end(), [](const json::value& option) {
@@ -137,10 +157,12 @@ Findings check_space(const Scene& scene) {
   auto findings = of_paths(scene);
   const auto disk = scene.daemon("/v1/disk");
   if (!disk || !disk->good()) {
+    for (auto& finding : of_refusals(scene.settings)) findings.push_back(std::move(finding));
     findings.push_back(warning("what is free is not known without the daemon", "buildwarden disk check measures it"));
     return findings;
   }
   for (auto& finding : of_filesystems(scene, disk->json)) findings.push_back(std::move(finding));
+  for (auto& finding : of_refused(disk->json)) findings.push_back(std::move(finding));
   return findings;
 }
 

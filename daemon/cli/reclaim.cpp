@@ -12,12 +12,20 @@ namespace json = boost::json;
 
 namespace {
 
+// "0 B, others took 12.0 GiB meanwhile": by the disk that is less free than before.
+std::string freed(const json::value& step) {
+  if (!number(step, "freed_bytes")) return "unknown";
+  const bool taken = number(step, "others_took_bytes").value_or(0) > 0;
+  const auto more = taken ? format(", others took {} meanwhile", size(step, "others_took_bytes")) : "";
+  return size(step, "freed_bytes") + more;
+}
+
 // One row a step; of a dry run what would go, by the engine's figures, since nothing was measured.
 std::string steps_table(const json::array& steps, bool dry_run) {
   if (steps.empty()) return "";
   std::vector<std::vector<std::string>> rows = {{"RUNG", dry_run ? "WOULD GO" : "GONE", dry_run ? "SIZE" : "FREED"}};
   for (const auto& step : steps) {
-    rows.push_back({text(step, "rung"), text(step, "what"), size(step, dry_run ? "reported_bytes" : "freed_bytes")});
+    rows.push_back({text(step, "rung"), text(step, "what"), dry_run ? size(step, "reported_bytes") : freed(step)});
   }
   return table(std::move(rows)) + "\n";
 }

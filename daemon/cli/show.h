@@ -18,6 +18,9 @@ std::string filesystems_table(const boost::json::array& filesystems);
 std::string builders_table(const boost::json::array& builders);
 std::string emulators_table(const boost::json::array& emulators);
 
+// A line for each folder in which nothing is deleted, of the answers that have them; "" for none.
+std::string refused_lines(const boost::json::value& answer);
+
 // The texts of a list in one cell, "-" for none.
 std::string joined(const boost::json::array& texts);
 

@@ -25,10 +25,19 @@ std::string users_table(const json::array& filesystems) {
 
 }  // namespace
 
+std::string refused_lines(const json::value& answer) {
+  std::string lines;
+  for (const auto& root : list(answer, "refused_roots")) {
+    lines += printable(format("nothing is deleted in {}: {}", text(root, "path"), text(root, "reason"))) + "\n";
+  }
+  return lines;
+}
+
 int show_disk(const Context& context) {
   return show(context, "/v1/disk", [](const json::value& answer) {
     const auto& filesystems = list(answer, "filesystems");
-    return filesystems_table(filesystems) + users_table(filesystems);
+    const auto refused = refused_lines(answer);
+    return filesystems_table(filesystems) + users_table(filesystems) + (refused.empty() ? "" : "\n" + refused);
   });
 }
 

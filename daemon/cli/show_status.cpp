@@ -96,7 +96,7 @@ std::string jobs_table(const json::array& jobs) {
 
 std::string status_text(const json::value& status) {
   return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
-         engine_line(member(status, "engine")) + state_lines(member(status, "state")) +
+         engine_line(member(status, "engine")) + state_lines(member(status, "state")) + refused_lines(status) +
          termination_line(member(status, "termination")) + "\n" + filesystems_table(list(status, "filesystems")) +
          "\n" + builders_table(list(status, "builders")) + "\n" + prefetch_lines(member(status, "prefetch")) +
          jobs_table(list(status, "jobs"));

@@ -29,6 +29,14 @@ Result<Space> space_of(const BallastHome& home) {
   return Space{static_cast<Bytes>(info.f_bfree) * block, static_cast<Bytes>(info.f_bavail) * block};
 }
 
+// By one descriptor, so of one filesystem.
+std::vector<policy::FreeReading> readings_of(const BallastHome& home, const Space& space) {
+  policy::FreeReading reading;
+  reading.mount = home.path;
+  reading.bytes = space.to_root;
+  return {reading};
+}
+
 Bytes held_in(const Homes& homes) {
   Bytes held = 0;
   for (const auto& home : homes) held += home.size;
@@ -134,7 +142,7 @@ Result<void> act_on(Homes& homes, const BallastWork& work) {
     case BallastAct::kRemove: {
       auto given = give_all(homes, nullptr);
       if (given) {
-        for (const auto& place : work.places) remove_hidden_folder(place);
+        for (const auto& home : homes) remove_hidden_folder(home);
       }
       return given;
     }
@@ -167,7 +175,11 @@ Result<BallastDone> work_on_ballast(const BallastWork& work) {
   if (auto done = act_on(homes, work); !done) return std::move(done).error();
   const auto after = space_of(homes.front());
   if (!after) return after.error();
-  return BallastDone{held_in(homes), after->to_root - before->to_root, after->to_all};
+  BallastDone done;
+  done.held = held_in(homes);
+  done.freed = policy::FreedSpace::between(readings_of(homes.front(), *before), readings_of(homes.front(), *after));
+  done.free = after->to_all;
+  return done;
 }
 
 }  // namespace buildwarden::disk

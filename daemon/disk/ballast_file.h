@@ -8,6 +8,7 @@
 #include "common/result.h"
 #include "daemon/disk/filesystem_snapshot.h"
 #include "daemon/policy/ballast.h"
+#include "daemon/policy/freed_space.h"
 
 namespace buildwarden::disk {
 
@@ -26,15 +27,16 @@ struct BallastWork {
 };
 
 struct BallastDone {
-  Bytes held = 0;   // what lies there now
-  Bytes freed = 0;  // f_bfree after less before; negative when it was made
-  Bytes free = 0;   // f_bavail after
+  Bytes held = 0;              // what lies there now
+  policy::FreedSpace freed{};  // by f_bfree; when it was made, what was taken
+  Bytes free = 0;              // f_bavail after
 };
 
 // May block for ever (a frozen or hung filesystem). Recognised are only regular files of our own name, owner and
-// extended attribute, with one link; nothing else is ever opened for writing, cut or deleted (kConflict). No symlink is
-// followed below a place. kDenied: read-only; kInvalid: the filesystem gives no real blocks in advance, and never will;
-// kConflict for kMake also: not enough is free any more. A failed kMake leaves what was there before.
+// extended attribute, with one link; nothing else is ever opened for writing, cut or deleted (kConflict). To a place
+// only links of root's lead (resolve_folder()), and none below it; it is opened once, and all happens by that
+// descriptor. kDenied: read-only; kInvalid: the filesystem gives no real blocks in advance, and never will; kConflict
+// for kMake also: not enough is free any more. A failed kMake leaves what was there before.
 Result<BallastDone> work_on_ballast(const BallastWork& work);
 
 using BallastHand = std::function<Result<BallastDone>(const BallastWork&)>;

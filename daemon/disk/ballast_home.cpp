@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/resolved_folder.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -58,7 +59,7 @@ Result<void> open_ballast(BallastHome& home) {
   if (::fstat(file.get(), &info) != 0) return Error::from_errno(errno, format("look at {}", home.path));
   const bool plain = S_ISREG(info.st_mode) && info.st_nlink == 1 && info.st_uid == ::geteuid();
   if (!plain || ::fgetxattr(file.get(), kMark, nullptr, 0) < 0) return foreign;
-  home.file = UniqueFd(::openat(home.folder.get(), kBallastName, O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  home.file = UniqueFd(::openat(home.folder.get(), kBallastName, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
   if (home.file.get() < 0) return Error::from_errno(errno, format("open {}", home.path));
   home.size = size_of(info);
   return {};
@@ -68,21 +69,24 @@ Result<void> open_ballast(BallastHome& home) {
 
 Result<std::optional<BallastHome>> open_ballast_home(const BallastPlace& place, const BallastWork& work) {
   auto path = place.folder;
-  UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder.get() < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::optional<BallastHome>{};
-  if (folder.get() < 0) return Error::from_errno(errno, format("open {}", path));
+  auto found = resolve_folder(path);
+  if (!found && (found.error().code() == Errc::kNotFound || found.error().code() == Errc::kInvalid)) {
+    return std::optional<BallastHome>{};
+  }
+  if (!found) return std::move(found).error();
+  auto folder = std::move(found->folder);
   if (!lies_on(folder.get(), work.key)) return std::optional<BallastHome>{};
+  BallastHome home;
   if (place.shared) {
     path += format("{}{}", path.ends_with('/') ? "" : "/", kHidden);
     auto hidden = open_hidden(folder.get(), path, work.act == policy::BallastAct::kMake);
     if (!hidden && hidden.error().code() == Errc::kNotFound) return std::optional<BallastHome>{};
     if (!hidden) return std::move(hidden).error();
-    folder = *std::move(hidden);
+    home.shared = std::exchange(folder, *std::move(hidden));
   }
   if (!is_ours_alone(folder.get()) || !lies_on(folder.get(), work.key)) {
     return Error(Errc::kConflict, format("{} is not a folder of ours alone and is left as it is", path));
   }
-  BallastHome home;
   home.path = format("{}/{}", path, kBallastName);
   home.folder = std::move(folder);
   if (auto opened = open_ballast(home); !opened) return std::move(opened).error();
@@ -100,10 +104,8 @@ Result<void> mark_ballast(int file) {
   return {};
 }
 
-void remove_hidden_folder(const BallastPlace& place) {
-  if (!place.shared) return;
-  const UniqueFd folder(::open(place.folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder.get() >= 0) ::unlinkat(folder.get(), kHidden, AT_REMOVEDIR);
+void remove_hidden_folder(const BallastHome& home) {
+  if (home.shared.open()) ::unlinkat(home.shared.get(), kHidden, AT_REMOVEDIR);
 }
 
 }  // namespace buildwarden::disk

@@ -21,12 +21,12 @@ std::string sentence(const BallastStory& story) {
   }
   const auto free = format("{} are free now", format_bytes(story.done.free));
   if (plan.act == BallastAct::kMake) {
-    return format("{} more are held as ballast on {}, {} in all: {}; {}.", format_bytes(-story.done.freed), mount,
-                  format_bytes(story.done.held), plan.reason, free);
+    return format("{} more are held as ballast on {}, {} in all: {}; {}.", format_bytes(story.done.held - story.before),
+                  mount, format_bytes(story.done.held), plan.reason, free);
   }
-  return format("{} of the ballast on {} were given back, {} of it stay: {}; the disk shows {} more, and {}.",
+  return format("{} of the ballast on {} were given back, {} of it stay: {}; by the disk that {}, and {}.",
                 format_bytes(story.before - story.done.held), mount, format_bytes(story.done.held), plan.reason,
-                format_bytes(story.done.freed), free);
+                policy::to_text(story.done.freed), free);
 }
 
 }  // namespace
@@ -43,7 +43,9 @@ ports::Event ballast_event(const BallastStory& story) {
   event.fields.emplace_back("ballast_bytes", story.dry_run ? story.plan.size : story.done.held);
   event.fields.emplace_back("dry_run", story.dry_run);
   if (story.dry_run) return event;
-  event.fields.emplace_back("freed_bytes", story.done.freed);
+  if (story.plan.act != BallastAct::kMake && story.done.freed.is_known()) {
+    event.fields.emplace_back("freed_bytes", story.done.freed.bytes());
+  }
   event.fields.emplace_back("free_bytes", story.done.free);
   event.fields.emplace_back("seconds", static_cast<double>(story.took.count()) / 1000.0);
   return event;

@@ -25,6 +25,14 @@ policy::Candidate candidate_of(const CacheEntry& entry, Now now) {
   return candidate;
 }
 
+// Stands for all that is in the folder, so that a plan shows why none of it goes.
+policy::Candidate refused_candidate(const std::string& folder, const std::string& why) {
+  policy::Candidate candidate;
+  candidate.id = candidate.name = format("all caches in {}", folder);
+  candidate.protected_as = why;
+  return candidate;
+}
+
 }  // namespace
 
 ports::Async<std::vector<policy::Candidate>> CacheDirs::list(const policy::RungTurn&) { return list_entries(); }
@@ -53,16 +61,17 @@ std::vector<std::string> CacheDirs::never() const {
 
 ports::Async<std::vector<policy::Candidate>> CacheDirs::list_entries() {
   std::vector<policy::Candidate> candidates;
-  planned_.clear();
+  forget_list();
   if (!parts_.clock_is_steady() || parts_.settings.disk.cache_dirs.empty()) co_return candidates;
-  std::function<Result<std::vector<CacheEntry>>()> work = [folders = parts_.settings.disk.cache_dirs, stays = never(),
-                                                           stop = stop_.get_token()] {
+  std::function<Result<CachesSeen>()> work = [folders = parts_.settings.disk.cache_dirs, stays = never(),
+                                              stop = stop_.get_token()] {
     return look_at_caches(folders, stays, stop);
   };
-  auto entries = co_await parts_.workers.compute<std::vector<CacheEntry>>(work, kLookDeadline);
-  if (!entries) co_return std::move(entries).error();
+  auto seen = co_await parts_.workers.compute<CachesSeen>(work, kLookDeadline);
+  if (!seen) co_return std::move(seen).error();
   const Now now = parts_.clock.now();
-  for (auto& entry : *entries) {
+  for (const auto& [folder, why] : seen->refused) candidates.push_back(refused_candidate(folder, why));
+  for (auto& entry : seen->entries) {
     candidates.push_back(candidate_of(entry, now));
     planned_.emplace(entry.path(), std::move(entry));
   }

@@ -15,7 +15,8 @@ namespace buildwarden::disk {
 
 // Each thing directly in a folder of disk.cache_dirs is a candidate of its own; it is old when nothing in it has been
 // changed for the age. Lost: a download. Never one that a process or a container uses, that something is mounted in,
-// or that holds folders of the daemon, the engine or the builds.
+// or that holds folders of the daemon, the engine or the builds. A folder that somebody else could exchange is one
+// protected candidate (common/deletion_root.h).
 class CacheDirs final : public ports::Rung {
  public:
   struct Parts {
@@ -32,6 +33,7 @@ class CacheDirs final : public ports::Rung {
   [[nodiscard]] bool frees(const ports::Place& place) const override { return place.has_role("cache_dirs"); }
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  void forget_list() override { planned_.clear(); }
   // A look or a removal that runs ends within moments.
   void stop() { stop_.request_stop(); }
 

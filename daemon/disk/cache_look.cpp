@@ -5,6 +5,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "common/beneath.h"
 #include "common/folder_users.h"
 #include "common/format.h"
 #include "common/trash.h"
@@ -16,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kMostEntries = 2'000'000;  // of one cache
+constexpr std::size_t kMostCaches = 1'000'000;     // in one folder
 
 bool above_or_same(std::string_view above, std::string_view path) {
   return path.starts_with(above) && (path.size() == above.size() || path[above.size()] == '/');
@@ -28,68 +30,88 @@ std::string spared(const std::string& path, const std::vector<std::string>& neve
   return "";
 }
 
-std::vector<std::string> without_links(const std::vector<std::string>& paths) {
-  std::vector<std::string> all;
+// Each as it is written, and without the links that can be resolved: for comparing, never for opening.
+std::vector<std::string> with_and_without_links(const std::vector<std::string>& paths) {
+  auto all = paths;
   for (const auto& path : paths) {
     std::error_code error;
     const auto real = fs::weakly_canonical(path, error);
-    all.push_back(error ? path : real.string());
+    if (!error) all.push_back(real.string());
   }
   return all;
 }
 
-Result<void> look_into(const std::string& folder, const std::vector<std::string>& never, const std::stop_token& stop,
-                       std::vector<CacheEntry>& entries) {
-  std::error_code error;
-  for (fs::directory_iterator item(folder, error), end; !error && item != end; item.increment(error)) {
+using Roots = std::vector<std::shared_ptr<DeletionRoot>>;
+
+Result<void> look_into(const std::shared_ptr<DeletionRoot>& root, const std::vector<std::string>& never,
+                       const std::stop_token& stop, std::vector<CacheEntry>& entries) {
+  const auto names = entries_of(root->folder(), root->path(), kMostCaches);
+  if (!names) return names.error();
+  for (const auto& [name, type] : *names) {
+    if (name == kTrashName) continue;
     CacheEntry entry;
-    entry.folder = folder;
-    entry.name = item->path().filename().string();
-    if (entry.name == kTrashName) continue;
-    auto look = look_through(folder, entry.name, kMostEntries, stop);
+    entry.root = root;
+    entry.name = name;
+    auto look = look_through(root->folder(), name, kMostEntries, stop);
     if (!look && look.error().code() == Errc::kNotFound) continue;
-    if (!look) return std::move(look).error();
+    if (!look) return std::move(look).error().with_context(root->path());
     entry.look = *look;
     if (!entry.look.complete) entry.spared = format("only {} entries of it could be looked at", entry.look.entries);
     if (entry.look.has_mount) entry.spared = "something is mounted in it";
     if (auto why = spared(entry.path(), never); !why.empty()) entry.spared = std::move(why);
     entries.push_back(std::move(entry));
   }
-  if (error) return Error(Errc::kIo, format("read {}: {}", folder, error.message()));
+  return {};
+}
+
+// Each folder once, by whatever path it is named.
+Roots open_roots(const std::vector<std::string>& folders, std::map<std::string, std::string>& refused) {
+  Roots roots;
+  for (const auto& folder : folders) {
+    auto root = DeletionRoot::open(folder);
+    if (!root) {
+      const auto code = root.error().code();
+      if (code != Errc::kNotFound && code != Errc::kInvalid) refused[folder] = root.error().message();
+      continue;
+    }
+    const auto same = [&root](const auto& one) { return one->path() == (*root)->path(); };
+    if (std::none_of(roots.begin(), roots.end(), same)) roots.push_back(*std::move(root));
+  }
+  return roots;
+}
+
+Result<void> note_users(std::vector<CacheEntry>& entries) {
+  std::vector<std::string> paths;
+  for (const auto& entry : entries) paths.push_back(entry.path());
+  const auto users = folder_users(paths);
+  if (!users) return users.error();
+  for (auto& entry : entries) {
+    const auto user = users->find(entry.path());
+    if (user != users->end()) entry.user = user->second;
+  }
   return {};
 }
 
 }  // namespace
 
-Result<std::vector<CacheEntry>> look_at_caches(const std::vector<std::string>& folders,
-                                               const std::vector<std::string>& never, const std::stop_token& stop) {
-  std::vector<CacheEntry> entries;
-  auto real_folders = without_links(folders);
-  std::sort(real_folders.begin(), real_folders.end());
-  real_folders.erase(std::unique(real_folders.begin(), real_folders.end()), real_folders.end());
-  auto stays = without_links(never);
-  for (const auto& folder : real_folders) {
-    std::error_code error;
-    if (!fs::is_directory(folder, error)) continue;
+Result<CachesSeen> look_at_caches(const std::vector<std::string>& folders, const std::vector<std::string>& never,
+                                  const std::stop_token& stop) {
+  CachesSeen seen;
+  const auto roots = open_roots(folders, seen.refused);
+  const auto stays = with_and_without_links(never);
+  for (const auto& root : roots) {
     auto others = stays;
-    for (const auto& other : real_folders) {
-      if (other != folder && above_or_same(folder, other)) others.push_back(other);
+    for (const auto& other : roots) {
+      if (other != root && above_or_same(root->path(), other->path())) others.push_back(other->path());
     }
-    if (auto looked = look_into(folder, others, stop, entries); !looked) return std::move(looked).error();
+    if (auto looked = look_into(root, others, stop, seen.entries); !looked) return std::move(looked).error();
   }
-  std::vector<std::string> paths;
-  for (const auto& entry : entries) paths.push_back(entry.path());
-  auto users = folder_users(paths);
-  if (!users) return std::move(users).error();
-  for (auto& entry : entries) {
-    const auto user = users->find(entry.path());
-    if (user != users->end()) entry.user = user->second;
-  }
-  return entries;
+  if (auto noted = note_users(seen.entries); !noted) return std::move(noted).error();
+  return seen;
 }
 
 Result<std::string> changed_since(const CacheEntry& entry, const std::stop_token& stop) {
-  const auto look = look_through(entry.folder, entry.name, kMostEntries, stop);
+  const auto look = look_through(entry.root->folder(), entry.name, kMostEntries, stop);
   if (!look && look.error().code() == Errc::kNotFound) return std::string("already gone");
   if (!look) return look.error();
   if (look->identity != entry.look.identity) return std::string("another one has its name now");
@@ -107,11 +129,14 @@ Result<ports::Rung::Taken> remove_cache(const CacheEntry& entry, const std::stop
   auto speaks_for_it = changed_since(entry, stop);
   if (!speaks_for_it) return std::move(speaks_for_it).error();
   if (!speaks_for_it->empty()) return dropped(*std::move(speaks_for_it));
-  const auto there = throw_away(entry.folder, entry.name, entry.look.identity);
-  if (!there && there.error().code() == Errc::kConflict) return dropped(there.error().message());
+  const auto there = entry.root->throw_away(entry.root->folder(), entry.name, entry.look.identity);
+  // A trash that is not ours keeps all that is there, and nobody else's from being looked at.
+  const bool refused = !there && (there.error().code() == Errc::kConflict || there.error().code() == Errc::kDenied);
+  if (refused) return dropped(there.error().message());
   if (!there) return there.error();
-  const auto trash = format("{}/{}", entry.folder, kTrashName);
-  auto removed = remove_tree(trash, *there, entry.look.identity, stop);
+  RemovalOptions options;
+  options.stop = stop;
+  auto removed = entry.root->remove_thrown(*there, entry.look.identity, options);
   if (!removed) return std::move(removed).error();
   if (removed->removed == 0) return dropped(removed->stopped ? "the daemon stops" : removed->first_error);
   ports::Rung::Taken taken;

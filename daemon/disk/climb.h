@@ -8,6 +8,7 @@
 #include <set>
 
 #include "daemon/disk/reclaimer.h"
+#include "daemon/policy/freed_space.h"
 
 namespace buildwarden::disk {
 
@@ -15,9 +16,10 @@ struct Reclaimer::Climb {
   ports::SpaceRequest request;
   ports::Progress progress;
   ports::SpaceResult result;
-  std::vector<Measured> seen;  // the last measurement; a dry run adds here what would be free
-  Standing at;                 // what it means
-  BootTime until{};            // when the requester's patience ends
+  std::vector<Measured> seen;                  // the last measurement; a dry run adds here what would be free
+  Standing at;                                 // what it means
+  std::map<std::string, Bytes> free_at_first;  // by mount, when the climb began
+  BootTime until{};                            // when the requester's patience ends
   std::map<policy::RungId, policy::SparedByRule> spared_by;  // what the last turn of each rung left alone
   std::uint64_t settings = 0;                                // the reclaimer's, when its legs were laid out
   BootTime looked{};                                         // when it was measured
@@ -43,7 +45,7 @@ struct Reclaimer::RungRun {
   std::size_t deletions = 0;
   Bytes promised = 0;  // by the candidates' sizes
   Bytes reported = 0;
-  Room freed{};
+  policy::FreedSpace freed{};
   bool failed = false;
 };
 

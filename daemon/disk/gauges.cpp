@@ -19,9 +19,10 @@ std::vector<std::string> paths_of(const std::vector<WatchedFolder>& folders) {
   return paths;
 }
 
-Measured measured(const Gauge& gauge) {
+Measured measured(const std::string& name, const Gauge& gauge) {
   const auto& view = gauge.view();
   Measured one;
+  one.filesystem = format("{} at {}", name, view.mount);
   one.device = view.device;
   one.mount = view.mount;
   one.paths = view.paths;
@@ -66,7 +67,7 @@ asio::awaitable<std::vector<Measured>> Gauges::measure() {
   }
   std::vector<Measured> all;
   for (const auto& [name, gauge] : gauges_) {
-    all.push_back(measured(gauge));
+    all.push_back(measured(name, gauge));
     if (!fresh.contains(name)) all.back().reading.reset();
   }
   co_return all;
@@ -102,7 +103,7 @@ std::vector<ports::FilesystemView> Gauges::views() const {
 
 std::vector<Measured> Gauges::last() const {
   std::vector<Measured> all;
-  for (const auto& [name, gauge] : gauges_) all.push_back(measured(gauge));
+  for (const auto& [name, gauge] : gauges_) all.push_back(measured(name, gauge));
   return all;
 }
 

@@ -15,6 +15,7 @@ namespace buildwarden::disk {
 
 // One filesystem as the reclaimer measures it.
 struct Measured : ports::Place {
+  std::string filesystem;  // which it is: another disk at the same place, or at another, has another name
   bool gate = false;
   policy::Marks marks;
   policy::Level level = policy::Level::kUnknown;  // of the last turn of the watch

@@ -119,15 +119,18 @@ bool fills_at_once(const Standing& before, const Standing& now, Duration between
   return taken > 0 && seconds > 0 && static_cast<double>(now.free) * seconds < kHurrySeconds * taken;
 }
 
-std::optional<Room> free_together(const std::vector<Measured>& filesystems, const Frees& frees) {
-  Room free;
+std::vector<policy::FreeReading> free_on(const std::vector<Measured>& filesystems, const Frees& frees) {
+  std::vector<policy::FreeReading> readings;
   for (const auto& filesystem : filesystems) {
-    if (!frees(filesystem)) continue;
-    if (!filesystem.reading) return std::nullopt;
-    free.bytes += std::max(filesystem.reading->free, filesystem.reading->free_to_root) + filesystem.ballast;
-    free.inodes += filesystem.reading->free_inodes;
+    if (!filesystem.reading || !frees(filesystem)) continue;
+    policy::FreeReading free;
+    free.filesystem = filesystem.filesystem.empty() ? filesystem.device : filesystem.filesystem;
+    free.mount = filesystem.mount;
+    free.bytes = std::max(filesystem.reading->free, filesystem.reading->free_to_root) + filesystem.ballast;
+    free.inodes = filesystem.reading->free_inodes;
+    readings.push_back(std::move(free));
   }
-  return free;
+  return readings;
 }
 
 }  // namespace buildwarden::disk

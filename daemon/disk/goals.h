@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/disk/gauges.h"
+#include "daemon/policy/freed_space.h"
 #include "daemon/policy/ladder.h"
 #include "daemon/ports/disk.h"
 
@@ -49,19 +50,9 @@ std::string figures(const Standing& standing);
 // no deletion in between.
 bool fills_at_once(const Standing& before, const Standing& now, Duration between);
 
-struct Room {
-  Bytes bytes = 0;
-  std::int64_t inodes = 0;
-  friend Room operator-(const Room& one, const Room& other) {
-    return {one.bytes - other.bytes, one.inodes - other.inodes};
-  }
-  // Of a difference: something was freed.
-  [[nodiscard]] bool is_gain() const { return bytes > 0 || inodes > 0; }
-};
-
-// What is free on those filesystems together: the measure of what a deletion gave back. Root's reserve counts, or what
-// is deleted while that is in use would not show; the ballast counts, or giving it back would look like a deletion.
-// Nothing when one of them could not be read.
-std::optional<Room> free_together(const std::vector<Measured>& filesystems, const Frees& frees);
+// What is free on each of those filesystems: the measure of what a deletion gives back. Root's reserve counts, or what
+// is deleted while that is in use would not show; the ballast counts, or giving it back would look like a deletion. One
+// that could not be read is not among them.
+std::vector<policy::FreeReading> free_on(const std::vector<Measured>& filesystems, const Frees& frees);
 
 }  // namespace buildwarden::disk

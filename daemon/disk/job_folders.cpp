@@ -1,10 +1,12 @@
 #include "daemon/disk/job_folders.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "common/beneath.h"
 #include "common/folder_users.h"
 #include "common/format.h"
 #include "daemon/disk/deadlines.h"
@@ -18,51 +20,74 @@ using Found = JobFolders::Found;
 
 constexpr std::uint64_t kMostJobEntries = 200'000;  // credentials and buildx's notes
 
-bool exists(const std::string& path) {
-  struct stat info{};
-  return ::lstat(path.c_str(), &info) == 0;
-}
+// The folders that they lie in, each opened once: /tmp, mostly. Nothing for one that somebody else could exchange.
+class Parents {
+ public:
+  std::shared_ptr<DeletionRoot> of(const std::string& path) {
+    const auto slash = path.rfind('/');
+    const auto parent = slash == 0 || slash == std::string::npos ? std::string("/") : path.substr(0, slash);
+    auto known = roots_.find(parent);
+    if (known == roots_.end()) {
+      auto root = DeletionRoot::open(parent);
+      known = roots_.emplace(parent, root ? *std::move(root) : nullptr).first;
+    }
+    return known->second;
+  }
+
+ private:
+  std::map<std::string, std::shared_ptr<DeletionRoot>> roots_;
+};
 
 // What is in it besides docker's own: then somebody keeps something else there.
-bool is_dockers(const std::string& path, const TreeLook& look) {
-  return look.entries <= 1 || exists(path + "/config.json") || exists(path + "/buildx");
+bool is_dockers(const CacheEntry& entry) {
+  if (entry.look.entries <= 1) return true;
+  const auto folder = open_beneath(entry.root->folder(), entry.name.c_str(), O_RDONLY | O_DIRECTORY);
+  struct stat info{};
+  return folder.open() && (::fstatat(folder.get(), "config.json", &info, AT_SYMLINK_NOFOLLOW) == 0 ||
+                           ::fstatat(folder.get(), "buildx", &info, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
-Found look_at(const ports::JobFolder& folder, const std::stop_token& stop) {
+// Whether it is still the very folder that the job had.
+bool is_the_same(const ports::JobFolder& folder, const CacheEntry& entry) {
+  struct stat info{};
+  return ::fstatat(entry.root->folder(), entry.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISDIR(info.st_mode) && info.st_dev == folder.device && info.st_ino == folder.inode &&
+         info.st_uid == folder.uid;
+}
+
+Found look_at(const ports::JobFolder& folder, Parents& parents, const std::stop_token& stop) {
   Found found;
   found.folder = folder;
-  const auto slash = folder.path.rfind('/');
-  found.entry.folder = folder.path.substr(0, slash);
-  found.entry.name = folder.path.substr(slash + 1);
-  struct stat info{};
-  found.gone = ::lstat(folder.path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_dev != folder.device ||
-               info.st_ino != folder.inode || info.st_uid != folder.uid;
+  found.entry.root = parents.of(folder.path);
+  found.entry.name = folder.path.substr(folder.path.rfind('/') + 1);
+  found.gone = !found.entry.root || !is_the_same(folder, found.entry);
   if (found.gone) return found;
-  auto look = look_through(found.entry.folder, found.entry.name, kMostJobEntries, stop);
+  auto look = look_through(found.entry.root->folder(), found.entry.name, kMostJobEntries, stop);
   if (!look) {
     found.entry.spared = look.error().message();
     return found;
   }
   found.entry.look = *look;
-  found.gone = look->identity != TreeIdentity{info.st_dev, info.st_ino};
+  found.gone = look->identity != TreeIdentity{static_cast<dev_t>(folder.device), static_cast<ino_t>(folder.inode)};
   if (!look->complete) found.entry.spared = format("only {} entries of it could be looked at", look->entries);
   if (look->has_mount) found.entry.spared = "something is mounted in it";
-  if (!is_dockers(folder.path, *look)) found.entry.spared = "it does not look like a folder of docker's";
+  if (!is_dockers(found.entry)) found.entry.spared = "it does not look like a folder of docker's";
   return found;
 }
 
 Result<std::vector<Found>> look_at_all(const std::vector<ports::JobFolder>& folders, const std::stop_token& stop) {
+  Parents parents;
   std::vector<Found> all;
   std::vector<std::string> paths;
   for (const auto& folder : folders) {
-    all.push_back(look_at(folder, stop));
-    if (!all.back().gone) paths.push_back(folder.path);
+    all.push_back(look_at(folder, parents, stop));
+    if (!all.back().gone) paths.push_back(all.back().entry.path());
   }
   if (paths.empty()) return all;
   auto users = folder_users(paths);
   if (!users) return std::move(users).error();
   for (auto& found : all) {
-    const auto user = users->find(found.folder.path);
+    const auto user = found.gone ? users->end() : users->find(found.entry.path());
     if (user != users->end()) found.entry.user = user->second;
   }
   return all;
@@ -72,7 +97,10 @@ Result<ports::Rung::Taken> remove(const Found& found, const std::stop_token& sto
   auto speaks_for_it = changed_since(found.entry, stop);
   if (!speaks_for_it) return std::move(speaks_for_it).error();
   if (!speaks_for_it->empty()) return dropped(*std::move(speaks_for_it));
-  auto removed = remove_tree(found.entry.folder, found.entry.name, found.entry.look.identity, stop);
+  RemovalOptions options;
+  options.stop = stop;
+  const auto& entry = found.entry;
+  auto removed = remove_tree_in(entry.root->folder(), entry.name, entry.look.identity, options);
   if (!removed && removed.error().code() == Errc::kConflict) return dropped(removed.error().message());
   if (!removed) return std::move(removed).error();
   if (removed->removed == 0) return dropped(removed->stopped ? "the daemon stops" : removed->first_error);
@@ -116,7 +144,7 @@ bool JobFolders::is_left(const ports::JobFolder& folder) const {
 }
 
 ports::Async<std::vector<policy::Candidate>> JobFolders::list_folders() {
-  planned_.clear();
+  forget_list();
   std::vector<policy::Candidate> candidates;
   auto folders = parts_.left.left_folders();
   if (folders.empty()) co_return candidates;

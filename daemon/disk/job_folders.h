@@ -16,7 +16,8 @@ namespace buildwarden::disk {
 
 // Each that a job left is a candidate from its end on, when it is still the very folder that the job had, still its
 // owner's, and still what docker makes there (config.json or a buildx folder, or nothing yet). Never one that a
-// process or a container uses, or that something is mounted in.
+// process or a container uses, or that something is mounted in. It is removed where it is, beneath the folder that it
+// lies in, when nobody else could exchange that one (common/deletion_root.h); else it is forgotten.
 class JobFolders final : public ports::Rung {
  public:
   struct Parts {
@@ -30,6 +31,7 @@ class JobFolders final : public ports::Rung {
   [[nodiscard]] bool frees(const ports::Place& place) const override;
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  void forget_list() override { planned_.clear(); }
   // A look or a removal that runs ends within moments.
   void stop() { stop_.request_stop(); }
 

@@ -1,10 +1,12 @@
 #include "daemon/disk/own_leftovers.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
+#include "common/beneath.h"
 #include "common/format.h"
 #include "common/trash.h"
 #include "daemon/disk/deadlines.h"
@@ -12,43 +14,74 @@
 #include "daemon/disk/filesystem_snapshot.h"
 
 namespace buildwarden::disk {
-namespace fs = std::filesystem;
-
 namespace {
 
 using Leftover = OwnLeftovers::Leftover;
 
 constexpr std::uint64_t kMostLeftEntries = 2'000'000;
+constexpr std::size_t kMostLeftovers = 1'000'000;    // in one folder
 constexpr std::string_view kSetAside = ".damaged-";  // as the state room names them
 
-// What lies in `folder` and is wanted, with its size; a folder that is not there has nothing.
-void look_into(const std::string& folder, bool thrown_away, const std::stop_token& stop, std::vector<Leftover>& found) {
-  std::error_code error;
-  for (fs::directory_iterator item(folder, error), end; !error && item != end; item.increment(error)) {
-    Leftover leftover;
-    leftover.folder = folder;
-    leftover.name = item->path().filename().string();
-    leftover.thrown_away = thrown_away;
-    if (!thrown_away && (leftover.name.find(kSetAside) == std::string::npos || item->is_directory(error))) continue;
-    auto look = look_through(folder, leftover.name, kMostLeftEntries, stop);
+Result<int> folder_of(const Leftover& leftover) {
+  return leftover.thrown_away ? leftover.root->trash(false) : Result<int>(leftover.root->folder());
+}
+
+std::string path_of(const Leftover& leftover) {
+  if (!leftover.thrown_away) return format("{}/{}", leftover.root->path(), leftover.name);
+  return format("{}/{}/{}", leftover.root->path(), kTrashName, leftover.name);
+}
+
+// What lies there and is wanted, with its size; what cannot be opened has nothing.
+void look_into(const Leftover& like, const std::stop_token& stop, std::vector<Leftover>& found) {
+  const auto folder = folder_of(like);
+  const auto names = folder ? entries_of(*folder, path_of(like), kMostLeftovers) : folder.error();
+  if (!names) return;
+  for (const auto& [name, type] : *names) {
+    auto leftover = like;
+    leftover.name = name;
+    auto look = look_through(*folder, name, kMostLeftEntries, stop);
     if (!look) continue;
     leftover.look = *look;
     found.push_back(std::move(leftover));
   }
 }
 
-std::vector<Leftover> look_for_leftovers(const std::vector<std::string>& trashed, const std::vector<std::string>& state,
+// Files alone: no folder was ever set aside.
+bool is_set_aside(const Leftover& leftover) {
+  struct stat info{};
+  return leftover.name.find(kSetAside) != std::string::npos &&
+         ::fstatat(leftover.root->folder(), leftover.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+         !S_ISDIR(info.st_mode);
+}
+
+std::vector<Leftover> look_for_leftovers(const std::vector<std::string>& trashed, const std::string& state,
                                          const std::stop_token& stop) {
   std::vector<Leftover> found;
   for (const auto& folder : trashed) {
-    if (open_trash(folder, false)) look_into(format("{}/{}", folder, kTrashName), true, stop, found);
+    Leftover like;
+    like.thrown_away = true;
+    if (auto root = DeletionRoot::open(folder)) {
+      like.root = *std::move(root);
+      look_into(like, stop, found);
+    }
   }
-  for (const auto& folder : state) look_into(folder, false, stop, found);
+  if (auto root = DeletionRoot::open(state)) {
+    Leftover like;
+    like.root = *std::move(root);
+    std::vector<Leftover> all;
+    look_into(like, stop, all);
+    std::erase_if(all, [](const auto& one) { return !is_set_aside(one); });
+    found.insert(found.end(), all.begin(), all.end());
+  }
   return found;
 }
 
 Result<ports::Rung::Taken> remove_leftover(const Leftover& leftover, const std::stop_token& stop) {
-  auto removed = remove_tree(leftover.folder, leftover.name, leftover.look.identity, stop);
+  const auto folder = folder_of(leftover);
+  if (!folder) return dropped(folder.error().message());
+  RemovalOptions options;
+  options.stop = stop;
+  auto removed = remove_tree_in(*folder, leftover.name, leftover.look.identity, options);
   if (!removed) {
     const auto code = removed.error().code();
     if (code == Errc::kNotFound || code == Errc::kConflict) return dropped(removed.error().message());
@@ -74,12 +107,11 @@ ports::Async<ports::Rung::Taken> OwnLeftovers::take(const policy::Candidate& can
 }
 
 ports::Async<std::vector<policy::Candidate>> OwnLeftovers::list_leftovers() {
-  planned_.clear();
+  forget_list();
   auto trashed = parts_.settings.disk.cache_dirs;
   trashed.push_back(parts_.settings.paths.builds);
-  std::vector<std::string> state;
-  state.push_back(parts_.settings.paths.state);
-  std::function<Result<std::vector<Leftover>>()> work = [trashed, state, stop = stop_.get_token()] {
+  std::function<Result<std::vector<Leftover>>()> work = [trashed, state = parts_.settings.paths.state,
+                                                         stop = stop_.get_token()] {
     return Result<std::vector<Leftover>>(look_for_leftovers(trashed, state, stop));
   };
   auto found = co_await parts_.workers.compute<std::vector<Leftover>>(work, kLookDeadline);
@@ -88,7 +120,7 @@ ports::Async<std::vector<policy::Candidate>> OwnLeftovers::list_leftovers() {
   std::vector<policy::Candidate> candidates;
   for (auto& leftover : *found) {
     policy::Candidate candidate;
-    candidate.id = format("{}/{}", leftover.folder, leftover.name);
+    candidate.id = path_of(leftover);
     candidate.name = format("{} {}", leftover.thrown_away ? "trash" : "damaged state", candidate.id);
     candidate.size = leftover.look.bytes;
     candidate.device = device_label(leftover.look.identity.device);

@@ -3,10 +3,12 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <stop_token>
 #include <string>
 
 #include "common/clock.h"
+#include "common/deletion_root.h"
 #include "common/tree_look.h"
 #include "common/worker.h"
 #include "config/settings.h"
@@ -30,14 +32,15 @@ class OwnLeftovers final : public ports::Rung {
   [[nodiscard]] bool frees(const ports::Place& place) const override;
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  void forget_list() override { planned_.clear(); }
   // A look or a removal that runs ends within moments.
   void stop() { stop_.request_stop(); }
 
   struct Leftover {
-    std::string folder;
-    std::string name;
+    std::shared_ptr<DeletionRoot> root;
+    std::string name;  // in its trash, or in itself
     TreeLook look;
-    bool thrown_away = false;
+    bool thrown_away = false;  // it lies in the trash
   };
 
  private:

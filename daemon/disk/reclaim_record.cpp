@@ -9,6 +9,15 @@ std::string rung_name(const policy::RungTurn& turn) { return std::string(policy:
 
 double seconds(Duration time) { return static_cast<double>(time.count()) / 1000.0; }
 
+// A number that nobody knows is no number: the fields are left out.
+void add_freed(ports::Event& event, const policy::FreedSpace& freed) {
+  if (freed.is_known()) {
+    event.fields.emplace_back("freed_bytes", freed.bytes());
+    event.fields.emplace_back("freed_inodes", freed.inodes());
+  }
+  if (freed.taken_bytes() > 0) event.fields.emplace_back("others_took_bytes", freed.taken_bytes());
+}
+
 std::string why_it_goes(const StepFacts& facts) {
   const auto& candidate = facts.candidate;
   if (candidate.thrown_away) return "thrown away before";
@@ -26,8 +35,8 @@ std::string reason_of(const StepFacts& facts) {
   if (facts.dry_run) {
     return format("Would delete {} of {} ({}): {}.", candidate.name, format_bytes(candidate.size), why, where);
   }
-  return format("Deleted {} ({}): freed {} and {} inodes, reported {}; {}.", candidate.name, why,
-                format_bytes(facts.freed), facts.freed_inodes, format_bytes(facts.reported), where);
+  return format("Deleted {} ({}): {}, reported {}; {}.", candidate.name, why, policy::to_text(facts.freed),
+                format_bytes(facts.reported), where);
 }
 
 // Why the age was what it was.
@@ -47,7 +56,6 @@ ports::SpaceStep step_of(const StepFacts& facts) {
   step.what = facts.candidate.name;
   step.reported = facts.reported;
   step.freed = facts.freed;
-  step.freed_inodes = facts.freed_inodes;
   step.reason = reason_of(facts);
   step.rule = rule_of(facts);
   return step;
@@ -63,8 +71,7 @@ ports::Event step_event(const StepFacts& facts, const ports::SpaceStep& step) {
   event.fields.emplace_back("name", facts.candidate.name);
   event.fields.emplace_back("id", facts.candidate.id);
   event.fields.emplace_back("reported_bytes", facts.reported);
-  event.fields.emplace_back("freed_bytes", facts.freed);
-  event.fields.emplace_back("freed_inodes", facts.freed_inodes);
+  add_freed(event, facts.freed);
   event.fields.emplace_back("free_bytes", facts.after.free);
   event.fields.emplace_back("wanted_bytes", facts.after.wanted);
   event.fields.emplace_back("mount", facts.after.mount);
@@ -127,16 +134,16 @@ ports::Event end_event(const ports::SpaceRequest& request, const ports::SpaceRes
 
 ports::Event collected_event(const ports::SpaceRequest& request, const ports::SpaceResult& result,
                              const Standing& end) {
-  Bytes freed = 0;
+  policy::FreedSpace freed;
   for (const auto& step : result.steps) freed += step.freed;
   ports::Event event;
   event.kind = "reclaim.done";
   event.rule = "collected";
-  event.reason = format("{}{} steps for {}: freed {}; {}.", request.dry_run ? "Would take " : "", result.steps.size(),
-                        request.on_behalf_of, format_bytes(freed), figures(end));
+  event.reason = format("{}{} steps for {}: {}; {}.", request.dry_run ? "Would take " : "", result.steps.size(),
+                        request.on_behalf_of, policy::to_text(freed), figures(end));
   event.fields.emplace_back("free_before_bytes", result.free_before);
   event.fields.emplace_back("free_after_bytes", result.free_after);
-  event.fields.emplace_back("freed_bytes", freed);
+  add_freed(event, freed);
   event.fields.emplace_back("mount", end.mount);
   event.fields.emplace_back("steps", static_cast<std::int64_t>(result.steps.size()));
   event.fields.emplace_back("dry_run", request.dry_run);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "daemon/disk/goals.h"
+#include "daemon/policy/freed_space.h"
 #include "daemon/policy/ladder.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/journal.h"
@@ -15,8 +16,7 @@ struct StepFacts {
   policy::RungTurn turn;
   policy::Candidate candidate;
   Bytes reported = 0;
-  Bytes freed = 0;
-  std::int64_t freed_inodes = 0;
+  policy::FreedSpace freed;
   Duration age{0};
   Standing after;
   bool dry_run = false;

@@ -8,7 +8,7 @@ ReclaimStats::ReclaimStats(const std::vector<policy::RungId>& rungs) {
   for (const auto rung : rungs) {
     auto& stats = rungs_[rung];
     stats.rung = std::string(policy::to_string(rung));
-    for (const char* result : {"freed", "nothing", "failed"}) stats.runs[result] = 0;
+    for (const char* result : {"freed", "nothing", "failed", "unknown"}) stats.runs[result] = 0;
   }
 }
 
@@ -17,7 +17,7 @@ void ReclaimStats::count(policy::RungId rung, const std::string& result, Bytes f
   if (found == rungs_.end()) return;
   auto& stats = found->second;
   ++stats.runs[result];
-  stats.freed += std::max<Bytes>(freed, 0);
+  stats.freed += freed;
   const double seconds = std::chrono::duration<double>(took).count();
   const auto& bounds = ports::kRungSecondsBounds;
   const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), seconds) - bounds.begin();

@@ -13,7 +13,8 @@ class ReclaimStats {
  public:
   // `rungs` are shown from the start, with zeros.
   explicit ReclaimStats(const std::vector<policy::RungId>& rungs);
-  // One turn of a rung; `result` is "freed", "nothing" or "failed".
+  // One turn of a rung; `result` is "freed", "nothing", "failed" or "unknown" (it
+  // could not be measured); `freed` is 0 or more.
   void count(policy::RungId rung, const std::string& result, Bytes freed, Duration took);
   [[nodiscard]] std::vector<ports::RungStats> all() const;
 

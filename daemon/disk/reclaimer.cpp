@@ -1,5 +1,6 @@
 #include "daemon/disk/reclaimer.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -24,6 +25,12 @@ std::vector<policy::RungId> ids_of(const std::vector<ports::Rung*>& rungs) {
   std::vector<policy::RungId> ids;
   for (const auto* rung : rungs) ids.push_back(rung->id());
   return ids;
+}
+
+std::string result_of(const policy::FreedSpace& freed, bool failed) {
+  if (freed.is_gain()) return "freed";
+  if (failed) return "failed";
+  return freed.is_known() ? "nothing" : "unknown";
 }
 
 // The devices that want nothing. What could not be read is not known to be well.
@@ -54,17 +61,30 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   if (!climb.request.on_request) climb.spared = well(climb.seen);
   climb.at = standing_of(climb);
   climb.looked = parts_.clock.now().boot;
-  climb.result.free_before = climb.at.free;
+  note_first(climb);
   const bool needed = !climb.at.reached;
   if (pass && needed && climb.at.can_help) co_await this->climb(climb);
   climb.result.reached = climb.at.reached;
-  climb.result.free_after = climb.at.free;
+  note_last(climb);
   climb.result.reason = reason_for(climb);
   climb.result.last_resort = last_resort(climb);
   if (!pass && needed) climb.result.reason = "Another reclaim ran until the time was over. " + climb.result.reason;
   if (needed && is_told(climb)) parts_.journal.record(end_event(climb.request, climb.result, climb.at));
   discard(climb);
   co_return std::move(climb.result);
+}
+
+void Reclaimer::note_first(Climb& climb) {
+  for (const auto& filesystem : climb.seen) {
+    if (filesystem.reading) climb.free_at_first[filesystem.mount] = filesystem.reading->free;
+  }
+}
+
+// Another filesystem may be the shortest by now: both figures are of that one.
+void Reclaimer::note_last(Climb& climb) {
+  const auto first = climb.free_at_first.find(climb.at.mount);
+  climb.result.free_after = climb.at.free;
+  climb.result.free_before = first == climb.free_at_first.end() ? climb.at.free : first->second;
 }
 
 // A disk may stay short for days with nothing on it that may go, and the background tries again each minute.
@@ -105,6 +125,7 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
     climb.result.hindered = true;
     parts_.journal.record(rung_failed_event(turn, candidates.error()));
   }
+  rung.forget_list();
   if (!climb.request.dry_run) finish_rung(run, parts_.clock.now().boot - began);
 }
 
@@ -171,11 +192,13 @@ bool Reclaimer::goes_gently(const Climb& climb) {
 
 void Reclaimer::finish_rung(RungRun& run, Duration took) {
   const bool expected = run.promised > 0 || run.reported > 0;  // a network is not expected to free anything
-  if (run.deletions > 0 && expected && !run.freed.is_gain()) {
+  // What nobody knows, and what others may have taken at once, is no alarm.
+  const bool nothing = run.freed.is_known() && !run.freed.is_gain() &&
+                       run.freed.taken_bytes() < std::max({run.promised, run.reported, Bytes{1}});
+  if (run.deletions > 0 && expected && nothing) {
     parts_.journal.record(nothing_freed_event(run.turn, run.deletions, run.reported));
   }
-  const std::string result = run.freed.is_gain() ? "freed" : run.failed ? "failed" : "nothing";
-  stats_.count(run.turn.rung, result, run.freed.bytes, took);
+  stats_.count(run.turn.rung, result_of(run.freed, run.failed), run.freed.bytes(), took);
 }
 
 // What might have gone, and why it did not.

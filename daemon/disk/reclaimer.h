@@ -75,6 +75,9 @@ class Reclaimer final : public ports::Space {
   // What may go, least recently used first; notes what may not.
   ports::Async<std::vector<policy::Candidate>> rank(Climb& climb, std::vector<policy::Candidate> candidates,
                                                     policy::RungTurn turn);
+  // What each filesystem had free at first, and what the one has that the climb's end is about.
+  static void note_first(Climb& climb);
+  static void note_last(Climb& climb);
   // Freed on a worker when they are many.
   void discard(std::vector<policy::Candidate> candidates);
   void discard(Climb& climb);
@@ -82,14 +85,15 @@ class Reclaimer final : public ports::Space {
   boost::asio::awaitable<void> look(Climb& climb);
   // One turn of the loop: take, measure, record. false: the rung has failed.
   boost::asio::awaitable<bool> take_one(Climb& climb, RungRun& run, policy::Candidate candidate);
-  // Waits until what was reported shows where that may be the end; the answer: by how much more is free where the rung
-  // frees.
-  boost::asio::awaitable<Room> settle(Climb& climb, Frees where, std::optional<Room> free_before, Bytes reported);
+  // Waits until what was reported shows where that may be the end; the answer: by how much more is free there.
+  boost::asio::awaitable<policy::FreedSpace> settle(Climb& climb, Frees where,
+                                                    std::vector<policy::FreeReading> free_before, Bytes reported);
   [[nodiscard]] static bool would_end(const Climb& climb, const Frees& where, Bytes owed);
   void pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate);
   struct Effect {
     Bytes reported = 0;
-    Room freed{};
+    policy::FreedSpace freed{};
+    Standing after{};  // where it shows
   };
   void record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect);
   [[nodiscard]] static bool goes_gently(const Climb& climb);
@@ -105,6 +109,7 @@ class Reclaimer final : public ports::Space {
   [[nodiscard]] std::vector<policy::RungTurn> turns(policy::Level level) const;
   [[nodiscard]] Standing standing_of(const Climb& climb) const;
   [[nodiscard]] Standing standing_of(const Climb& climb, const ports::Rung& rung, const std::string& device) const;
+  [[nodiscard]] Standing standing_at(const Climb& climb, const Frees& where) const;
   [[nodiscard]] std::string reason_for(const Climb& climb) const;
   [[nodiscard]] static std::string kept_text(const Climb& climb);
   // Of a dry run: what the last rung would do about a filesystem that would still be critical.

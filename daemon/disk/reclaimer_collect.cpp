@@ -28,14 +28,14 @@ asio::awaitable<void> Reclaimer::collect(ports::Rung* rung, std::string on_behal
   climb.settings = settings_;
   climb.seen = co_await parts_.meter.measure();
   climb.at = standing_of(climb);
-  climb.result.free_before = climb.at.free;
+  note_first(climb);
   const bool gentle_alone = parts_.only_gentle && parts_.only_gentle();
   if (over(climb) || gentle_alone) co_return;
   policy::RungTurn turn{.rung = policy::RungId::kBuildCacheShare};
   turn.age = parts_.settings.disk.grace;
   turn.engine_cache = false;
   co_await run_rung(climb, *rung, std::move(turn));
-  climb.result.free_after = climb.at.free;
+  note_last(climb);
   if (!climb.result.steps.empty()) parts_.journal.record(collected_event(climb.request, climb.result, climb.at));
   discard(climb);
 }

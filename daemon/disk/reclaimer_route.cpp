@@ -79,10 +79,15 @@ Standing Reclaimer::standing_of(const Climb& climb) const {
 }
 
 Standing Reclaimer::standing_of(const Climb& climb, const ports::Rung& rung, const std::string& device) const {
+  return standing_at(climb, [&](const ports::Place& place) {
+    return rung.frees(place) && (device.empty() || place.device == device);
+  });
+}
+
+Standing Reclaimer::standing_at(const Climb& climb, const Frees& where) const {
   if (climb.only != nullptr) return standing_of_collection(climb);
   return standing_there(climb.seen, climb.request, [&](const ports::Place& place) {
-    if (climb.spared.contains(place.device)) return false;
-    return rung.frees(place) && (device.empty() || place.device == device);
+    return !climb.spared.contains(place.device) && where(place);
   });
 }
 

@@ -1,6 +1,7 @@
 // The reclaimer's hands: one deletion, its measurement, its record.
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
+#include <set>
 #include <utility>
 
 #include "daemon/disk/climb.h"
@@ -14,11 +15,14 @@ namespace {
 // After nothing showed for the whole time once, it is not waited for so long again.
 constexpr int kImpatience = 10;
 
-// Where the deletion of a candidate shows. The rung outlives it.
-Frees place_of(const ports::Rung& rung, const std::string& device) {
-  return [&rung, device](const ports::Place& place) {
-    return rung.frees(place) && (device.empty() || place.device == device);
-  };
+// Where the deletion of a candidate shows: settled before it, since a rung that has nothing left frees nothing any
+// more.
+Frees place_of(const std::vector<Measured>& filesystems, const ports::Rung& rung, const std::string& device) {
+  std::set<std::string> devices;
+  for (const auto& one : filesystems) {
+    if (rung.frees(one) && (device.empty() || one.device == device)) devices.insert(one.device);
+  }
+  return [devices = std::move(devices)](const ports::Place& place) { return devices.contains(place.device); };
 }
 
 }  // namespace
@@ -39,8 +43,8 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
   if (!helps(climb, run.rung, candidate.device)) co_return true;
   if (parts_.before_take) co_await parts_.before_take(candidate);
   if (over(climb) || outdated(climb)) co_return false;
-  const auto where = place_of(run.rung, candidate.device);
-  const auto free_before = free_together(climb.seen, where);
+  const auto where = place_of(climb.seen, run.rung, candidate.device);
+  auto free_before = free_on(climb.seen, where);
   auto taken = co_await run.rung.take(candidate, run.turn);
   if (!taken) {
     run.failed = true;
@@ -52,35 +56,34 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
     parts_.journal.record(dropped_event(run.turn, candidate, taken->dropped));
     co_return true;
   }
-  const Room freed = co_await settle(climb, where, free_before, taken->reported);
+  auto freed = co_await settle(climb, where, std::move(free_before), taken->reported);
   ++run.deletions;
   run.promised += candidate.size;
   run.reported += taken->reported;
-  run.freed.bytes += freed.bytes;
-  run.freed.inodes += freed.inodes;
-  const Effect effect{taken->reported, freed};
-  record(climb, run, candidate, effect);
+  run.freed += freed;
+  Effect effect{taken->reported, std::move(freed), standing_at(climb, where)};
+  record(climb, run, candidate, std::move(effect));
   co_return true;
 }
 
 // Until all that was reported is there, or some of it (inodes alone, perhaps) and no more comes. What is missing may
 // come late, or be what others wrote meanwhile: it is waited for only where it would end the climb, else a writer that
 // takes as much as a deletion frees would hold up those that follow.
-asio::awaitable<Room> Reclaimer::settle(Climb& climb, Frees where, std::optional<Room> free_before, Bytes reported) {
+asio::awaitable<policy::FreedSpace> Reclaimer::settle(Climb& climb, Frees where,
+                                                      std::vector<policy::FreeReading> free_before, Bytes reported) {
   using WaitClock = asio::steady_timer::clock_type;
   const auto until = WaitClock::now() + climb.settle;
-  Room last;
+  policy::FreedSpace last;
   for (;;) {
     co_await look(climb);
-    const auto free = free_together(climb.seen, where);
-    const Room freed = free && free_before ? *free - *free_before : Room{};
-    const Bytes owed = std::max<Bytes>(climb.owed + reported - freed.bytes, 0);
-    if (freed.bytes >= reported || !would_end(climb, where, owed)) {
+    auto freed = policy::FreedSpace::between(free_before, free_on(climb.seen, where));
+    const Bytes owed = std::max<Bytes>(climb.owed + reported - freed.bytes(), 0);
+    if (freed.bytes() >= reported || !would_end(climb, where, owed)) {
       climb.owed = owed;
       co_return freed;
     }
-    const bool no_more = freed.is_gain() && !(freed - last).is_gain();
-    last = freed;
+    const bool no_more = freed.is_gain() && !freed.is_more_than(last);
+    last = std::move(freed);
     if (no_more) break;
     if (pace_.stopped() || WaitClock::now() >= until) {
       climb.settle = std::min(climb.settle, parts_.pace.settle / kImpatience);
@@ -101,12 +104,12 @@ bool Reclaimer::would_end(const Climb& climb, const Frees& where, Bytes owed) {
 void Reclaimer::pretend(Climb& climb, RungRun& run, const policy::Candidate& candidate) {
   climb.pretended->order.push_back(candidate.id);
   climb.pretended->ids.insert(candidate.id);
-  const auto where = place_of(run.rung, candidate.device);
+  const auto where = place_of(climb.seen, run.rung, candidate.device);
   for (auto& filesystem : climb.seen) {
     if (filesystem.reading && where(filesystem)) filesystem.reading->free += candidate.size;
   }
   climb.at = standing_of(climb);
-  record(climb, run, candidate, Effect{candidate.size, {}});
+  record(climb, run, candidate, Effect{candidate.size, {}, standing_at(climb, where)});
 }
 
 void Reclaimer::record(Climb& climb, const RungRun& run, const policy::Candidate& candidate, Effect effect) {
@@ -114,10 +117,9 @@ void Reclaimer::record(Climb& climb, const RungRun& run, const policy::Candidate
   facts.turn = run.turn;
   facts.candidate = candidate;
   facts.reported = effect.reported;
-  facts.freed = effect.freed.bytes;
-  facts.freed_inodes = effect.freed.inodes;
+  facts.freed = std::move(effect.freed);
   facts.age = policy::age_of(candidate.last_use, parts_.clock.now());
-  facts.after = standing_of(climb, run.rung, candidate.device);
+  facts.after = std::move(effect.after);
   facts.dry_run = climb.request.dry_run;
   facts.on_behalf_of = climb.request.on_behalf_of;
   auto step = step_of(facts);

@@ -41,6 +41,7 @@ ports::DiskView Views::disk_view() const {
   add_builds_users(view);
   view.rungs = parts_.reclaimer.stats();
   view.reclaiming = parts_.reclaimer.busy();
+  if (parts_.roots != nullptr) view.refused_roots = parts_.roots->refused();
   view.ledger_error = parts_.ledger.error();
   return view;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/disk/deletion_roots.h"
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/ledger.h"
 #include "daemon/disk/reclaimer.h"
@@ -23,6 +24,7 @@ class Views final : public ports::DiskViews {
     const Ledger& ledger;
     // Who uses the disk that the builds are on; may be empty.
     std::function<std::vector<ports::DiskUser>()> builds_users{};
+    const DeletionRoots* roots = nullptr;  // may be none
   };
   explicit Views(Parts parts) : parts_(std::move(parts)) {}
   [[nodiscard]] ports::DiskView disk_view() const override;

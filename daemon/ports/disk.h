@@ -15,6 +15,7 @@
 
 #include "common/result.h"
 #include "daemon/policy/candidate.h"
+#include "daemon/policy/freed_space.h"
 #include "daemon/policy/ladder.h"
 #include "daemon/policy/pressure.h"
 #include "daemon/ports/engine.h"
@@ -35,12 +36,11 @@ struct SpaceRequest {
 
 struct SpaceStep {
   std::string rung;
-  std::string what;    // the candidate's name
-  Bytes reported = 0;  // by the engine
-  Bytes freed = 0;     // by statvfs; 0 in a dry run
+  std::string what;            // the candidate's name
+  Bytes reported = 0;          // by the engine
+  policy::FreedSpace freed{};  // by statvfs; 0 in a dry run
   std::string reason;
   std::string rule;
-  std::int64_t freed_inodes = 0;  // as `freed`
 };
 
 // What the last step of the ladder would come to.
@@ -51,8 +51,8 @@ struct LastResortView {
 
 struct SpaceResult {
   bool reached = false;
-  Bytes free_before = 0;
-  Bytes free_after = 0;
+  Bytes free_before = 0;         // of the filesystem that is the shortest afterwards
+  Bytes free_after = 0;          // of the same one
   std::vector<SpaceStep> steps;  // done, or in a dry run: would be done
   bool hindered = false;         // a rung failed: another try may do more soon
   // Of a dry run after which a filesystem that gates jobs would still be critical.
@@ -100,6 +100,8 @@ class Rung {
     Bytes reported = 0;
   };
   virtual Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) = 0;
+  // Nothing of the last list() is taken any more: what it holds open is closed.
+  virtual void forget_list() {}
   // Of the rung that deletes nothing: what it would do, were it reached for that filesystem now. Changes nothing.
   [[nodiscard]] virtual std::optional<LastResortView> last_resort(const Place&) const { return std::nullopt; }
 };
@@ -179,16 +181,24 @@ inline constexpr std::array<double, 8> kRungSecondsBounds = {0.01, 0.05, 0.1, 0.
 // What one rung did since the start; a run is one turn of the ladder on it. Dry runs are not counted.
 struct RungStats {
   std::string rung;
-  std::map<std::string, std::uint64_t> runs;  // by result: "freed", "nothing", "failed"
+  std::map<std::string, std::uint64_t> runs;  // by result: "freed", "nothing", "failed", "unknown"
   Bytes freed = 0;                            // by statvfs
   std::array<std::uint64_t, kRungSecondsBounds.size() + 1> seconds_buckets{};  // of the runs, not cumulated
   double seconds_sum = 0;
+};
+
+// A folder in which nothing is deleted, though the settings ask for it, since somebody else decides what it is.
+struct RefusedRoot {
+  std::string path;     // as configured
+  std::string setting;  // "paths.builds", "disk.cache_dirs"
+  std::string reason;   // why, and the cure
 };
 
 struct DiskView {
   std::vector<FilesystemView> filesystems;
   std::vector<RungStats> rungs;
   bool reclaiming = false;
+  std::vector<RefusedRoot> refused_roots;
   std::string ledger_error;  // why the last save of the ledger failed, "" when it did not
 };
 

@@ -7,7 +7,7 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 59> kEventKinds = {
+inline constexpr std::array<std::string_view, 60> kEventKinds = {
     "ballast.failed",
     "ballast.given",
     "ballast.made",
@@ -31,6 +31,7 @@ inline constexpr std::array<std::string_view, 59> kEventKinds = {
     "daemon.started",
     "daemon.stopped",
     "daemon.unclean_end",
+    "deletion.refused",
     "disk.level",
     "disk.marks",
     "emulation.lost",

@@ -13,6 +13,7 @@
 
 #include "common/beneath.h"
 #include "common/tree_removal.h"
+#include "tests/support/by_path.h"
 
 namespace {
 
@@ -41,7 +42,7 @@ int make(const std::string& path, int folders, int files) {
 int remove(const std::string& path, unsigned threads) {
   const auto slash = path.rfind('/');
   const auto name = path.substr(slash + 1);
-  const auto parent = buildwarden::open_folder(path.substr(0, slash));
+  const auto parent = buildwarden::testing::open_folder(path.substr(0, slash));
   if (!parent) return fail(parent.error().message());
   const auto identity = buildwarden::tree_identity_in(parent->get(), name);
   if (!identity) return fail(identity.error().message());

@@ -11,7 +11,7 @@
 #include <memory>
 #include <string>
 
-#include "tests/support/other_user.h"
+#include "tests/support/hostile_user.h"
 #include "tests/support/plain_daemon.h"
 #include "tests/support/small_disk.h"
 
@@ -19,10 +19,10 @@ namespace buildwarden {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::as_other_user;
+using testing::as_user;
 using testing::eventually;
 using ::testing::HasSubstr;
-using testing::kOtherUser;
+using testing::kJobUser;
 using testing::SmallDisk;
 
 constexpr int kDiskMiB = 256;
@@ -36,7 +36,7 @@ class HostileFilesTest : public testing::PlainDaemonFixture {
     disk_ = std::make_unique<SmallDisk>("ext4", kDiskMiB);
     fs::permissions(in(""), fs::perms(0755));
     fs::create_directories(in("agent"));
-    ASSERT_EQ(::chown(in("agent").c_str(), kOtherUser, kOtherUser), 0);
+    ASSERT_EQ(::chown(in("agent").c_str(), kJobUser, kJobUser), 0);
     std::ofstream(in("agent/cfn-env")) << "set_always \"BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL\" \"false\"\n";
     std::ofstream(in("agent/env")) << "DISK_MIN_AVAILABLE=20480\n";
     make_cache("old");
@@ -60,7 +60,8 @@ class HostileFilesTest : public testing::PlainDaemonFixture {
   template <class Make>
   [[nodiscard]] bool job_replaces(const std::string& name, Make make) const {
     const auto path = in("agent/" + name);
-    return as_other_user([path, make] { return ::rename(path.c_str(), (path + ".old").c_str()) == 0 && make(path); });
+    return as_user(kJobUser,
+                   [path, make] { return ::rename(path.c_str(), (path + ".old").c_str()) == 0 && make(path); });
   }
   [[nodiscard]] bool job_makes_pipes() const {
     const auto pipe = [](const std::string& path) { return ::mkfifo(path.c_str(), 0666) == 0; };

@@ -48,7 +48,7 @@ TEST_F(RoutesTest, DiskHasTheShapeOfTheContract) {
       R"("target_inodes":7},"fill_bytes_per_second":2,"seconds_to_critical":1.255E2,"ballast_bytes":10,"ballast_reason":"10 B are held","ballast_rule":"held",)"
       R"("users":[{"kind":"images","name":"app:1","bytes":90},{"kind":"builder_cache","name":"s3","bytes":60}],)"
       R"("unattributed_bytes":440,"error":null}],)"
-      R"("reclaiming":false})");
+      R"("reclaiming":false,"refused_roots":[]})");
 }
 
 TEST_F(RoutesTest, AnUnknownDiskIsNullNotZero) {
@@ -94,6 +94,7 @@ TEST_F(RoutesTest, StatusIsOneViewOfEverything) {
   views.jobs.leases.resize(2);
   events.record("a", clock.now().wall);
   events.failure = "the disk is full";
+  views.disk.refused_roots = {{"/home/builds", "paths.builds", "/home belongs to uid 2000"}};
   start();
   on_loop([&] { clock.advance(90s); });
   const auto status = get("/v1/status").json();
@@ -110,6 +111,9 @@ TEST_F(RoutesTest, StatusIsOneViewOfEverything) {
   EXPECT_EQ(status.at("last_event_id").as_int64(), 1);
   EXPECT_EQ(status.at("state").at("journal_error").as_string(), "the disk is full");
   EXPECT_TRUE(status.at("state").at("ledger_error").is_null());
+  const auto refused = R"([{"path":"/home/builds","setting":"paths.builds","reason":"/home belongs to uid 2000"}])";
+  EXPECT_EQ(status.at("refused_roots"), boost::json::parse(refused));
+  EXPECT_EQ(get("/v1/disk").json().at("refused_roots"), boost::json::parse(refused));
 }
 
 TEST_F(RoutesTest, EmulatorsAreShownAndExecutedOnDemand) {
@@ -249,16 +253,19 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
   result.free_before = 100;
   result.free_after = 260;
   result.reason = "260 B free";
-  result.steps = {{"images", "app:1", 90, 80, "unused for 5h", "age"}};
+  const auto freed = policy::FreedSpace::between({{"8:1", "/", 20, 0}}, {{"8:1", "/", 100, 0}});
+  result.steps = {{"images", "app:1", 90, freed, "unused for 5h", "age"},
+                  {"images", "app:2", 90, policy::FreedSpace::unknown("it is gone"), "unused for 4h", "age"}};
   space.result = result;
   start();
   const auto answer = ask("POST", "/v1/disk/reclaim", "");
   EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(
-      answer.body,
-      R"({"dry_run":false,"reached":true,"reason":"260 B free","free_before_bytes":100,"free_after_bytes":260,)"
-      R"("steps":[{"rung":"images","what":"app:1","reported_bytes":90,"freed_bytes":80,"freed_inodes":0,"reason":"unused for 5h",)"
-      R"("rule":"age"}],"last_resort":null})");
+  EXPECT_EQ(answer.body,
+            R"({"dry_run":false,"reached":true,"reason":"260 B free","free_before_bytes":100,"free_after_bytes":260,)"
+            R"("steps":[{"rung":"images","what":"app:1","reported_bytes":90,"freed_bytes":80,"freed_inodes":0,)"
+            R"("others_took_bytes":0,"reason":"unused for 5h","rule":"age"},)"
+            R"({"rung":"images","what":"app:2","reported_bytes":90,"freed_bytes":null,"freed_inodes":null,)"
+            R"("others_took_bytes":0,"reason":"unused for 4h","rule":"age"}],"last_resort":null})");
   const auto asked = on_loop([&] { return *space.asked; });
   EXPECT_EQ(asked.free, 250);
   EXPECT_FALSE(asked.dry_run);

@@ -1,25 +1,17 @@
 // Rung 8 over real folders: what is idle goes, whatever is not stays (H11, H12).
-#include "daemon/checkouts/purge.h"
-
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <boost/asio/io_context.hpp>
 #include <filesystem>
-#include <fstream>
-#include <set>
+#include <string>
+#include <vector>
 
-#include "common/beneath.h"
-#include "common/trash.h"
-#include "tests/support/fake_journal.h"
-#include "tests/support/later_clock.h"
-#include "tests/support/loop.h"
+#include "common/unique_fd.h"
 #include "tests/support/run_void.h"
-#include "tests/support/temp_folder.h"
+#include "tests/unit/checkouts/purge_fixture.h"
 
 namespace buildwarden::checkouts {
 namespace {
@@ -30,110 +22,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
-
-class FakeEvidence final : public ports::JobEvidence {
- public:
-  ports::Async<std::vector<ports::RunningJob>> running() override {
-    ++asked;
-    if (unknown) co_return Error(Errc::kDenied, "process 9 cannot be read");
-    if (on_second && asked > 1) co_return *on_second;
-    co_return jobs;
-  }
-  std::vector<ports::RunningJob> jobs;
-  std::optional<std::vector<ports::RunningJob>> on_second;  // what it says from then on
-  bool unknown = false;
-  int asked = 0;
-};
-
-class FakeEnded final : public ports::EndedJobs {
- public:
-  [[nodiscard]] std::vector<ports::EndedJob> ended_jobs() const override { return jobs; }
-  std::vector<ports::EndedJob> jobs;
-};
-
-class FakeLocks final : public ports::AgentLocks {
- public:
-  [[nodiscard]] std::vector<policy::JobToCome> to_come() const override { return coming; }
-  [[nodiscard]] std::shared_ptr<void> hold(const std::string& agent_folder) override {
-    held.insert(agent_folder);
-    ++holds;
-    return {&held, [this, agent_folder](void*) { held.erase(agent_folder); }};
-  }
-  std::vector<policy::JobToCome> coming;
-  std::multiset<std::string> held;
-  int holds = 0;
-};
-
-class PurgeTest : public ::testing::Test {
- protected:
-  PurgeTest() {
-    root_ = fs::canonical(folder_.path()).string();
-    settings_.paths.builds = root_ + "/builds";
-    settings_.on_full.purge_builds = true;
-    fs::create_directories(root_ + "/builds");
-    write(root_ + "/outside/precious");
-    write(root_ + "/outside/org/pipeline/precious");
-  }
-  void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root: it looks at every process";
-  }
-  static void write(const std::string& path, std::size_t size = 10) {
-    fs::create_directories(fs::path(path).parent_path());
-    std::ofstream(path) << std::string(size, 'x');
-  }
-  [[nodiscard]] std::string path(const std::string& name) const { return settings_.paths.builds + "/" + name; }
-  void make(const std::string& name) const {
-    write(path(name) + "/.git/index");
-    write(path(name) + "/src/file", 100'000);
-  }
-  [[nodiscard]] bool exists(const std::string& name) const { return fs::exists(fs::symlink_status(path(name))); }
-  std::vector<policy::Candidate> list() {
-    auto listed = testing::run_on(loop_, purge_.list(turn_));
-    EXPECT_TRUE(listed) << listed.error().message();
-    return listed ? *listed : std::vector<policy::Candidate>{};
-  }
-  // The names in the order in which they would go.
-  std::vector<std::string> order() {
-    policy::EvictionRules rules;
-    rules.age = rules.grace = std::chrono::minutes{10};
-    std::vector<std::string> names;
-    for (const auto& one : policy::rank(list(), rules, clock_.now()).order) names.push_back(one.name.substr(9));
-    return names;
-  }
-  ports::Rung::Taken take(const policy::Candidate& candidate) {
-    auto taken = testing::run_on(loop_, purge_.take(candidate, turn_));
-    EXPECT_TRUE(taken) << taken.error().message();
-    return taken ? *taken : ports::Rung::Taken{};
-  }
-  // Of the only one that there is.
-  ports::Rung::Taken take() {
-    const auto all = list();
-    EXPECT_EQ(all.size(), 1U);
-    return all.empty() ? ports::Rung::Taken{} : take(all.front());
-  }
-  [[nodiscard]] std::vector<std::string> trash() const {
-    std::vector<std::string> names;
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator(path(kTrashName), none)) names.push_back(entry.path().string());
-    return names;
-  }
-
-  boost::asio::io_context loop_;
-  testing::TempFolder folder_;
-  std::string root_;
-  Settings settings_;
-  testing::LaterClock clock_{hours{5}};
-  testing::FakeJournal journal_;
-  FakeEvidence evidence_;
-  FakeEnded ended_;
-  FakeLocks locks_;
-  WorkerPool workers_{2};
-  bool steady_ = true;
-  bool short_ = true;
-  Sizes sizes_{{settings_, clock_, [this] { return short_; }}};
-  Purge purge_{{settings_, clock_, workers_, journal_, evidence_, ended_, locks_, sizes_, [this] { return steady_; }}};
-  policy::RungTurn turn_{.rung = policy::RungId::kCheckouts, .pass = 2};
-};
 
 TEST_F(PurgeTest, OnlyFoldersExactlyThreeLevelsDeepAreCheckouts) {
   make("ci-1/acme/web");

@@ -206,13 +206,12 @@ class Reclaim : public ::testing::Test {
         body_ = request.body;
         return http_answer(202, R"({"operation":"7"})");
       }
-      return http_answer(
-          200,
-          R"({"state":"succeeded","status":200,"progress":["rung 5"],"result":{"dry_run":)" + dry_run_ +
-              R"(,"reached":)" + reached +
-              R"(,"free_before_bytes":1073741824,"free_after_bytes":2147483648,"reason":"all done",)"
-              R"("steps":[{"rung":"images","what":"app:1","reported_bytes":7,"freed_bytes":1024}],"last_resort":)" +
-              last_resort_ + "}}");
+      return http_answer(200,
+                         R"({"state":"succeeded","status":200,"progress":["rung 5"],"result":{"dry_run":)" + dry_run_ +
+                             R"(,"reached":)" + reached +
+                             R"(,"free_before_bytes":1073741824,"free_after_bytes":2147483648,"reason":"all done",)"
+                             R"("steps":[{"rung":"images","what":"app:1","reported_bytes":7,)" +
+                             freed_ + R"(}],"last_resort":)" + last_resort_ + "}}");
     });
     return world_.run(std::move(arguments));
   }
@@ -220,6 +219,7 @@ class Reclaim : public ::testing::Test {
   std::string body_;
   std::string dry_run_ = "false";
   std::string last_resort_ = "null";
+  std::string freed_ = R"("freed_bytes":1024)";
 };
 
 TEST_F(Reclaim, ReachedIsYes) {
@@ -228,6 +228,13 @@ TEST_F(Reclaim, ReachedIsYes) {
   EXPECT_EQ(boost::json::parse(body_), boost::json::parse(R"({"dry_run":false,"target_free_bytes":2147483648})"));
   EXPECT_EQ(done.out,
             "RUNG    GONE   FREED\nimages  app:1  1 KiB\n\n1.00 GiB -> 2.00 GiB free; target reached: all done\n");
+}
+
+TEST_F(Reclaim, WhatIsNotKnownOrWasTakenByOthersIsSaid) {
+  freed_ = R"("freed_bytes":null,"others_took_bytes":0)";
+  EXPECT_THAT(run("true", {"disk", "reclaim"}).out, HasSubstr("images  app:1  unknown\n"));
+  freed_ = R"("freed_bytes":0,"others_took_bytes":1024)";
+  EXPECT_THAT(run("true", {"disk", "reclaim"}).out, HasSubstr("app:1  0 B, others took 1 KiB meanwhile\n"));
 }
 
 TEST_F(Reclaim, NotReachedIsNo) { EXPECT_EQ(run("false", {"disk", "reclaim"}).code, cli::kNo); }

@@ -56,6 +56,13 @@ TEST_F(Doctor, DiskLevels) {
   EXPECT_THAT(complaints(cli::check_space(scene_)), HasSubstr("/gone, which disk.watch names, is not there"));
 }
 
+TEST_F(Doctor, FoldersInWhichNothingIsDeleted) {
+  say(daemon_, "/v1/disk",
+      R"({"filesystems":[],"refused_roots":[{"path":"/b","setting":"paths.builds","reason":"why"}]})");
+  EXPECT_THAT(complaints(cli::check_space(scene_)),
+              HasSubstr("nothing is deleted in /b (paths.builds): why [do as it"));
+}
+
 TEST_F(Doctor, EngineAndItsRemapping) {
   EXPECT_EQ(complaints(cli::check_engine(scene_)), "");
   scene_.settings.engine.userns_remap = true;

@@ -1,5 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "common/atomic_file.h"
 #include "daemon/cli/table.h"
@@ -149,6 +153,29 @@ TEST(ConfigCheck, SaysAllMistakesAtOnce) {
 TEST(ConfigCheck, AFileThatWasNamedMustBeThere) {
   ClientWorld world;
   EXPECT_EQ(world.run({"config", "check", "--config", world.folder() + "/none.yaml"}).code, cli::kNo);
+}
+
+// The operator is told before the disk is short.
+TEST(ConfigCheck, AFolderThatSomebodyElseCouldExchangeIsAWarning) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to give a folder away";
+  ClientWorld world;
+  const auto home = world.folder() + "/home";
+  std::filesystem::create_directories(home + "/builds");
+  ASSERT_EQ(::chown(home.c_str(), 2000, 2000), 0);
+  const auto path = world.folder() + "/purge.yaml";
+  std::ofstream(path) << "on_full: { purge_builds: true }\npaths: { builds: " << home << "/builds }\n";
+  const auto run = world.run({"config", "check", "--config", path});
+  EXPECT_EQ(run.code, cli::kYes);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("nothing is deleted in " + home + "/builds (paths.builds)"),
+                             HasSubstr("belongs to uid 2000"), HasSubstr("mount --bind")));
+}
+
+TEST(Status, SaysWhereNothingIsDeleted) {
+  ClientWorld world;
+  const auto answer = http_answer(
+      200, R"({"version":"1","ready":true,"refused_roots":[{"path":"/b","setting":"paths.builds","reason":"why"}]})");
+  EXPECT_THAT(with_answer(world, answer, {"status"}).out, HasSubstr("\nnothing is deleted in /b: why\n"));
+  EXPECT_THAT(with_answer(world, answer, {"disk"}).out, HasSubstr("\nnothing is deleted in /b: why\n"));
 }
 
 TEST(Status, SaysWhatIsNotKeptOnDisk) {

@@ -13,16 +13,16 @@
 #include <string>
 
 #include "common/atomic_file.h"
-#include "tests/support/other_user.h"
+#include "tests/support/hostile_user.h"
 #include "tests/support/temp_folder.h"
 
 namespace buildwarden {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::as_other_user;
+using testing::as_user;
 using ::testing::HasSubstr;
-using testing::kOtherUser;
+using testing::kJobUser;
 
 constexpr Bytes kMost = 64 * kKiB;
 
@@ -32,7 +32,7 @@ class ForeignFile : public ::testing::Test {
   ForeignFile() {
     EXPECT_EQ(::chmod(folder_.path().c_str(), 0755), 0);
     EXPECT_EQ(::mkdir(home().c_str(), 0755), 0);
-    EXPECT_EQ(::chown(home().c_str(), kOtherUser, kOtherUser), 0);
+    EXPECT_EQ(::chown(home().c_str(), kJobUser, kJobUser), 0);
     std::ofstream(file()) << "root's";
   }
   [[nodiscard]] std::string home() const { return folder_.path() + "/home"; }
@@ -45,7 +45,7 @@ class ForeignFile : public ::testing::Test {
   template <class Put>
   void replace(Put put) {
     ASSERT_TRUE(
-        as_other_user([this, put] { return ::rename(file().c_str(), (file() + ".old").c_str()) == 0 && put(); }));
+        as_user(kJobUser, [this, put] { return ::rename(file().c_str(), (file() + ".old").c_str()) == 0 && put(); }));
   }
 
   testing::TempFolder folder_;
@@ -53,7 +53,7 @@ class ForeignFile : public ::testing::Test {
 
 TEST_F(ForeignFile, OfRootsIsReadWhereverItLies) {
   EXPECT_EQ(read(file()).value_or(""), "root's");
-  ASSERT_EQ(::chown(file().c_str(), 0, kOtherUser), 0);
+  ASSERT_EQ(::chown(file().c_str(), 0, kJobUser), 0);
   ASSERT_EQ(::chmod(file().c_str(), 0640), 0);
   EXPECT_EQ(read(file()).value_or(""), "root's") << "as the stack has it";
   EXPECT_EQ(read(home() + "/none").error().code(), Errc::kNotFound);
@@ -86,7 +86,7 @@ TEST_F(ForeignFile, RootsFileThatOthersMayWriteToDoesNotCount) {
   EXPECT_EQ(read(file()).error().code(), Errc::kDenied);
   ASSERT_EQ(::chmod(file().c_str(), 0664), 0);
   EXPECT_TRUE(read(file())) << "root's own group";
-  ASSERT_EQ(::chown(file().c_str(), 0, kOtherUser), 0);
+  ASSERT_EQ(::chown(file().c_str(), 0, kJobUser), 0);
   EXPECT_EQ(read(file()).error().code(), Errc::kDenied);
 }
 
@@ -109,12 +109,12 @@ TEST_F(ForeignFile, ALinkOfAnothersIsNotFollowedAndOneOfRootsIs) {
 }
 
 TEST_F(ForeignFile, AFolderOnTheWayThatBecameALinkIsNotFollowed) {
-  ASSERT_TRUE(as_other_user([this] { return ::mkdir((home() + "/sub").c_str(), 0755) == 0; }));
+  ASSERT_TRUE(as_user(kJobUser, [this] { return ::mkdir((home() + "/sub").c_str(), 0755) == 0; }));
   std::ofstream(home() + "/sub/env") << "root's";
   EXPECT_TRUE(read(home() + "/sub/env"));
   fs::create_directory(elsewhere());
   std::ofstream(elsewhere() + "/env") << "root's other file";
-  ASSERT_TRUE(as_other_user([this] {
+  ASSERT_TRUE(as_user(kJobUser, [this] {
     const auto sub = home() + "/sub";
     return ::rename(sub.c_str(), (sub + "2").c_str()) == 0 && ::symlink(elsewhere().c_str(), sub.c_str()) == 0;
   }));

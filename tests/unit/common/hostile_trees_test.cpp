@@ -20,6 +20,7 @@
 #include "common/beneath.h"
 #include "common/file_flags.h"
 #include "common/tree_removal.h"
+#include "tests/support/by_path.h"
 #include "tests/support/temp_folder.h"
 
 namespace buildwarden {
@@ -27,6 +28,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using testing::open_folder;
+using testing::tree_identity;
 using ::testing::UnorderedElementsAre;
 
 // Everything that can be known of a tree, but for its times of access.

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "common/beneath.h"
+#include "tests/support/by_path.h"
 #include "tests/support/temp_folder.h"
 
 namespace buildwarden {
@@ -23,6 +24,9 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::open_folder;
+using testing::remove_tree;
+using testing::tree_identity;
 
 class TreeRemovalTest : public ::testing::Test {
  protected:

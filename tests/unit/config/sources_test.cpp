@@ -8,17 +8,17 @@
 #include <fstream>
 #include <string>
 
-#include "tests/support/other_user.h"
+#include "tests/support/hostile_user.h"
 #include "tests/unit/config/fixture.h"
 
 namespace buildwarden::config {
 namespace {
 
-using testing::as_other_user;
+using testing::as_user;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::kOtherUser;
+using testing::kJobUser;
 
 // The agent's home is its own; cfn-env in it is root's.
 class SourcesTest : public ConfigTest {
@@ -26,7 +26,7 @@ class SourcesTest : public ConfigTest {
   SourcesTest() {
     EXPECT_EQ(::chmod(dir_.c_str(), 0755), 0);
     EXPECT_EQ(::mkdir(file("home").c_str(), 0755), 0);
-    EXPECT_EQ(::chown(file("home").c_str(), kOtherUser, kOtherUser), 0);
+    EXPECT_EQ(::chown(file("home").c_str(), kJobUser, kJobUser), 0);
     request_.overrides["paths.cfn_env"] = cfn_env();
     request_.overrides["paths.agent_env"] = file("home/env");
     write("conf.yaml", "");
@@ -40,10 +40,10 @@ class SourcesTest : public ConfigTest {
     return loaded();
   }
   [[nodiscard]] bool job_takes_it_away() const {
-    return as_other_user([this] { return ::rename(cfn_env().c_str(), (cfn_env() + ".old").c_str()) == 0; });
+    return as_user(kJobUser, [this] { return ::rename(cfn_env().c_str(), (cfn_env() + ".old").c_str()) == 0; });
   }
   [[nodiscard]] bool job_writes(const std::string& name, const std::string& text) const {
-    return as_other_user([this, name, text] { return (std::ofstream(file(name)) << text).good(); });
+    return as_user(kJobUser, [this, name, text] { return (std::ofstream(file(name)) << text).good(); });
   }
 
   static constexpr const char* kTerminate = "set_always \"BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL\" \"true\"\n";
@@ -114,7 +114,7 @@ TEST_F(SourcesTest, APipeInTheirPlacesKeepsNobodyWaiting) {
   const auto first = loaded();
   ASSERT_TRUE(job_takes_it_away());
   for (const auto* name : {"home/cfn-env", "home/env"}) {
-    ASSERT_TRUE(as_other_user([this, name] { return ::mkfifo(file(name).c_str(), 0666) == 0; }));
+    ASSERT_TRUE(as_user(kJobUser, [this, name] { return ::mkfifo(file(name).c_str(), 0666) == 0; }));
   }
   const auto second = again(first);
   EXPECT_TRUE(second.cfn_env_read);

@@ -36,7 +36,7 @@ class FakeHand {
       const auto before = held;
       if (work.act == BallastAct::kMake || work.act == BallastAct::kShrink) held = work.size;
       if (work.act == BallastAct::kGive || work.act == BallastAct::kRemove) held = 0;
-      return BallastDone{held, before - held, 7};
+      return BallastDone{held, policy::FreedSpace::between({{"", "", held, 0}}, {{"", "", before, 0}}), 7};
     };
   }
   void hang_on(unsigned minor) { set(&State::hangs_on, minor); }

@@ -140,7 +140,8 @@ TEST_F(IdleCachesTest, AnIdleBuilderIsCollectedThoughTheDiskWantsNothing) {
                                                               "GiB free on /docker."));
   EXPECT_EQ(journal_.last("reclaim.done").rule, "collected");
   EXPECT_EQ(journal_.last("reclaim.done").reason,
-            "3 steps for builder s3: idle for 5m, and its cache has 36.00 GiB of 30.00 GiB: freed 6.00 GiB; 66.00 GiB "
+            "3 steps for builder s3: idle for 5m, and its cache has 36.00 GiB of 30.00 GiB: freed 6.00 GiB and 0 "
+            "inodes; 66.00 GiB "
             "free on /docker.");
   EXPECT_EQ(journal_.count("reclaim.short"), 0U);
 }

@@ -19,6 +19,7 @@
 #include "daemon/disk/cache_dirs.h"
 #include "daemon/disk/filesystem_snapshot.h"
 #include "daemon/disk/own_leftovers.h"
+#include "tests/support/by_path.h"
 #include "tests/support/later_clock.h"
 #include "tests/support/run_void.h"
 #include "tests/support/temp_folder.h"
@@ -32,6 +33,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::run_on;
+using testing::throw_away;
+using testing::tree_identity;
 using ::testing::UnorderedElementsAre;
 
 // A process that does `first`, says so, and waits for its end.

@@ -59,6 +59,7 @@ class Shelf final : public ports::Rung {
   }
   [[nodiscard]] policy::RungId id() const override { return id_; }
   [[nodiscard]] bool frees(const ports::Place& place) const override {
+    if (only_where_something_is && things.empty()) return false;
     return std::any_of(roles_.begin(), roles_.end(), [&place](const auto& role) { return place.has_role(role); });
   }
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override {
@@ -76,6 +77,10 @@ class Shelf final : public ports::Rung {
   std::vector<policy::Candidate> things;
   std::vector<policy::RungTurn> turns;  // that it was asked for
   std::optional<Error> failure;
+  bool only_where_something_is = false;     // as the DOCKER_CONFIG folders that jobs left
+  std::function<void()> meanwhile = [] {};  // something else happens during a deletion
+  std::size_t forgotten = 0;                // times that the list was
+  void forget_list() override { ++forgotten; }
 
  private:
   ports::Async<Taken> take_named(policy::Candidate candidate) {
@@ -83,6 +88,7 @@ class Shelf final : public ports::Rung {
       const bool there = candidate.device.empty() ? frees(disk) : device == candidate.device;
       if (there && disk.reading) disk.reading->free += candidate.size;
     }
+    meanwhile();
     std::erase_if(things, [&candidate](const auto& thing) { return thing.id == candidate.id; });
     Taken taken;
     taken.reported = candidate.size;
@@ -204,10 +210,73 @@ TEST_F(ReclaimerPlacesTest, FreedIsMeasuredAndToldWhereItIsFreed) {
   const auto result = ensure(true);
   EXPECT_FALSE(result.reached);
   ASSERT_EQ(result.steps.size(), 1U);
-  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
   EXPECT_NE(result.steps[0].reason.find("25.00 GiB free of 25.00 GiB wanted on /builds"), std::string::npos)
       << result.steps[0].reason;
   EXPECT_NE(result.reason.find("1.00 GiB free of 25.00 GiB wanted on /data_root"), std::string::npos) << result.reason;
+}
+
+// The last left DOCKER_CONFIG folder was "freed -222.50 GiB and -16280525 inodes", and a false alarm.
+TEST_F(ReclaimerPlacesTest, TheLastThingThatARungFreesIsMeasuredWhereItWas) {
+  auto& disk = disks_.add("8:2", "builds", 1 * kGiB);
+  disk.reading->total_inodes = 20'000'000;
+  disk.reading->free_inodes = 16'280'525;
+  trash_.only_where_something_is = true;
+  trash_.put("DOCKER_CONFIG /tmp/tmp.1", "8:2");
+  trash_.meanwhile = [&disk] { ++disk.reading->free_inodes; };
+  const auto result = ensure(true);
+  ASSERT_EQ(result.steps.size(), 1U);
+  EXPECT_TRUE(result.steps[0].freed.is_known());
+  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
+  EXPECT_EQ(result.steps[0].freed.inodes(), 1);
+  EXPECT_NE(result.steps[0].reason.find("6.00 GiB free of 25.00 GiB wanted on /builds"), std::string::npos)
+      << result.steps[0].reason;
+  EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
+  EXPECT_EQ(trash_.forgotten, 1U) << "nothing is held open any longer";
+}
+
+TEST_F(ReclaimerPlacesTest, BeforeAndAfterAreOfOneFilesystem) {
+  disks_.add("8:1", "data_root", 10 * kGiB);
+  disks_.add("8:2", "builds", 20 * kGiB);
+  images_.put("image", "8:1");
+  images_.put("another", "8:1");
+  images_.put("a third", "8:1");
+  const auto result = ensure(true);
+  EXPECT_FALSE(result.reached);
+  EXPECT_EQ(result.free_before, 20 * kGiB) << "that of the builds, which are the shortest afterwards";
+  EXPECT_EQ(result.free_after, 20 * kGiB);
+}
+
+TEST_F(ReclaimerPlacesTest, AnotherFilesystemInItsPlaceMakesWhatWasFreedUnknown) {
+  auto& disk = disks_.add("8:2", "builds", 10 * kGiB);
+  disk.filesystem = "8:2/a";
+  trash_.put("trash", "8:2");
+  trash_.meanwhile = [&disk] {
+    disk.filesystem = "8:2/b";
+    disk.reading->free = 1 * kGiB;
+  };
+  const auto result = ensure(true);
+  ASSERT_EQ(result.steps.size(), 1U);
+  EXPECT_FALSE(result.steps[0].freed.is_known());
+  EXPECT_EQ(result.steps[0].freed.bytes(), 0);
+  EXPECT_NE(result.steps[0].reason.find("freed nobody knows how much"), std::string::npos) << result.steps[0].reason;
+  EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U) << "unknown is not nothing";
+  for (const auto& stats : reclaimer_.stats()) {
+    if (stats.rung == "leftovers") EXPECT_EQ(stats.runs.at("unknown"), 1U);
+  }
+}
+
+TEST_F(ReclaimerPlacesTest, WhatOthersWroteMeanwhileIsToldApartAndIsNoAlarm) {
+  auto& disk = disks_.add("8:2", "builds", 20 * kGiB);
+  trash_.put("trash", "8:2");
+  trash_.meanwhile = [&disk] { disk.reading->free -= 17 * kGiB; };
+  const auto result = ensure(true);
+  ASSERT_EQ(result.steps.size(), 1U);
+  EXPECT_EQ(result.steps[0].freed.bytes(), 0);
+  EXPECT_EQ(result.steps[0].freed.taken_bytes(), 12 * kGiB);
+  EXPECT_NE(result.steps[0].reason.find("freed 0 B and 0 inodes (others took 12.00 GiB meanwhile)"), std::string::npos)
+      << result.steps[0].reason;
+  EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
 }
 
 TEST_F(ReclaimerPlacesTest, AnotherFilesystemThatCannotBeReadSpoilsNoMeasurement) {
@@ -219,7 +288,7 @@ TEST_F(ReclaimerPlacesTest, AnotherFilesystemThatCannotBeReadSpoilsNoMeasurement
   EXPECT_FALSE(result.reached);
   EXPECT_EQ(names_of(result), (Names{"image"}));
   ASSERT_EQ(result.steps.size(), 1U);
-  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
 }
 
 TEST_F(ReclaimerPlacesTest, OneThatIsCriticalOpensNoSecondPassOnAnother) {

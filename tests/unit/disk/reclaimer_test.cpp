@@ -137,7 +137,7 @@ TEST_F(ReclaimerTest, TheLeastRecentlyUsedGoFirstAndItStopsAtTheGoal) {
   EXPECT_EQ(names_of(result), (Names{"image:0", "image:1"}));
   EXPECT_EQ(result.free_before, 10 * kGiB);
   EXPECT_EQ(result.free_after, 20 * kGiB);
-  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
   EXPECT_EQ(result.steps[0].rule, "keep_used_within");
   EXPECT_EQ(progress_.size(), 2U);
   EXPECT_EQ(journal_.count("reclaim.step"), 2U);
@@ -191,8 +191,8 @@ TEST_F(ReclaimerTest, AShortageOfInodesIsClimbedForUntilTheInodesAreThere) {
   const auto result = ensure(0);
   EXPECT_TRUE(result.reached);
   EXPECT_EQ(names_of(result), (Names{"image:0", "image:1"}));
-  EXPECT_EQ(result.steps[0].freed, 0);
-  EXPECT_EQ(result.steps[0].freed_inodes, 100);
+  EXPECT_EQ(result.steps[0].freed.bytes(), 0);
+  EXPECT_EQ(result.steps[0].freed.inodes(), 100);
   EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
   EXPECT_EQ(reclaimer_.stats()[1].runs.at("freed"), 1U);
   const auto reason = journal_.last("reclaim.done").reason;
@@ -208,7 +208,7 @@ TEST_F(ReclaimerTest, WhatIsFreedWhileTheReserveIsInUseShows) {
   meter_.into_reserve = true;
   const auto result = ensure(15 * kGiB);
   ASSERT_FALSE(result.steps.empty());
-  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
   EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
 }
 
@@ -220,7 +220,7 @@ TEST_F(ReclaimerTest, ABallastThatIsGivenMeanwhileIsNoFreedByte) {
   };
   const auto result = ensure(15 * kGiB);
   ASSERT_EQ(result.steps.size(), 1U);
-  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
 }
 
 TEST_F(ReclaimerTest, SpaceThatShowsLateIsWaitedFor) {
@@ -228,7 +228,7 @@ TEST_F(ReclaimerTest, SpaceThatShowsLateIsWaitedFor) {
   const auto result = ensure(15 * kGiB);
   EXPECT_TRUE(result.reached);
   EXPECT_EQ(names_of(result), (Names{"image:0"}));
-  EXPECT_EQ(result.steps[0].freed, 5 * kGiB);
+  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
 }
 
 TEST_F(ReclaimerTest, WhatAWriterTakesMeanwhileIsNotWaitedFor) {
@@ -240,7 +240,7 @@ TEST_F(ReclaimerTest, WhatAWriterTakesMeanwhileIsNotWaitedFor) {
   };
   const auto result = ensure(30 * kGiB);
   EXPECT_EQ(names_of(result), (Names{"image:0", "image:1", "image:2", "image:3"}));
-  EXPECT_EQ(result.steps[0].freed, 0);
+  EXPECT_EQ(result.steps[0].freed.bytes(), 0);
   EXPECT_LE(meter_.measurements, 10) << "one before and one after each deletion";
 }
 
@@ -249,14 +249,14 @@ TEST_F(ReclaimerTest, WhatOfSeveralDeletionsShowsLateCostsNoFurtherOne) {
   const auto result = ensure(20 * kGiB);
   EXPECT_TRUE(result.reached);
   EXPECT_EQ(names_of(result), (Names{"image:0", "image:1"}));
-  EXPECT_EQ(result.steps[1].freed, 10 * kGiB) << "with that of the one before";
+  EXPECT_EQ(result.steps[1].freed.bytes(), 10 * kGiB) << "with that of the one before";
 }
 
 TEST_F(ReclaimerTest, ADryRunHasTheSamePlanAndChangesNothing) {
   const auto planned = ensure(25 * kGiB, true);
   EXPECT_TRUE(engine_.removed.empty());
   EXPECT_EQ(engine_.images.size(), 6U);
-  EXPECT_EQ(planned.steps[0].freed, 0);
+  EXPECT_EQ(planned.steps[0].freed.bytes(), 0);
   EXPECT_NE(planned.steps[0].reason.find("Would delete image:0"), std::string::npos);
   EXPECT_EQ(reclaimer_.stats()[1].freed, 0);
   const auto done = ensure(25 * kGiB, false);

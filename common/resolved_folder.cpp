@@ -1,0 +1,232 @@
+#include "common/resolved_folder.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <deque>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/atomic_file.h"
+#include "common/format.h"
+
+namespace buildwarden {
+namespace {
+
+constexpr int kMostLinks = 40;  // as the kernel follows (path_resolution(7))
+constexpr Bytes kMostMountText = 16 * kMiB;
+constexpr mode_t kGroupWrites = 0020;
+constexpr mode_t kOthersWrite = 0002;
+
+// "a/./b//c" -> a, b, c.
+std::deque<std::string> components_of(const std::string& path) {
+  std::deque<std::string> parts;
+  for (std::size_t at = 0; at < path.size();) {
+    const auto end = std::min(path.find('/', at), path.size());
+    const auto part = path.substr(at, end - at);
+    if (!part.empty() && part != ".") parts.push_back(part);
+    at = end + 1;
+  }
+  return parts;
+}
+
+struct Info {
+  mode_t mode = 0;
+  uid_t user = 0;
+  gid_t group = 0;
+  bool mounted = false;  // it is the root of a mount
+  std::int64_t mount = 0;
+};
+
+// Asks no filesystem, since who mounted it by FUSE may never answer: what the kernel has in memory of a mount's root is
+// what it was mounted with. STATX_MNT_ID and STATX_ATTR_MOUNT_ROOT are of Linux 5.8: before, there are no mount points
+// here.
+bool look_at(int file, Info& info) {
+  constexpr int kFlags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+  struct statx told{};
+  if (::statx(file, "", kFlags, STATX_MODE | STATX_TYPE | STATX_UID | STATX_GID | STATX_MNT_ID, &told) != 0) {
+    return false;
+  }
+  info.mode = told.stx_mode;
+  info.user = told.stx_uid;
+  info.group = told.stx_gid;
+  info.mounted = (told.stx_attributes_mask & told.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  info.mount = static_cast<std::int64_t>(told.stx_mnt_id);
+  return true;
+}
+
+bool is_sticky(const Info& info) { return (info.mode & S_ISVTX) != 0; }
+
+// Of a line of /proc/self/mountinfo: a FUSE filesystem that another user than root mounted, by the options at its end.
+bool is_anothers_fuse(std::string_view line) {
+  if (line.find(" - fuse") == std::string_view::npos) return false;
+  const auto options = format(",{},", line.substr(line.rfind(' ') + 1));
+  return options.find(",user_id=0,") == std::string::npos;
+}
+
+// What cannot be found out may be one.
+bool is_on_anothers_fuse(std::int64_t mount) {
+  const auto text = read_file("/proc/self/mountinfo", kMostMountText);
+  if (!text) return true;
+  const auto begin = format("{} ", mount);
+  for (std::string_view rest = *text; !rest.empty();) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.starts_with(begin)) return is_anothers_fuse(line);
+  }
+  return true;
+}
+
+class Walk {
+ public:
+  Walk(std::string path, uid_t self) : asked_(std::move(path)), self_(self), ahead_(components_of(asked_)) {}
+
+  Result<ResolvedFolder> run() {
+    if (auto begun = begin(); !begun) return std::move(begun).error();
+    while (!ahead_.empty()) {
+      const auto name = std::move(ahead_.front());
+      ahead_.pop_front();
+      if (name == "..") {
+        if (steps_.size() > 1) steps_.pop_back();
+      } else if (auto taken = take(name); !taken) {
+        return std::move(taken).error();
+      }
+    }
+    ResolvedFolder found;
+    found.path = path_to("");
+    found.folder = UniqueFd(::openat(steps_.back().folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!found.folder.open()) return Error::from_errno(errno, format("open the folder {}", found.path));
+    for (const auto& step : steps_) {
+      if (found.loose.empty()) found.loose = step.loose;
+    }
+    return found;
+  }
+
+ private:
+  struct Step {
+    UniqueFd folder;  // O_PATH
+    std::string name;
+    Info info;
+    std::string loose;
+  };
+
+  Result<void> begin() {
+    if (!asked_.starts_with('/')) return Error(Errc::kInvalid, format("\"{}\" is not an absolute path", asked_));
+    Step root;
+    root.folder = UniqueFd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!root.folder.open() || !look_at(root.folder.get(), root.info)) return Error::from_errno(errno, "open /");
+    steps_.push_back(std::move(root));
+    return {};
+  }
+
+  Result<void> take(const std::string& name) {
+    const int above = steps_.back().folder.get();
+    Step step;
+    step.name = name;
+    // With O_DIRECTORY an automount is mounted first, as for whoever works there.
+    step.folder = UniqueFd(::openat(above, name.c_str(), O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC));
+    if (!step.folder.open() && (errno == ENOTDIR || errno == ELOOP)) return follow(name);
+    if (!step.folder.open() || !look_at(step.folder.get(), step.info)) {
+      return Error::from_errno(errno, format("look at {}", path_to(name)));
+    }
+    if (step.info.mounted && is_on_anothers_fuse(step.info.mount)) {
+      return Error(Errc::kConflict,
+                   format("on {} another user than root mounted a FUSE filesystem, for which a program "
+                          "of theirs answers, or does not: unmount it",
+                          path_to(name)));
+    }
+    step.loose = why_loose(step);
+    steps_.push_back(std::move(step));
+    return {};
+  }
+
+  Result<void> follow(const std::string& name) {
+    const auto path = path_to(name);
+    const UniqueFd link(::openat(steps_.back().folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    Info info;
+    if (!link.open() || !look_at(link.get(), info)) return Error::from_errno(errno, format("look at {}", path));
+    if (!S_ISLNK(info.mode)) return Error(Errc::kInvalid, format("{} is not a folder", path));
+    if (!is_trusted(info.user) || !is_closed(steps_.back().info)) {
+      return Error(Errc::kConflict,
+                   format("{} is a link of uid {} in a folder of uid {} (mode {:o}): a link counts only "
+                          "where root owns both and nobody else may write; use the path without it",
+                          path, info.user, steps_.back().info.user, steps_.back().info.mode & 07777U));
+    }
+    std::array<char, PATH_MAX> text{};
+    const auto size = ::readlinkat(link.get(), "", text.data(), text.size());
+    if (size <= 0) return Error::from_errno(size < 0 ? errno : EINVAL, format("read the link {}", path));
+    if (++links_ > kMostLinks) return Error(Errc::kTooLarge, format("{} leads through too many links", asked_));
+    const std::string target(text.data(), static_cast<std::size_t>(size));
+    if (target.starts_with('/')) steps_.resize(1);
+    auto further = components_of(target);
+    ahead_.insert(ahead_.begin(), further.begin(), further.end());
+    return {};
+  }
+
+  [[nodiscard]] bool is_trusted(uid_t user) const { return user == 0 || user == self_; }
+
+  // Nobody else may change what is in it. An access control list that lets others write shows as the group's right.
+  [[nodiscard]] bool is_closed(const Info& folder) const {
+    return is_trusted(folder.user) && (folder.mode & (kGroupWrites | kOthersWrite)) == 0;
+  }
+
+  // Whether all who may rename things in `above` may also delete things in `folder`.
+  [[nodiscard]] bool can_empty_too(const Info& above, const Info& folder) const {
+    const auto writes = is_sticky(folder) ? 0U : folder.mode;
+    const bool all = (writes & kOthersWrite) != 0;
+    const bool same_group = (writes & kGroupWrites) != 0 && folder.group == above.group;
+    const bool owner = is_trusted(above.user) || folder.user == above.user || all;
+    const bool group = (above.mode & kGroupWrites) == 0 || same_group || all;
+    return owner && group && ((above.mode & kOthersWrite) == 0 || all);
+  }
+
+  [[nodiscard]] std::string why_loose(const Step& step) const {
+    const auto& above = steps_.back().info;
+    if (is_closed(above)) return "";
+    if (is_sticky(above) && is_trusted(above.user) && is_closed(step.info)) return "";
+    const bool mounted = step.info.mounted;
+    if (mounted && can_empty_too(above, step.info)) return "";
+    const auto parent = path_to("");
+    const auto path = path_to(step.name);
+    const auto who = is_trusted(above.user)
+                         ? format("{} may be written by others (mode {:o})", parent, above.mode & 07777U)
+                         : format("{} belongs to uid {}", parent, above.user);
+    const auto danger = mounted ? format("who could put another mount in the place of {}, which is not theirs", path)
+                                : format("who could put a link in the place of {}", path);
+    return format(
+        "{}, {}: mount a folder of theirs on it (mount --bind {} {}, and the same in /etc/fstab), or give {} "
+        "to root with no right to write for others",
+        who, danger, path, path, parent);
+  }
+
+  // Of `name` in the folder that the walk has come to; "" is that folder itself.
+  [[nodiscard]] std::string path_to(const std::string& name) const {
+    std::string path;
+    for (const auto& step : steps_) {
+      if (!step.name.empty()) path += "/" + step.name;
+    }
+    if (!name.empty()) path += "/" + name;
+    return path.empty() ? "/" : path;
+  }
+
+  std::string asked_;
+  uid_t self_;
+  std::deque<std::string> ahead_;
+  std::vector<Step> steps_;  // the first is "/"
+  int links_ = 0;
+};
+
+}  // namespace
+
+Result<ResolvedFolder> resolve_folder(const std::string& path, uid_t self) { return Walk(path, self).run(); }
+
+Result<ResolvedFolder> resolve_folder(const std::string& path) { return resolve_folder(path, ::geteuid()); }
+
+}  // namespace buildwarden
