@@ -51,8 +51,8 @@ struct LastResortView {
 
 struct SpaceResult {
   bool reached = false;
-  Bytes free_before = 0;  // of the filesystem that is the shortest afterwards
-  Bytes free_after = 0;   // of the same one
+  Bytes free_before = 0;         // of the filesystem that is the shortest afterwards
+  Bytes free_after = 0;          // of the same one
   std::vector<SpaceStep> steps;  // done, or in a dry run: would be done
   bool hindered = false;         // a rung failed: another try may do more soon
   // Of a dry run after which a filesystem that gates jobs would still be critical.
