@@ -31,10 +31,10 @@ class CheckoutsOnADisk : public BareDaemonFixture {
     BareDaemonFixture::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
     disk_.emplace(dir() + "/disk.img", mounts() + "/disk", "ext4");
-    // As the stack has them: a bind mount, of the agent's user.
+    // As the stack has them: a bind mount, of the agent's user, who owns the folder above as well.
     shell(
-        "mkdir -p $D/docker $D/real $D/builds $D/outside; echo precious > $D/outside/file; mount --bind $D/real "
-        "$D/builds; chown $U:$U $D/builds; chmod 755 " +
+        "mkdir -p $D/docker $D/real $B $D/outside; echo precious > $D/outside/file; mount --bind $D/real $B; "
+        "chown $U:$U $D/home $B; chmod 755 " +
         dir() + " " + dir() + "/run");
   }
   void TearDown() override {
@@ -125,7 +125,7 @@ class CheckoutsOnADisk : public BareDaemonFixture {
     return query("/v1/events?since=0", ".events[] | select(.kind == \"" + kind + "\") | .reason");
   }
   [[nodiscard]] const std::string& disk() const { return disk_->folder(); }
-  [[nodiscard]] std::string builds() const { return disk() + "/builds"; }
+  [[nodiscard]] std::string builds() const { return disk() + "/home/builds"; }
 
  private:
   std::optional<LoopDisk> disk_;
@@ -186,6 +186,24 @@ TEST_F(CheckoutsOnADisk, WithoutPurgeBuildsNoneIsEverTouched) {
   EXPECT_THAT(purged(), IsEmpty());
   EXPECT_TRUE(exists("ci-1/acme/web/file"));
   EXPECT_TRUE(exists("ci-2/acme/api/file"));
+  EXPECT_EQ(stop(), 0);
+}
+
+// Without the bind mount the agent's user may put anything in the place of the builds: a link to where only root may
+// enter, and what lies there looks like checkouts.
+TEST_F(CheckoutsOnADisk, ALinkThatAJobPutInThePlaceOfTheBuildsLeadsNowhere) {
+  shell(
+      "umount $B; mkdir -p $D/outside/ci-9/acme/keys; fallocate -l 10M $D/outside/ci-9/acme/keys/file; chmod 700 "
+      "$D/outside; setpriv --reuid $U --regid $U --clear-groups bash -c \"cd $D/home; mv builds b2; ln -s $D/outside "
+      "builds\"");
+  start_here("1s");
+  fill_to_critical();
+  ASSERT_TRUE(eventually([this] { return events("reclaim.short") >= 1; })) << log();
+  EXPECT_THAT(purged(), IsEmpty());
+  EXPECT_TRUE(fs::exists(disk() + "/outside/ci-9/acme/keys/file"));
+  EXPECT_FALSE(fs::exists(disk() + "/outside/.buildwarden-trash"));
+  EXPECT_EQ(events("deletion.refused"), 1);
+  EXPECT_THAT(query("/v1/status", ".refused_roots[].reason"), HasSubstr("is a link of uid " + user()));
   EXPECT_EQ(stop(), 0);
 }
 

@@ -1,17 +1,10 @@
 // Several filesystems, several rungs with one id: each rung runs only for what it frees.
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
-#include <map>
 #include <optional>
 
 #include "common/format.h"
-#include "daemon/disk/reclaimer.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/fake_image_engine.h"
-#include "tests/support/fake_journal.h"
-#include "tests/support/reclaim.h"
-#include "tests/support/run_void.h"
+#include "tests/unit/disk/places_fixture.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -20,119 +13,6 @@ using std::chrono::hours;
 using testing::names_of;
 using testing::quick_pace;
 using testing::run_on;
-
-class Disks final : public Meter {
- public:
-  Measured& add(const std::string& device, const std::string& role, Bytes free) {
-    auto& disk = all[device];
-    disk.device = device;
-    disk.mount = "/" + role;
-    disk.roles = {role};
-    disk.marks.target = 25 * kGiB;
-    disk.level = policy::Level::kLow;
-    disk.wants_reclaim = true;
-    disk.reading.emplace();
-    disk.reading->total = 100 * kGiB;
-    disk.reading->free = free;
-    return disk;
-  }
-  boost::asio::awaitable<std::vector<Measured>> measure() override {
-    std::vector<Measured> now;
-    for (const auto& [device, disk] : all) now.push_back(disk);
-    co_return now;
-  }
-  std::map<std::string, Measured> all;
-};
-
-// Frees the filesystems with its roles; its things are 5 GiB each.
-class Shelf final : public ports::Rung {
- public:
-  Shelf(Disks& disks, policy::RungId id, std::vector<std::string> roles)
-      : disks_(disks), id_(id), roles_(std::move(roles)) {}
-  void put(const std::string& name, const std::string& device, Duration unused = hours{10}) {
-    policy::Candidate candidate;
-    candidate.id = candidate.name = name;
-    candidate.device = device;
-    candidate.size = 5 * kGiB;
-    candidate.last_use = {testing::FakeClock{}.now().wall - unused, unused};
-    things.push_back(candidate);
-  }
-  [[nodiscard]] policy::RungId id() const override { return id_; }
-  [[nodiscard]] bool frees(const ports::Place& place) const override {
-    if (only_where_something_is && things.empty()) return false;
-    return std::any_of(roles_.begin(), roles_.end(), [&place](const auto& role) { return place.has_role(role); });
-  }
-  ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override {
-    turns.push_back(turn);
-    if (failure) co_return *failure;
-    co_return things;
-  }
-  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn&) override {
-    return take_named(candidate);
-  }
-  [[nodiscard]] std::optional<ports::LastResortView> last_resort(const ports::Place& place) const override {
-    if (id_ != policy::RungId::kLastResort) return std::nullopt;
-    return ports::LastResortView{"it would go for " + place.device, "rule"};
-  }
-  std::vector<policy::Candidate> things;
-  std::vector<policy::RungTurn> turns;  // that it was asked for
-  std::optional<Error> failure;
-  bool only_where_something_is = false;     // as the DOCKER_CONFIG folders that jobs left
-  std::function<void()> meanwhile = [] {};  // something else happens during a deletion
-  std::size_t forgotten = 0;                // times that the list was
-  void forget_list() override { ++forgotten; }
-
- private:
-  ports::Async<Taken> take_named(policy::Candidate candidate) {
-    for (auto& [device, disk] : disks_.all) {
-      const bool there = candidate.device.empty() ? frees(disk) : device == candidate.device;
-      if (there && disk.reading) disk.reading->free += candidate.size;
-    }
-    meanwhile();
-    std::erase_if(things, [&candidate](const auto& thing) { return thing.id == candidate.id; });
-    Taken taken;
-    taken.reported = candidate.size;
-    co_return taken;
-  }
-  Disks& disks_;
-  policy::RungId id_;
-  std::vector<std::string> roles_;
-};
-
-class ReclaimerPlacesTest : public ::testing::Test {
- protected:
-  ports::SpaceResult ensure(bool on_request, bool dry_run = false) {
-    ports::SpaceRequest request;
-    request.wait = std::chrono::minutes{5};
-    request.on_request = on_request;
-    request.dry_run = dry_run;
-    const auto result = run_on(loop_, reclaimer_.ensure(request, {}));
-    EXPECT_TRUE(result);
-    return result ? *result : ports::SpaceResult{};
-  }
-  using Names = std::vector<std::string>;
-
-  Settings settings_;
-  testing::FakeClock clock_;
-  testing::FakeJournal journal_;
-  testing::FakeImageEngine engine_;
-  boost::asio::io_context loop_;
-  Disks disks_;
-  Shelf caches_{disks_, policy::RungId::kLeftovers, {"cache_dirs", "builds"}};
-  Shelf trash_{disks_, policy::RungId::kLeftovers, {"builds"}};
-  Shelf images_{disks_, policy::RungId::kImages, {"data_root"}};
-  Shelf last_{disks_, policy::RungId::kLastResort, {}};
-  bool gentle_ = false;
-  Reclaimer reclaimer_{Reclaimer::Parts{settings_,
-                                        clock_,
-                                        journal_,
-                                        engine_,
-                                        disks_,
-                                        {&images_, &caches_, &trash_, &last_},
-                                        quick_pace(Duration{10}),
-                                        [this] { return gentle_; },
-                                        {}}};
-};
 
 // What it would delete may be enough; the last step is told only where it would be taken.
 TEST_F(ReclaimerPlacesTest, ADryRunTellsOfTheLastStepWhereItWouldLeaveTheDiskCritical) {
@@ -201,94 +81,6 @@ TEST_F(ReclaimerPlacesTest, WhatLiesElsewhereStays) {
     EXPECT_TRUE(result.reached);
     EXPECT_EQ(names_of(result), (Names{"in the cache"}));
   }
-}
-
-TEST_F(ReclaimerPlacesTest, FreedIsMeasuredAndToldWhereItIsFreed) {
-  disks_.add("8:1", "data_root", 1 * kGiB);  // far shorter, and nothing there can go
-  disks_.add("8:2", "builds", 20 * kGiB);
-  trash_.put("trash", "8:2");
-  const auto result = ensure(true);
-  EXPECT_FALSE(result.reached);
-  ASSERT_EQ(result.steps.size(), 1U);
-  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
-  EXPECT_NE(result.steps[0].reason.find("25.00 GiB free of 25.00 GiB wanted on /builds"), std::string::npos)
-      << result.steps[0].reason;
-  EXPECT_NE(result.reason.find("1.00 GiB free of 25.00 GiB wanted on /data_root"), std::string::npos) << result.reason;
-}
-
-// The last left DOCKER_CONFIG folder was "freed -222.50 GiB and -16280525 inodes", and a false alarm.
-TEST_F(ReclaimerPlacesTest, TheLastThingThatARungFreesIsMeasuredWhereItWas) {
-  auto& disk = disks_.add("8:2", "builds", 1 * kGiB);
-  disk.reading->total_inodes = 20'000'000;
-  disk.reading->free_inodes = 16'280'525;
-  trash_.only_where_something_is = true;
-  trash_.put("DOCKER_CONFIG /tmp/tmp.1", "8:2");
-  trash_.meanwhile = [&disk] { ++disk.reading->free_inodes; };
-  const auto result = ensure(true);
-  ASSERT_EQ(result.steps.size(), 1U);
-  EXPECT_TRUE(result.steps[0].freed.is_known());
-  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
-  EXPECT_EQ(result.steps[0].freed.inodes(), 1);
-  EXPECT_NE(result.steps[0].reason.find("6.00 GiB free of 25.00 GiB wanted on /builds"), std::string::npos)
-      << result.steps[0].reason;
-  EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
-  EXPECT_EQ(trash_.forgotten, 1U) << "nothing is held open any longer";
-}
-
-TEST_F(ReclaimerPlacesTest, BeforeAndAfterAreOfOneFilesystem) {
-  disks_.add("8:1", "data_root", 10 * kGiB);
-  disks_.add("8:2", "builds", 20 * kGiB);
-  images_.put("image", "8:1");
-  images_.put("another", "8:1");
-  images_.put("a third", "8:1");
-  const auto result = ensure(true);
-  EXPECT_FALSE(result.reached);
-  EXPECT_EQ(result.free_before, 20 * kGiB) << "that of the builds, which are the shortest afterwards";
-  EXPECT_EQ(result.free_after, 20 * kGiB);
-}
-
-TEST_F(ReclaimerPlacesTest, AnotherFilesystemInItsPlaceMakesWhatWasFreedUnknown) {
-  auto& disk = disks_.add("8:2", "builds", 10 * kGiB);
-  disk.filesystem = "8:2/a";
-  trash_.put("trash", "8:2");
-  trash_.meanwhile = [&disk] {
-    disk.filesystem = "8:2/b";
-    disk.reading->free = 1 * kGiB;
-  };
-  const auto result = ensure(true);
-  ASSERT_EQ(result.steps.size(), 1U);
-  EXPECT_FALSE(result.steps[0].freed.is_known());
-  EXPECT_EQ(result.steps[0].freed.bytes(), 0);
-  EXPECT_NE(result.steps[0].reason.find("freed nobody knows how much"), std::string::npos) << result.steps[0].reason;
-  EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U) << "unknown is not nothing";
-  for (const auto& stats : reclaimer_.stats()) {
-    if (stats.rung == "leftovers") EXPECT_EQ(stats.runs.at("unknown"), 1U);
-  }
-}
-
-TEST_F(ReclaimerPlacesTest, WhatOthersWroteMeanwhileIsToldApartAndIsNoAlarm) {
-  auto& disk = disks_.add("8:2", "builds", 20 * kGiB);
-  trash_.put("trash", "8:2");
-  trash_.meanwhile = [&disk] { disk.reading->free -= 17 * kGiB; };
-  const auto result = ensure(true);
-  ASSERT_EQ(result.steps.size(), 1U);
-  EXPECT_EQ(result.steps[0].freed.bytes(), 0);
-  EXPECT_EQ(result.steps[0].freed.taken_bytes(), 12 * kGiB);
-  EXPECT_NE(result.steps[0].reason.find("freed 0 B and 0 inodes (others took 12.00 GiB meanwhile)"), std::string::npos)
-      << result.steps[0].reason;
-  EXPECT_EQ(journal_.count("reclaim.nothing_freed"), 0U);
-}
-
-TEST_F(ReclaimerPlacesTest, AnotherFilesystemThatCannotBeReadSpoilsNoMeasurement) {
-  disks_.add("8:1", "data_root", 10 * kGiB);
-  disks_.add("8:2", "builds", 10 * kGiB).reading.reset();
-  images_.put("image", "");
-  trash_.put("trash", "8:2");
-  const auto result = ensure(true);
-  EXPECT_FALSE(result.reached);
-  EXPECT_EQ(names_of(result), (Names{"image"}));
-  ASSERT_EQ(result.steps.size(), 1U);
-  EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
 }
 
 TEST_F(ReclaimerPlacesTest, OneThatIsCriticalOpensNoSecondPassOnAnother) {
