@@ -92,6 +92,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, worker_facts.run(), asio::detached);
   asio::co_spawn(loop, idle_caches.run(), asio::detached);
   asio::co_spawn(loop, checkout_sizes.run(), asio::detached);
+  asio::co_spawn(loop, job_evidence.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);
   asio::co_spawn(loop, emulation.run(), asio::detached);
   asio::co_spawn(loop, termination.run(), asio::detached);
@@ -159,6 +160,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   job_folders.stop();
   purge.stop();
   checkout_sizes.stop();
+  job_evidence.stop();
   watch.stop();
   cache_sizes.stop();
   worker_facts.stop();
@@ -170,6 +172,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   co_await api.stop(kStopPatience);
   reconciler.stop();
   registry.stop();
+  co_await registry.saved();
   feed.stop();
   ledger.stop();
   engine.stop();

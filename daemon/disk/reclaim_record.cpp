@@ -50,6 +50,7 @@ ports::SpaceStep step_of(const StepFacts& facts) {
   step.freed_inodes = facts.freed_inodes;
   step.reason = reason_of(facts);
   step.rule = rule_of(facts);
+  step.is_unsized = facts.candidate.is_unsized;
   return step;
 }
 
