@@ -105,7 +105,7 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
   } else {
     run.failed = true;
     climb.result.hindered = true;
-    parts_.journal.record(rung_failed_event(turn, candidates.error()));
+    if (!climb.request.quiet) parts_.journal.record(rung_failed_event(turn, candidates.error()));
   }
   if (!climb.request.dry_run) finish_rung(run, parts_.clock.now().boot - began);
 }

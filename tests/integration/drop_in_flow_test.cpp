@@ -164,7 +164,7 @@ void DropInFlow::not_promised_twice() {
       "start one & start two & wait");
   EXPECT_TRUE(has(both, "ended=0")) << both.out;
   EXPECT_TRUE(has(both, "ended=1")) << both.out;
-  EXPECT_TRUE(has(both, "promised to running jobs")) << both.out;
+  EXPECT_TRUE(has(both, "reserved by job ")) << both.out;
   EXPECT_EQ(job_shell("buildwarden job end --id one; buildwarden job end --id two").exit_code, 0);
   empty_disk();
 }
