@@ -56,7 +56,7 @@ void tell_hook(const Context& context, const JobOptions& options, std::string_vi
 // The job goes on as it would on a machine without the daemon.
 int without_daemon(const Context& context, std::string_view what, const Error& error) {
   if (error.code() == Errc::kDenied) return report_failure(context, error);
-  complain(context, format("{}: the daemon is not there ({}); the job goes on without it", what, error.message()));
+  complain(context, format("{}: the daemon does not serve it ({}); the job goes on without it", what, error.message()));
   return kYes;
 }
 
