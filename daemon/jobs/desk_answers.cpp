@@ -1,4 +1,6 @@
 // The desk's answers: taken on, renewed, refused, ended.
+#include <algorithm>
+
 #include "common/format.h"
 #include "daemon/jobs/admission.h"
 #include "daemon/jobs/desk.h"
@@ -42,7 +44,8 @@ void record(ports::Journal& journal, const ports::Lease& lease, const policy::Ad
 }  // namespace
 
 void Desk::prolong(ports::Lease& lease) const {
-  const auto ttl = lease.ttl > Duration{0} ? lease.ttl : settings_.ttl;
+  // Also where jobs.ttl was longer when the job asked.
+  const auto ttl = lease.ttl > Duration{0} ? std::min(lease.ttl, settings_.ttl) : settings_.ttl;
   lease.alive = ports_.clock.now().boot;
   lease.expires = lease.alive + ttl;
 }

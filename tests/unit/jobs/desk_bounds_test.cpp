@@ -55,6 +55,10 @@ TEST_F(DeskBoundsTest, ALeaseLastsAtMostAsLongAsTheConfigurationSays) {
   EXPECT_EQ(refused.error().message(), "ttl_seconds: 21601 is not from 1 to 21600, which is jobs.ttl (6h)");
   job.ttl = settings_.ttl;
   EXPECT_TRUE(start(job, peer(2000)));
+  settings_.ttl = std::chrono::hours{1};
+  desk().reconfigure(settings_);
+  EXPECT_EQ(renew("1", peer(2000))->expires_at, clock_.now().wall + std::chrono::hours{1})
+      << "from the next renewal on";
 }
 
 // Issue 14: a typo flushed everybody's cache.
