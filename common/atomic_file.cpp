@@ -23,6 +23,10 @@ Result<void> write_all(int fd, std::string_view content) {
     if (written < 0) return Error::from_errno(errno, "write");
     content.remove_prefix(static_cast<std::size_t>(written));
   }
+  return {};
+}
+
+Result<void> sync_file(int fd) {
   if (::fsync(fd) != 0) return Error::from_errno(errno, "sync");
   return {};
 }
@@ -51,13 +55,12 @@ void sync_parent(const std::string& path) {
   if (folder.get() >= 0) ::fsync(folder.get());
 }
 
-}  // namespace
-
-Result<void> write_file_atomically(const std::string& path, std::string_view content, mode_t mode) {
+Result<void> write_over(const std::string& path, std::string_view content, mode_t mode, bool synced) {
   const auto beside = path + ".tmp";
   const auto file = open_beside(beside, mode);
   if (!file) return file.error();
   auto written = write_all(file->get(), content);
+  if (written && synced) written = sync_file(file->get());
   // The umask is not ours to obey: a socket's or a lease's mode is part of its contract.
   if (written && ::fchmod(file->get(), mode) != 0) written = Error::from_errno(errno, "set the mode");
   if (written && std::rename(beside.c_str(), path.c_str()) != 0) written = Error::from_errno(errno, "rename");
@@ -65,8 +68,18 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
     ::unlink(beside.c_str());
     return std::move(written).with_context(format("write {}", path));
   }
-  sync_parent(path);
+  if (synced) sync_parent(path);
   return {};
+}
+
+}  // namespace
+
+Result<void> write_file_atomically(const std::string& path, std::string_view content, mode_t mode) {
+  return write_over(path, content, mode, true);
+}
+
+Result<void> replace_file(const std::string& path, std::string_view content, mode_t mode) {
+  return write_over(path, content, mode, false);
 }
 
 Result<std::string> read_file(const std::string& path, Bytes limit) {

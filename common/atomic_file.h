@@ -14,6 +14,10 @@ namespace buildwarden {
 // Replaces `path` by `content`: written beside it, synced, renamed over it. On any error the old file stays.
 Result<void> write_file_atomically(const std::string& path, std::string_view content, mode_t mode = 0644);
 
+// The same without a sync: whole or absent when the process stops; when the machine does, it may be torn. For what is
+// of no use after a boot.
+Result<void> replace_file(const std::string& path, std::string_view content, mode_t mode = 0644);
+
 // The whole file, of the kernel's, of root's or our own: for one that somebody else may have put there see
 // common/foreign_file.h. Never waits for a pipe's other end. kTooLarge beyond `limit` bytes, kNotFound when there is
 // none, kInvalid for what is no regular file.

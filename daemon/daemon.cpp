@@ -93,6 +93,7 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, idle_caches.run(), asio::detached);
   asio::co_spawn(loop, checkout_sizes.run(), asio::detached);
   asio::co_spawn(loop, deletion_roots.run(), asio::detached);
+  asio::co_spawn(loop, job_evidence.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);
   asio::co_spawn(loop, emulation.run(), asio::detached);
   asio::co_spawn(loop, termination.run(), asio::detached);
@@ -161,6 +162,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   purge.stop();
   checkout_sizes.stop();
   deletion_roots.stop();
+  job_evidence.stop();
   watch.stop();
   cache_sizes.stop();
   worker_facts.stop();
@@ -172,6 +174,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   co_await api.stop(kStopPatience);
   reconciler.stop();
   registry.stop();
+  co_await registry.saved();
   feed.stop();
   ledger.stop();
   engine.stop();

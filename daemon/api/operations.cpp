@@ -19,6 +19,8 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr std::string_view kRetryAfter = "5";  // seconds
+
 std::string random_id() {
   std::random_device source;  // getrandom(2)
   return format("{:08x}{:08x}", source(), source());
@@ -41,7 +43,7 @@ Operations::Operations(asio::any_io_executor executor, Parts parts, OperationLim
 
 std::shared_ptr<Operation> Operations::start(std::string kind, uid_t owner, Work work) {
   forget_old();
-  if (stopped_ || running_ >= limits_.running) return nullptr;
+  if (stopped_ || !has_place(owner)) return nullptr;
   auto operation = std::make_shared<Operation>(random_id());
   operation->kind = std::move(kind);
   operation->owner = owner;
@@ -51,6 +53,14 @@ std::shared_ptr<Operation> Operations::start(std::string kind, uid_t owner, Work
   auto ending = asio::bind_cancellation_slot(operation->cancel.slot(), asio::detached);
   asio::co_spawn(executor_, run(operation, std::move(work)), std::move(ending));
   return operation;
+}
+
+// Those that wait for room may wait for minutes: no user's keep all others from starting one.
+bool Operations::has_place(uid_t owner) const {
+  if (owner == 0) return running_ < limits_.running;
+  std::size_t own = 0;
+  for (const auto& [id, operation] : all_) own += !operation->finished && operation->owner == owner ? 1 : 0;
+  return own < limits_.of_user && running_ + limits_.for_root < limits_.running;
 }
 
 asio::awaitable<void> Operations::run(std::shared_ptr<Operation> operation, Work work) {
@@ -78,7 +88,9 @@ asio::awaitable<void> Operations::run(std::shared_ptr<Operation> operation, Work
 asio::awaitable<Response> Operations::answer(std::shared_ptr<Operation> operation, Duration patience) {
   if (!operation) {
     const auto* why = stopped_ ? "the daemon is stopping" : "too many operations are running; try again";
-    co_return problem(503, stopped_ ? "stopping" : "too_many_operations", why);
+    auto refused = problem(503, stopped_ ? "stopping" : "too_many_operations", why);
+    refused.headers.emplace_back("Retry-After", kRetryAfter);
+    co_return refused;
   }
   if (!operation->result) co_await operation->done.wait(patience);
   if (operation->result) co_return *operation->result;

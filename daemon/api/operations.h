@@ -22,7 +22,9 @@
 namespace buildwarden::api {
 
 struct OperationLimits {
-  std::size_t running = 128;                         // at once
+  std::size_t running = 128;                         // at once, of which
+  std::size_t of_user = 64;                          // of one user other than root
+  std::size_t for_root = 16;                         // so many only root may start
   std::size_t finished = 128;                        // kept for those who ask later
   Duration keep = std::chrono::minutes{15};          // how long
   std::size_t lines = 1000;                          // of progress; later ones are dropped
@@ -61,7 +63,7 @@ class Operations {
   // Those that the daemon before this one told of; what ran then was interrupted.
   void restore();
 
-  // nullptr when too many are running.
+  // nullptr when too many are running, of all or of that user.
   std::shared_ptr<Operation> start(std::string kind, uid_t owner, Work work);
 
   // The finished answer, or after `patience` 202 {"operation": id} with its Location; 503 for nullptr. The work goes on
@@ -77,6 +79,7 @@ class Operations {
 
  private:
   boost::asio::awaitable<void> run(std::shared_ptr<Operation> operation, Work work);
+  [[nodiscard]] bool has_place(uid_t owner) const;
   void forget_old();
   void save();
 

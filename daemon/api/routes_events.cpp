@@ -17,8 +17,9 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t kMostEvents = 1000;  // in a list: the journal's whole memory
-constexpr std::size_t kBatch = 50;         // in a piece of the stream
+constexpr std::size_t kMostEvents = 1000;                       // in a list
+constexpr auto kAll = std::numeric_limits<std::size_t>::max();  // of the journal's memory, which is bounded
+constexpr std::size_t kBatch = 50;                              // in a piece of the stream
 constexpr long kMostFollowers = 32;
 
 // What one client follows. Nothing is kept for it but the number of the last event it took: one that is so slow that
@@ -42,9 +43,11 @@ class EventFollower final : public BodyStream {
 
  private:
   std::string take(const std::vector<ports::RecordedEvent>& events) {
-    behind_ = started_ && !events.empty() && last_ < context_.events->forgotten_id();
+    const auto forgotten = context_.events->forgotten_id();
+    if (!std::exchange(started_, true)) forgotten_before_ = forgotten;
+    // The memory is no unbroken run of numbers: what was forgotten before the first look is not missing.
+    behind_ = !events.empty() && last_ < forgotten && forgotten != forgotten_before_;
     if (behind_) return ": dropped: too slow, the journal has forgotten events in between\n\n";
-    started_ = true;
     std::string text;
     for (const auto& event : events) {
       text += format("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.event.kind, json::serialize(event_json(event)));
@@ -56,6 +59,7 @@ class EventFollower final : public BodyStream {
   const ApiContext& context_;
   std::uint64_t last_;
   bool started_ = false;  // from then on nothing may be missing
+  std::uint64_t forgotten_before_ = 0;
   bool behind_ = false;
   Bell bell_;
   std::shared_ptr<void> following_;  // before the bell goes
@@ -107,7 +111,7 @@ Events latest_of(const Events& stored, const Events& recent, std::size_t most) {
 
 // From memory where that goes back far enough, else from the database, too.
 asio::awaitable<Response> list_before(const ApiContext& context, Page page) {
-  auto recent = context.events->since(0, kMostEvents);
+  auto recent = context.events->since(0, kAll);
   const auto outside = [&](const auto& event) { return event.id >= page.before || event.id <= page.since; };
   std::erase_if(recent, outside);
   Events stored;
@@ -123,7 +127,7 @@ asio::awaitable<Response> list_before(const ApiContext& context, Page page) {
 // After `since`; without it the latest.
 Response list_after(const ApiContext& context, const Request& request, const Page& page) {
   if (request.query.contains("since")) return list(context, context.events->since(page.since, page.limit));
-  return list(context, latest_of({}, context.events->since(0, kMostEvents), page.limit));
+  return list(context, latest_of({}, context.events->since(0, kAll), page.limit));
 }
 
 // Where a follower goes on: at its Last-Event-ID after a broken connection, else at ?since=, else at what comes now.

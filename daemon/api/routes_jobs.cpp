@@ -14,8 +14,12 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::int64_t kLargestPid = 4'194'304;           // of the kernel
-constexpr std::int64_t kLongestTtl = 7LL * 24 * 60 * 60;  // seconds
+constexpr std::int64_t kLargestPid = 4'194'304;  // of the kernel
+constexpr std::int64_t kLongestTtl =
+    30LL * 24 * 60 * 60;  // seconds; the most that jobs.ttl may be, which the desk knows
+
+// A lease ends at the latest with its job, so a place comes free when one does: nobody knows when.
+constexpr std::string_view kRetryForPlace = "30";  // seconds
 
 // A script has no way to ask again, so it is waited for; admission itself is bounded by jobs.admission_wait.
 constexpr Duration kScriptPatience = std::chrono::hours{1};
@@ -64,11 +68,15 @@ Response script_response(std::string script, int status) {
   return response;
 }
 
-// The problem as a script: what a daemon cannot do must not fail a job, what the hook asked wrongly does.
+// The problem as a script: what a daemon cannot do must not fail a job; what the hook asked wrongly is no verdict on
+// the disk, so it is 2 and not the 1 of a refusal.
 Response as_script(const Response& problem) {
   const auto document = json::parse(problem.body);  // our own
   const auto& detail = document.at("detail").as_string();
-  return script_response(problem_script({detail.data(), detail.size()}, problem.status >= 500 ? 0 : 1), problem.status);
+  auto response =
+      script_response(problem_script({detail.data(), detail.size()}, problem.status >= 500 ? 0 : 2), problem.status);
+  response.headers = problem.headers;
+  return response;
 }
 
 struct Admission {
@@ -80,11 +88,18 @@ struct Admission {
 };
 
 Response admission_response(const Result<ports::JobAnswer>& answer, const Admission& admission) {
+  if (!answer && answer.error().code() == Errc::kUnavailable) {
+    auto response = problem(answer.error(), "too_many_jobs");
+    response.headers.emplace_back("Retry-After", kRetryForPlace);
+    return response;
+  }
   if (!answer) return problem(answer.error());
   const int good = answer->known_before ? 200 : 201;
   const int status = answer->admitted ? good : 507;
   if (admission.script) return script_response(job_script(*answer), status);
-  return answer->admitted ? json_response(job_answer_json(*answer), status) : refusal(*answer, admission.pause_agent());
+  if (answer->admitted) return json_response(job_answer_json(*answer), status);
+  // One job that asks for too much is no reason to keep all others from this agent.
+  return refusal(*answer, answer->hits_all && admission.pause_agent());
 }
 
 asio::awaitable<Response> admit(Admission admission, ports::Progress progress) {
@@ -105,22 +120,22 @@ asio::awaitable<Response> start_job(const ApiContext& context, Operations& opera
   co_return response;
 }
 
-Response renew_job(const ApiContext& context, const Request& request) {
+asio::awaitable<Response> renew_job(const ApiContext& context, Request request) {
   const auto object = parse_object(request.body);
-  if (!object) return problem(object.error(), "bad_json");
+  if (!object) co_return problem(object.error(), "bad_json");
   const auto mistakes = FieldReader(*object).finish();  // a renewal has no fields
-  if (!mistakes.empty()) return bad_fields(mistakes);
-  const auto answer = context.desk->renew_job(request.captured, request.peer);
-  if (answer) return json_response(job_answer_json(*answer));
-  return problem(answer.error(), answer.error().code() == Errc::kNotFound ? "job_unknown" : "");
+  if (!mistakes.empty()) co_return bad_fields(mistakes);
+  const auto answer = co_await context.desk->renew_job(request.captured, request.peer);
+  if (answer) co_return json_response(job_answer_json(*answer));
+  co_return problem(answer.error(), answer.error().code() == Errc::kNotFound ? "job_unknown" : "");
 }
 
-Response end_job(const ApiContext& context, const Request& request) {
-  const auto ended = context.desk->end_job(request.captured, request.peer);
-  if (!ended) return problem(ended.error(), ended.error().code() == Errc::kNotFound ? "job_unknown" : "");
+asio::awaitable<Response> end_job(const ApiContext& context, Request request) {
+  const auto ended = co_await context.desk->end_job(request.captured, request.peer);
+  if (!ended) co_return problem(ended.error(), ended.error().code() == Errc::kNotFound ? "job_unknown" : "");
   Response response;
   response.status = 204;
-  return response;
+  co_return response;
 }
 
 Response jobs(const ApiContext& context) {
@@ -135,9 +150,8 @@ void add_job_routes(Router& router, const ApiContext& context, Operations& opera
   router.add_direct("GET", "/v1/jobs", [&context](const Request&) { return jobs(context); });
   router.add("POST", "/v1/jobs",
              [&context, &operations](Request request) { return start_job(context, operations, std::move(request)); });
-  router.add_direct("PUT", "/v1/jobs/{id}", [&context](const Request& request) { return renew_job(context, request); });
-  router.add_direct("DELETE", "/v1/jobs/{id}",
-                    [&context](const Request& request) { return end_job(context, request); });
+  router.add("PUT", "/v1/jobs/{id}", [&context](Request request) { return renew_job(context, std::move(request)); });
+  router.add("DELETE", "/v1/jobs/{id}", [&context](Request request) { return end_job(context, std::move(request)); });
 }
 
 }  // namespace buildwarden::api

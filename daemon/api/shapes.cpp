@@ -21,6 +21,7 @@ json::object lease_json(const ports::Lease& lease, Now now) {
   object["pid"] = lease.pid == 0 ? json::value(nullptr) : json::value(static_cast<std::int64_t>(lease.pid));
   object["builders"] = texts(lease.builders);
   object["need_bytes"] = lease.need_bytes;
+  object["reserved_bytes"] = lease.reserved_bytes;
   object["started_at"] = time_json(lease.started_wall);
   // A lease with a process lasts as long as that.
   const bool timed = lease.pid == 0;

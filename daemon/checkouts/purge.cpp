@@ -125,7 +125,9 @@ policy::Candidate Purge::candidate_of(const Seen& seen, const Found& found) cons
   policy::Candidate candidate;
   candidate.id = checkout.path;
   candidate.name = format("checkout {}/{}/{}", checkout.agent, checkout.org, checkout.pipeline);
-  candidate.size = parts_.sizes.of(found).value_or(0);
+  const auto size = parts_.sizes.of(found);
+  candidate.size = size.value_or(0);
+  candidate.is_unsized = !size;
   candidate.last_use.at = checkout.used_at;
   if (parts_.clock_is_steady()) candidate.last_use.observed = std::max(Duration{0}, now.wall - checkout.used_at);
   candidate.last_use.by = found.used_by;

@@ -125,7 +125,7 @@ void CommandLine::add_disk() {
                     [this] { return check_disk(context_, check_, load_); });
   check->footer(
       "When there is too little the daemon is asked to make room, for as long as a job would wait "
-      "(jobs.admission_wait).");
+      "(jobs.admission_wait). Exit 0 with a warning where the disk cannot be measured.");
   check->add_flag("--here", check_.here, "measure, and ask no daemon");
   check->add_flag("--stack", check_.stack_lines, "print what bk-check-disk-space.sh prints");
   add_config_file(check);
@@ -160,9 +160,11 @@ void CommandLine::add_job_start(CLI::App* job) {
   auto* start = add(job, "start", "ask for room and builders",
                     [this] { return complete_job() ? start_job(context_, job_) : kUsage; });
   start->footer(
-      "In a hook: granted=$(buildwarden job start) || exit 1; eval \"$granted\"\n"
+      "In a hook: granted=$(buildwarden job start) || [ $? -ne 1 ] || exit 1; eval \"$granted\"\n"
       "Writes the builders' files below ${BUILDX_CONFIG:-$DOCKER_CONFIG/buildx} and prints `export` lines for eval.\n"
-      "Exit 1 when there is no room. Without the daemon, or after 2 s of its silence, it succeeds and does nothing.\n"
+      "Exit 1 when the daemon refuses the job, and only then: 2 and 4 are no verdict on the disk. Without the daemon, "
+      "or\n"
+      "after 2 s of its silence, it succeeds and does nothing.\n"
       "With --json it prints the daemon's answer and writes no files.");
   add_job_options(start);
 }

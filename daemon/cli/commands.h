@@ -42,11 +42,12 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options);
 
 struct CheckOptions {
   bool here = false;         // ask no daemon
-  bool stack_lines = false;  // those of bk-check-disk-space.sh; then kDenied, too, means measuring here
+  bool stack_lines = false;  // those of bk-check-disk-space.sh
 };
 // kNo when a filesystem that gates jobs is below min_free or min_free_inodes, also after the daemon was asked to make
 // room for as long as a job would wait (jobs.admission_wait). Measures by itself, with the marks of the configuration,
-// when the daemon does not say; it deletes nothing itself.
+// when the daemon does not say or is not for this user; it deletes nothing itself. Where nothing can be measured: kYes,
+// with a warning, since unknown is no reason to refuse a job.
 int check_disk(const Context& context, const CheckOptions& options, const config::LoadRequest& config);
 
 // Prints the effective configuration; kNo and all mistakes at once when it is invalid.
@@ -71,7 +72,8 @@ struct JobOptions {
   bool print_env = false;             // only the variables; write no files
   bool hook = false;                  // print the verdict as variables for the hook, too
 };
-// Never kUnreachable: without a daemon both succeed doing nothing, and say so.
+// Never kUnreachable: without a daemon both succeed doing nothing, and say so. kNo only where the daemon refuses the
+// job; kUsage: it does not take the request; kDenied: it, or its socket, is not for this user.
 int start_job(const Context& context, const JobOptions& options);
 int end_job(const Context& context, const std::string& id);
 

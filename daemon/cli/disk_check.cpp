@@ -89,6 +89,11 @@ void print_plainly(const Context& context, const Verdict& verdict) {
   context.out(context.json ? json::serialize(document) + "\n" : lines);
 }
 
+// In the shape of a verdict, of no filesystem.
+json::object unmeasured_document(const std::string& why) {
+  return {{"low", false}, {"measured_by", nullptr}, {"filesystems", json::array{}}, {"reason", why}};
+}
+
 int conclude(const Context& context, const CheckOptions& options, const Verdict& verdict) {
   const auto& finding = deciding(verdict.findings);
   if (options.stack_lines && !context.json) {
@@ -104,8 +109,10 @@ int conclude(const Context& context, const CheckOptions& options, const Verdict&
 int measure_and_conclude(const Context& context, const CheckOptions& options, const config::LoadRequest& config) {
   auto measured = measure_here(settings_or_defaults(context, config));
   if (measured) return conclude(context, options, {*std::move(measured), false, false});
-  complain(context, measured.error().message());
-  return kNo;
+  const auto why = format("unknown: {}, which is no reason to refuse a job", measured.error().message());
+  complain(context, why);
+  if (context.json) context.out(json::serialize(unmeasured_document(why)) + "\n");
+  return kYes;
 }
 
 }  // namespace
@@ -115,8 +122,6 @@ int check_disk(const Context& context, const CheckOptions& options, const config
   const auto verdict = ask(context, config);
   if (verdict) return conclude(context, options, *verdict);
   const auto& error = verdict.error();
-  // The stack's script knows two exit codes, and its caller has nobody else to ask.
-  if (error.code() == Errc::kDenied && !options.stack_lines) return report_failure(context, error);
   complain(context, format("measured here, since the daemon does not say ({})", error.message()));
   return measure_and_conclude(context, options, config);
 }

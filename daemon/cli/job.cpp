@@ -56,12 +56,22 @@ void tell_hook(const Context& context, const JobOptions& options, std::string_vi
 // The job goes on as it would on a machine without the daemon.
 int without_daemon(const Context& context, std::string_view what, const Error& error) {
   if (error.code() == Errc::kDenied) return report_failure(context, error);
-  complain(context, format("{}: the daemon is not there ({}); the job goes on without it", what, error.message()));
+  complain(context, format("{}: the daemon does not serve it ({}); the job goes on without it", what, error.message()));
   return kYes;
 }
 
-// A daemon that is there but cannot serve (starting, broken) must not break a job either.
-bool cannot_serve(const Answer& answer) { return answer.status >= 500 && answer.status != 507; }
+// A daemon that is there but cannot serve (starting, broken, at its bounds, of another version) must not break a job
+// either: 507 alone is its word against the job. What was asked wrongly and what is denied is said by the exit code.
+bool cannot_serve(const Answer& answer) {
+  if (answer.good() || answer.status == 507) return false;
+  return answer.status != 400 && answer.status != 401 && answer.status != 403;
+}
+
+// Of an answer that is no verdict.
+ExitCode report_mistake(const Context& context, const Answer& answer) {
+  const auto code = report_problem(context, answer);
+  return code == kDenied ? kDenied : kUsage;
+}
 
 // "checkouts of agent-1", "cache of the builder s3", in words fit for a job's log.
 std::string described(const json::value& user) {
@@ -127,7 +137,8 @@ int start_job(const Context& context, const JobOptions& options) {
   const bool accepted = answer->good() && !refused;
   // What is wrong with the request is no verdict on the disk: the hook then looks for itself.
   tell_hook(context, options, accepted ? "run" : refused ? "refuse" : "absent", answer->json);
-  return accepted ? accept(context, options, *answer) : refuse(context, *answer);
+  if (accepted) return accept(context, options, *answer);
+  return refused ? refuse(context, *answer) : report_mistake(context, *answer);
 }
 
 int end_job(const Context& context, const std::string& id) {
@@ -135,13 +146,13 @@ int end_job(const Context& context, const std::string& id) {
   const Client client(context, context.silence);
   auto answer = client.remove("/v1/jobs/" + path_segment(id));
   if (!answer) return without_daemon(context, what, answer.error());
-  if (cannot_serve(*answer)) return without_daemon(context, what, Error(Errc::kUnavailable, problem_text(*answer)));
   if (answer->status == 404) {
     // It ended by itself, or was started while the daemon was away: nothing is wrong with the job.
     complain(context, format("{} is not known, so there is nothing to end", what));
     return kYes;
   }
-  if (!answer->good()) return report_problem(context, *answer);
+  if (cannot_serve(*answer)) return without_daemon(context, what, Error(Errc::kUnavailable, problem_text(*answer)));
+  if (!answer->good()) return report_mistake(context, *answer);
   if (context.json) context.out(answer->body.empty() ? "{}\n" : answer->body + "\n");
   return kYes;
 }

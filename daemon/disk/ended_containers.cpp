@@ -67,6 +67,7 @@ ports::Async<std::vector<policy::Candidate>> EndedContainers::list_ended(policy:
     if (candidate.protected_as.empty() && candidate.last_use.observed >= turn.age) {
       const auto measured = co_await parts_.ended.describe_container(container.id, true);
       if (measured) candidate.size = measured->size;
+      candidate.is_unsized = !measured;
     }
     candidates.push_back(std::move(candidate));
   }

@@ -111,6 +111,7 @@ ports::Async<policy::Candidate> Orphans::describe(ports::ContainerRecord contain
   candidate.name = format("buildx's builder {} ({}) with its volume", container.name,
                           runs(details->state) ? "running" : "not running");
   candidate.references = {container.name, state_volume_of(container.name)};
+  candidate.is_unsized = true;
   candidate.protected_as = spared(container, owner, parts_.in_use.now());
   if (details->commands > 0) candidate.in_use_by = format("{} commands that run in it", details->commands);
   candidate.last_use = parts_.ledger.last_use(builder_row(container.id), parts_.clock.now());
@@ -123,6 +124,7 @@ policy::Candidate Orphans::describe_volume(const ports::VolumeRecord& volume) co
   candidate.id = std::string(kVolume) + volume.name;
   candidate.name = format("volume {} of a builder that is gone", volume.name);
   candidate.references = {volume.name};
+  candidate.is_unsized = true;
   candidate.protected_as = spared(volume);
   candidate.last_use = parts_.ledger.last_use(volume_row(volume.name), parts_.clock.now());
   if (volume.created) candidate.last_use.at = std::max(candidate.last_use.at, *volume.created);

@@ -58,6 +58,7 @@ ports::SpaceStep step_of(const StepFacts& facts) {
   step.freed = facts.freed;
   step.reason = reason_of(facts);
   step.rule = rule_of(facts);
+  step.is_unsized = facts.candidate.is_unsized;
   return step;
 }
 

@@ -54,7 +54,7 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   climb.settle = parts_.pace.settle;
   climb.progress = std::move(progress);
   if (request.dry_run) climb.found = std::make_shared<policy::Findings>();
-  const auto patience = request.dry_run ? kPlanPatience : request.wait;
+  const auto patience = request.dry_run && !request.quiet ? kPlanPatience : request.wait;
   climb.request = std::move(request);
   const auto pass = co_await turnstile_.enter(patience);
   climb.seen = co_await parts_.meter.measure();
@@ -69,6 +69,7 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   climb.result.reason = reason_for(climb);
   climb.result.last_resort = last_resort(climb);
   if (!pass && needed) climb.result.reason = "Another reclaim ran until the time was over. " + climb.result.reason;
+  if (!pass && climb.request.quiet) climb.result.hindered = true;
   if (needed && is_told(climb)) parts_.journal.record(end_event(climb.request, climb.result, climb.at));
   discard(climb);
   co_return std::move(climb.result);
@@ -89,6 +90,7 @@ void Reclaimer::note_last(Climb& climb) {
 
 // A disk may stay short for days with nothing on it that may go, and the background tries again each minute.
 bool Reclaimer::is_told(const Climb& climb) {
+  if (climb.request.quiet) return false;
   if (climb.request.on_request || climb.request.dry_run) return true;
   const bool vain = !climb.result.reached && climb.result.steps.empty();
   const auto same = vain ? std::pair(climb.at.mount, climb.at.level) : std::pair(std::string(), policy::Level::kOk);
@@ -123,7 +125,7 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
   } else {
     run.failed = true;
     climb.result.hindered = true;
-    parts_.journal.record(rung_failed_event(turn, candidates.error()));
+    if (!climb.request.quiet) parts_.journal.record(rung_failed_event(turn, candidates.error()));
   }
   rung.forget_list();
   if (!climb.request.dry_run) finish_rung(run, parts_.clock.now().boot - began);

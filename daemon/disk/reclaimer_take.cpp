@@ -124,7 +124,7 @@ void Reclaimer::record(Climb& climb, const RungRun& run, const policy::Candidate
   facts.on_behalf_of = climb.request.on_behalf_of;
   auto step = step_of(facts);
   if (climb.progress) climb.progress(step.reason);
-  parts_.journal.record(step_event(facts, step));
+  if (!climb.request.quiet) parts_.journal.record(step_event(facts, step));
   climb.result.steps.push_back(std::move(step));
 }
 

@@ -41,6 +41,8 @@ std::vector<policy::GateFilesystem> gates_of(const std::vector<ports::Filesystem
       gate.free = filesystem.reading->free;
       gate.free_inodes = filesystem.reading->free_inodes;
     }
+    if (filesystem.reading) gate.total = filesystem.reading->total;
+    gate.target = filesystem.marks.target;
     gate.critical = filesystem.marks.critical;
     gate.critical_inodes = filesystem.marks.critical_inodes;
     gates.push_back(std::move(gate));
@@ -57,14 +59,18 @@ Bytes least_free(const std::vector<ports::FilesystemView>& filesystems) {
   return least.value_or(0);
 }
 
-Bytes reserved_by(const std::vector<ports::Lease>& leases, Bytes free_now, BootTime now) {
-  std::vector<policy::Reservation> reserved;
-  for (const auto& lease : leases) {
-    if (lease.need_bytes <= 0) continue;
-    reserved.push_back(
-        {.job = lease.id, .bytes = lease.need_bytes, .since = lease.started, .free_at_start = lease.free_at_start});
-  }
-  return policy::outstanding(reserved, free_now, now);
+policy::Reservation reservation_of(const ports::Lease& lease) {
+  policy::Reservation reserved;
+  reserved.job = lease.id;
+  reserved.pipeline = lease.pipeline;
+  reserved.uid = lease.uid;
+  reserved.bytes = lease.reserved_bytes;
+  reserved.from_all = lease.reserved_from_all;
+  reserved.since = lease.started;
+  reserved.free_at_start = lease.free_at_start;
+  reserved.written = lease.written_bytes;
+  reserved.wrote = lease.wrote;
+  return reserved;
 }
 
 std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemView>& filesystems,

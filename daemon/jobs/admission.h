@@ -17,8 +17,8 @@ std::vector<policy::GateFilesystem> gates_of(const std::vector<ports::Filesystem
 // The least free bytes of those that were measured; 0 when none was.
 Bytes least_free(const std::vector<ports::FilesystemView>& filesystems);
 
-// What running jobs were promised and have not written yet.
-Bytes reserved_by(const std::vector<ports::Lease>& leases, Bytes free_now, BootTime now);
+// What was promised to the job of that lease.
+policy::Reservation reservation_of(const ports::Lease& lease);
 
 // The biggest users of the filesystem mounted at `mount`, biggest first; what nobody is known to use is one of them, of
 // the kind "unattributed".

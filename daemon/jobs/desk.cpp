@@ -40,10 +40,22 @@ Desk::Desk(JobSettings settings, Registry& registry, DeskPorts ports)
 
 Result<void> Desk::check(const ports::JobRequest& request, const ports::Peer& peer) const {
   if (!peer.local) return Error(Errc::kDenied, "jobs are started over the unix socket only");
-  return check_fields(request);
+  return check_fields(request, settings_.ttl);
 }
 
+// A renewal is saved like a start.
 ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports::Peer peer, ports::Progress progress) {
+  auto answer = co_await settle(std::move(request), std::move(peer), std::move(progress));
+  if (answer && answer->admitted) co_await registry_.saved();
+  co_return answer;
+}
+
+Result<ports::Lease> Desk::lease_for(const ports::JobRequest& request, const ports::Peer& peer) {
+  if (auto why = registry_.make_place(peer.uid); !why.empty()) return Error(Errc::kUnavailable, std::move(why));
+  return lease_of(request, peer, registry_.processes());
+}
+
+ports::Async<ports::JobAnswer> Desk::settle(ports::JobRequest request, ports::Peer peer, ports::Progress progress) {
   auto checked = check(request, peer);
   if (!checked) co_return std::move(checked).error();
   // Before the first look at what is known: nothing else may come between that and Entered.
@@ -61,8 +73,7 @@ ports::Async<ports::JobAnswer> Desk::start_job(ports::JobRequest request, ports:
   if (pending_->contains(request.id)) {
     co_return Error(Errc::kConflict, format("job {} is being admitted at this moment", request.id));
   }
-  if (registry_.is_full()) co_return Error(Errc::kTooLarge, "too many jobs are known already");
-  auto lease = lease_of(request, peer, registry_.processes());
+  auto lease = lease_for(request, peer);
   if (!lease) co_return std::move(lease).error();
   lease->docker_config = std::move(docker_config);
   // Asked for once in vain, so that room is never made for a request that is wrong.
@@ -103,7 +114,7 @@ ports::Async<policy::Admission> Desk::find_way_in(Turn* turn) {
     const bool passed = co_await ports_.gate->pass(std::move(agent));
     if (!passed) co_return Error(Errc::kCancelled, format("nobody waits for job {} any more", turn->request.id));
     if (auto refused = closed()) co_return *std::move(refused);
-    auto judged = judge(turn->request.need_bytes, tries >= kMostTries);
+    auto judged = judge(*turn, tries >= kMostTries);
     if (judged.verdict != policy::Verdict::kMakeRoom) co_return judged;
   }
 }
@@ -112,7 +123,8 @@ ports::Async<policy::Admission> Desk::find_way_in(Turn* turn) {
 ports::Async<policy::Admission> Desk::find_room(Turn* turn, BootTime until) {
   if (auto refused = closed()) co_return *std::move(refused);
   co_await ports_.disk.measured_disk_view();
-  auto admission = judge(turn->request.need_bytes, false);
+  auto admission = judge(*turn, false);
+  admission = co_await weigh(turn, std::move(admission), until);
   for (int tries = 0; admission.verdict == policy::Verdict::kMakeRoom; ++tries) {
     auto wanted = space_for(*turn, admission, until);
     auto progress = turn->progress ? turn->progress : [](const std::string&) {};
@@ -120,12 +132,19 @@ ports::Async<policy::Admission> Desk::find_room(Turn* turn, BootTime until) {
     auto made = co_await ports_.space.ensure(std::move(wanted), std::move(progress));
     if (auto refused = closed()) co_return *std::move(refused);
     const bool again = made && made->reached && tries < kMostTries && ports_.clock.now().boot < until;
-    admission = judge(turn->request.need_bytes, !again);
+    admission = judge(*turn, !again);
     if (!made && admission.verdict == policy::Verdict::kRefuse) {
       admission.reason += format(" (making room failed: {})", made.error().message());
     }
   }
   co_return admission;
+}
+
+boost::asio::awaitable<policy::Admission> Desk::weigh(Turn* turn, policy::Admission admission, BootTime until) {
+  if (!admission.needs_estimate) co_return admission;
+  auto wanted = space_for(*turn, admission, until);
+  const auto estimate = co_await ports_.space.estimate(std::move(wanted));
+  co_return policy::weighed(std::move(admission), estimate);
 }
 
 ports::SpaceRequest Desk::space_for(const Turn& turn, const policy::Admission& admission, BootTime until) const {
@@ -144,13 +163,14 @@ std::optional<policy::Admission> Desk::closed() const {
   refused.verdict = policy::Verdict::kRefuse;
   refused.reason = std::move(why);
   refused.rule = "terminating";
+  refused.hits_all = true;
   return refused;
 }
 
-policy::Admission Desk::judge(Bytes need, bool room_was_made) const {
+policy::Admission Desk::judge(const Turn& turn, bool room_was_made) const {
   const auto filesystems = gating(ports_.disk.disk_view());
-  const auto reserved = reserved_by(registry_.leases(), least_free(filesystems), ports_.clock.now().boot);
-  return policy::admit(gates_of(filesystems), reserved, need, room_was_made);
+  const auto promised = registry_.promised(least_free(filesystems));
+  return policy::admit(gates_of(filesystems), promised, turn.need(), room_was_made);
 }
 
 }  // namespace buildwarden::jobs

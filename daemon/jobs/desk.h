@@ -42,13 +42,13 @@ class Desk final : public ports::JobDesk {
   void reconfigure(const JobSettings& settings) { settings_ = settings; }
 
   // Beside what the port says: a known id renews (root, or the uid that started it); kConflict: the same id is being
-  // admitted at this moment; kTooLarge: too many jobs are known; kDenied: the peer is not on this host's socket;
-  // kCancelled: the job was ended, or its process died, while room was made for it.
+  // admitted at this moment; kDenied: the peer is not on this host's socket; kCancelled: the job was ended, or its
+  // process died, while room was made for it. What is answered is saved.
   ports::Async<ports::JobAnswer> start_job(ports::JobRequest request, ports::Peer peer,
                                            ports::Progress progress) override;
   // A lease with a live process only answers: its time is that process's.
-  Result<ports::JobAnswer> renew_job(const std::string& id, const ports::Peer& peer) override;
-  Result<void> end_job(const std::string& id, const ports::Peer& peer) override;
+  ports::Async<ports::JobAnswer> renew_job(std::string id, ports::Peer peer) override;
+  ports::Async<void> end_job(std::string id, ports::Peer peer) override;
 
  private:
   struct Pending {
@@ -60,16 +60,21 @@ class Desk final : public ports::JobDesk {
   class Entered;
 
   [[nodiscard]] Result<void> check(const ports::JobRequest& request, const ports::Peer& peer) const;
+  [[nodiscard]] Result<ports::Lease> lease_for(const ports::JobRequest& request, const ports::Peer& peer);
+  ports::Async<ports::JobAnswer> settle(ports::JobRequest request, ports::Peer peer, ports::Progress progress);
   ports::Async<ports::JobAnswer> admit(Turn* turn);
   ports::Async<policy::Admission> find_way_in(Turn* turn);
   ports::Async<policy::Admission> find_room(Turn* turn, BootTime until);
+  // Refuses what could not be reached by all that may go. Deletes nothing.
+  boost::asio::awaitable<policy::Admission> weigh(Turn* turn, policy::Admission admission, BootTime until);
   [[nodiscard]] ports::SpaceRequest space_for(const Turn& turn, const policy::Admission& admission,
                                               BootTime until) const;
   Result<ports::JobAnswer> renew(const ports::JobRequest& request, ports::Lease lease, const ports::Peer& peer);
   ports::JobAnswer renewed(ports::Lease lease);
   Result<ports::JobAnswer> take_on(Turn* turn, const policy::Admission& admission);
   ports::JobAnswer refuse(const Turn& turn, const policy::Admission& admission);
-  [[nodiscard]] policy::Admission judge(Bytes need, bool room_was_made) const;
+  [[nodiscard]] policy::Admission judge(const Turn& turn, bool room_was_made) const;
+  Result<void> end_now(const std::string& id, const ports::Peer& peer);
   // Of an instance that is about to be terminated; nothing: it is not.
   [[nodiscard]] std::optional<policy::Admission> closed() const;
   [[nodiscard]] std::optional<WallTime> expiry_of(const ports::Lease& lease) const;

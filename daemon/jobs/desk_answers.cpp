@@ -1,4 +1,6 @@
 // The desk's answers: taken on, renewed, refused, ended.
+#include <algorithm>
+
 #include "common/format.h"
 #include "daemon/jobs/admission.h"
 #include "daemon/jobs/desk.h"
@@ -14,6 +16,7 @@ std::vector<std::pair<std::string, ports::Field>> fields_of(const ports::Lease& 
   return {{"job", lease.id},
           {"pipeline", lease.pipeline},
           {"need_bytes", lease.need_bytes},
+          {"reserved_bytes", lease.reserved_bytes},
           {"wanted_free_bytes", admission.wanted_free},
           {"mount", admission.mount}};
 }
@@ -41,8 +44,10 @@ void record(ports::Journal& journal, const ports::Lease& lease, const policy::Ad
 }  // namespace
 
 void Desk::prolong(ports::Lease& lease) const {
-  const auto ttl = lease.ttl > Duration{0} ? lease.ttl : settings_.ttl;
-  lease.expires = ports_.clock.now().boot + ttl;
+  // Also where jobs.ttl was longer when the job asked.
+  const auto ttl = lease.ttl > Duration{0} ? std::min(lease.ttl, settings_.ttl) : settings_.ttl;
+  lease.alive = ports_.clock.now().boot;
+  lease.expires = lease.alive + ttl;
 }
 
 // A lease with a process lasts as long as that.
@@ -67,10 +72,18 @@ Result<ports::JobAnswer> Desk::take_on(Turn* turn, const policy::Admission& admi
   lease.free_at_start = least_free(answer.disk);
   lease.started_wall = now.wall;
   lease.started = now.boot;
+  lease.wrote = now.boot;
+  const auto promised = registry_.promised(lease.free_at_start);
+  const auto reserved = policy::reservable(gates_of(answer.disk), promised, turn->need());
+  lease.reserved_bytes = reserved.bytes;
+  lease.reserved_from_all = reserved.from_all;
   prolong(lease);
   answer.id = lease.id;
   answer.admitted = true;
   answer.reason = with_note(admission.reason, *grant);
+  if (lease.reserved_bytes < lease.need_bytes) {
+    answer.reason += format("; {} of it are reserved", format_bytes(lease.reserved_bytes));
+  }
   if (!turn->note.empty()) answer.reason += format("; {}", turn->note);
   answer.rule = admission.rule;
   answer.grant = for_job(*std::move(grant), settings_);
@@ -88,6 +101,7 @@ ports::JobAnswer Desk::refuse(const Turn& turn, const policy::Admission& admissi
   answer.rule = admission.rule;
   answer.disk = gating(ports_.disk.disk_view());
   answer.users = biggest_users(answer.disk, admission.mount);
+  answer.hits_all = admission.hits_all;
   record(ports_.journal, turn.lease, admission);
   registry_.count_refused();
   return answer;
@@ -109,13 +123,15 @@ Result<ports::JobAnswer> Desk::renew(const ports::JobRequest& request, ports::Le
   return answer;
 }
 
-Result<ports::JobAnswer> Desk::renew_job(const std::string& id, const ports::Peer& peer) {
+ports::Async<ports::JobAnswer> Desk::renew_job(std::string id, ports::Peer peer) {
   const auto* known = registry_.find(id);
-  if (known == nullptr) return Error(Errc::kNotFound, format("no job \"{}\" is known", id));
+  if (known == nullptr) co_return Error(Errc::kNotFound, format("no job \"{}\" is known", id));
   if (!may_change(peer, known->uid)) {
-    return Error(Errc::kDenied, format("job {} was started by user {}", id, known->uid));
+    co_return Error(Errc::kDenied, format("job {} was started by user {}", id, known->uid));
   }
-  return renewed(*known);
+  auto answer = renewed(*known);
+  co_await registry_.saved();
+  co_return answer;
 }
 
 ports::JobAnswer Desk::renewed(ports::Lease lease) {
@@ -132,7 +148,13 @@ ports::JobAnswer Desk::renewed(ports::Lease lease) {
   return answer;
 }
 
-Result<void> Desk::end_job(const std::string& id, const ports::Peer& peer) {
+ports::Async<void> Desk::end_job(std::string id, ports::Peer peer) {
+  auto ended = end_now(id, peer);
+  if (ended) co_await registry_.saved();
+  co_return ended;
+}
+
+Result<void> Desk::end_now(const std::string& id, const ports::Peer& peer) {
   const auto pending = pending_->find(id);
   const auto* known = registry_.find(id);
   if (known == nullptr && pending == pending_->end()) {

@@ -11,6 +11,7 @@ struct Desk::Turn {
   ports::Progress progress;
   ports::Lease lease;
   std::string note;  // of the platforms that it builds for; "" when they run
+  [[nodiscard]] policy::JobNeed need() const { return {.bytes = request.need_bytes, .uid = peer.uid}; }
 };
 
 }  // namespace buildwarden::jobs

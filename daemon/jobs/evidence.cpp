@@ -1,6 +1,7 @@
 #include "daemon/jobs/evidence.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "common/format.h"
@@ -9,6 +10,7 @@ namespace buildwarden::jobs {
 namespace {
 
 constexpr Duration kDeadline = std::chrono::seconds{30};
+constexpr Duration kLookForUnproven = std::chrono::minutes{1};
 
 ports::RunningJob of_lease(const ports::Lease& lease, const std::vector<JobProcess>& processes) {
   ports::RunningJob job;
@@ -55,8 +57,22 @@ ports::Async<std::vector<ports::RunningJob>> Evidence::running() {
   };
   auto processes = co_await parts_.workers.compute<std::vector<JobProcess>>(std::move(work), kDeadline);
   if (!processes) co_return std::move(processes).error().with_context("which jobs run is not known");
+  std::set<std::string> seen;
+  for (const auto& process : *processes) {
+    if (!process.job.empty()) seen.insert(process.job);
+  }
+  parts_.registry.note_processes(seen, now.boot);
   // The leases after the processes: a job that registers in between is known by one or the other.
-  co_return running_jobs(parts_.registry.leases(), *processes, agent.unit);
+  co_return running_jobs(parts_.registry.protecting(), *processes, agent.unit);
+}
+
+// What cannot be looked at proves nothing, and nobody is taken for dead by it.
+boost::asio::awaitable<void> Evidence::keep_looking() {
+  while (!pace_.stopped()) {
+    co_await pace_.rest(kLookForUnproven);
+    if (pace_.stopped() || !parts_.registry.has_unproven()) continue;
+    static_cast<void>(co_await running());
+  }
 }
 
 }  // namespace buildwarden::jobs

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/pacemaker.h"
 #include "common/worker.h"
 #include "daemon/jobs/agent_processes.h"
 #include "daemon/jobs/registry.h"
@@ -23,7 +24,7 @@ class Evidence final : public ports::JobEvidence {
  public:
   // All of them outlive it.
   struct Parts {
-    const Registry& registry;
+    Registry& registry;
     WorkerPool& workers;
     const Clock& clock;
     std::function<AgentOnHost()> agent;  // as it is configured now
@@ -33,8 +34,16 @@ class Evidence final : public ports::JobEvidence {
 
   ports::Async<std::vector<ports::RunningJob>> running() override;
 
+  // While there are leases without a process, all processes are looked at now and then, so that the registry knows
+  // which of those jobs live. Until stop().
+  boost::asio::awaitable<void> run() { return pace_.run(keep_looking()); }
+  void stop() { pace_.stop(); }
+
  private:
+  boost::asio::awaitable<void> keep_looking();
+
   Parts parts_;
+  Pacemaker pace_;
 };
 
 }  // namespace buildwarden::jobs

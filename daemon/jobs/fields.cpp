@@ -13,7 +13,7 @@ constexpr std::size_t kLongestName = 256;
 constexpr std::size_t kLongestPath = 4096;
 constexpr std::size_t kMostNames = 32;
 constexpr Bytes kMostBytes = Bytes{1} << 60;
-constexpr Duration kLongestTtl = std::chrono::hours{24 * 7};
+constexpr std::size_t kLargestLease = 4096;  // of all texts that are kept of a request
 
 Error bad(std::string_view field, std::string_view why) { return {Errc::kInvalid, format("{}: {}", field, why)}; }
 
@@ -53,6 +53,16 @@ Result<void> check_texts(const ports::JobRequest& request) {
   return checked;
 }
 
+// What one lease may cost in memory and in each write of all leases.
+Result<void> check_size(const ports::JobRequest& request) {
+  auto size = request.id.size() + request.agent.size() + request.pipeline.size() + request.checkout_path.size() +
+              request.use.size();
+  for (const auto& name : request.builders) size += name.size();
+  if (size <= kLargestLease) return {};
+  return bad("id, agent, pipeline, checkout_path, use and builders",
+             format("{} bytes together; at most {} are allowed", size, kLargestLease));
+}
+
 }  // namespace
 
 Result<void> check_id(std::string_view id) {
@@ -60,9 +70,10 @@ Result<void> check_id(std::string_view id) {
   return check_text("id", id, kLongestId);
 }
 
-Result<void> check_fields(const ports::JobRequest& request) {
+Result<void> check_fields(const ports::JobRequest& request, Duration most_ttl) {
   auto checked = check_id(request.id);
   if (checked) checked = check_texts(request);
+  if (checked) checked = check_size(request);
   if (!checked) return checked;
   if (!request.checkout_path.empty() && request.checkout_path.front() != '/') {
     return bad("checkout_path", "must be absolute");
@@ -70,8 +81,9 @@ Result<void> check_fields(const ports::JobRequest& request) {
   if (request.pid < 0) return bad("pid", "must be a positive number");
   if (request.pid == 1) return bad("pid", "1 is the system's own and never ends");
   if (request.need_bytes < 0 || request.need_bytes > kMostBytes) return bad("need_bytes", "must be from 0 to 1 EiB");
-  if (request.ttl && (*request.ttl < std::chrono::seconds{1} || *request.ttl > kLongestTtl)) {
-    return bad("ttl_seconds", format("must be from 1 to {}", kLongestTtl.count() / 1000));
+  if (request.ttl && (*request.ttl < std::chrono::seconds{1} || *request.ttl > most_ttl)) {
+    return bad("ttl_seconds", format("{} is not from 1 to {}, which is jobs.ttl ({})", request.ttl->count() / 1000,
+                                     most_ttl.count() / 1000, format_duration(most_ttl)));
   }
   return {};
 }

@@ -20,7 +20,10 @@ Result<void> take_pid(ports::Lease& lease, const ports::JobRequest& request, con
 }
 
 std::vector<std::string> held_builders(const ports::JobRequest& request) {
-  auto builders = request.builders;
+  std::vector<std::string> builders;
+  for (const auto& name : request.builders) {
+    if (std::find(builders.begin(), builders.end(), name) == builders.end()) builders.push_back(name);
+  }
   const bool all = builders.empty();
   const bool named = std::find(builders.begin(), builders.end(), request.use) != builders.end();
   if (!all && !request.use.empty() && !named) builders.push_back(request.use);

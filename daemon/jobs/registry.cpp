@@ -8,7 +8,9 @@
 #include "common/beat.h"
 #include "common/format.h"
 #include "common/log.h"
+#include "daemon/jobs/admission.h"
 #include "daemon/jobs/watch.h"
+#include "daemon/policy/leases.h"
 
 namespace buildwarden::jobs {
 namespace asio = boost::asio;
@@ -16,7 +18,6 @@ namespace {
 
 // Only what no pidfd tells waits for it: times that are over, and processes on kernels without pidfd.
 constexpr Duration kSweepEvery = kIdleBeat;
-constexpr std::size_t kMostLeases = 256;
 constexpr std::size_t kMostLeft = 1000;
 constexpr std::size_t kMostEnded = 1000;
 
@@ -31,7 +32,10 @@ void ended(const std::exception_ptr& failure) {
 }  // namespace
 
 Registry::Registry(asio::any_io_executor executor, RegistryPorts ports, Processes processes)
-    : executor_(std::move(executor)), ports_(ports), processes_(std::move(processes)) {}
+    : executor_(std::move(executor)),
+      ports_(ports),
+      processes_(std::move(processes)),
+      keeper_(executor_, ports_.store, ports_.journal, [this] { return ports::LeaseBook{leases(), left_}; }) {}
 
 Registry::~Registry() = default;
 
@@ -99,7 +103,57 @@ const ports::Lease* Registry::find(const std::string& id) const {
   return found == entries_.end() ? nullptr : &found->second.lease;
 }
 
-bool Registry::is_full() const { return entries_.size() >= kMostLeases; }
+std::string Registry::make_place(uid_t uid) {
+  policy::LeaseCounts known;
+  const ports::Lease* oldest = nullptr;
+  known.all = entries_.size();
+  for (const auto& [id, entry] : entries_) {
+    if (entry.lease.uid == uid) ++known.of_user;
+    const bool may_go = (uid == 0 || entry.lease.uid == uid) && !protects(entry.lease);
+    if (may_go && (oldest == nullptr || entry.lease.alive < oldest->alive)) oldest = &entry.lease;
+  }
+  auto why = policy::why_no_place(uid, known);
+  if (why.empty() || oldest == nullptr) return why;
+  end(std::string(oldest->id), "displaced", "no process of it was known any more, and another job needed its place");
+  --known.all;
+  if (known.of_user > 0) --known.of_user;
+  return policy::why_no_place(uid, known);
+}
+
+bool Registry::protects(const ports::Lease& lease) const {
+  return policy::protects({.has_process = lease.pid > 0, .alive = lease.alive}, looked_, ports_.clock.now().boot);
+}
+
+bool Registry::has_unproven() const {
+  return std::any_of(entries_.begin(), entries_.end(), [](const auto& one) { return one.second.lease.pid <= 0; });
+}
+
+void Registry::note_processes(const std::set<std::string>& jobs, BootTime when) {
+  looked_ = std::max(looked_, when);
+  for (auto& [id, entry] : entries_) {
+    if (jobs.contains(id)) entry.lease.alive = std::max(entry.lease.alive, when);
+  }
+}
+
+std::vector<ports::Lease> Registry::protecting() const {
+  auto all = leases();
+  std::erase_if(all, [this](const ports::Lease& lease) { return !protects(lease); });
+  return all;
+}
+
+// Not saved for this alone: after a restart a reservation that was written counts a little longer.
+std::vector<policy::Promise> Registry::promised(Bytes free_now) {
+  const auto now = ports_.clock.now().boot;
+  std::vector<policy::Reservation> reserved;
+  for (const auto& [id, entry] : entries_) reserved.push_back(reservation_of(entry.lease));
+  reserved = policy::observed(std::move(reserved), free_now, now);
+  for (const auto& one : reserved) {
+    auto& lease = entries_.at(one.job).lease;
+    lease.written_bytes = one.written;
+    lease.wrote = one.wrote;
+  }
+  return policy::outstanding(reserved, now);
+}
 
 void Registry::put(ports::Lease lease) {
   auto& entry = entries_[lease.id];
@@ -169,29 +223,25 @@ void Registry::forget_folder(const ports::JobFolder& gone) {
   std::erase_if(left_, [&](const ports::JobFolder& folder) { return is_same(folder, gone); });
 }
 
-void Registry::save() {
-  const auto saved = ports_.store.save_leases({leases(), left_});
-  if (saved) return;
-  ports_.journal.record({.kind = "job.lease_not_saved",
-                         .severity = ports::Severity::kWarning,
-                         .reason = format("the leases could not be saved, a restart would forget their changes: {}",
-                                          saved.error().message()),
-                         .rule = "save_failed",
-                         .fields = {}});
-}
-
 std::vector<ports::Lease> Registry::leases() const {
   std::vector<ports::Lease> all;
   for (const auto& [id, entry] : entries_) all.push_back(entry.lease);
   return all;
 }
 
-ports::JobsView Registry::jobs_view() const { return {.leases = leases(), .admitted = admitted_, .refused = refused_}; }
+ports::JobsView Registry::jobs_view() const {
+  ports::JobsView view{.leases = leases(), .admitted = admitted_, .refused = refused_};
+  const auto now = ports_.clock.now().boot;
+  for (auto& lease : view.leases)
+    lease.reserved_bytes = policy::sum_of(policy::outstanding({reservation_of(lease)}, now));
+  return view;
+}
 
 ports::Holdings Registry::now() const {
   ports::Holdings held;
   const auto present = ports_.clock.now();
   for (const auto& [id, entry] : entries_) {
+    if (!protects(entry.lease)) continue;
     // By the boot clock: the wall clock may have been set since, and stamps of use are of the clock of today.
     const auto started = present.wall - (present.boot - entry.lease.started);
     if (!held.oldest_job_start || started < *held.oldest_job_start) held.oldest_job_start = started;

@@ -47,6 +47,7 @@ struct Candidate {
   bool given_up = false;                // whoever used it last says that it is over: no age holds it back either
   bool last = false;                    // goes after all others, however old
   std::string device;                   // the filesystem that it lies on, "8:1"; "": any that its rung frees
+  bool is_unsized = false;              // nobody knows its size, which then is 0
 };
 
 struct EvictionRules {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "daemon/policy/admission.h"
 #include "daemon/policy/candidate.h"
 #include "daemon/policy/freed_space.h"
 #include "daemon/policy/ladder.h"
@@ -32,6 +33,7 @@ struct SpaceRequest {
   bool dry_run = false;
   std::string for_job{};   // the id of the job that asks for it, of those that are being admitted; "" = no job does
   bool on_request = true;  // of a person or a job, who wait; the background spares the filesystems that are well
+  bool quiet = false;      // of a dry run: nothing of it is told to the journal
 };
 
 struct SpaceStep {
@@ -41,6 +43,7 @@ struct SpaceStep {
   policy::FreedSpace freed{};  // by statvfs; 0 in a dry run
   std::string reason;
   std::string rule;
+  bool is_unsized = false;  // nobody knows how much it is
 };
 
 // What the last step of the ladder would come to.
@@ -54,7 +57,7 @@ struct SpaceResult {
   Bytes free_before = 0;         // of the filesystem that is the shortest afterwards
   Bytes free_after = 0;          // of the same one
   std::vector<SpaceStep> steps;  // done, or in a dry run: would be done
-  bool hindered = false;         // a rung failed: another try may do more soon
+  bool hindered = false;  // a rung failed, or another climb was in an estimate's way: another try may do more soon
   // Of a dry run after which a filesystem that gates jobs would still be critical.
   std::optional<LastResortView> last_resort;
   std::string reason;
@@ -66,6 +69,21 @@ class Space {
   // Climbs the ladder until `free` is there, all that is allowed was done, or `wait` is over. One climb at a time:
   // further callers wait for it and are then served.
   virtual Async<SpaceResult> ensure(SpaceRequest request, Progress progress) = 0;
+  // What ensure() could reach, by the sizes of what may go: a dry run of it that nobody is told of. Not known when
+  // nobody could look within `wait`, when a rung failed, or when something may go whose size nobody knows.
+  boost::asio::awaitable<policy::SpaceEstimate> estimate(SpaceRequest request) {
+    request.dry_run = true;
+    request.quiet = true;
+    Progress nobody = [](const std::string&) {};
+    const auto plan = co_await ensure(std::move(request), std::move(nobody));
+    policy::SpaceEstimate estimate;
+    if (!plan) co_return estimate;
+    estimate.known = !plan->hindered && std::none_of(plan->steps.begin(), plan->steps.end(),
+                                                     [](const SpaceStep& step) { return step.is_unsized; });
+    estimate.reached = plan->reached;
+    estimate.free_after = plan->free_after;
+    co_return estimate;
+  }
 };
 
 // A watched filesystem: what a rung needs to know of it.

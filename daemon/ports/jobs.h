@@ -47,6 +47,7 @@ struct JobAnswer {
   Grant grant;  // empty when refused
   std::optional<WallTime> expires_at;
   std::vector<DiskUser> users;  // of a refusal: the biggest users of the disk
+  bool hits_all = false;        // of a refusal: every other job would be refused as well
 };
 
 // A folder that a job made for itself and that nobody removes when the job is killed: its DOCKER_CONFIG. Held by its
@@ -75,17 +76,23 @@ struct Lease {
   BootTime expires;  // counts only while no live pid is known
   Duration ttl{0};   // what a renewal gives it again; 0: jobs.ttl
   std::optional<JobFolder> docker_config;
+  BootTime alive;               // when it was last known to live: started, renewed, or a process of it was seen
+  Bytes reserved_bytes = 0;     // of need_bytes, what was promised to it; in a view: what still counts of that
+  Bytes reserved_from_all = 0;  // of reserved_bytes, what is kept also from jobs that ask for nothing
+  Bytes written_bytes = 0;      // of reserved_bytes, as far as was seen
+  BootTime wrote;               // when that was last seen to grow
 };
 
 class JobDesk {
  public:
   virtual ~JobDesk() = default;
   // Admits or refuses. May take up to jobs.admission_wait while room is made; `progress` says how it goes.
-  // kInvalid: a bad field, by name; kDenied: a pid of another user, another uid's job id.
+  // kInvalid: a bad field, by name; kDenied: a pid of another user, another uid's job id; kUnavailable: there is no
+  // place for another job now.
   virtual Async<JobAnswer> start_job(JobRequest request, Peer peer, Progress progress) = 0;
-  virtual Result<JobAnswer> renew_job(const std::string& id, const Peer& peer) = 0;
+  virtual Async<JobAnswer> renew_job(std::string id, Peer peer) = 0;
   // kNotFound: not known (it may have ended by itself).
-  virtual Result<void> end_job(const std::string& id, const Peer& peer) = 0;
+  virtual Async<void> end_job(std::string id, Peer peer) = 0;
 };
 
 struct JobsView {
@@ -121,6 +128,7 @@ class LeaseStore {
   // That of this boot; a file of another boot or a damaged one is set aside and reported as empty with a warning
   // event.
   virtual LeaseBook load_leases() = 0;
+  // May be called on another thread than the loop's, by one caller at a time.
   virtual Result<void> save_leases(const LeaseBook& book) = 0;
 };
 

@@ -26,6 +26,16 @@ struct Event {
   std::vector<std::pair<std::string, Field>> fields;  // the numbers again, for machines; snake_case names
 };
 
+// Whether anybody who may start jobs can make as many of these as he likes: they push out one another, never the rest.
+// Jobs come and go, and a plan is made for whoever asks.
+inline bool is_on_demand(const Event& event) {
+  if (event.kind.starts_with("job.")) return true;
+  for (const auto& [name, value] : event.fields) {
+    if (name == "dry_run") return std::get_if<bool>(&value) != nullptr && std::get<bool>(value);
+  }
+  return false;
+}
+
 class Journal {
  public:
   virtual ~Journal() = default;
@@ -46,7 +56,8 @@ class EventSource {
   // Recorded events with a larger id than `after`, oldest first, at most `most`.
   [[nodiscard]] virtual std::vector<RecordedEvent> since(std::uint64_t after, std::size_t most) const = 0;
   [[nodiscard]] virtual std::uint64_t last_id() const = 0;
-  // The newest event that since() no longer gives; 0: none was forgotten. Whoever has seen less has missed some.
+  // The newest event that since() no longer gives, of those that are not made on demand; 0: none was forgotten. Whoever
+  // has seen less has missed some.
   [[nodiscard]] virtual std::uint64_t forgotten_id() const = 0;
   // Why events are not being kept over a restart, "" when they are.
   [[nodiscard]] virtual const std::string& error() const = 0;
@@ -57,11 +68,11 @@ struct StoredEvents {
   bool complete = true;               // false: what was stored before could not be used, and had larger ids perhaps
 };
 
-// The journal over restarts: bounded, the oldest go first.
+// The journal over restarts: bounded, the oldest go first, those made on demand by a bound of their own.
 class EventStore {
  public:
   virtual ~EventStore() = default;
-  // The latest `most`. An empty store is empty, not an error.
+  // The latest `most` of those made on demand, and as many of the others. An empty store is empty, not an error.
   virtual boost::asio::awaitable<Result<StoredEvents>> load_events(std::size_t most) = 0;
   // In the order given, an earlier event of the same id is replaced. After an error those at the front may be kept; the
   // same events may be given again.

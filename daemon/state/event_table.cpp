@@ -30,11 +30,25 @@ ports::RecordedEvent event_of(const Statement& row) {
   return recorded;
 }
 
+// ports::is_on_demand() on a row. A quote within a field is written as \", so no text can look like the field.
+constexpr const char* kOnDemand = "(kind GLOB 'job.*' OR instr(fields, '\"dry_run\":true') > 0)";
+
+std::string condition(EventSort sort) {
+  switch (sort) {
+    case EventSort::kAll: return "1";
+    case EventSort::kOnDemand: return kOnDemand;
+    case EventSort::kOthers: return format("NOT {}", kOnDemand);
+  }
+  return "0";
+}
+
 }  // namespace
 
-Result<std::vector<ports::RecordedEvent>> select_events(Connection& connection, std::size_t most, std::int64_t before) {
-  auto select = connection.prepare(
-      "SELECT id, at, kind, severity, rule, reason, fields FROM events WHERE id < ?2 ORDER BY id DESC LIMIT ?1");
+Result<std::vector<ports::RecordedEvent>> select_events(Connection& connection, std::size_t most, std::int64_t before,
+                                                        EventSort sort) {
+  auto select = connection.prepare(format(
+      "SELECT id, at, kind, severity, rule, reason, fields FROM events WHERE id < ?2 AND {} ORDER BY id DESC LIMIT ?1",
+      condition(sort)));
   if (!select) return std::move(select).error();
   select->bind(1, static_cast<std::int64_t>(most));
   select->bind(2, before);
@@ -67,14 +81,23 @@ Result<void> insert_events(Connection& connection, std::span<const ports::Record
   return {};
 }
 
-Result<void> trim_events(Connection& connection, std::size_t keep) {
-  return connection.execute(
-      format("DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET {})", keep));
+Result<void> trim_events(Connection& connection, EventSort sort, std::size_t keep) {
+  const auto of_sort = condition(sort);
+  return connection.execute(format(
+      "DELETE FROM events WHERE {} AND id <= (SELECT id FROM events WHERE {} ORDER BY id DESC LIMIT 1 OFFSET {})",
+      of_sort, of_sort, keep));
 }
 
-Result<void> drop_oldest_events(Connection& connection, std::size_t amount) {
-  return connection.execute(
-      format("DELETE FROM events WHERE id < (SELECT id FROM events ORDER BY id LIMIT 1 OFFSET {})", amount));
+Result<bool> drop_oldest_events(Connection& connection, EventSort sort, std::size_t amount) {
+  const auto of_sort = condition(sort);
+  const auto count = connection.number(format("SELECT count(*) FROM events WHERE {}", of_sort));
+  if (!count) return count.error();
+  if (*count <= static_cast<std::int64_t>(amount)) return false;
+  auto done = connection.execute(
+      format("DELETE FROM events WHERE {} AND id < (SELECT id FROM events WHERE {} ORDER BY id LIMIT 1 OFFSET {})",
+             of_sort, of_sort, amount));
+  if (!done) return std::move(done).error();
+  return true;
 }
 
 }  // namespace buildwarden::state

@@ -8,11 +8,17 @@
 #include "daemon/state/set_aside.h"
 
 namespace buildwarden::state {
+namespace {
+
+constexpr Bytes kMostBook = 16 * kMiB;  // more than all leases and folders that may be kept come to
+
+}  // namespace
+
 LeaseFile::LeaseFile(Places places, const Clock& clock, ports::Journal& journal)
     : places_(std::move(places)), clock_(clock), journal_(journal) {}
 
 ports::LeaseBook LeaseFile::load_leases() {
-  const auto text = read_file(path());
+  const auto text = read_file(path(), kMostBook);
   if (!text && text.error().code() == Errc::kNotFound) return {};
   if (!text) {
     journal_.record(unreadable_event("The leases of earlier jobs", text.error()));
@@ -30,7 +36,7 @@ Result<void> LeaseFile::save_leases(const ports::LeaseBook& book) {
   auto boot_id = read_boot_id(places_.boot_id);
   if (!boot_id) return std::move(boot_id).error();
   if (auto made = make_folders(places_.folder); !made) return made;
-  return write_file_atomically(path(), write_leases(LeaseDocument{*std::move(boot_id), book}), kPrivateMode);
+  return replace_file(path(), write_leases(LeaseDocument{*std::move(boot_id), book}), kPrivateMode);
 }
 
 ports::LeaseBook LeaseFile::give_up(const std::string& why) {

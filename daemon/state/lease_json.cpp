@@ -42,6 +42,11 @@ json::object object_of(const ports::Lease& lease) {
   object["started_boot_ms"] = std::int64_t{lease.started.time_since_epoch().count()};
   object["expires_boot_ms"] = std::int64_t{lease.expires.time_since_epoch().count()};
   object["ttl_ms"] = std::int64_t{lease.ttl.count()};
+  object["alive_boot_ms"] = std::int64_t{lease.alive.time_since_epoch().count()};
+  object["reserved_bytes"] = lease.reserved_bytes;
+  object["reserved_from_all"] = lease.reserved_from_all;
+  object["written_bytes"] = lease.written_bytes;
+  object["wrote_boot_ms"] = std::int64_t{lease.wrote.time_since_epoch().count()};
   if (lease.docker_config) object["docker_config"] = object_of(*lease.docker_config);
   return object;
 }
@@ -73,6 +78,16 @@ ports::Lease lease_of(const json::object& object) {
   lease.expires = BootTime{Duration{number_at<std::int64_t>(object, "expires_boot_ms")}};
   // Absent in what an earlier version wrote.
   if (object.contains("ttl_ms")) lease.ttl = Duration{number_at<std::int64_t>(object, "ttl_ms")};
+  const auto time_or_start = [&](const char* key) {
+    return object.contains(key) ? BootTime{Duration{number_at<std::int64_t>(object, key)}} : lease.started;
+  };
+  lease.alive = time_or_start("alive_boot_ms");
+  lease.wrote = time_or_start("wrote_boot_ms");
+  lease.reserved_bytes =
+      object.contains("reserved_bytes") ? number_at<Bytes>(object, "reserved_bytes") : lease.need_bytes;
+  lease.reserved_from_all =
+      object.contains("reserved_from_all") ? number_at<Bytes>(object, "reserved_from_all") : lease.reserved_bytes;
+  if (object.contains("written_bytes")) lease.written_bytes = number_at<Bytes>(object, "written_bytes");
   if (const auto* folder = object.if_contains("docker_config")) lease.docker_config = folder_of(folder->as_object());
   return lease;
 }

@@ -1,6 +1,8 @@
 #include "daemon/state/state_file.h"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <span>
 #include <utility>
 
@@ -15,6 +17,19 @@ constexpr std::size_t kRowsAtOnce = 250;
 // Finding the oldest one reads through all of them.
 constexpr std::size_t kEventsPerTrim = 250;
 constexpr std::size_t kEventsPerNeed = 500;
+constexpr auto kNewest = std::numeric_limits<std::int64_t>::max();
+
+Result<void> trim_all_events(Connection& connection) {
+  if (auto done = trim_events(connection, EventSort::kOnDemand, StateFile::kMostOnDemand); !done) return done;
+  return trim_events(connection, EventSort::kAll, StateFile::kMostEvents);
+}
+
+Result<void> make_way(Connection& connection) {
+  auto dropped = drop_oldest_events(connection, EventSort::kOnDemand, kEventsPerNeed);
+  if (dropped && !*dropped) dropped = drop_oldest_events(connection, EventSort::kAll, kEventsPerNeed);
+  if (!dropped) return std::move(dropped).error();
+  return {};
+}
 
 template <class Row, class Write>
 Result<void> in_parts(const std::vector<Row>& rows, const Write& write) {
@@ -57,9 +72,13 @@ Result<void> StateFile::forget_rows(const std::string& scope, const std::vector<
 Result<ports::StoredEvents> StateFile::load_events(std::size_t most) {
   ports::StoredEvents stored;
   auto read = database_.read([&](Connection& connection) -> Result<void> {
-    auto selected = select_events(connection, most);
-    if (!selected) return std::move(selected).error();
-    stored.events = *std::move(selected);
+    auto others = select_events(connection, most, kNewest, EventSort::kOthers);
+    if (!others) return std::move(others).error();
+    auto on_demand = select_events(connection, most, kNewest, EventSort::kOnDemand);
+    if (!on_demand) return std::move(on_demand).error();
+    std::merge(std::make_move_iterator(others->begin()), std::make_move_iterator(others->end()),
+               std::make_move_iterator(on_demand->begin()), std::make_move_iterator(on_demand->end()),
+               std::back_inserter(stored.events), [](const auto& one, const auto& other) { return one.id < other.id; });
     return {};
   });
   if (!read) return std::move(read).error();
@@ -85,7 +104,7 @@ Result<void> StateFile::append_events(const std::vector<ports::RecordedEvent>& e
       if (auto inserted = insert_events(connection, part); !inserted) return inserted;
       const bool is_due = until_trim_ < part.size();
       until_trim_ = is_due ? kEventsPerTrim : until_trim_ - part.size();
-      return is_due ? trim_events(connection, kMostEvents) : Result<void>{};
+      return is_due ? trim_all_events(connection) : Result<void>{};
     });
   });
 }
@@ -93,8 +112,7 @@ Result<void> StateFile::append_events(const std::vector<ports::RecordedEvent>& e
 Result<void> StateFile::write(const Database::Work& work) {
   auto written = database_.write(work);
   if (written || written.error().code() != Errc::kTooLarge) return written;
-  const auto freed =
-      database_.write([](Connection& connection) { return drop_oldest_events(connection, kEventsPerNeed); });
+  const auto freed = database_.write([](Connection& connection) { return make_way(connection); });
   return freed ? database_.write(work) : written;
 }
 

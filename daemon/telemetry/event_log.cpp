@@ -69,8 +69,25 @@ std::string journal_line(const ports::Event& event) {
   return line + "}";
 }
 
-EventLog::EventLog(const Clock& clock, std::size_t capacity)
-    : clock_(clock), capacity_(std::max<std::size_t>(capacity, 1)) {}
+EventLog::EventLog(const Clock& clock, std::size_t capacity) : clock_(clock) {
+  rest_.capacity = std::max<std::size_t>(capacity, 1);
+  on_demand_.capacity = std::max<std::size_t>(capacity / kOnDemandShare, 1);
+}
+
+void EventLog::Ring::add(ports::RecordedEvent recorded) {
+  events.push_back(std::move(recorded));
+  if (events.size() <= capacity) return;
+  forgotten = events.front().id;
+  events.pop_front();
+}
+
+void EventLog::Ring::add_earlier(ports::RecordedEvent recorded) {
+  if (events.size() < capacity) {
+    events.push_front(std::move(recorded));
+  } else {
+    forgotten = std::max(forgotten, recorded.id);
+  }
+}
 
 void EventLog::hold() { held_ = true; }
 
@@ -81,13 +98,15 @@ void EventLog::begin(std::uint64_t first) {
 }
 
 void EventLog::remember(std::vector<ports::RecordedEvent> past) {
-  const auto limit = ring_.empty() ? last_id_ + 1 : ring_.front().id;
-  while (!past.empty() && ring_.size() < capacity_) {
+  const auto known = since(0, 1);
+  const auto limit = known.empty() ? last_id_ + 1 : known.front().id;
+  while (!past.empty()) {
     auto latest = std::move(past.back());
     past.pop_back();
-    if (latest.id < limit) ring_.push_front(std::move(latest));
+    if (latest.id < limit) ring_of(latest.event).add_earlier(std::move(latest));
   }
-  if (!ring_.empty()) forgotten_id_ = ring_.front().id - 1;
+  // What was before the earliest that the store gave was there, too.
+  if (!rest_.events.empty()) rest_.forgotten = std::max(rest_.forgotten, rest_.events.front().id - 1);
 }
 
 void EventLog::record(ports::Event event) {
@@ -96,18 +115,14 @@ void EventLog::record(ports::Event event) {
   ports::RecordedEvent recorded{0, clock_.now().wall, std::move(event)};
   if (!held_) {
     keep(std::move(recorded));
-  } else if (waiting_.size() < capacity_) {
+  } else if (waiting_.size() < rest_.capacity) {
     waiting_.push_back(std::move(recorded));
   }
 }
 
 void EventLog::keep(ports::RecordedEvent recorded) {
   recorded.id = ++last_id_;
-  ring_.push_back(recorded);
-  if (ring_.size() > capacity_) {
-    forgotten_id_ = ring_.front().id;
-    ring_.pop_front();
-  }
+  ring_of(recorded.event).add(recorded);
   // Not the one in the ring: a listener that records may push that out.
   tell(recorded);
 }
@@ -131,9 +146,14 @@ void EventLog::tell(const ports::RecordedEvent& recorded) {
 
 std::vector<ports::RecordedEvent> EventLog::since(std::uint64_t after, std::size_t most) const {
   const auto is_older = [](std::uint64_t id, const ports::RecordedEvent& recorded) { return id < recorded.id; };
-  const auto from = std::upper_bound(ring_.begin(), ring_.end(), after, is_older);
-  const auto amount = std::min(static_cast<std::size_t>(ring_.end() - from), most);
-  return {from, from + static_cast<std::ptrdiff_t>(amount)};
+  auto one = std::upper_bound(rest_.events.begin(), rest_.events.end(), after, is_older);
+  auto other = std::upper_bound(on_demand_.events.begin(), on_demand_.events.end(), after, is_older);
+  std::vector<ports::RecordedEvent> found;
+  while (found.size() < most && (one != rest_.events.end() || other != on_demand_.events.end())) {
+    const bool is_rest = other == on_demand_.events.end() || (one != rest_.events.end() && one->id < other->id);
+    found.push_back(is_rest ? *one++ : *other++);
+  }
+  return found;
 }
 
 std::shared_ptr<void> EventLog::subscribe(Listener listener) {

@@ -1,4 +1,5 @@
-// The journal: the last events in memory, each also a line of the log, counted by kind, and offered to followers.
+// The journal: the last events in memory, each also a line of the log, counted by kind, and offered to followers. Those
+// that are made on demand (ports::is_on_demand) have a bound of their own, so that no job can push out the others.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +17,7 @@
 namespace buildwarden::telemetry {
 
 inline constexpr std::size_t kJournalCapacity = 1000;
+inline constexpr std::size_t kOnDemandShare = 2;  // half as many of those made on demand
 
 // Kinds beyond these many count as "other": a label of a metric must stay bounded whatever a room writes.
 inline constexpr std::size_t kMostKinds = 64;
@@ -39,11 +41,12 @@ class EventLog final : public ports::Journal, public ports::EventSource {
   void record(ports::Event event) override;
   [[nodiscard]] std::vector<ports::RecordedEvent> since(std::uint64_t after, std::size_t most) const override;
   [[nodiscard]] std::uint64_t last_id() const override { return last_id_; }
-  [[nodiscard]] std::uint64_t forgotten_id() const override { return forgotten_id_; }
+  [[nodiscard]] std::uint64_t forgotten_id() const override { return rest_.forgotten; }
   [[nodiscard]] const std::string& error() const override { return error_; }
   void set_error(std::string error) { error_ = std::move(error); }
 
-  [[nodiscard]] std::size_t capacity() const { return capacity_; }
+  // Of those not made on demand.
+  [[nodiscard]] std::size_t capacity() const { return rest_.capacity; }
 
   // Follows until the returned handle is destroyed; the handle may outlive the log.
   [[nodiscard]] std::shared_ptr<void> subscribe(Listener listener);
@@ -56,15 +59,24 @@ class EventLog final : public ports::Journal, public ports::EventSource {
     Listener listener;
     bool gone = false;
   };
+  // The latest of one sort; ids grow.
+  struct Ring {
+    std::size_t capacity = 1;
+    std::deque<ports::RecordedEvent> events;
+    std::uint64_t forgotten = 0;  // the newest that had to go
+    void add(ports::RecordedEvent recorded);
+    // In front, if there is room.
+    void add_earlier(ports::RecordedEvent recorded);
+  };
+  [[nodiscard]] Ring& ring_of(const ports::Event& event) { return ports::is_on_demand(event) ? on_demand_ : rest_; }
   void count(const std::string& kind);
   void keep(ports::RecordedEvent recorded);
   void tell(const ports::RecordedEvent& recorded);
 
   const Clock& clock_;
-  std::size_t capacity_;
-  std::deque<ports::RecordedEvent> ring_;  // ids grow
+  Ring rest_;
+  Ring on_demand_;
   std::uint64_t last_id_ = 0;
-  std::uint64_t forgotten_id_ = 0;
   bool held_ = false;
   std::vector<ports::RecordedEvent> waiting_;
   std::string error_;

@@ -10,7 +10,8 @@
 set -euo pipefail
 
 if command -v buildwarden > /dev/null; then
-  buildwarden disk check --stack || exit 1
+  # 1 alone says that there is too little: what cannot be told, or did not run, is no reason to refuse a job.
+  buildwarden disk check --stack || [[ $? -ne 1 ]] || exit 1
   exit 0
 fi
 export BUILDKITE_PURGE_BUILDS_ON_DISK_FULL=false

@@ -86,6 +86,7 @@ class DropInFlow : public DaemonFixture {
 
   void enough();
   void made_room_for();
+  void asked_for_too_much();
   void low_and_recovered();
   void critical_and_recovered();
   void critical_and_purged();
@@ -110,12 +111,33 @@ void DropInFlow::enough() {
 // It says what it needs, and that is made.
 void DropInFlow::made_room_for() {
   make_image("wanted:1", 250);
-  fill_disk_until(500 * kMiB);
-  const auto done = job_until_it_runs("needs", "BUILDWARDEN_NEED=650MiB");
+  fill_disk_until(420 * kMiB);
+  const auto done = job_until_it_runs("needs", "BUILDWARDEN_NEED=445MiB");
   EXPECT_TRUE(has(done, "hook-done=yes")) << done.out;
   EXPECT_FALSE(has_image("wanted:1"));
-  EXPECT_GE(free_bytes(), 650 * kMiB);
+  EXPECT_GE(free_bytes(), 445 * kMiB);
   EXPECT_NE(events("reclaim.done").find("job needs"), std::string::npos) << api("/v1/events?since=0");
+  empty_disk();
+}
+
+// Issue 14: a slip of the finger flushed everybody's images and paused the agent for all.
+void DropInFlow::asked_for_too_much() {
+  const auto refused = [this](const std::string& id, const std::string& need, const std::string& why) {
+    const auto done = job(id, "BUILDWARDEN_NEED=" + need);
+    EXPECT_EQ(done.exit_code, 1) << done.out;
+    EXPECT_TRUE(has(done, why)) << done.out;
+    EXPECT_EQ(pauses(), "") << "others find room";
+  };
+  fill_disk_until(420 * kMiB);
+  refused("in-vain", "445MiB", "would be free if all that may go were deleted");
+  empty_disk();
+  make_image("wanted:2", 250);
+  wait_until_old("wanted:2");
+  fill_disk_until(420 * kMiB);
+  refused("typo", "1TiB", "can never have more than");
+  refused("beyond", "600MiB", "only root may have more than");
+  EXPECT_TRUE(has_image("wanted:2"));
+  EXPECT_EQ(engine_shell("docker image rm wanted:2").exit_code, 0);
   empty_disk();
 }
 
@@ -164,7 +186,7 @@ void DropInFlow::not_promised_twice() {
       "start one & start two & wait");
   EXPECT_TRUE(has(both, "ended=0")) << both.out;
   EXPECT_TRUE(has(both, "ended=1")) << both.out;
-  EXPECT_TRUE(has(both, "promised to running jobs")) << both.out;
+  EXPECT_TRUE(has(both, "reserved by job ")) << both.out;
   EXPECT_EQ(job_shell("buildwarden job end --id one; buildwarden job end --id two").exit_code, 0);
   empty_disk();
 }
@@ -224,6 +246,7 @@ void DropInFlow::absent() {
 TEST_F(DropInFlow, EveryWayThroughTheHooks) {
   enough();
   made_room_for();
+  asked_for_too_much();
   low_and_recovered();
   critical_and_recovered();
   critical_and_purged();

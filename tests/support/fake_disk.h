@@ -31,6 +31,11 @@ class FakeDisk final : public ports::DiskViews, public ports::Space {
     co_return view;
   }
   ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override {
+    if (request.quiet) {
+      estimated.push_back(request);
+      if (while_estimating) while_estimating();
+      co_return plan;
+    }
     requests.push_back(request);
     progress("freeing");
     if (const auto making = while_making) making();  // a copy: it may put another one in its place
@@ -39,11 +44,21 @@ class FakeDisk final : public ports::DiskViews, public ports::Space {
   }
 
   ports::DiskView view;
-  std::vector<ports::SpaceRequest> requests;
+  std::vector<ports::SpaceRequest> requests;   // to make room
+  std::vector<ports::SpaceRequest> estimated;  // only what it would come to
   std::function<void()> while_making;
+  std::function<void()> while_estimating;
   std::function<void()> while_measuring;
   ports::SpaceResult result;
+  ports::SpaceResult plan = within_reach();  // of an estimate
   std::optional<Error> failure;
+
+ private:
+  static ports::SpaceResult within_reach() {
+    ports::SpaceResult plan;
+    plan.reached = true;
+    return plan;
+  }
 };
 
 }  // namespace buildwarden::testing

@@ -80,15 +80,15 @@ struct FakeDesk : ports::JobDesk {
     }
     co_return answer;
   }
-  Result<ports::JobAnswer> renew_job(const std::string& id, const ports::Peer& who) override {
-    touched = id;
-    peer = who;
-    return answer;
+  ports::Async<ports::JobAnswer> renew_job(std::string id, ports::Peer who) override {
+    touched = std::move(id);
+    peer = std::move(who);
+    co_return answer;
   }
-  Result<void> end_job(const std::string& id, const ports::Peer& who) override {
-    touched = id;
-    peer = who;
-    return ended;
+  ports::Async<void> end_job(std::string id, ports::Peer who) override {
+    touched = std::move(id);
+    peer = std::move(who);
+    co_return ended;
   }
 };
 

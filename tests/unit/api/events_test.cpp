@@ -164,6 +164,16 @@ TEST_F(EventsTest, AFollowerIsNotDroppedWhereARestartLeftNumbersOut) {
   EXPECT_THAT(text, ::testing::Not(HasSubstr("dropped")));
 }
 
+// What is older than the newest forgotten one may still be there: jobs' events are kept beside the others.
+TEST_F(EventsTest, AFollowerIsNotDroppedForWhatWasForgottenBeforeItBegan) {
+  for (int i = 0; i < 60; ++i) events.record("a", clock.now().wall);
+  events.forgotten = 55;
+  start();
+  auto client = follow("/v1/events?since=0");
+  const auto text = client.read_until("id: 60\n");
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("dropped")));
+}
+
 TEST_F(EventsTest, AFollowerThatDoesNotReadIsCutOff) {
   limits.session.written_within = 50ms;
   start();

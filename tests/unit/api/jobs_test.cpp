@@ -31,6 +31,7 @@ class JobsTest : public ApiTest {
     answer.reason = "1 GiB free, 5 GiB wanted";
     answer.rule = "not_enough";
     answer.users = {{"images", "app:1", 7}};
+    answer.hits_all = true;
     return answer;
   }
   // Polls until the operation is no longer running.
@@ -109,6 +110,26 @@ TEST_F(JobsTest, ARefusalIs507WithTheUsersOfTheDisk) {
                          R"("users":[{"kind":"images","name":"app:1","bytes":7}],"pause_agent":true})");
 }
 
+// Issue 14: one job that asked for too much kept the agent from all others.
+TEST_F(JobsTest, OnlyARefusalThatHitsAllJobsPausesTheAgent) {
+  desk.answer = refused();
+  desk.answer->hits_all = false;
+  start();
+  EXPECT_THAT(ask("POST", "/v1/jobs", R"({"id":"job-1"})").body, HasSubstr("\"pause_agent\":false"));
+}
+
+TEST_F(JobsTest, WithoutAPlaceItIs503WithATimeToComeAgain) {
+  desk.answer = Error(Errc::kUnavailable, "user 2000 has 128 jobs already");
+  start();
+  const auto answer = ask("POST", "/v1/jobs", R"({"id":"1"})");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.text("code"), "too_many_jobs");
+  EXPECT_TRUE(answer.has("Retry-After: 30"));
+  const auto script = ask("POST", "/v1/jobs", R"({"id":"1"})", kScript);
+  EXPECT_TRUE(script.has("Retry-After: 30"));
+  EXPECT_EQ(script.body.find("exit"), std::string::npos) << "the job goes on";
+}
+
 TEST_F(JobsTest, ADeniedJobIs403) {
   desk.answer = Error(Errc::kDenied, "pid 1 is not yours");
   start();
@@ -137,7 +158,8 @@ TEST_F(JobsTest, ProblemsAreScriptsForOneWhoEvaluatesThem) {
             "printf '%s\\n' 'buildwarden: it isn'\\''t up' >&2\n");
   const auto wrong = ask("POST", "/v1/jobs", "{}", kScript);
   EXPECT_EQ(wrong.status, 400);
-  EXPECT_EQ(wrong.body, "printf '%s\\n' 'buildwarden: \"id\" is missing: 1 to 128 bytes' >&2\n(exit 1)\n");
+  EXPECT_EQ(wrong.body, "printf '%s\\n' 'buildwarden: \"id\" is missing: 1 to 128 bytes' >&2\n(exit 2)\n")
+      << "1 is a refusal";
 }
 
 TEST_F(JobsTest, AnAdmissionThatTakesLongerBecomesAnOperation) {
@@ -259,7 +281,7 @@ TEST_F(JobsTest, LeasesExpireOnTheBootClockAndAreShownAsATimeOfDay) {
   on_loop([&] { clock.step_wall(24h); });  // somebody sets the clock: it still expires in an hour
   EXPECT_EQ(get("/v1/jobs").body,
             R"({"jobs":[{"id":"job-1","agent":"a-1","pipeline":"","checkout_path":"","uid":2000,"pid":null,)"
-            R"("builders":["s3"],"need_bytes":0,"started_at":"2026-01-01T00:00:00.000Z",)"
+            R"("builders":["s3"],"need_bytes":0,"reserved_bytes":0,"started_at":"2026-01-01T00:00:00.000Z",)"
             R"("expires_at":"2026-01-02T01:00:00.000Z"}]})");
   on_loop([&] { views.jobs.leases[0].pid = 42; });
   EXPECT_THAT(get("/v1/jobs").body, HasSubstr(R"("expires_at":null)")) << "it lasts as long as its process";

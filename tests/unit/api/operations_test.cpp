@@ -47,6 +47,35 @@ class OperationsTest : public ApiTest {
   }
 };
 
+// Issue 14: what one user has waiting kept everybody's from being started.
+TEST_F(OperationsTest, EachUserHasAShareAndRootAPart) {
+  start();
+  const auto start_as = [this](uid_t uid) {
+    Request request;
+    request.method = "POST";
+    request.path = "/v1/jobs";
+    request.body = R"({"id":"1"})";
+    request.peer.local = true;
+    request.peer.uid = uid;
+    request.peer.groups = {*context.agent_group};
+    return boost::asio::co_spawn(loop, api->handle(request), boost::asio::use_future).get();
+  };
+  const auto fill = [&](uid_t uid) {
+    std::size_t made = 0;
+    while (start_as(uid).status == 202) ++made;
+    return made;
+  };
+  const OperationLimits limits;
+  EXPECT_EQ(fill(2000), limits.of_user);
+  EXPECT_EQ(fill(2001), limits.running - limits.of_user - limits.for_root);
+  EXPECT_EQ(fill(0), limits.for_root);
+  const auto refused = start_as(2000);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.body, HasSubstr("too_many_operations"));
+  EXPECT_EQ(refused.headers.at(0).first, "Retry-After");
+  open_gate();
+}
+
 TEST_F(OperationsTest, OneThatRanIsInterruptedAndSaysWhen) {
   start();
   const auto id = waiting_job();

@@ -123,12 +123,15 @@ TEST(DiskCheck, AskedForItsOwnMeasureItAsksNobody) {
   EXPECT_TRUE(daemon.seen().empty());
 }
 
-TEST(DiskCheck, TheStacksScriptKnowsNoDenied) {
+// A user whom the daemon does not answer can still measure.
+TEST(DiskCheck, DeniedItMeasuresHere) {
   ClientWorld world;
   world.silence = kPatient;
   const auto denied = http_answer(403, R"({"detail":"uid 7 is neither"})", "application/problem+json");
   const ScriptedDaemon daemon(world.socket(), [&](const SeenRequest&) { return denied; });
-  EXPECT_EQ(world.run({"disk", "check", "--config", configuration(world, "1B")}).code, cli::kDenied);
+  const auto plain = world.run({"disk", "check", "--config", configuration(world, "1B")});
+  EXPECT_EQ(plain.code, cli::kYes);
+  EXPECT_THAT(plain.err, HasSubstr("uid 7 is neither"));
   const auto run = world.run({"disk", "check", "--stack", "--config", configuration(world, "1B")});
   EXPECT_EQ(run.code, cli::kYes) << run.err;
   EXPECT_THAT(run.out, ::testing::StartsWith("Disk space free: "));
@@ -171,13 +174,19 @@ INSTANTIATE_TEST_SUITE_P(
                       Evasive{"watches_nothing", http_answer(200, disk(""))}),
     [](const auto& evasive) { return evasive.param.name; });
 
-TEST(DiskCheck, WhatCannotBeMeasuredIsNotFine) {
+// Issue 14: a job was refused because there was no data root yet.
+TEST(DiskCheck, WhatCannotBeMeasuredIsNoReasonToRefuse) {
   ClientWorld world;
   auto path = configuration(world, "1B");
   ASSERT_TRUE(write_file_atomically(world.folder() + "/daemon.json", R"({"data-root":"/nonexistent/root"})"));
-  const auto run = world.run({"disk", "check", "--config", path});
-  EXPECT_EQ(run.code, cli::kNo);
-  EXPECT_THAT(run.err, HasSubstr("/nonexistent/root"));
+  for (const std::string more : {"--here", "--stack", "--json"}) {
+    const auto run = world.run({"disk", "check", more, "--config", path});
+    EXPECT_EQ(run.code, cli::kYes) << more;
+    EXPECT_THAT(run.err, AllOf(HasSubstr("unknown: "), HasSubstr("/nonexistent/root"))) << more;
+    if (more != "--json") continue;
+    EXPECT_EQ(boost::json::parse(run.out).at("low"), false);
+    EXPECT_TRUE(boost::json::parse(run.out).at("measured_by").is_null());
+  }
 }
 
 TEST(Disk, ShowsFilesystemsAndUsers) {

@@ -241,7 +241,7 @@ struct Status {
   int status;
   int start;
   int end;
-};
+};  // 1 is the daemon's refusal and nothing else
 class JobStatus : public ::testing::TestWithParam<Status> {};
 
 TEST_P(JobStatus, MapsToTheExitCode) {
@@ -256,8 +256,10 @@ TEST_P(JobStatus, MapsToTheExitCode) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Job, JobStatus,
-                         ::testing::Values(Status{400, cli::kNo, cli::kNo}, Status{403, cli::kDenied, cli::kDenied},
-                                           Status{404, cli::kNo, cli::kYes}, Status{409, cli::kNo, cli::kNo},
+                         ::testing::Values(Status{400, cli::kUsage, cli::kUsage},
+                                           Status{401, cli::kDenied, cli::kDenied},
+                                           Status{403, cli::kDenied, cli::kDenied}, Status{404, cli::kYes, cli::kYes},
+                                           Status{409, cli::kYes, cli::kYes}, Status{413, cli::kYes, cli::kYes},
                                            Status{500, cli::kYes, cli::kYes}, Status{503, cli::kYes, cli::kYes}));
 
 TEST(JobStart, ASilentDaemonIsAnAbsentOne) {

@@ -14,6 +14,29 @@ using testing::names_of;
 using testing::quick_pace;
 using testing::run_on;
 
+// Issue 14: what a job may ask for is judged by it, before anything is deleted.
+TEST_F(ReclaimerPlacesTest, AnEstimateSaysWhatCouldBeFreeAndTellsNobody) {
+  disks_.add("8:1", "data_root", 10 * kGiB).gate = true;
+  images_.put("old", "8:1");
+  images_.put("older", "8:1");
+  ports::SpaceRequest request;
+  request.free = 40 * kGiB;
+  request.wait = std::chrono::minutes{1};
+  const auto far = run_on(loop_, reclaimer_.estimate(request));
+  EXPECT_TRUE(far.known);
+  EXPECT_FALSE(far.reached);
+  EXPECT_EQ(far.free_after, 20 * kGiB);
+  request.free = 15 * kGiB;
+  EXPECT_TRUE(run_on(loop_, reclaimer_.estimate(request)).reached);
+  request.free = 40 * kGiB;
+  images_.things[0].is_unsized = true;
+  EXPECT_FALSE(run_on(loop_, reclaimer_.estimate(request)).known);
+  images_.failure = Error(Errc::kTimeout, "the engine is slow");
+  EXPECT_FALSE(run_on(loop_, reclaimer_.estimate(request)).known);
+  EXPECT_EQ(images_.things.size(), 2U);
+  EXPECT_TRUE(journal_.events.empty()) << "nothing was decided";
+}
+
 // What it would delete may be enough; the last step is told only where it would be taken.
 TEST_F(ReclaimerPlacesTest, ADryRunTellsOfTheLastStepWhereItWouldLeaveTheDiskCritical) {
   auto& disk = disks_.add("8:1", "data_root", 1 * kGiB);

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 
+#include "daemon/policy/leases.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/jobs/jobs_fixture.h"
 
@@ -181,6 +182,22 @@ TEST_F(JobsTest, TheEvidenceLooksAtLeasesAndProcesses) {
   EXPECT_FALSE(testing::run_on(loop_, blind.running())) << "then everything is in use";
 }
 
+// Issue 14: one lease without a process kept every checkout for a week.
+TEST_F(JobsTest, ALeaseWithoutAProcessKeepsItsCheckoutForABoundedTime) {
+  WorkerPool workers(1);
+  auto job = request("1");
+  job.checkout_path = "/b/1";
+  ASSERT_TRUE(start(job, peer(2000)));
+  const testing::TempFolder empty;
+  Evidence evidence({registry(), workers, clock_, [] { return AgentOnHost{}; }, empty.path()});
+  clock_.advance(policy::kProtectsUnproven - Duration{1});
+  EXPECT_EQ(testing::run_on(loop_, evidence.running())->size(), 1U);
+  clock_.advance(Duration{1});
+  EXPECT_THAT(*testing::run_on(loop_, evidence.running()), IsEmpty());
+  ASSERT_TRUE(renew("1", peer(2000)));
+  EXPECT_EQ(testing::run_on(loop_, evidence.running())->size(), 1U) << "somebody still speaks for it";
+}
+
 TEST_F(JobsTest, TheLastEndOfEachCheckoutIsRemembered) {
   for (const std::string id : {"1", "2", "3"}) {
     auto job = request(id);
@@ -188,7 +205,7 @@ TEST_F(JobsTest, TheLastEndOfEachCheckoutIsRemembered) {
     ASSERT_TRUE(start(job, peer(::getuid())));
     clock_.advance(std::chrono::seconds{1});
     if (id == "3") continue;
-    EXPECT_TRUE(desk().end_job(id, peer(::getuid())));
+    EXPECT_TRUE(end(id, peer(::getuid())));
   }
   const auto ended = registry().ended_jobs();
   ASSERT_EQ(ended.size(), 1U) << "one runs, two had the same";

@@ -18,9 +18,9 @@ class Fields : public ::testing::TestWithParam<BadField> {};
 TEST_P(Fields, AreNamedWhenTheyAreWrong) {
   ports::JobRequest job;
   job.id = "1";
-  ASSERT_TRUE(check_fields(job));
+  ASSERT_TRUE(check_fields(job, std::chrono::hours{24 * 7}));
   GetParam().spoil(job);
-  const auto checked = check_fields(job);
+  const auto checked = check_fields(job, std::chrono::hours{24 * 7});
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().code(), Errc::kInvalid);
   EXPECT_THAT(checked.error().message(), StartsWith(std::string(GetParam().field) + ": "));
@@ -38,6 +38,8 @@ INSTANTIATE_TEST_SUITE_P(
                       BadField{"need_bytes", [](auto& job) { job.need_bytes = -1; }},
                       BadField{"need_bytes", [](auto& job) { job.need_bytes = (Bytes{1} << 60) + 1; }},
                       BadField{"builders", [](auto& job) { job.builders = {""}; }},
+                      BadField{"id, agent, pipeline, checkout_path, use and builders",
+                               [](auto& job) { job.builders.assign(32, std::string(200, 'x')); }},
                       BadField{"platforms", [](auto& job) { job.platforms.assign(33, "linux/arm64"); }},
                       BadField{"ttl_seconds", [](auto& job) { job.ttl = Duration{0}; }},
                       BadField{"ttl_seconds", [](auto& job) { job.ttl = std::chrono::hours{24 * 8}; }}));

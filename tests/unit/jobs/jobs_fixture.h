@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -16,6 +18,7 @@
 #include "tests/support/fake_disk.h"
 #include "tests/support/fake_journal.h"
 #include "tests/support/loop.h"
+#include "tests/support/run_void.h"
 
 namespace buildwarden::jobs {
 
@@ -65,6 +68,8 @@ class FakeLeaseStore final : public ports::LeaseStore {
  public:
   ports::LeaseBook load_leases() override { return {saved, left}; }
   Result<void> save_leases(const ports::LeaseBook& book) override {
+    if (before_saving) before_saving();
+    ++saves;
     if (full) return Error(Errc::kIo, "no space");
     saved = book.leases;
     left = book.left_folders;
@@ -74,6 +79,8 @@ class FakeLeaseStore final : public ports::LeaseStore {
   std::vector<ports::Lease> saved;
   std::vector<ports::JobFolder> left;
   bool full = false;
+  std::atomic<int> saves = 0;
+  std::function<void()> before_saving;  // on the thread that saves
 };
 
 // A process that does nothing until it is killed.
@@ -130,6 +137,7 @@ class JobsTest : public ::testing::Test {
     return *desk_;
   }
   void restart() {
+    if (registry_) settle();
     desk_.reset();
     registry_.reset();
     handout_.held.clear();
@@ -150,6 +158,19 @@ class JobsTest : public ::testing::Test {
         loop_, desk().start_job(std::move(job), by, [this](const std::string& line) { progress_.push_back(line); }));
   }
   Result<ports::JobAnswer> start(const std::string& id) { return start(request(id), peer(::getuid())); }
+  Result<ports::JobAnswer> renew(const std::string& id, const ports::Peer& by) {
+    return testing::run_on(loop_, desk().renew_job(id, by));
+  }
+  Result<void> end(const std::string& id, const ports::Peer& by) {
+    return testing::run_on(loop_, desk().end_job(id, by));
+  }
+  // From within something that the loop runs.
+  Result<void> end_meanwhile(const std::string& id, const ports::Peer& by) {
+    boost::asio::io_context inner;
+    return testing::run_on(inner, desk().end_job(id, by));
+  }
+  // Until what the registry knows is saved.
+  void settle() { testing::run_void(loop_, registry().saved()); }
   std::vector<std::string> known() {
     std::vector<std::string> ids;
     for (const auto& lease : registry().leases()) ids.push_back(lease.id);

@@ -1,5 +1,9 @@
 #include "daemon/jobs/registry.h"
 
+#include <future>
+
+#include "daemon/policy/leases.h"
+
 #include "tests/unit/jobs/jobs_fixture.h"
 
 namespace buildwarden::jobs {
@@ -26,6 +30,7 @@ class RegistryTest : public JobsTest {
     made.started_wall = clock_.now().wall;
     made.started = clock_.now().boot;
     made.expires = clock_.now().boot + hours{1};
+    made.alive = clock_.now().boot;
     return made;
   }
 };
@@ -36,6 +41,7 @@ TEST_F(RegistryTest, EndsALeaseWhenItsProcessDies) {
   child.kill();
   testing::run_until(loop_, [&] { return known().empty(); });
   EXPECT_EQ(journal_.last("job.ended").rule, "pid_ended");
+  settle();
   EXPECT_THAT(store_.saved, IsEmpty());
 }
 
@@ -80,6 +86,7 @@ TEST_F(RegistryTest, TakesOverWhatStillRuns) {
   store_.saved[1].builders = {"arm"};
   store_.saved[2].builders = {"removed from the configuration"};
   EXPECT_THAT(known(), UnorderedElementsAre("runs", "timed"));
+  settle();
   EXPECT_EQ(store_.saved.size(), 2U);
   EXPECT_THAT(handout_.held, UnorderedElementsAre("runs"));
   EXPECT_THAT(handout_.last.builders, ElementsAre("arm"));
@@ -125,7 +132,60 @@ TEST_F(RegistryTest, KeepsALeaseThatCannotBeSavedAndSaysSo) {
   store_.full = true;
   registry().put(lease("1", 0));
   EXPECT_THAT(known(), ElementsAre("1"));
+  settle();
   EXPECT_THAT(journal_.last("job.lease_not_saved").reason, HasSubstr("no space"));
+  registry().put(lease("2", 0));
+  settle();
+  EXPECT_EQ(journal_.count("job.lease_not_saved"), 1U) << "told once";
+  store_.full = false;
+  registry().put(lease("3", 0));
+  settle();
+  EXPECT_EQ(store_.saved.size(), 3U);
+}
+
+// Issue 14: each of many renewals cost a write of all leases, on the loop.
+TEST_F(RegistryTest, ManyChangesAreFewWritesAndWhoWaitsFindsHisSaved) {
+  for (int i = 0; i < 200; ++i) registry().put(lease(std::to_string(i % 20), 0));
+  EXPECT_EQ(store_.saves, 0) << "nothing is written on the loop";
+  settle();
+  EXPECT_EQ(store_.saved.size(), 20U);
+  EXPECT_LE(store_.saves, 2);
+}
+
+// The first write is under way while the second change comes: its answer waits for another write.
+TEST_F(RegistryTest, AChangeDuringAWriteIsWrittenAfterwards) {
+  registry().put(lease("1", 0));
+  testing::run_until(loop_, [&] { return store_.saves == 1; });
+  registry().put(lease("2", 0));
+  settle();
+  EXPECT_EQ(store_.saved.size(), 2U);
+}
+
+TEST_F(RegistryTest, AStoreThatHangsKeepsNoAnswerWaitingForLong) {
+  std::promise<void> let_go;
+  store_.before_saving = [held = let_go.get_future().share()] { held.wait(); };
+  registry().put(lease("1", 0));
+  const auto before = std::chrono::steady_clock::now();
+  settle();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds{8});
+  let_go.set_value();
+}
+
+TEST_F(RegistryTest, WithoutAProcessALeaseProtectsForABoundedTime) {
+  registry().put(lease("1", 0));
+  clock_.advance(policy::kProtectsUnproven);
+  EXPECT_TRUE(registry().now().oldest_job_start) << "nobody has looked yet";
+  registry().note_processes({"1"}, clock_.now().boot);
+  EXPECT_EQ(registry().protecting().size(), 1U) << "a process was seen";
+  clock_.advance(policy::kProtectsUnproven);
+  registry().note_processes({}, clock_.now().boot);
+  EXPECT_FALSE(registry().now().oldest_job_start);
+  EXPECT_THAT(registry().protecting(), IsEmpty());
+  EXPECT_THAT(known(), ElementsAre("1")) << "it may still be renewed";
+  registry().put(lease("held", ::getpid()));
+  clock_.advance(policy::kProtectsUnproven);
+  registry().note_processes({}, clock_.now().boot);
+  EXPECT_EQ(registry().protecting().size(), 1U);
 }
 
 TEST_F(RegistryTest, StopsAtOnceAndKeepsItsLeases) {

@@ -39,6 +39,11 @@ ports::Lease lease() {
   lease.expires = BootTime{Duration{6'000}};
   lease.ttl = Duration{90'000};
   lease.docker_config = folder("/var/tmp/tmp.aB3");
+  lease.alive = BootTime{Duration{5'500}};
+  lease.reserved_bytes = 4 * kGiB;
+  lease.reserved_from_all = 3 * kGiB;
+  lease.written_bytes = kGiB;
+  lease.wrote = BootTime{Duration{5'700}};
   return lease;
 }
 
@@ -82,6 +87,11 @@ TEST_F(LeaseFileTest, EveryFieldComesBack) {
   EXPECT_EQ(loaded[0].started, wanted.started);
   EXPECT_EQ(loaded[0].expires, wanted.expires);
   EXPECT_EQ(loaded[0].ttl, wanted.ttl);
+  EXPECT_EQ(loaded[0].alive, wanted.alive);
+  EXPECT_EQ(loaded[0].reserved_bytes, wanted.reserved_bytes);
+  EXPECT_EQ(loaded[0].reserved_from_all, wanted.reserved_from_all);
+  EXPECT_EQ(loaded[0].written_bytes, wanted.written_bytes);
+  EXPECT_EQ(loaded[0].wrote, wanted.wrote);
   ASSERT_TRUE(loaded[0].docker_config);
   EXPECT_EQ(loaded[0].docker_config->path, "/var/tmp/tmp.aB3");
   EXPECT_FALSE(loaded[1].docker_config);
@@ -98,11 +108,27 @@ TEST_F(LeaseFileTest, EveryFieldComesBack) {
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
 }
 
-TEST_F(LeaseFileTest, AnEarlierVersionKnewNeitherTimesToLiveNorFolders) {
+// Issue 14: more than could be read again would have cost every lease at the next start.
+TEST_F(LeaseFileTest, AsManyAndAsLargeAsTheyMayBeComeBack) {
+  ports::LeaseBook book;
+  for (int i = 0; i < 256; ++i) {
+    book.leases.push_back(lease());
+    book.leases.back().checkout_path = std::string(4096, '"');
+  }
+  for (int i = 0; i < 1000; ++i) book.left_folders.push_back(folder("/var/tmp/tmp.aB3aB3aB3a"));
+  ASSERT_TRUE(leases_.save_leases(book));
+  const auto loaded = leases_.load_leases();
+  EXPECT_EQ(loaded.leases.size(), 256U);
+  EXPECT_EQ(loaded.left_folders.size(), 1000U);
+}
+
+TEST_F(LeaseFileTest, AnEarlierVersionKnewNeitherTimesToLiveNorFoldersNorReservations) {
   ports::Lease old = lease();
   old.docker_config.reset();
   auto text = write_leases(LeaseDocument{"boot-1", {{old}, {}}});
-  for (const std::string gone : {R"(,"ttl_ms":90000)", R"(,"left_folders":[])"}) {
+  for (const std::string gone : {R"(,"ttl_ms":90000)", R"(,"alive_boot_ms":5500)", R"(,"reserved_bytes":4294967296)",
+                                 R"(,"reserved_from_all":3221225472)", R"(,"written_bytes":1073741824)",
+                                 R"(,"wrote_boot_ms":5700)", R"(,"left_folders":[])"}) {
     const auto at = text.find(gone);
     ASSERT_NE(at, std::string::npos) << text;
     text.erase(at, gone.size());
@@ -112,6 +138,9 @@ TEST_F(LeaseFileTest, AnEarlierVersionKnewNeitherTimesToLiveNorFolders) {
   const auto book = leases_.load_leases();
   ASSERT_EQ(book.leases.size(), 1U);
   EXPECT_EQ(book.leases[0].ttl, Duration{0});
+  EXPECT_EQ(book.leases[0].alive, old.started);
+  EXPECT_EQ(book.leases[0].reserved_bytes, old.need_bytes);
+  EXPECT_EQ(book.leases[0].written_bytes, 0);
 }
 
 TEST_F(LeaseFileTest, LeasesOfAnotherBootAreSetAside) {

@@ -26,12 +26,12 @@ Rows rows(int amount, std::size_t length = 71) {
   return made;
 }
 
-Events events(std::uint64_t first, std::uint64_t amount) {
+Events events(std::uint64_t first, std::uint64_t amount, const std::string& kind = "reclaim.step") {
   Events made;
   for (auto id = first; id < first + amount; ++id) {
     ports::RecordedEvent one;
     one.id = id;
-    one.event.kind = "reclaim.step";
+    one.event.kind = kind;
     one.event.reason = std::string(400, 'r');
     made.push_back(one);
   }
@@ -125,6 +125,28 @@ TEST_F(StateFileTest, EventsAreBoundedByTheirNumber) {
   EXPECT_GE(stored->events.size(), StateFile::kMostEvents);
   EXPECT_LE(stored->events.size(), StateFile::kMostEvents + 250);
   EXPECT_EQ(stored->events.back().id, 1'764'000'999U);
+}
+
+// Issue 14: 12,000 jobs pushed everything else out of the database.
+TEST_F(StateFileTest, EventsThatAreMadeOnDemandPushOutNoOthers) {
+  open();
+  ASSERT_TRUE(state_->append_events(events(1, 100)));
+  auto plans = events(101, 100);
+  for (auto& plan : plans) plan.event.fields = {{"on_behalf_of", "\"dry_run\":false"}, {"dry_run", true}};
+  auto steps = events(201, 100);
+  for (auto& step : steps) step.event.fields = {{"name", "\"dry_run\":true"}, {"dry_run", false}};
+  ASSERT_TRUE(state_->append_events(plans));
+  ASSERT_TRUE(state_->append_events(steps));
+  ASSERT_TRUE(state_->append_events(events(301, 24'000, "job.started")));
+  const auto stored = state_->load_events(3'000);
+  ASSERT_TRUE(stored);
+  EXPECT_LE(stored->events.size(), 200 + StateFile::kMostOnDemand + 250);
+  ASSERT_GT(stored->events.size(), 200U);
+  EXPECT_EQ(stored->events.at(99).id, 100U);
+  EXPECT_EQ(stored->events.at(100).id, 201U) << "plans are made on demand, deletions are not";
+  EXPECT_EQ(stored->events.at(199).id, 300U);
+  EXPECT_EQ(stored->events.back().id, 24'300U);
+  EXPECT_EQ(state_->load_events(10)->events.front().id, 291U) << "as many of both";
 }
 
 TEST_F(StateFileTest, WithoutMoreRoomTheOldestEventsMakeWay) {

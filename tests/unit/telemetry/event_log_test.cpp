@@ -58,6 +58,40 @@ TEST(EventLog, GivesWhatIsNewerAtMostSoMany) {
   EXPECT_THAT(ids(log.since(~std::uint64_t{0}, 10)), IsEmpty());
 }
 
+// Issue 14: 12,000 pairs of job events pushed everything else out of the journal.
+TEST(EventLog, WhatIsMadeOnDemandPushesOutNothingElse) {
+  const testing::FakeClock clock;
+  EventLog log(clock, 6);
+  log.record(event("disk.level"));
+  auto plan = event("reclaim.step");
+  plan.fields = {{"dry_run", true}};
+  auto deleted = event("reclaim.step");
+  deleted.fields = {{"dry_run", false}};
+  log.record(deleted);
+  for (int i = 0; i < 100; ++i) {
+    log.record(event("job.started"));
+    log.record(plan);
+  }
+  log.record(event("builder.state"));
+  EXPECT_THAT(ids(log.since(0, 10)), ElementsAre(1, 2, 200, 201, 202, 203)) << "in order, as if there were one";
+  EXPECT_THAT(ids(log.since(1, 2)), ElementsAre(2, 200));
+  EXPECT_EQ(log.forgotten_id(), 0U) << "no follower is dropped for jobs";
+  for (int i = 0; i < 6; ++i) log.record(event("disk.level"));
+  EXPECT_EQ(log.forgotten_id(), 203U);
+  EXPECT_THAT(ids(log.since(0, 10)), ElementsAre(200, 201, 202, 204, 205, 206, 207, 208, 209));
+}
+
+TEST(EventLog, RemembersOfEachSortAsMuchAsItHasRoomFor) {
+  const testing::FakeClock clock;
+  EventLog log(clock, 4);
+  std::vector<ports::RecordedEvent> past;
+  for (std::uint64_t id = 1; id <= 10; ++id) past.push_back({id, {}, event(id <= 3 ? "disk.level" : "job.ended")});
+  log.begin(11);
+  log.record(event("daemon.started"));
+  log.remember(past);
+  EXPECT_THAT(ids(log.since(0, 20)), ElementsAre(1, 2, 3, 9, 10, 11));
+}
+
 TEST(EventLog, CountsByKindWithoutBoundOnlyInTheNumbers) {
   const testing::FakeClock clock;
   EventLog log(clock, 2);
