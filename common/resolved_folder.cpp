@@ -48,18 +48,19 @@ struct Info {
 // Asks no filesystem, since who mounted it by FUSE may never answer: what the kernel has in memory of a mount's root is
 // what it was mounted with. STATX_MNT_ID and STATX_ATTR_MOUNT_ROOT are of Linux 5.8: before, there are no mount points
 // here.
-bool look_at(int file, Info& info) {
+Result<Info> info_of(int file, const std::string& path) {
   constexpr int kFlags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
   struct statx told{};
   if (::statx(file, "", kFlags, STATX_MODE | STATX_TYPE | STATX_UID | STATX_GID | STATX_MNT_ID, &told) != 0) {
-    return false;
+    return Error::from_errno(errno, format("look at {}", path));
   }
+  Info info;
   info.mode = told.stx_mode;
   info.user = told.stx_uid;
   info.group = told.stx_gid;
   info.mounted = (told.stx_attributes_mask & told.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
   info.mount = static_cast<std::int64_t>(told.stx_mnt_id);
-  return true;
+  return info;
 }
 
 bool is_sticky(const Info& info) { return (info.mode & S_ISVTX) != 0; }
@@ -121,21 +122,25 @@ class Walk {
     if (!asked_.starts_with('/')) return Error(Errc::kInvalid, format("\"{}\" is not an absolute path", asked_));
     Step root;
     root.folder = UniqueFd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!root.folder.open() || !look_at(root.folder.get(), root.info)) return Error::from_errno(errno, "open /");
+    if (!root.folder.open()) return Error::from_errno(errno, "open /");
+    const auto info = info_of(root.folder.get(), "/");
+    if (!info) return info.error();
+    root.info = *info;
     steps_.push_back(std::move(root));
     return {};
   }
 
   Result<void> take(const std::string& name) {
     const int above = steps_.back().folder.get();
-    Step step;
-    step.name = name;
     // With O_DIRECTORY an automount is mounted first, as for whoever works there.
-    step.folder = UniqueFd(::openat(above, name.c_str(), O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC));
-    if (!step.folder.open() && (errno == ENOTDIR || errno == ELOOP)) return follow(name);
-    if (!step.folder.open() || !look_at(step.folder.get(), step.info)) {
+    UniqueFd folder(::openat(above, name.c_str(), O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC));
+    if (!folder.open()) {
+      if (errno == ENOTDIR || errno == ELOOP) return follow(name);
       return Error::from_errno(errno, format("look at {}", path_to(name)));
     }
+    const auto info = info_of(folder.get(), path_to(name));
+    if (!info) return info.error();
+    Step step{std::move(folder), name, *info, ""};
     if (step.info.mounted && is_on_anothers_fuse(step.info.mount)) {
       return Error(Errc::kConflict,
                    format("on {} another user than root mounted a FUSE filesystem, for which a program "
@@ -150,14 +155,15 @@ class Walk {
   Result<void> follow(const std::string& name) {
     const auto path = path_to(name);
     const UniqueFd link(::openat(steps_.back().folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    Info info;
-    if (!link.open() || !look_at(link.get(), info)) return Error::from_errno(errno, format("look at {}", path));
-    if (!S_ISLNK(info.mode)) return Error(Errc::kInvalid, format("{} is not a folder", path));
-    if (!is_trusted(info.user) || !is_closed(steps_.back().info)) {
+    if (!link.open()) return Error::from_errno(errno, format("look at {}", path));
+    const auto info = info_of(link.get(), path);
+    if (!info) return info.error();
+    if (!S_ISLNK(info->mode)) return Error(Errc::kInvalid, format("{} is not a folder", path));
+    if (!is_trusted(info->user) || !is_closed(steps_.back().info)) {
       return Error(Errc::kConflict,
                    format("{} is a link of uid {} in a folder of uid {} (mode {:o}): a link counts only "
                           "where root owns both and nobody else may write; use the path without it",
-                          path, info.user, steps_.back().info.user, steps_.back().info.mode & 07777U));
+                          path, info->user, steps_.back().info.user, steps_.back().info.mode & 07777U));
     }
     std::array<char, PATH_MAX> text{};
     const auto size = ::readlinkat(link.get(), "", text.data(), text.size());

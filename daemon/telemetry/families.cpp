@@ -56,9 +56,12 @@ void add_disk(Families& families, const ports::DiskView& view) {
   add_levels(families, view);
   auto reclaiming = gauges("reclaim_running", "Whether space is being made now.");
   add(reclaiming, {}, view.reclaiming ? 1 : 0);
+  auto refused =
+      gauges("reclaim_refused_roots", "Folders in which nothing is deleted, since another user decides what they are.");
+  add(refused, {}, view.refused_roots.size());
   auto ledger = gauges("ledger_saved", "Whether the last save of the images' last use to disk was good.");
   add(ledger, {}, view.ledger_error.empty() ? 1 : 0);
-  keep(families, {&reclaiming, &ledger});
+  keep(families, {&reclaiming, &refused, &ledger});
 }
 
 void add_builders(Families& families, const ports::BuildersView& view) {

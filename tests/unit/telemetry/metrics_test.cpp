@@ -94,12 +94,18 @@ TEST_F(MetricsTest, ReloadsAreCountedAndTheLastOneIsJudged) {
   EXPECT_THAT(text, HasSubstr("buildwarden_config_restart_needed 2\n"));
 }
 
+TEST_F(MetricsTest, FoldersInWhichNothingIsDeletedAreCounted) {
+  rooms.disk.refused_roots = {{"/a", "paths.builds", "why"}, {"/b", "disk.cache_dirs", "why"}};
+  EXPECT_THAT(metrics.text(), HasSubstr("buildwarden_reclaim_refused_roots 2\n"));
+}
+
 TEST_F(MetricsTest, CountersAreThereAtZeroFromTheStart) {
   ports::BuilderView builder;
   builder.name = "s3";
   rooms.builders.builders.push_back(builder);
   rooms.disk.rungs = {rung("images"), rung("build_cache"), rung("dangling_images")};
   const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_refused_roots 0\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"freed\",rung=\"images\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_reclaim_runs_total{result=\"failed\",rung=\"build_cache\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_reclaimed_bytes_total{rung=\"dangling_images\"} 0\n"));
