@@ -111,6 +111,7 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.readiness = [this] { return not_ready(); };
   context.config_json = [this] { return config::describe_json(loaded); };
   context.metrics_text = [this] { return metrics.text(); };
+  context.http_failed = [this](std::string_view reason) { metrics.http_failed(std::string(reason)); };
   context.config = &reload;
   context.engine = &engine;
   context.disk = &views;

@@ -16,13 +16,14 @@
 #include "common/bell.h"
 #include "common/clock.h"
 #include "daemon/api/message.h"
+#include "daemon/api/peer_quota.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/operations.h"
 
 namespace buildwarden::api {
 
 struct OperationLimits {
-  std::size_t running = 128;                         // at once
+  QuotaLimits running{128, 64, 32};                  // at once, by the uid that asked
   std::size_t finished = 128;                        // kept for those who ask later
   Duration keep = std::chrono::minutes{15};          // how long
   std::size_t lines = 1000;                          // of progress; later ones are dropped
@@ -61,7 +62,7 @@ class Operations {
   // Those that the daemon before this one told of; what ran then was interrupted.
   void restore();
 
-  // nullptr when too many are running.
+  // nullptr when too many are running, of `owner` or in all.
   std::shared_ptr<Operation> start(std::string kind, uid_t owner, Work work);
 
   // The finished answer, or after `patience` 202 {"operation": id} with its Location; 503 for nullptr. The work goes on
@@ -76,7 +77,7 @@ class Operations {
   boost::asio::awaitable<void> stop(Duration patience);
 
  private:
-  boost::asio::awaitable<void> run(std::shared_ptr<Operation> operation, Work work);
+  boost::asio::awaitable<void> run(std::shared_ptr<Operation> operation, Work work, PeerQuota::Place place);
   void forget_old();
   void save();
 
@@ -85,7 +86,7 @@ class Operations {
   OperationLimits limits_;
   std::map<std::string, std::shared_ptr<Operation>> all_;
   std::deque<std::shared_ptr<Operation>> finished_;  // oldest first
-  std::size_t running_ = 0;
+  PeerQuota running_;
   bool stopped_ = false;
   Bell idle_;
 };

@@ -19,13 +19,13 @@ namespace {
 
 constexpr std::size_t kMostEvents = 1000;  // in a list: the journal's whole memory
 constexpr std::size_t kBatch = 50;         // in a piece of the stream
-constexpr long kMostFollowers = 32;
 
 // What one client follows. Nothing is kept for it but the number of the last event it took: one that is so slow that
 // the journal forgets events before it has taken them is dropped.
 class EventFollower final : public BodyStream {
  public:
-  EventFollower(const ApiContext& context, std::uint64_t after) : context_(context), last_(after) {
+  EventFollower(const ApiContext& context, std::uint64_t after, PeerQuota::Place place)
+      : context_(context), place_(std::move(place)), last_(after) {
     following_ = context.subscribe([this] { bell_.ring(); });
   }
 
@@ -54,6 +54,7 @@ class EventFollower final : public BodyStream {
   }
 
   const ApiContext& context_;
+  PeerQuota::Place place_;
   std::uint64_t last_;
   bool started_ = false;  // from then on nothing may be missing
   bool behind_ = false;
@@ -138,26 +139,20 @@ Result<std::uint64_t> start_of(const Request& request, const ApiContext& context
   return static_cast<std::uint64_t>(*since);
 }
 
-struct Followers {
-  std::shared_ptr<int> token = std::make_shared<int>(0);  // each follower holds a copy
-};
-
-Response follow(const ApiContext& context, const Followers& followers, const Request& request) {
+Response follow(const ApiContext& context, PeerQuota& followers, const Request& request) {
   const auto after = start_of(request, context);
   if (!after) return problem(after.error(), "bad_parameter");
-  if (followers.token.use_count() > kMostFollowers) {
-    return problem(503, "too_many_followers", format("{} clients follow the events already", kMostFollowers));
+  auto place = followers.take(request.from);
+  if (!place) {
+    return problem(503, "too_many_followers", "as many clients as may are following the events; try again");
   }
   Response response;
   response.content_type = "text/event-stream";
-  const auto follower = std::make_shared<EventFollower>(context, *after);
-  // Ends with the follower, and counts it until then.
-  response.stream = {follower.get(), [follower, counted = followers.token](BodyStream*) {}};
+  response.stream = std::make_shared<EventFollower>(context, *after, *std::move(place));
   return response;
 }
 
-asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<const Followers> followers,
-                                 Request request) {
+asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<PeerQuota> followers, Request request) {
   const bool follows = request.accepts("text/event-stream") && request.method == "GET";
   if (follows) co_return follow(context, *followers, request);
   const auto page = page_of(request);
@@ -168,8 +163,8 @@ asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<cons
 
 }  // namespace
 
-void add_event_routes(Router& router, const ApiContext& context) {
-  const auto followers = std::make_shared<const Followers>();
+void add_event_routes(Router& router, const ApiContext& context, const QuotaLimits& limits) {
+  const auto followers = std::make_shared<PeerQuota>(limits);
   router.add("GET", "/v1/events",
              [&context, followers](Request request) { return events(context, followers, std::move(request)); });
 }
