@@ -71,6 +71,8 @@ void Metrics::engine_asked(const std::string& method, const std::string& route, 
   instruments_->engine->Add({{"method", method}, {"route", route}}, kEngineBuckets).Observe(took.count());
 }
 
+void Metrics::http_may_fail(const std::string& reason) { instruments_->http_failures->Add({{"reason", reason}}); }
+
 void Metrics::http_failed(const std::string& reason) {
   instruments_->http_failures->Add({{"reason", reason}}).Increment();
 }
