@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "common/visible_text.h"
+
 namespace buildwarden {
 namespace {
 
@@ -74,9 +76,11 @@ void configure_log(LogLevel threshold, LogFormat format) {
   }
 }
 
-void log_debug(std::string_view text) { logger().debug("{}", text); }
-void log_info(std::string_view text) { logger().info("{}", text); }
-void log_warning(std::string_view text) { logger().warn("{}", text); }
-void log_error(std::string_view text) { logger().error("{}", text); }
+void log_debug(std::string_view text) {
+  if (logger().should_log(spdlog::level::debug)) logger().debug("{}", visible_lines(text));
+}
+void log_info(std::string_view text) { logger().info("{}", visible_lines(text)); }
+void log_warning(std::string_view text) { logger().warn("{}", visible_lines(text)); }
+void log_error(std::string_view text) { logger().error("{}", visible_lines(text)); }
 
 }  // namespace buildwarden

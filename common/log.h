@@ -1,6 +1,7 @@
 // The process's log on stderr: with the sd-daemon priority prefix ("<6>") on each line when journald or a file reads
 // it, coloured and with the time when a person does. Safe to call before configure_log() (level info, text) and from
-// any thread.
+// any thread. What jobs and engines named may stand in a text: control characters, C1 and bidirectional ones too, are
+// written as visible_text.h says; only ends of lines and tabs stay.
 #pragma once
 
 #include <cstdint>

@@ -9,7 +9,9 @@
 #include "common/atomic_file.h"
 #include "common/beat.h"
 #include "common/format.h"
+#include "common/guarded_loop.h"
 #include "common/log.h"
+#include "common/log_budget.h"
 #include "daemon/api/sockets.h"
 #include "daemon/rooms.h"
 
@@ -193,6 +195,14 @@ Result<void> Daemon::start() {
   if (!opened) return opened;
   rooms_->run();
   return {};
+}
+
+void Daemon::run_loop() {
+  LogBudget budget;
+  run_guarded(rooms_->loop, [&](std::string_view what) {
+    rooms_->metrics.loop_threw();
+    log_error(budget, format("a handler threw, which is a mistake of the daemon: {}", what));
+  });
 }
 
 void Daemon::reload() { rooms_->reload_loop.ask(); }

@@ -32,6 +32,10 @@ class Daemon {
   // systemd is told. On an error nothing was started.
   Result<void> start();
 
+  // Runs the loop until it is out of work. What throws out of a handler is logged (within a bound) and counted, and the
+  // loop goes on: a request or a file of somebody else must not end what guards the host.
+  void run_loop();
+
   // Loads the configuration again, soon; a bad one changes nothing.
   void reload();
 

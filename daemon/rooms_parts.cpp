@@ -111,6 +111,8 @@ api::ApiContext Daemon::Rooms::api_context() {
   context.readiness = [this] { return not_ready(); };
   context.config_json = [this] { return config::describe_json(loaded); };
   context.metrics_text = [this] { return metrics.text(); };
+  for (const auto failure : api::kAllFailures) metrics.http_may_fail(std::string(api::name_of(failure)));
+  context.http_failed = [this](std::string_view reason) { metrics.http_failed(std::string(reason)); };
   context.config = &reload;
   context.engine = &engine;
   context.disk = &views;

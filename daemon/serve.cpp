@@ -87,7 +87,7 @@ int serve(const config::LoadRequest& request, const policy::TerminationTimes& ti
   }
   asio::co_spawn(loop, stop_on_signal(&daemon, &endings, &reloads), asio::detached);
   asio::co_spawn(loop, reload_on_signal(&daemon, &reloads), asio::detached);
-  loop.run();
+  daemon.run_loop();
   log_info("stopped");
   return EXIT_SUCCESS;
 }

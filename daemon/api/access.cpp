@@ -43,6 +43,11 @@ std::optional<Response> refuse_tcp(const Request& request, const ApiContext& con
 
 }  // namespace
 
+PeerKey turn_of(const Request& request) {
+  const bool is_scrape = request.origin != Origin::kUnix && is_open_to_all(request.path);
+  return is_scrape ? PeerKey{"over TCP: " + request.path} : request.from;
+}
+
 bool is_root(const ports::Peer& peer) { return peer.local && peer.uid == 0; }
 
 bool is_allowed_host(std::string_view host, const ApiContext& context) {

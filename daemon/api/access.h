@@ -13,6 +13,10 @@ namespace buildwarden::api {
 // TCP only reads, and that a peer on the unix socket is root or of the agent group.
 std::optional<Response> refuse_access(const Request& request, const ApiContext& context);
 
+// With whom a request waits for its turn: with those of its own peer, but what other machines may ask for over TCP,
+// such as the scrape, waits with those for the same path alone. By their addresses a scrape and a crowd are often one.
+PeerKey turn_of(const Request& request);
+
 // Whether a Host header ("name", "name:port", "[::1]:9847") is an IP literal, localhost, `host_name` or allowed.
 bool is_allowed_host(std::string_view host, const ApiContext& context);
 

@@ -9,27 +9,31 @@
 namespace buildwarden::api {
 namespace asio = boost::asio;
 
-namespace {
-
-SessionContext session_context(Api& api, const ApiContext& context, const SessionLimits& limits) {
-  return {[&api](Request request) { return api.handle(std::move(request)); }, context.clock, limits};
-}
-
-}  // namespace
-
 Api::Api(const asio::any_io_executor& executor, ApiContext context, const ApiLimits& limits)
     : context_(std::move(context)),
       limits_(limits),
       operations_(executor, {*context_.clock, *context_.operation_store}, limits.operations),
-      server_(executor, session_context(*this, context_, limits.session)) {
+      failures_(context_.http_failed),
+      server_(executor, session_context()) {
   add_state_routes(router_, context_);
   add_page_route(router_, context_, history_);
   add_builder_routes(router_, context_, operations_);
   add_emulator_routes(router_, context_, operations_);
   add_disk_routes(router_, context_, operations_);
   add_job_routes(router_, context_, operations_);
-  add_event_routes(router_, context_);
+  add_event_routes(router_, context_, limits.followers);
   add_operation_routes(router_, operations_);
+}
+
+SessionContext Api::session_context() {
+  SessionContext session;
+  session.refuse = [this](const Request& request) { return refuse_access(request, context_); };
+  session.turn_of = turn_of;
+  session.handler = [this](Request request) { return handle(std::move(request)); };
+  session.clock = context_.clock;
+  session.limits = limits_.session;
+  session.failures = &failures_;
+  return session;
 }
 
 Api::~Api() {

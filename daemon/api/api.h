@@ -21,8 +21,9 @@ struct ApiLimits {
   SessionLimits session;
   OperationLimits operations;
   // Connections at once, by kind of listener: those of TCP never take the places of the unix socket's.
-  std::size_t unix_connections = 256;
-  std::size_t tcp_connections = 64;
+  QuotaLimits unix_connections{256, 128, 64};
+  QuotaLimits tcp_connections{256, 192, 0};
+  QuotaLimits followers{48, 16, 8};  // of the events
 };
 
 // For the loop's thread alone. co_await stop() before destroying it, and while what the context points to still works.
@@ -48,7 +49,7 @@ class Api {
   // Every route as "GET /v1/jobs/{id}".
   [[nodiscard]] std::vector<std::string> route_names() const { return router_.names(); }
 
-  // One request, as the server hands it in. Public for tests.
+  // One request, as the server hands it in when refuse_access() had nothing against it. Public for tests.
   boost::asio::awaitable<Response> handle(Request request);
 
   // Keeps the history of free space, until stop() begins.
@@ -59,12 +60,15 @@ class Api {
   boost::asio::awaitable<void> stop(Duration patience);
 
  private:
+  [[nodiscard]] SessionContext session_context();
+
   ApiContext context_;
   ApiLimits limits_;
   Operations operations_;
   SpaceHistory history_;
   Pacemaker pace_;  // of the history
   Router router_;
+  FailureLog failures_;
   Server server_;
   std::vector<SocketFile> files_;
 };

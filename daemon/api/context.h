@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock.h"
@@ -34,6 +35,7 @@ struct ApiContext {
   ports::Readiness readiness;
   std::function<std::string()> config_json;   // the whole answer of /v1/config: {"settings":[…]}
   std::function<std::string()> metrics_text;  // Prometheus text format 0.0.4
+  std::function<void(std::string_view)> http_failed = [](std::string_view) {};  // name_of() a Failure
   const ports::ConfigViews* config = nullptr;
   const ports::EngineState* engine = nullptr;
   const ports::DiskViews* disk = nullptr;

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "common/format.h"
+#include "common/visible_text.h"
+#include "daemon/api/duplicate_key.h"
 #include "daemon/api/problem.h"
 
 namespace buildwarden::api {
@@ -51,6 +53,9 @@ Result<json::object> parse_object(std::string_view body) {
   if (failed) return bad_json(body, used, failed.message());
   const auto rest = body.find_first_not_of(" \t\r\n", used);
   if (rest != std::string_view::npos) return bad_json(body, rest, "something follows the value");
+  if (const auto twice = duplicate_key(body.substr(0, used), kDeepest)) {
+    return Error(Errc::kInvalid, format("the body has the key \"{}\" twice", visible(twice->substr(0, 64))));
+  }
   auto value = parser.release();
   if (!value.is_object()) {
     return Error(Errc::kInvalid, format("the body must be a JSON object, not {}", kind_of(value)));
@@ -77,6 +82,8 @@ std::optional<std::string> FieldReader::text_of(std::string_view name, const jso
     refuse(name, format("has {} bytes, at most {} are allowed", text->size(), most));
   } else if (text->find('\0') != json::string::npos) {
     refuse(name, "has a NUL character");
+  } else if (const auto control = first_control(*text)) {
+    refuse(name, format("has the control character {}", *control));
   } else {
     return std::string(text->data(), text->size());
   }

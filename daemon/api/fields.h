@@ -15,12 +15,14 @@
 
 namespace buildwarden::api {
 
-// The body as an object; an empty body is an empty object. kInvalid with line and column of what is no JSON, or with
-// what it is instead of an object.
+// The body as an object; an empty body is an empty object. kInvalid with line and column of what is no JSON, with what
+// it is instead of an object, or with the key that stands twice in one object: which of both counts is for nobody to
+// guess.
 Result<boost::json::object> parse_object(std::string_view body);
 
 // Takes each known member of an object; finish() tells of the wrong and of the unknown ones. A member that is null
-// counts as absent. `object` outlives the reader.
+// counts as absent. A text with a control character in it (visible_text.h) is a mistake: texts end up in logs and on
+// terminals. `object` outlives the reader.
 class FieldReader {
  public:
   explicit FieldReader(const boost::json::object& object) : object_(object) {}

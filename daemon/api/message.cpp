@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 
 namespace buildwarden::api {
 namespace {
@@ -44,6 +45,9 @@ Result<std::string> decode(std::string_view text) {
     decoded += static_cast<char>(value);
     i += 2;
   }
+  if (const auto control = first_control(decoded)) {
+    return Error(Errc::kInvalid, format("the target has the control character {}", *control));
+  }
   return decoded;
 }
 
@@ -62,7 +66,7 @@ Result<std::map<std::string, std::string>> parse_query(std::string_view text) {
   return query;
 }
 
-constexpr std::array<std::pair<int, std::string_view>, 24> kStatusTexts = {{
+constexpr std::array<std::pair<int, std::string_view>, 25> kStatusTexts = {{
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -72,6 +76,7 @@ constexpr std::array<std::pair<int, std::string_view>, 24> kStatusTexts = {{
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {408, "Request Timeout"},
+    {411, "Length Required"},
     {409, "Conflict"},
     {413, "Content Too Large"},
     {415, "Unsupported Media Type"},

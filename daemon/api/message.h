@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/result.h"
+#include "daemon/api/peer_key.h"
 #include "daemon/ports/jobs.h"
 
 namespace buildwarden::api {
@@ -29,6 +30,7 @@ struct Request {
   Headers headers;
   std::string body;
   ports::Peer peer;
+  PeerKey from;  // whom what it takes is counted for
   Origin origin = Origin::kUnix;
   std::string captured;  // what {…} in the route's pattern matched
 
@@ -58,7 +60,8 @@ struct Response {
 // Never throws for what a client can do; what it throws all the same is answered with 500.
 using Handler = std::function<boost::asio::awaitable<Response>(Request)>;
 
-// A request target as path and query: "/a%20b?x=1" or the absolute form "http://host/a". kInvalid with the reason.
+// A request target as path and query: "/a%20b?x=1" or the absolute form "http://host/a". kInvalid with the reason; a
+// control character (visible_text.h), escaped or not, is one: an id in a path ends up in logs and on terminals.
 struct Target {
   std::string path;
   std::map<std::string, std::string> query;

@@ -2,7 +2,6 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -39,31 +38,27 @@ Response after_throw(const std::exception& error) {
 }  // namespace
 
 Operations::Operations(asio::any_io_executor executor, Parts parts, OperationLimits limits)
-    : executor_(std::move(executor)), parts_(parts), limits_(limits) {}
+    : executor_(std::move(executor)), parts_(parts), limits_(limits), running_(limits.running) {}
 
 std::shared_ptr<Operation> Operations::start(std::string kind, uid_t owner, Work work) {
   forget_old();
-  if (stopped_ || !has_place(owner)) return nullptr;
+  auto place = stopped_ ? std::nullopt : running_.take(PeerKey::of_uid(owner));
+  if (!place) return nullptr;
   auto operation = std::make_shared<Operation>(random_id());
   operation->kind = std::move(kind);
   operation->owner = owner;
   operation->started = parts_.clock.now();
   all_[operation->id] = operation;
-  ++running_;
-  auto ending = asio::bind_cancellation_slot(operation->cancel.slot(), asio::detached);
-  asio::co_spawn(executor_, run(operation, std::move(work)), std::move(ending));
+  // The slot is used until the end of the spawning, which is later than that of the coroutine (Boost 1.81).
+  const auto kept = [operation](std::exception_ptr) {};
+  auto ending = asio::bind_cancellation_slot(operation->cancel.slot(), kept);
+  asio::co_spawn(executor_, run(operation, std::move(work), *std::move(place)), std::move(ending));
   return operation;
 }
 
-// Those that wait for room may wait for minutes: no user's keep all others from starting one.
-bool Operations::has_place(uid_t owner) const {
-  if (owner == 0) return running_ < limits_.running;
-  std::size_t own = 0;
-  for (const auto& [id, operation] : all_) own += !operation->finished && operation->owner == owner ? 1 : 0;
-  return own < limits_.of_user && running_ + limits_.for_root < limits_.running;
-}
-
-asio::awaitable<void> Operations::run(std::shared_ptr<Operation> operation, Work work) {
+// `place` is given back however this ends: also when it never begins.
+asio::awaitable<void> Operations::run(std::shared_ptr<Operation> operation, Work work, PeerQuota::Place place) {
+  std::optional<PeerQuota::Place> held(std::move(place));
   const std::weak_ptr<Operation> weak = operation;
   const std::size_t most = limits_.lines;
   ports::Progress progress = [weak, most](const std::string& line) {
@@ -78,11 +73,12 @@ asio::awaitable<void> Operations::run(std::shared_ptr<Operation> operation, Work
     operation->interrupted = stopped_;
   }
   operation->finished = parts_.clock.now();
+  operation->done.ring();
+  held.reset();
+  if (running_.taken() == 0) idle_.ring();
   finished_.push_back(operation);
   forget_old();
   if (operation->told) save();
-  operation->done.ring();
-  if (--running_ == 0) idle_.ring();
 }
 
 asio::awaitable<Response> Operations::answer(std::shared_ptr<Operation> operation, Duration patience) {
@@ -123,9 +119,9 @@ asio::awaitable<void> Operations::stop(Duration patience) {
   for (auto& [id, operation] : all_) {
     if (!operation->finished) operation->cancel.emit(asio::cancellation_type::terminal);
   }
-  if (running_ > 0) co_await idle_.wait(patience);
-  if (running_ > 0)
-    log_warning(format("api: {} operations did not end within {}", running_, format_duration(patience)));
+  if (running_.taken() > 0) co_await idle_.wait(patience);
+  if (running_.taken() > 0)
+    log_warning(format("api: {} operations did not end within {}", running_.taken(), format_duration(patience)));
 }
 
 json::object operation_json(const Operation& operation, bool with_result) {

@@ -16,15 +16,14 @@
 #include "common/bell.h"
 #include "common/clock.h"
 #include "daemon/api/message.h"
+#include "daemon/api/peer_quota.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/operations.h"
 
 namespace buildwarden::api {
 
 struct OperationLimits {
-  std::size_t running = 128;                         // at once, of which
-  std::size_t of_user = 64;                          // of one user other than root
-  std::size_t for_root = 16;                         // so many only root may start
+  QuotaLimits running{128, 64, 32};                  // at once, by the uid that asked
   std::size_t finished = 128;                        // kept for those who ask later
   Duration keep = std::chrono::minutes{15};          // how long
   std::size_t lines = 1000;                          // of progress; later ones are dropped
@@ -63,7 +62,7 @@ class Operations {
   // Those that the daemon before this one told of; what ran then was interrupted.
   void restore();
 
-  // nullptr when too many are running, of all or of that user.
+  // nullptr when too many are running, of `owner` or in all.
   std::shared_ptr<Operation> start(std::string kind, uid_t owner, Work work);
 
   // The finished answer, or after `patience` 202 {"operation": id} with its Location; 503 for nullptr. The work goes on
@@ -78,8 +77,7 @@ class Operations {
   boost::asio::awaitable<void> stop(Duration patience);
 
  private:
-  boost::asio::awaitable<void> run(std::shared_ptr<Operation> operation, Work work);
-  [[nodiscard]] bool has_place(uid_t owner) const;
+  boost::asio::awaitable<void> run(std::shared_ptr<Operation> operation, Work work, PeerQuota::Place place);
   void forget_old();
   void save();
 
@@ -88,7 +86,7 @@ class Operations {
   OperationLimits limits_;
   std::map<std::string, std::shared_ptr<Operation>> all_;
   std::deque<std::shared_ptr<Operation>> finished_;  // oldest first
-  std::size_t running_ = 0;
+  PeerQuota running_;
   bool stopped_ = false;
   Bell idle_;
 };

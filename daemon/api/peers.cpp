@@ -40,16 +40,17 @@ Result<ports::Peer> peer_of(int descriptor) {
   return peer;
 }
 
-bool is_from_loopback(int descriptor) {
-  boost::asio::ip::tcp::endpoint endpoint;
+Result<boost::asio::ip::address> address_of(int descriptor) {
+  namespace ip = boost::asio::ip;
+  ip::tcp::endpoint endpoint;
   auto length = static_cast<socklen_t>(endpoint.capacity());
-  if (::getpeername(descriptor, endpoint.data(), &length) != 0) return false;
+  if (::getpeername(descriptor, endpoint.data(), &length) != 0) {
+    return Error::from_errno(errno, "ask for the peer's address");
+  }
   endpoint.resize(length);
   const auto address = endpoint.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6()).is_loopback();
-  }
-  return address.is_loopback();
+  if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+  return ip::address(ip::make_address_v4(ip::v4_mapped, address.to_v6()));
 }
 
 }  // namespace buildwarden::api

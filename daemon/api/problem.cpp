@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;
@@ -31,32 +32,13 @@ Meaning meaning_of(Errc code) {
   return {500, "internal"};
 }
 
-// The length of the valid UTF-8 sequence at the start of `text`; 0 when there is none.
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xc2 && first < 0xe0   ? 2
-                             : first >= 0xe0 && first < 0xf0 ? 3
-                             : first < 0xf5                  ? 4
-                                                             : 0;
-  if (first < 0xc2 || length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80) return 0;
-  }
-  const unsigned second = byte(1);
-  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool outside = (first == 0xed && second >= 0xa0) || (first == 0xf4 && second >= 0x90);
-  return overlong || outside ? 0 : length;
-}
-
 }  // namespace
 
 std::string as_utf8(std::string_view text) {
   std::string clean;
   clean.reserve(text.size());
   while (!text.empty()) {
-    const auto length = sequence_length(text);
+    const auto length = utf8_sequence(text);
     if (length == 0) {
       clean += "\xef\xbf\xbd";
       text.remove_prefix(1);

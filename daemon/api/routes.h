@@ -8,6 +8,7 @@
 #include "daemon/api/context.h"
 #include "daemon/api/fields.h"
 #include "daemon/api/operations.h"
+#include "daemon/api/peer_quota.h"
 #include "daemon/api/router.h"
 #include "daemon/api/space_history.h"
 
@@ -26,7 +27,7 @@ void add_disk_routes(Router& router, const ApiContext& context, Operations& oper
 // /v1/jobs
 void add_job_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/events, as a list and as a stream
-void add_event_routes(Router& router, const ApiContext& context);
+void add_event_routes(Router& router, const ApiContext& context, const QuotaLimits& followers);
 // /v1/operations/{id}
 void add_operation_routes(Router& router, Operations& operations);
 

@@ -17,16 +17,16 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t kMostEvents = 1000;                       // in a list
-constexpr auto kAll = std::numeric_limits<std::size_t>::max();  // of the journal's memory, which is bounded
-constexpr std::size_t kBatch = 50;                              // in a piece of the stream
-constexpr long kMostFollowers = 32;
+constexpr std::size_t kMostEvents = 1000;                                // in a list
+constexpr auto kWholeJournal = std::numeric_limits<std::size_t>::max();  // of the journal's memory, which is bounded
+constexpr std::size_t kBatch = 50;                                       // in a piece of the stream
 
 // What one client follows. Nothing is kept for it but the number of the last event it took: one that is so slow that
 // the journal forgets events before it has taken them is dropped.
 class EventFollower final : public BodyStream {
  public:
-  EventFollower(const ApiContext& context, std::uint64_t after) : context_(context), last_(after) {
+  EventFollower(const ApiContext& context, std::uint64_t after, PeerQuota::Place place)
+      : context_(context), place_(std::move(place)), last_(after) {
     following_ = context.subscribe([this] { bell_.ring(); });
   }
 
@@ -57,6 +57,7 @@ class EventFollower final : public BodyStream {
   }
 
   const ApiContext& context_;
+  PeerQuota::Place place_;
   std::uint64_t last_;
   bool started_ = false;  // from then on nothing may be missing
   std::uint64_t forgotten_before_ = 0;
@@ -111,7 +112,7 @@ Events latest_of(const Events& stored, const Events& recent, std::size_t most) {
 
 // From memory where that goes back far enough, else from the database, too.
 asio::awaitable<Response> list_before(const ApiContext& context, Page page) {
-  auto recent = context.events->since(0, kAll);
+  auto recent = context.events->since(0, kWholeJournal);
   const auto outside = [&](const auto& event) { return event.id >= page.before || event.id <= page.since; };
   std::erase_if(recent, outside);
   Events stored;
@@ -127,7 +128,7 @@ asio::awaitable<Response> list_before(const ApiContext& context, Page page) {
 // After `since`; without it the latest.
 Response list_after(const ApiContext& context, const Request& request, const Page& page) {
   if (request.query.contains("since")) return list(context, context.events->since(page.since, page.limit));
-  return list(context, latest_of({}, context.events->since(0, kAll), page.limit));
+  return list(context, latest_of({}, context.events->since(0, kWholeJournal), page.limit));
 }
 
 // Where a follower goes on: at its Last-Event-ID after a broken connection, else at ?since=, else at what comes now.
@@ -142,26 +143,20 @@ Result<std::uint64_t> start_of(const Request& request, const ApiContext& context
   return static_cast<std::uint64_t>(*since);
 }
 
-struct Followers {
-  std::shared_ptr<int> token = std::make_shared<int>(0);  // each follower holds a copy
-};
-
-Response follow(const ApiContext& context, const Followers& followers, const Request& request) {
+Response follow(const ApiContext& context, PeerQuota& followers, const Request& request) {
   const auto after = start_of(request, context);
   if (!after) return problem(after.error(), "bad_parameter");
-  if (followers.token.use_count() > kMostFollowers) {
-    return problem(503, "too_many_followers", format("{} clients follow the events already", kMostFollowers));
+  auto place = followers.take(request.from);
+  if (!place) {
+    return problem(503, "too_many_followers", "as many clients as may are following the events; try again");
   }
   Response response;
   response.content_type = "text/event-stream";
-  const auto follower = std::make_shared<EventFollower>(context, *after);
-  // Ends with the follower, and counts it until then.
-  response.stream = {follower.get(), [follower, counted = followers.token](BodyStream*) {}};
+  response.stream = std::make_shared<EventFollower>(context, *after, *std::move(place));
   return response;
 }
 
-asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<const Followers> followers,
-                                 Request request) {
+asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<PeerQuota> followers, Request request) {
   const bool follows = request.accepts("text/event-stream") && request.method == "GET";
   if (follows) co_return follow(context, *followers, request);
   const auto page = page_of(request);
@@ -172,8 +167,8 @@ asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<cons
 
 }  // namespace
 
-void add_event_routes(Router& router, const ApiContext& context) {
-  const auto followers = std::make_shared<const Followers>();
+void add_event_routes(Router& router, const ApiContext& context, const QuotaLimits& limits) {
+  const auto followers = std::make_shared<PeerQuota>(limits);
   router.add("GET", "/v1/events",
              [&context, followers](Request request) { return events(context, followers, std::move(request)); });
 }

@@ -45,10 +45,8 @@ Response page(const ApiContext& context, const SpaceHistory& history, const Now&
   Response response;
   response.content_type = "text/html; charset=utf-8";
   response.headers = {{"Content-Security-Policy", page_policy()},
-                      {"X-Content-Type-Options", "nosniff"},
                       {"Referrer-Policy", "no-referrer"},
-                      {"Cross-Origin-Opener-Policy", "same-origin"},
-                      {"Cross-Origin-Resource-Policy", "same-origin"}};
+                      {"Cross-Origin-Opener-Policy", "same-origin"}};
   response.body = render_page(facts_of(context, history, started));
   return response;
 }

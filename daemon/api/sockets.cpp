@@ -17,7 +17,8 @@
 namespace buildwarden::api {
 namespace {
 
-constexpr int kBacklog = 256;
+// As many as the kernel lets wait (net.core.somaxconn): in a crowd a full queue costs others a second for each SYN.
+constexpr int kBacklog = SOMAXCONN;
 
 template <class Address>
 const sockaddr* generic(const Address& address) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <boost/asio/ip/address.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,7 +50,7 @@ Result<std::uint16_t> port_of(int descriptor);
 // By SO_PEERCRED and SO_PEERGROUPS; kIo where the kernel does not say.
 Result<ports::Peer> peer_of(int descriptor);
 
-// Whether the other end of a TCP connection is on this machine.
-bool is_from_loopback(int descriptor);
+// The address of the other end of a TCP connection; an IPv4 one that came in on IPv6 as IPv4. kIo: it is gone.
+Result<boost::asio::ip::address> address_of(int descriptor);
 
 }  // namespace buildwarden::api

@@ -150,7 +150,7 @@ std::string problem_text(const Answer& answer) {
 }
 
 ExitCode report_problem(const Context& context, const Answer& answer) {
-  if (context.json && !answer.json.is_null()) context.out(answer.body + "\n");
+  if (context.json && !answer.json.is_null()) print_json(context, answer.body);
   complain(context, problem_text(answer));
   return answer.status == 401 || answer.status == 403 ? kDenied : kNo;
 }

@@ -2,11 +2,11 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 
 namespace buildwarden::cli {
 namespace {
@@ -31,14 +31,10 @@ Context process_context() {
   return context;
 }
 
-std::string printable(std::string_view text) {
-  std::string shown(text);
-  std::replace_if(shown.begin(), shown.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return shown;
-}
+void print_json(const Context& context, std::string_view document) { context.out(visible_json(document) + "\n"); }
 
 void complain(const Context& context, std::string_view text) {
-  context.err(format("buildwarden: {}\n", printable(text)));
+  context.err(format("buildwarden: {}\n", visible(text)));
 }
 
 }  // namespace buildwarden::cli

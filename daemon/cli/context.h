@@ -34,11 +34,10 @@ struct Context {
 // The process's own streams, environment and terminal.
 Context process_context();
 
-// One line on stderr, with the program's name in front. Control characters in `text` (which may hold what a job sent)
-// are shown as '?', so that they cannot drive a terminal.
+// One line on stderr, with the program's name in front; `text` may hold what a job sent (see visible()).
 void complain(const Context& context, std::string_view text);
 
-// `text` with its control characters shown as '?'.
-std::string printable(std::string_view text);
+// A JSON document and the end of its line on stdout; what a job sent in it does not drive a terminal (visible_json()).
+void print_json(const Context& context, std::string_view document);
 
 }  // namespace buildwarden::cli

@@ -4,6 +4,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/client.h"
 #include "daemon/cli/commands.h"
@@ -76,7 +77,7 @@ void print_plainly(const Context& context, const Verdict& verdict) {
   std::string lines;
   json::array filesystems;
   for (const auto& finding : verdict.findings) {
-    lines += printable(finding.reason) + "\n";
+    lines += visible(finding.reason) + "\n";
     filesystems.push_back(json::object{{"mount", finding.mount},
                                        {"low", finding.low},
                                        {"free_bytes", finding.free},
@@ -86,7 +87,11 @@ void print_plainly(const Context& context, const Verdict& verdict) {
   const json::object document{{"low", deciding(verdict.findings).low},
                               {"measured_by", verdict.by_daemon ? "daemon" : "client"},
                               {"filesystems", std::move(filesystems)}};
-  context.out(context.json ? json::serialize(document) + "\n" : lines);
+  if (context.json) {
+    print_json(context, json::serialize(document));
+  } else {
+    context.out(lines);
+  }
 }
 
 // In the shape of a verdict, of no filesystem.

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/cli/commands.h"
 
 namespace buildwarden::cli {
@@ -26,8 +27,8 @@ Ask ask_once_silent(Context context, Duration patience) {
 }
 
 std::string lines_of(std::string_view check, const Finding& finding) {
-  auto lines = printable(format("{:<7}  {}: {}", to_string(finding.level), check, finding.text)) + "\n";
-  if (!finding.fix.empty()) lines += printable(format("{:<7}  fix: {}", "", finding.fix)) + "\n";
+  auto lines = visible(format("{:<7}  {}: {}", to_string(finding.level), check, finding.text)) + "\n";
+  if (!finding.fix.empty()) lines += visible(format("{:<7}  fix: {}", "", finding.fix)) + "\n";
   return lines;
 }
 
@@ -87,7 +88,11 @@ int report_findings(const Context& context, const Scene& scene, std::span<const 
   const auto [fine_ones, warnings, errors] = count;
   const json::object document{{"findings", std::move(all)}, {"errors", errors}, {"warnings", warnings}};
   lines += format("{} in order, {} to look at, {} wrong\n", fine_ones, warnings, errors);
-  context.out(context.json ? json::serialize(document) + "\n" : lines);
+  if (context.json) {
+    print_json(context, json::serialize(document));
+  } else {
+    context.out(lines);
+  }
   return errors > 0 ? kNo : kYes;
 }
 

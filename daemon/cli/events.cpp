@@ -1,6 +1,7 @@
 #include <boost/json/parse.hpp>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/client.h"
 #include "daemon/cli/commands.h"
@@ -13,8 +14,8 @@ namespace {
 
 // One line an event: when, how bad, what kind, why.
 std::string event_text(const json::value& event) {
-  return printable(format("{} {:7} {} {}", text(event, "at"), text(event, "severity"), text(event, "kind"),
-                          text(event, "reason"))) +
+  return visible(format("{} {:7} {} {}", text(event, "at"), text(event, "severity"), text(event, "kind"),
+                        text(event, "reason"))) +
          "\n";
 }
 
@@ -46,7 +47,11 @@ void show_line(const Context& context, std::string_view line) {
   boost::system::error_code not_json;
   const auto event = json::parse({line.data(), line.size()}, not_json);
   if (not_json) return;
-  context.out(context.json ? std::string(line) + "\n" : event_text(event));
+  if (context.json) {
+    print_json(context, line);
+  } else {
+    context.out(event_text(event));
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <boost/json/object.hpp>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/client.h"
 #include "daemon/cli/commands.h"
@@ -50,7 +51,7 @@ void tell_hook(const Context& context, const JobOptions& options, std::string_vi
   context.out(format("BUILDWARDEN_VERDICT={}\n", verdict));
   if (verdict != "refuse") return;
   context.out(format("BUILDWARDEN_REASON={}\nBUILDWARDEN_PAUSE_AGENT={}\n",
-                     shell_quote(printable(text(answer, "reason"))), truth(answer, "pause_agent")));
+                     shell_quote(visible(text(answer, "reason"))), truth(answer, "pause_agent")));
 }
 
 // The job goes on as it would on a machine without the daemon.
@@ -111,7 +112,7 @@ std::string hand_over(const Context& context, const json::value& grant) {
 
 int accept(const Context& context, const JobOptions& options, const Answer& answer) {
   if (context.json) {
-    context.out(answer.body + "\n");
+    print_json(context, answer.body);
     return kYes;
   }
   context.out(options.print_env ? export_lines(context, member(answer.json, "env"), "")
@@ -153,7 +154,7 @@ int end_job(const Context& context, const std::string& id) {
   }
   if (cannot_serve(*answer)) return without_daemon(context, what, Error(Errc::kUnavailable, problem_text(*answer)));
   if (!answer->good()) return report_mistake(context, *answer);
-  if (context.json) context.out(answer->body.empty() ? "{}\n" : answer->body + "\n");
+  if (context.json) print_json(context, answer->body.empty() ? "{}" : answer->body);
   return kYes;
 }
 

@@ -1,5 +1,7 @@
 #include "daemon/cli/progress.h"
 
+#include "common/visible_text.h"
+
 namespace buildwarden::cli {
 namespace {
 
@@ -15,7 +17,7 @@ void Progress::line(std::string_view text) {
   }
   if (!context_.out_is_terminal || context_.json) return;
   context_.out(kClearLine);
-  context_.out(printable(text.substr(0, kLineWidth)));
+  context_.out(visible(text).substr(0, kLineWidth));
   shown_ = true;
 }
 

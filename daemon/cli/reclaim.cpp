@@ -58,7 +58,11 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options) {
   }
   if (!answer) return report_failure(context, answer.error());
   if (!answer->good()) return report_problem(context, *answer);
-  context.out(context.json ? answer->body + "\n" : reclaim_text(answer->json));
+  if (context.json) {
+    print_json(context, answer->body);
+  } else {
+    context.out(reclaim_text(answer->json));
+  }
   return truth(answer->json, "reached") ? kYes : kNo;
 }
 

@@ -23,7 +23,11 @@ int show(const Context& context, const std::string& target,
   const auto answer = Client(context, context.patience).get(target);
   if (!answer) return report_failure(context, answer.error());
   if (!answer->good()) return report_problem(context, *answer);
-  context.out(context.json ? answer->body + "\n" : human(answer->json));
+  if (context.json) {
+    print_json(context, answer->body);
+  } else {
+    context.out(human(answer->json));
+  }
   return kYes;
 }
 

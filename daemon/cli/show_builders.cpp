@@ -46,7 +46,11 @@ int recreate_builder(const Context& context, const RecreateOptions& options) {
   progress.clear();
   if (!answer) return report_failure(context, answer.error());
   if (!answer->good()) return report_problem(context, *answer);
-  context.out(context.json ? answer->body + "\n" : recreation_text(answer->json));
+  if (context.json) {
+    print_json(context, answer->body);
+  } else {
+    context.out(recreation_text(answer->json));
+  }
   return kYes;
 }
 

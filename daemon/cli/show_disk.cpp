@@ -1,4 +1,5 @@
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/show.h"
@@ -28,7 +29,7 @@ std::string users_table(const json::array& filesystems) {
 std::string refused_lines(const json::value& answer) {
   std::string lines;
   for (const auto& root : list(answer, "refused_roots")) {
-    lines += printable(format("nothing is deleted in {}: {}", text(root, "path"), text(root, "reason"))) + "\n";
+    lines += visible(format("nothing is deleted in {}: {}", text(root, "path"), text(root, "reason"))) + "\n";
   }
   return lines;
 }

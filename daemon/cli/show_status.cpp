@@ -1,4 +1,5 @@
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/show.h"
@@ -11,7 +12,7 @@ namespace {
 
 std::string daemon_line(const json::value& status) {
   const auto uptime = number(status, "uptime_seconds");
-  return format("buildwarden {}{}{}{}\n", printable(text(status, "version")),
+  return format("buildwarden {}{}{}{}\n", visible(text(status, "version")),
                 uptime ? ", up " + format_duration(std::chrono::seconds{*uptime}) : "",
                 truth(status, "dry_run") ? ", dry run: nothing is deleted" : "",
                 truth(status, "ready") ? ", ready" : ", not ready");
@@ -20,7 +21,7 @@ std::string daemon_line(const json::value& status) {
 std::string not_ready_lines(const json::value& status) {
   std::string lines;
   for (const auto& part : list(status, "not_ready")) {
-    lines += printable(format("  {}: {}", text(part, "part"), text(part, "reason"))) + "\n";
+    lines += visible(format("  {}: {}", text(part, "part"), text(part, "reason"))) + "\n";
   }
   return lines;
 }
@@ -30,7 +31,7 @@ std::string config_lines(const json::value& config) {
   for (const auto& key : list(config, "restart_needed")) {
     if (key.is_string()) keys += (keys.empty() ? "" : ", ") + std::string(key.get_string());
   }
-  std::string lines = keys.empty() ? "" : printable("a restart is needed for " + keys) + "\n";
+  std::string lines = keys.empty() ? "" : visible("a restart is needed for " + keys) + "\n";
   if (truth(config, "parameters_awaited"))
     lines += "the stack's parameters are awaited: only gentle steps until then\n";
   return lines;
@@ -38,18 +39,18 @@ std::string config_lines(const json::value& config) {
 
 std::string engine_line(const json::value& engine) {
   if (truth(engine, "up")) {
-    return printable(format("engine {} (API {}), data in {}", text(engine, "version"), text(engine, "api_version"),
-                            text(engine, "root_dir"))) +
+    return visible(format("engine {} (API {}), data in {}", text(engine, "version"), text(engine, "api_version"),
+                          text(engine, "root_dir"))) +
            "\n";
   }
-  return printable(format("engine down: {}", text(engine, "reason"))) + "\n";
+  return visible(format("engine down: {}", text(engine, "reason"))) + "\n";
 }
 
 std::string state_lines(const json::value& state) {
   std::string lines;
   for (const auto* const part : {"ledger", "journal"}) {
     const auto error = text(state, std::string(part) + "_error");
-    if (!error.empty()) lines += printable(format("the {} is not kept on disk: {}", part, error)) + "\n";
+    if (!error.empty()) lines += visible(format("the {} is not kept on disk: {}", part, error)) + "\n";
   }
   return lines;
 }
@@ -58,15 +59,15 @@ std::string state_lines(const json::value& state) {
 std::string prefetch_lines(const json::value& prefetch) {
   const auto& images = list(prefetch, "images");
   if (images.empty()) return "";
-  std::string lines = printable(format("prefetch: {} of {} done; {}", number(prefetch, "done").value_or(0),
-                                       images.size(), text(prefetch, "reason"))) +
+  std::string lines = visible(format("prefetch: {} of {} done; {}", number(prefetch, "done").value_or(0), images.size(),
+                                     text(prefetch, "reason"))) +
                       "\n";
   for (const auto& image : images) {
     if (text(image, "state") == "done") continue;
     const auto builder = text(image, "builder");
     const auto place = builder.empty() ? std::string("the engine") : "builder " + builder;
-    lines += printable(format("  {} for {}: {} {}", text(image, "image"), place, text(image, "state"),
-                              text(image, "reason"))) +
+    lines += visible(format("  {} for {}: {} {}", text(image, "image"), place, text(image, "state"),
+                            text(image, "reason"))) +
              "\n";
   }
   return lines + "\n";
@@ -81,7 +82,7 @@ std::string termination_line(const json::value& termination) {
   const auto next = text(termination, "next");
   if (!next.empty()) line += format("; next: {}", next);
   if (!next.empty() && left) line += format(" in {}", format_duration(std::chrono::seconds{*left}));
-  return printable(line) + "\n";
+  return visible(line) + "\n";
 }
 
 std::string jobs_table(const json::array& jobs) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "common/visible_text.h"
 #include "daemon/cli/context.h"
 
 namespace buildwarden::cli {
@@ -21,7 +22,7 @@ std::string table(std::vector<std::vector<std::string>> rows) {
   for (auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
     for (std::size_t i = 0; i < row.size(); ++i) {
-      row[i] = printable(row[i]);
+      row[i] = visible(row[i]);
       widths[i] = std::max(widths[i], width(row[i]));
     }
   }

@@ -1,9 +1,9 @@
 #include "daemon/jobs/fields.h"
 
-#include <algorithm>
 #include <chrono>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 
 namespace buildwarden::jobs {
 namespace {
@@ -17,17 +17,10 @@ constexpr std::size_t kLargestLease = 4096;  // of all texts that are kept of a 
 
 Error bad(std::string_view field, std::string_view why) { return {Errc::kInvalid, format("{}: {}", field, why)}; }
 
-// No control characters: names end up in logs, in environment values and on terminals.
-bool is_printable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte >= 0x20 && byte != 0x7f;
-  });
-}
-
 Result<void> check_text(std::string_view field, std::string_view text, std::size_t longest) {
   if (text.size() > longest) return bad(field, format("{} bytes; at most {} are allowed", text.size(), longest));
-  if (!is_printable(text)) return bad(field, "has control characters in it");
+  // Names end up in logs, in environment values and on terminals.
+  if (const auto control = first_control(text)) return bad(field, format("has the control character {}", *control));
   return {};
 }
 

@@ -6,20 +6,10 @@
 
 #include "common/format.h"
 #include "common/log.h"
+#include "common/visible_text.h"
 
 namespace buildwarden::telemetry {
 namespace {
-
-void append_printable(std::string& line, std::string_view text) {
-  for (const char character : text) {
-    const auto byte = static_cast<unsigned char>(character);
-    if (byte < 0x20 || byte == 0x7f) {
-      line += format("\\x{:02x}", byte);
-    } else {
-      line += character;
-    }
-  }
-}
 
 struct FieldText {
   std::string operator()(std::int64_t value) const { return format("{}", value); }
@@ -50,20 +40,20 @@ void write_to_log(const ports::Event& event) {
 
 std::string journal_line(const ports::Event& event) {
   std::string line;
-  append_printable(line, event.kind);
+  line += visible(event.kind);
   if (!event.rule.empty()) {
     line += ' ';
-    append_printable(line, event.rule);
+    line += visible(event.rule);
   }
   line += ": ";
-  append_printable(line, event.reason);
+  line += visible(event.reason);
   if (event.fields.empty()) return line;
   std::string_view separator = " {";
   for (const auto& [name, value] : event.fields) {
     line += separator;
-    append_printable(line, name);
+    line += visible(name);
     line += '=';
-    append_printable(line, std::visit(FieldText{}, value));
+    line += visible(std::visit(FieldText{}, value));
     separator = " ";
   }
   return line + "}";

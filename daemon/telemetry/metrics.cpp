@@ -1,5 +1,6 @@
 #include "daemon/telemetry/metrics.h"
 
+#include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
@@ -28,6 +29,8 @@ struct Metrics::Instruments {
   prometheus::Registry registry;
   prometheus::Histogram* stall = nullptr;
   prometheus::Family<prometheus::Histogram>* engine = nullptr;
+  prometheus::Family<prometheus::Counter>* http_failures = nullptr;
+  prometheus::Counter* loop_exceptions = nullptr;
 
   explicit Instruments(const std::string& version) {
     stall = &prometheus::BuildHistogram()
@@ -39,6 +42,15 @@ struct Metrics::Instruments {
                   .Name("buildwarden_engine_request_seconds")
                   .Help("How long the engine took to answer, in seconds, by method and route.")
                   .Register(registry);
+    http_failures = &prometheus::BuildCounter()
+                         .Name("buildwarden_http_failures_total")
+                         .Help("Connections and requests of the API that went wrong, by what it was.")
+                         .Register(registry);
+    loop_exceptions = &prometheus::BuildCounter()
+                           .Name("buildwarden_loop_exceptions_total")
+                           .Help("Exceptions that left a handler of the loop, which went on. Each is a mistake.")
+                           .Register(registry)
+                           .Add({});
     prometheus::BuildGauge()
         .Name("buildwarden_build_info")
         .Help("Always 1; the label says which version runs.")
@@ -58,6 +70,14 @@ void Metrics::loop_stalled(std::chrono::duration<double> lateness) { instruments
 void Metrics::engine_asked(const std::string& method, const std::string& route, std::chrono::duration<double> took) {
   instruments_->engine->Add({{"method", method}, {"route", route}}, kEngineBuckets).Observe(took.count());
 }
+
+void Metrics::http_may_fail(const std::string& reason) { instruments_->http_failures->Add({{"reason", reason}}); }
+
+void Metrics::http_failed(const std::string& reason) {
+  instruments_->http_failures->Add({{"reason", reason}}).Increment();
+}
+
+void Metrics::loop_threw() { instruments_->loop_exceptions->Increment(); }
 
 std::string Metrics::text() const {
   Families families = instruments_->registry.Collect();

@@ -41,6 +41,13 @@ class Metrics {
   // The engine answered, or did not, after `took`. There must be few methods and routes: each pair is a series.
   void engine_asked(const std::string& method, const std::string& route, std::chrono::duration<double> took);
 
+  // Something went wrong on a connection of the API; `reason` is one of api/failures.h, few. Those that may come are
+  // there from the start, at zero.
+  void http_may_fail(const std::string& reason);
+  void http_failed(const std::string& reason);
+  // A handler of the loop threw, and the loop went on.
+  void loop_threw();
+
   // The whole exposition, text format 0.0.4. Families are in the order of their names.
   [[nodiscard]] std::string text() const;
 

@@ -15,8 +15,8 @@ constexpr auto kPause = std::chrono::milliseconds{3};
 
 }  // namespace
 
-ApiPoller::ApiPoller(std::string socket, std::string target)
-    : socket_(std::move(socket)), target_(std::move(target)), thread_([this] { ask(); }) {}
+ApiPoller::ApiPoller(std::string socket, std::string target, bool fresh)
+    : socket_(std::move(socket)), target_(std::move(target)), fresh_(fresh), thread_([this] { ask(); }) {}
 
 void ApiPoller::stop() {
   stopping_ = true;
@@ -30,12 +30,16 @@ void ApiPoller::ask() {
     const auto before = std::chrono::steady_clock::now();
     try {
       if (!connection) connection = std::make_unique<bench::Connection>(socket_);
-      if (connection->exchange("GET", target_) != 200) ++failures_;
+      const int status = connection->exchange("GET", target_);
+      if (status != 200) ++failures_;
+      if (status != 200) ++what_failed_[format("status {}", status)];
       times_.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - before).count());
-    } catch (const std::exception&) {
+    } catch (const std::exception& error) {
       connection.reset();
       ++failures_;
+      ++what_failed_[error.what()];
     }
+    if (fresh_) connection.reset();
     std::this_thread::sleep_for(kPause);
   }
 }
@@ -47,8 +51,10 @@ double ApiPoller::quantile(double share) const {
 }
 
 std::string ApiPoller::summary() const {
-  return format("GET {}: {} answers, {} failures, p50 {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms", target_, answers(),
-                failures_, quantile(0.5), quantile(0.99), quantile(1));
+  auto text = format("GET {}: {} answers, {} failures, p50 {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms", target_, answers(),
+                     failures_, quantile(0.5), quantile(0.99), quantile(1));
+  for (const auto& [what, times] : what_failed_) text += format("; {} times {}", times, what);
+  return text;
 }
 
 }  // namespace buildwarden::testing

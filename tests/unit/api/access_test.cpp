@@ -80,6 +80,21 @@ TEST(Access, OnTheUnixSocketRootAndTheAgentGroupCount) {
   EXPECT_EQ(status_of(unknown), 403);
 }
 
+TEST(Turn, AScrapeWaitsForItsLikeAlone) {
+  auto asked = request(Origin::kLoopback, "GET", "/metrics");
+  asked.from = PeerKey{"loopback"};
+  EXPECT_NE(turn_of(asked), asked.from);
+  const auto scrape = turn_of(asked);
+  asked.path = "/healthz";
+  EXPECT_NE(turn_of(asked), scrape);
+  asked.path = "/v1/status";
+  EXPECT_EQ(turn_of(asked), asked.from);
+  auto job = from_peer(2000, {kAgents});
+  job.path = "/metrics";
+  job.from = PeerKey::of_uid(2000);
+  EXPECT_EQ(turn_of(job), job.from);
+}
+
 ports::FilesystemView filesystem(bool gate, Bytes target, bool measured) {
   ports::FilesystemView made;
   made.gate = gate;

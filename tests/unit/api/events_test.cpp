@@ -185,6 +185,7 @@ TEST_F(EventsTest, AFollowerThatDoesNotReadIsCutOff) {
 }
 
 TEST_F(EventsTest, FollowersAreFew) {
+  limits.followers = {32, 32, 0};
   start();
   std::vector<RawClient> followers;
   for (int i = 0; i < 32; ++i) {

@@ -72,6 +72,9 @@ TEST(FieldReader, KeepsTheBounds) {
       {R"({"number":"5"})", "number: must be a whole number from 1 to 100, not a string"},
       {R"({"text":"123456789"})", "text: has 9 bytes, at most 8 are allowed"},
       {R"({"text":"a\u0000b"})", "text: has a NUL character"},
+      {"{\"text\":\"a\u009bb\"}", "text: has the control character U+009B"},
+      {R"({"text":"a\u202eb"})", "text: has the control character U+202E"},
+      {R"({"list":["a\u001b"]})", "list[0]: has the control character U+001B"},
       {R"({"list":["a","b","c"]})", "list: has 3 entries, at most 2 are allowed"},
       {R"({"list":"a"})", "list: must be an array of strings, not a string"},
   };
@@ -98,6 +101,12 @@ TEST(ParseObject, SaysWhereItIsNoJson) {
     EXPECT_EQ(object.error().code(), Errc::kInvalid);
     EXPECT_THAT(object.error().message(), HasSubstr(where)) << body;
   }
+  EXPECT_EQ(parse_object(R"({"id":"a","need":1,"\u0069d":"b"})").error().message(),
+            R"(the body has the key "id" twice)");
+  EXPECT_EQ(parse_object(R"({"a":[{"b":1},{"c":{"d":1,"d":2}}]})").error().message(),
+            R"(the body has the key "d" twice)");
+  EXPECT_EQ(parse_object(R"({"\u009b":1,"\u009b":2})").error().message(), R"(the body has the key "\u009b" twice)");
+  EXPECT_TRUE(parse_object(R"({"a":{"b":1},"b":[{"b":1},{"b":2}]})").ok());
   EXPECT_EQ(parse_object("[1]").error().message(), "the body must be a JSON object, not an array");
 }
 

@@ -225,7 +225,7 @@ TEST_F(JobsTest, AResultIsForWhoAskedAndForRoot) {
 }
 
 TEST_F(JobsTest, OperationsAreBoundedAndForgotten) {
-  limits.operations.running = 1;
+  limits.operations.running = {1, 1, 0};
   limits.operations.keep = 1min;
   desk.answer = refused();
   desk.closed = true;

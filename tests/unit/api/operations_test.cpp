@@ -66,9 +66,10 @@ TEST_F(OperationsTest, EachUserHasAShareAndRootAPart) {
     return made;
   };
   const OperationLimits limits;
-  EXPECT_EQ(fill(2000), limits.of_user);
-  EXPECT_EQ(fill(2001), limits.running - limits.of_user - limits.for_root);
-  EXPECT_EQ(fill(0), limits.for_root);
+  const auto& running = limits.running;
+  EXPECT_EQ(fill(2000), running.each);
+  EXPECT_EQ(fill(2001), running.places - running.each - running.reserved);
+  EXPECT_EQ(fill(0), running.reserved);
   const auto refused = start_as(2000);
   EXPECT_EQ(refused.status, 503);
   EXPECT_THAT(refused.body, HasSubstr("too_many_operations"));

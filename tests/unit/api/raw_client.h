@@ -95,6 +95,16 @@ class RawClient {
     return closed_;
   }
 
+  // The same, without waiting for it.
+  [[nodiscard]] bool is_closed_now() const {
+    char bytes[16384];
+    for (;;) {
+      const auto got = ::recv(descriptor_, bytes, sizeof(bytes), MSG_DONTWAIT);
+      if (got > 0) continue;
+      return got == 0 || errno != EAGAIN;
+    }
+  }
+
  private:
   RawClient(int family, const sockaddr* address, socklen_t length)
       : descriptor_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

@@ -171,7 +171,7 @@ TEST(JobStart, ARefusalSaysWhyAndWhoTakesTheRoom) {
                                             "application/problem+json"));
   EXPECT_EQ(run.code, cli::kNo);
   EXPECT_EQ(run.out, "");
-  EXPECT_THAT(run.err, AllOf(HasSubstr("2.0 GiB free of 5 GiB"), HasSubstr("images (big?[2J): 3.00 GiB"),
+  EXPECT_THAT(run.err, AllOf(HasSubstr("2.0 GiB free of 5 GiB"), HasSubstr("images (big\\x1b[2J): 3.00 GiB"),
                              HasSubstr("build cache of the engine (7 records): 1 KiB"),
                              HasSubstr("cache of the builder s3: 2 KiB"), HasSubstr("checkouts of agent-1: 3 KiB"),
                              HasSubstr("files of nobody in particular: 4 KiB")));
@@ -187,7 +187,7 @@ TEST(JobStart, TellsAHookTheVerdict) {
       start(world, http_answer(507, R"({"detail":"d","reason":"it's `full`\n","pause_agent":true})"), {"--hook"});
   EXPECT_EQ(refused.code, cli::kNo);
   EXPECT_EQ(refused.out,
-            "BUILDWARDEN_VERDICT=refuse\nBUILDWARDEN_REASON='it'\\''s `full`?'\nBUILDWARDEN_PAUSE_AGENT=true\n");
+            "BUILDWARDEN_VERDICT=refuse\nBUILDWARDEN_REASON='it'\\''s `full`\\x0a'\nBUILDWARDEN_PAUSE_AGENT=true\n");
   for (const int status : {503, 409}) {
     const auto absent = start(world, http_answer(status, R"({"detail":"starting"})"), {"--hook"});
     EXPECT_EQ(absent.out, "BUILDWARDEN_VERDICT=absent\n");

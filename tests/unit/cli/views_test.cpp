@@ -16,7 +16,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(Table, AlignsByCharactersAndHidesControls) {
-  EXPECT_EQ(cli::table({{"A", "B"}, {"\xc3\xa4\xc3\xb6", "x"}, {"a\x1b", ""}}), "A   B\n\xc3\xa4\xc3\xb6  x\na?\n");
+  EXPECT_EQ(cli::table({{"A", "B"}, {"\xc3\xa4\xc3\xb6", "x"}, {"a\x1b", ""}}),
+            "A      B\n\xc3\xa4\xc3\xb6     x\na\\x1b\n");
 }
 
 TEST(Builders, AreShownWithTheirReason) {
@@ -98,6 +99,15 @@ TEST(Views, AProblemIsNo) {
   EXPECT_EQ(run.err, "buildwarden: of a reason\n");
 }
 
+TEST(Events, WhatAJobNamedDrivesNoTerminal) {
+  ClientWorld world;
+  const std::string events = "{\"events\":[{\"id\":8,\"reason\":\"job a\u202eb\u009b2J\"}]}";
+  ScriptedDaemon daemon(world.socket(), [&](const SeenRequest&) { return http_answer(200, events); });
+  EXPECT_THAT(world.run({"events"}).out, HasSubstr("job a\\u202eb\\u009b2J"));
+  const auto json = world.run({"events", "--json"});
+  EXPECT_EQ(json.out, "{\"events\":[{\"id\":8,\"reason\":\"job a\\u202eb\\u009b2J\"}]}\n");
+}
+
 TEST(Events, OneLineEach) {
   ClientWorld world;
   ScriptedDaemon daemon(world.socket(), [](const SeenRequest&) {
@@ -105,7 +115,7 @@ TEST(Events, OneLineEach) {
       "reason":"ok\nnow"}]})");
   });
   const auto run = world.run({"events", "--since", "7"});
-  EXPECT_EQ(run.out, "2026-01-01T00:00:00.000Z info    disk.level ok?now\n");
+  EXPECT_EQ(run.out, "2026-01-01T00:00:00.000Z info    disk.level ok\\x0anow\n");
   EXPECT_EQ(daemon.seen()[0].line(), "GET /v1/events?since=7 HTTP/1.1");
   EXPECT_EQ(world.run({"events", "--before", "8", "--limit", "5"}).code, cli::kYes);
   EXPECT_EQ(daemon.seen()[1].line(), "GET /v1/events?before=8&limit=5 HTTP/1.1");

@@ -80,6 +80,14 @@ TEST(Log, ATerminalGetsTextWithTheTime) {
   EXPECT_NE(text.find(" two"), std::string::npos) << text;
 }
 
+TEST(Log, NothingInATextDrivesATerminal) {
+  EXPECT_EQ(through_a_pipe([] {
+              configure_log(LogLevel::kInfo, LogFormat::kJournald);
+              log_warning("job \u202eb\u009b2J\x1b[2J\x9b");
+            }),
+            "<4>job \\u202eb\\u009b2J\\x1b[2J\\x9b\n");
+}
+
 TEST(Log, TheFormatMayBeChosen) {
   const auto text = through_a_pipe([] {
     configure_log(LogLevel::kInfo, LogFormat::kText);
