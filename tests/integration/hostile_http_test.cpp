@@ -55,8 +55,8 @@ class HostileHttp : public PlainDaemonFixture {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   // A value of the metrics, "" without one.
   [[nodiscard]] std::string metric(const std::string& series) const {
-    return run_shell("curl -s --unix-socket " + api_socket() + " http://localhost/metrics | awk '$1 == \"" + series +
-                     "\"{printf \"%s\", $2}'")
+    return run_shell("curl -s --unix-socket " + api_socket() + " http://localhost/metrics | grep -v '^#' | grep -F '" +
+                     series + " ' | awk '{printf \"%s\", $2}'")
         .out;
   }
 
