@@ -18,6 +18,14 @@ namespace {
 
 using std::chrono::seconds;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;  // and so is the daemon, whose memory is then mostly the sanitizer's
+#elif defined(__has_feature)
+constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+
 constexpr long kMostGrowth = 16 * 1024;   // KiB of Pss, from the end of the first quarter to the end
 constexpr long kMostMemory = 128 * 1024;  // KiB of the largest resident set
 
@@ -55,8 +63,8 @@ class HostileHttp : public PlainDaemonFixture {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   // A value of the metrics, "" without one.
   [[nodiscard]] std::string metric(const std::string& series) const {
-    return run_shell("curl -s --unix-socket " + api_socket() + " http://localhost/metrics | awk '$1 == \"" + series +
-                     "\"{printf \"%s\", $2}'")
+    return run_shell("curl -s --unix-socket " + api_socket() + " http://localhost/metrics | grep -v '^#' | grep -F '" +
+                     series + " ' | awk '{printf \"%s\", $2}'")
         .out;
   }
 
@@ -103,8 +111,8 @@ TEST_F(HostileHttp, NeitherEndsItNorSwellsItNorKeepsItFromOthers) {
   EXPECT_GT(scrape.answers(), 50U);
   // It comes from the crowd's own address, and may be taken for one of it. Prometheus asks again.
   EXPECT_LT(scrape.failures() * 10, static_cast<int>(scrape.answers()));
-  EXPECT_LT(after, before + kMostGrowth);
-  EXPECT_LT(memory("status", "VmHWM"), kMostMemory);
+  EXPECT_TRUE(kSanitized || after < before + kMostGrowth);
+  EXPECT_TRUE(kSanitized || memory("status", "VmHWM") < kMostMemory);
   EXPECT_FALSE(follower.is_closed_now()) << "the follower of the events was dropped";
   EXPECT_EQ(metric("buildwarden_loop_exceptions_total"), "0");
   EXPECT_EQ(metric("buildwarden_http_failures_total{reason=\"connection\"}"), "0");
