@@ -14,6 +14,8 @@ namespace {
 
 // Two: an image list that is being parsed does not keep a small file waiting.
 constexpr std::size_t kWorkers = 2;
+// Two: a filesystem of a job's own in such a folder may keep one waiting.
+constexpr std::size_t kTreeWorkers = 2;
 // Each reader of foreign files asks for one thing at a time, so that one that hangs leaves a thread to most others.
 constexpr std::size_t kForeignReaders = 4;
 // One: what a job's process keeps waiting costs the next job its second, and nobody else anything.
@@ -76,6 +78,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       api_group(group_or_root(socket_group(settings.listen, settings.agent), "the API's socket")),
       journal(clock),
       workers(kWorkers),
+      trees(kTreeWorkers),
       processes(kProcessReaders),
       foreign(kForeignReaders),
       engine(settings.engine,
@@ -108,10 +111,10 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       sampler(std::make_shared<disk::MountTable>("/proc/self/mountinfo"), {}),
       gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),
       deletion_roots({settings, journal}),
-      own_leftovers({settings, clock, workers}),
-      cache_dirs({settings, clock, workers, [this] { return data_root_of(engine, settings); },
+      own_leftovers({settings, clock, trees}),
+      cache_dirs({settings, clock, trees, [this] { return data_root_of(engine, settings); },
                   [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); }}),
-      job_folders({clock, workers, registry}),
+      job_folders({clock, trees, registry}),
       network_use(clock),
       ended_containers({engine, engine, engine, in_use, clock,
                         [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); }}),
@@ -123,7 +126,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       build_cache_share(policy::RungId::kBuildCacheShare, build_cache_parts()),
       orphans({engine, engine, engine, engine, in_use, people, ledger, clock}),
       checkout_sizes({settings, clock, [this] { return are_builds_short(); }}),
-      purge({settings, clock, workers, journal, job_evidence, registry, agent_gate, checkout_sizes,
+      purge({settings, clock, trees, journal, job_evidence, registry, agent_gate, checkout_sizes,
              [this] { return watch.clock_is_steady_for(settings.disk.grace); }}),
       last_resort({settings, clock, views, termination}),
       reclaimer({settings,

@@ -93,6 +93,7 @@ struct Daemon::Rooms {
   SystemClock clock;
   telemetry::EventLog journal;
   WorkerPool workers;
+  WorkerPool trees;      // looks through and removes what lies in folders of jobs
   WorkerPool processes;  // looks at the processes of jobs that start
   WorkerPool foreign;    // reads what others may make: a read of theirs that hangs keeps nothing else waiting
   engine::Engine engine;

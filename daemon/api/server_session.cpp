@@ -236,7 +236,7 @@ asio::awaitable<bool> HttpSession::write(Response response, bool keep) {
   rest += body.substr(sent < head.size() ? 0 : sent - head.size());
   response.body = std::string();
   const bool taken = co_await write_rest(std::move(rest));
-  co_return keep&& taken && !finishing_;
+  co_return taken&& keep && !finishing_;
 }
 
 asio::awaitable<bool> HttpSession::write_rest(std::string rest) {
