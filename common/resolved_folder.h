@@ -27,8 +27,7 @@ struct ResolvedFolder {
 //   directories"), and so lead the path to another mount. Hence it counts when all who may do that could as well empty
 //   what is mounted there: they lead root nowhere where they could not delete by themselves.
 // - A FUSE filesystem that another user than root mounted (fusermount(1)) ends the walk before it is asked: a program
-// of
-//   theirs answers for it, or does not, and says what it likes of owners and links.
+//   of that user answers for it, or does not, and says what it likes of owners and links.
 // `..` is the folder that the walk came from. For a worker: a filesystem that root mounted may hang.
 // kNotFound: a part is not there; kInvalid: the path is not absolute, or a part of it is no folder; kConflict: a link
 // or a mount that does not count; kDenied: the kernel refuses; kTooLarge: more than 40 links.
