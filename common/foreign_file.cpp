@@ -16,6 +16,7 @@
 
 #include "common/atomic_file.h"
 #include "common/format.h"
+#include "common/path_parts.h"
 #include "common/unique_fd.h"
 
 namespace buildwarden {
@@ -39,24 +40,14 @@ bool may_others_replace_in(const struct stat& folder) {
   return may_others_write(folder) && !sticky;
 }
 
-std::deque<std::string> components_of(std::string_view path) {
-  std::deque<std::string> components;
-  while (!path.empty()) {
-    const auto part = path.substr(0, path.find('/'));
-    path.remove_prefix(std::min(part.size() + 1, path.size()));
-    if (!part.empty() && part != ".") components.emplace_back(part);
-  }
-  return components;
-}
-
 std::string whose(const struct stat& what) {
   return format("uid {}, gid {}, mode {:04o}", what.st_uid, what.st_gid, what.st_mode & 07777U);
 }
 
 // From the root folder down, one component at a time, each held by a descriptor that opens nothing (O_PATH).
-class Walk {
+class FileWalk {
  public:
-  explicit Walk(std::string path) : path_(std::move(path)), left_(components_of(path_)) {}
+  explicit FileWalk(std::string path) : path_(std::move(path)), left_(parts_of(path_)) {}
 
   Result<UniqueFd> to_the_end() {
     if (!path_.starts_with('/')) return Error(Errc::kInvalid, format("{} is not an absolute path", path_));
@@ -107,7 +98,7 @@ class Walk {
     if (size < 0) return Error::from_errno(errno, format("read {}", path_));
     const std::string_view text(target.data(), static_cast<std::size_t>(size));
     if (++links_ > kMostLinksFollowed) return Error(Errc::kInvalid, format("read {}: too many links", path_));
-    auto further = components_of(text);
+    auto further = parts_of(text);
     left_.insert(left_.begin(), further.begin(), further.end());
     const int from = folder.get();
     at_ = UniqueFd(text.starts_with('/') ? ::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -131,7 +122,7 @@ UniqueFd open_found(int found) {
 }  // namespace
 
 Result<std::string> read_foreign_file(const std::string& path, FileOwner owner, Bytes limit) {
-  auto found = Walk(path).to_the_end();
+  auto found = FileWalk(path).to_the_end();
   if (!found) return std::move(found).error();
   struct stat what{};
   if (::fstat(found->get(), &what) != 0) return Error::from_errno(errno, format("read {}", path));
@@ -147,7 +138,7 @@ Result<std::string> read_foreign_file(const std::string& path, FileOwner owner, 
 }
 
 bool may_others_replace(const std::string& path) {
-  const auto folder = Walk(path.substr(0, path.rfind('/'))).to_the_end();
+  const auto folder = FileWalk(path.substr(0, path.rfind('/'))).to_the_end();
   struct stat what{};
   return !folder || ::fstat(folder->get(), &what) != 0 || may_others_replace_in(what);
 }

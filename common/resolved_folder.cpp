@@ -16,6 +16,7 @@
 
 #include "common/atomic_file.h"
 #include "common/format.h"
+#include "common/path_parts.h"
 
 namespace buildwarden {
 namespace {
@@ -24,18 +25,6 @@ constexpr int kMostLinks = 40;  // as the kernel follows (path_resolution(7))
 constexpr Bytes kMostMountText = 16 * kMiB;
 constexpr mode_t kGroupWrites = 0020;
 constexpr mode_t kOthersWrite = 0002;
-
-// "a/./b//c" -> a, b, c.
-std::deque<std::string> components_of(const std::string& path) {
-  std::deque<std::string> parts;
-  for (std::size_t at = 0; at < path.size();) {
-    const auto end = std::min(path.find('/', at), path.size());
-    const auto part = path.substr(at, end - at);
-    if (!part.empty() && part != ".") parts.push_back(part);
-    at = end + 1;
-  }
-  return parts;
-}
 
 struct Info {
   mode_t mode = 0;
@@ -87,7 +76,7 @@ bool is_on_anothers_fuse(std::int64_t mount) {
 
 class Walk {
  public:
-  Walk(std::string path, uid_t self) : asked_(std::move(path)), self_(self), ahead_(components_of(asked_)) {}
+  Walk(std::string path, uid_t self) : asked_(std::move(path)), self_(self), ahead_(parts_of(asked_)) {}
 
   Result<ResolvedFolder> run() {
     if (auto begun = begin(); !begun) return std::move(begun).error();
@@ -171,7 +160,7 @@ class Walk {
     if (++links_ > kMostLinks) return Error(Errc::kTooLarge, format("{} leads through too many links", asked_));
     const std::string target(text.data(), static_cast<std::size_t>(size));
     if (target.starts_with('/')) steps_.resize(1);
-    auto further = components_of(target);
+    auto further = parts_of(target);
     ahead_.insert(ahead_.begin(), further.begin(), further.end());
     return {};
   }

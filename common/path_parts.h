@@ -1,0 +1,22 @@
+// The components of a path, for those who open them one by one.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <string_view>
+
+namespace buildwarden {
+
+// "/a/./b//c" -> a, b, c; ".." stays.
+inline std::deque<std::string> parts_of(std::string_view path) {
+  std::deque<std::string> parts;
+  while (!path.empty()) {
+    const auto part = path.substr(0, path.find('/'));
+    path.remove_prefix(std::min(part.size() + 1, path.size()));
+    if (!part.empty() && part != ".") parts.emplace_back(part);
+  }
+  return parts;
+}
+
+}  // namespace buildwarden
