@@ -16,10 +16,12 @@ using Failed = json::error_code;
 // Boost.JSON's handler of parse events (its documentation: basic_parser); all but keys go by.
 class KeyWatcher {
  public:
+  // NOLINTBEGIN(readability-identifier-naming): the names that Boost.JSON asks for
   static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
+  // NOLINTEND(readability-identifier-naming)
 
   bool on_object_begin(Failed&) {
     open_.emplace_back();

@@ -50,7 +50,7 @@ std::shared_ptr<Operation> Operations::start(std::string kind, uid_t owner, Work
   operation->started = parts_.clock.now();
   all_[operation->id] = operation;
   // The slot is used until the end of the spawning, which is later than that of the coroutine (Boost 1.81).
-  const auto kept = [operation](std::exception_ptr) {};
+  const auto kept = [operation](const std::exception_ptr&) {};
   auto ending = asio::bind_cancellation_slot(operation->cancel.slot(), kept);
   asio::co_spawn(executor_, run(operation, std::move(work), *std::move(place)), std::move(ending));
   return operation;

@@ -183,7 +183,7 @@ void Server::admit(Listener& listener, Protocol::socket socket) {
   listener.entries.push_back(entry);
   Stay stay(life_, listener.shared_from_this(), entry);
   // The slot is used until the end of the spawning, which is later than that of the coroutine (Boost 1.81).
-  const auto kept = [entry](std::exception_ptr) {};
+  const auto kept = [entry](const std::exception_ptr&) {};
   auto ending = asio::bind_cancellation_slot(entry->cancel.slot(), kept);
   asio::co_spawn(executor_, serve(entry, std::move(stay)), std::move(ending));
 }
