@@ -9,9 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <climits>
+#include <csignal>
 #include <deque>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "common/atomic_file.h"
@@ -26,11 +29,10 @@ constexpr int kMostLinksFollowed = 40;  // as the kernel does
 
 bool is_trusted_user(uid_t user) { return user == 0 || user == ::geteuid(); }
 
-// POSIX access lists need no look of their own: what they grant beyond the owner is never more than the group's bits
-// show (acl(5), the mask).
+// The group's bit counts for root's group, too: with an access list it is the list's mask (acl(5)), and whoever owns
+// the folder may have given it a default one that lets them write.
 bool may_others_write(const struct stat& what) {
-  const bool group = (what.st_mode & S_IWGRP) != 0 && what.st_gid != 0;
-  return !is_trusted_user(what.st_uid) || group || (what.st_mode & S_IWOTH) != 0;
+  return !is_trusted_user(what.st_uid) || (what.st_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
 // Whether others may rename, remove or replace what root has put into this folder; in one of root's that is sticky
@@ -119,22 +121,53 @@ UniqueFd open_found(int found) {
   return UniqueFd(::open(same.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
+// Whether somebody has it open for writing: who made a file keeps the right to write through a descriptor, whatever is
+// done to its owner and mode afterwards. A read lease is refused then (fcntl(2), F_SETLEASE: EAGAIN). Its breaking is
+// told by a signal, SIGIO, which would end us: hence another one, which is ignored by itself. Where the filesystem has
+// no leases nobody is seen.
+bool has_writer(int file) {
+  static_cast<void>(::fcntl(file, F_SETSIG, SIGURG));
+  if (::fcntl(file, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+  static_cast<void>(::fcntl(file, F_SETLEASE, F_UNLCK));
+  return false;
+}
+
+// Root may be about to write it: it is given a moment.
+bool stays_open_for_writing(int file) {
+  constexpr int kLooks = 8;
+  constexpr auto kBetween = std::chrono::milliseconds{50};
+  for (int look = 0; look < kLooks; ++look) {
+    if (!has_writer(file)) return false;
+    std::this_thread::sleep_for(kBetween);
+  }
+  return has_writer(file);
+}
+
 }  // namespace
 
-Result<std::string> read_foreign_file(const std::string& path, FileOwner owner, Bytes limit) {
+Result<ForeignFile> read_foreign_file(const std::string& path, FileOwner owner, Bytes limit) {
   auto found = FileWalk(path).to_the_end();
   if (!found) return std::move(found).error();
   struct stat what{};
   if (::fstat(found->get(), &what) != 0) return Error::from_errno(errno, format("read {}", path));
   if (!S_ISREG(what.st_mode)) return Error(Errc::kInvalid, format("read {}: it is not a regular file", path));
   if (owner == FileOwner::kRoot && may_others_write(what)) {
-    return Error(Errc::kDenied, format("{} does not count, since others than root may write to it ({}): chown root it, "
-                                       "and take the group's and the others' right to write away",
+    return Error(Errc::kDenied, format("{} does not count, since others than root may write to it ({}): remove it "
+                                       "and write it anew as root, with mode 0644 or 0640",
                                        path, whose(what)));
   }
   const auto file = open_found(found->get());
   if (!file.open()) return Error::from_errno(errno, format("read {}", path));
-  return read_all(file.get(), path, limit);
+  if (owner == FileOwner::kRoot && stays_open_for_writing(file.get())) {
+    return Error(Errc::kDenied,
+                 format("{} does not count while somebody has it open for writing: remove it and write it "
+                        "anew as root",
+                        path));
+  }
+  auto text = read_all(file.get(), path, limit);
+  if (!text) return std::move(text).error();
+  constexpr std::int64_t kNanoseconds = 1'000'000'000;
+  return ForeignFile{*std::move(text), what.st_mtim.tv_sec * kNanoseconds + what.st_mtim.tv_nsec};
 }
 
 bool may_others_replace(const std::string& path) {

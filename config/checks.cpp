@@ -22,6 +22,7 @@ class Checker {
     check_ages();
     check_names();
     check_builders();
+    check_builds();
     if (merge_.settings.emulation.order.empty() && emulation_on()) {
       mistake("emulation.order", "is empty while platforms are wanted; write [host, image], [host] or [image]");
     }
@@ -168,6 +169,21 @@ class Checker {
         mistake("paths.run", format("{} is {} bytes, a socket's path has at most {}; write a shorter one",
                                     shown(socket), socket.size(), kMaxSocketPath));
       }
+    }
+  }
+
+  // What lies below paths.builds is taken for checkouts, and deleted where a purge is allowed.
+  void check_builds() {
+    const auto& settings = merge_.settings;
+    const auto& builds = settings.paths.builds;
+    const std::array others = {std::pair("paths.state", settings.paths.state),
+                               std::pair("paths.run", settings.paths.run),
+                               std::pair("engine.data_root", settings.engine.data_root)};
+    if (wrong_already("paths.builds")) return;
+    for (const auto& [key, path] : others) {
+      if (path != builds && !path.starts_with(builds + "/")) continue;
+      const auto text = format("{} holds {} ({}), and what lies in it may be deleted as a checkout", builds, key, path);
+      return mistake("paths.builds", text + "; write the folder of the agent's builds-path alone");
     }
   }
 

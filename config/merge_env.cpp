@@ -96,9 +96,13 @@ void apply_variables(const Source& source, const Variables& variables, bool agen
   }
 }
 
+bool says_cfn(const std::string& text) { return !parse_cfn_env(text).by_name.empty(); }
+
+bool says_environment(const std::string& text) { return !parse_environment_file(text).by_name.empty(); }
+
 // The variables of the text that counts.
 Variables read_variables(const Source& source, Variables (*parse)(std::string_view), Merge& merge) {
-  const auto text = merge.sources.read(source.path);
+  const auto text = merge.sources.read(source.path, parse == parse_cfn_env ? says_cfn : says_environment);
   if (!text) return {};
   Variables variables = parse(*text);
   for (std::size_t i = 0; i < variables.odd_lines.size() && i < kMaxOddLines; ++i) {

@@ -62,7 +62,7 @@ void set(const File& file, const char* key, const TreeNode& node, Merge& merge) 
 }  // namespace
 
 void apply_daemon_json(const std::string& path, Merge& merge) {
-  auto text = merge.sources.read(path);
+  auto text = merge.sources.read(path, [](const std::string& one) { return !one.empty(); });
   if (!text) return;
   File file{path, *std::move(text), {}};
   if (file.text.find_first_not_of(" \t\r\n") == std::string::npos || !parse(file, merge)) return;

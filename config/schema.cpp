@@ -138,7 +138,7 @@ Table<Settings> path_fields() {
       path_field("paths.run", &PathSettings::run),
       path_field("paths.state", &PathSettings::state),
       path_field("paths.images", &PathSettings::images),
-      path_field("paths.builds", &PathSettings::builds),
+      scalar<Settings>("paths.builds", in(&Settings::paths, &PathSettings::builds), purgeable_path()),
       path_field("paths.cfn_env", &PathSettings::cfn_env),
       path_field("paths.agent_env", &PathSettings::agent_env),
       path_field("paths.daemon_json", &PathSettings::daemon_json),

@@ -8,23 +8,26 @@
 #include <utility>
 #include <vector>
 
+#include "common/foreign_file.h"
+
 namespace buildwarden::config {
 
-// By path: what a file said when it last counted.
-using SourceTexts = std::map<std::string, std::string>;
+// By path: the file as it last counted.
+using SourceTexts = std::map<std::string, ForeignFile>;
 
 // A file counts when it is a regular one of root's that nobody else may write to. Two of them lie in the agent's home,
-// where a job may move them away and put its own in their place: then what they last said goes on to count.
+// where a job may move root's files about and put its own in their place. There, what last counted goes on to count
+// where the file is not root's alone, is gone, is older than the last one, or says nothing; until the daemon's restart.
 class Sources {
  public:
-  // `last`: what counted until now, none at the start. `believe_absence`: an absent file is absent. Without it one that
-  // is gone from a folder where others than root may remove it goes on to count; so root removes such a file for good
-  // by removing it and asking for a reload.
-  Sources(SourceTexts last, bool believe_absence) : last_(std::move(last)), believe_absence_(believe_absence) {}
   Sources() = default;
+  // `last`: what counted until now.
+  explicit Sources(SourceTexts last) : last_(std::move(last)) {}
 
+  // Whether a text says anything of what such a file is for.
+  using Says = bool (*)(const std::string& text);
   // The text that counts; nothing when there is none.
-  std::optional<std::string> read(const std::string& path);
+  std::optional<std::string> read(const std::string& path, Says says);
 
   // All that counts by now, for the next load.
   [[nodiscard]] const SourceTexts& texts() const { return texts_; }
@@ -35,7 +38,6 @@ class Sources {
   std::optional<std::string> fall_back(const std::string& path, const std::string& why);
 
   SourceTexts last_;
-  bool believe_absence_ = true;
   SourceTexts texts_;
   std::vector<std::string> distrusted_;
 };

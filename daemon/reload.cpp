@@ -50,7 +50,7 @@ boost::asio::awaitable<void> Reload::turn(ReloadCause cause) {
   const bool told = cause != ReloadCause::kStart;
   if (told) parts_.notify(true);
   auto request = parts_.request;
-  request.sources = config::Sources(parts_.in_force.texts, cause == ReloadCause::kSignal);
+  request.sources = config::Sources(parts_.in_force.texts);
   std::function<Result<config::Loaded>()> work = [request = std::move(request)] { return config::load(request); };
   auto fresh = co_await parts_.files.compute<config::Loaded>(std::move(work), kFilesPatience);
   if (fresh) {
@@ -90,7 +90,8 @@ void Reload::tell_distrusted() {
   std::string text;
   for (const auto& one : now) add_told(text, "; ", one);
   event.reason = mended ? "each file of the configuration counts again" : text;
-  event.fields = {{"files", static_cast<std::int64_t>(now.size())}};
+  // A job may move its files to and fro.
+  event.fields = {{"files", static_cast<std::int64_t>(now.size())}, {ports::kOnDemandField, true}};
   parts_.journal.record(std::move(event));
 }
 

@@ -23,7 +23,7 @@ json::object marks_json(const policy::Marks& marks) {
   object["critical_inodes"] = marks.critical_inodes;
   object["low_inodes"] = marks.low_inodes;
   object["target_inodes"] = marks.target_inodes;
-  if (!marks.mistake.empty()) object["mistake"] = marks.mistake;
+  object["mistake"] = marks.mistake.empty() ? json::value(nullptr) : json::value(marks.mistake);
   return object;
 }
 

@@ -69,18 +69,23 @@ Result<std::vector<DiskFinding>> ask_daemon(const Context& context) {
   if (answer->status == 403) return Error(Errc::kDenied, problem_text(*answer));
   if (!answer->good()) return Error(Errc::kUnavailable, problem_text(*answer));
   std::vector<DiskFinding> findings;
+  std::string unknown;
   for (const auto& filesystem : list(answer->json, "filesystems")) {
     if (!truth(filesystem, "gate")) continue;
     auto finding = of_view(filesystem);
-    if (!finding) return Error(Errc::kUnavailable, format("it does not know {}", text(filesystem, "mount")));
-    findings.push_back(std::move(*finding));
+    if (!finding) unknown = text(filesystem, "mount");
+    if (finding) findings.push_back(std::move(*finding));
   }
+  // One that is low decides, whatever is not known of the others.
+  const bool is_low = !findings.empty() && deciding(findings).low;
+  if (!unknown.empty() && !is_low) return Error(Errc::kUnavailable, format("it does not know {}", unknown));
   if (findings.empty()) return Error(Errc::kUnavailable, "it watches no filesystem that admits jobs");
   return findings;
 }
 
-Result<std::vector<DiskFinding>> measure_here(const Settings& settings) {
-  const auto& path = settings.engine.data_root;
+namespace {
+
+Result<DiskFinding> measured(const std::string& path, const Settings& settings) {
   const auto reading = measure(path);
   if (!reading) return reading.error();
   const auto marks = policy::marks_for(settings.disk, *reading, true);
@@ -93,7 +98,32 @@ Result<std::vector<DiskFinding>> measure_here(const Settings& settings) {
   finding.low = finding.lacks_bytes() || finding.lacks_inodes();
   const auto inodes = format(" ({} inodes free, at least {} wanted)", reading->free_inodes, marks.critical_inodes);
   finding.reason = say(finding, marks.critical_inodes > 0 ? inodes : "");
-  return std::vector<DiskFinding>{std::move(finding)};
+  return finding;
+}
+
+// What gates jobs by the configuration; the data root where it names nothing.
+std::vector<std::string> gates_of(const Settings& settings) {
+  std::vector<std::string> gates;
+  for (const auto& watched : settings.disk.watch) {
+    if (watched.gate) gates.push_back(watched.path);
+  }
+  if (gates.empty()) gates.push_back(settings.engine.data_root);
+  return gates;
+}
+
+}  // namespace
+
+Result<std::vector<DiskFinding>> measure_here(const Settings& settings) {
+  std::vector<DiskFinding> findings;
+  std::optional<Error> unknown;
+  for (const auto& path : gates_of(settings)) {
+    auto finding = measured(path, settings);
+    if (!finding) unknown = finding.error();
+    if (finding) findings.push_back(*std::move(finding));
+  }
+  const bool is_low = !findings.empty() && deciding(findings).low;
+  if (unknown && !is_low) return *std::move(unknown);
+  return findings;
 }
 
 const DiskFinding& deciding(const std::vector<DiskFinding>& findings) {

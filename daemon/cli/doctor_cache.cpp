@@ -46,7 +46,7 @@ Finding of_names(const BuilderSettings& builder) {
 
 // The name of a variable that the file of the agent's environment sets; "" when none.
 std::string variable_in(const std::string& path) {
-  std::istringstream file(read_foreign_file(path, FileOwner::kAnybody, kMostOfAFile).value_or(""));
+  std::istringstream file(read_foreign_file(path, FileOwner::kAnybody, kMostOfAFile).value_or({}).text);
   for (std::string line; std::getline(file, line);) {
     if (line.starts_with("export ")) line.erase(0, 7);
     for (const std::string name : kVariables) {

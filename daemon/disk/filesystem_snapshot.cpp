@@ -1,8 +1,10 @@
 #include "daemon/disk/filesystem_snapshot.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #include "common/atomic_file.h"
 #include "common/clock.h"
 #include "common/format.h"
+#include "common/resolved_folder.h"
 #include "common/unique_fd.h"
 
 namespace buildwarden::disk {
@@ -54,11 +57,37 @@ void fill_in(FilesystemSnapshot& snapshot, const struct statvfs& space) {
   snapshot.free_inodes = static_cast<std::int64_t>(space.f_favail);
 }
 
-// All but the mount, whose id is the answer. O_PATH asks the filesystem for nothing; with O_DIRECTORY an automount is
-// mounted first, as it is for whoever works there.
+// O_PATH asks the filesystem for nothing; with O_DIRECTORY an automount is mounted first, as it is for whoever works
+// there. ELOOP: a link is on the way.
+UniqueFd open_without_links(const std::string& path) {
+  open_how how{};
+  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_SYMLINKS;
+  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how)));
+}
+
+// Through no link but those that root made where nobody else may write: a job would choose which filesystem gates jobs,
+// and for which the instance is terminated.
+Result<UniqueFd> open_measured(const std::string& path) {
+  auto folder = open_without_links(path);
+  if (folder.open()) return folder;
+  if (errno != ELOOP) return Error::from_errno(errno, format("open {}", path));
+  std::string real;
+  {
+    auto found = resolve_folder(path);
+    if (!found) return std::move(found).error();
+    real = std::move(found->path);
+  }
+  folder = open_without_links(real);
+  if (!folder.open()) return Error::from_errno(errno, format("open {}", real));
+  return folder;
+}
+
+// All but the mount, whose id is the answer.
 Result<std::int64_t> look_at(const std::string& path, FilesystemSnapshot& snapshot) {
-  const UniqueFd folder(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.open()) return Error::from_errno(errno, format("open {}", path));
+  const auto opened = open_measured(path);
+  if (!opened) return opened.error();
+  const auto& folder = *opened;
   struct stat info{};
   if (::fstat(folder.get(), &info) != 0) return Error::from_errno(errno, format("stat {}", path));
   struct statvfs space{};

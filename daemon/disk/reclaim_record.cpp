@@ -93,6 +93,11 @@ ports::Event dropped_event(const policy::RungTurn& turn, const policy::Candidate
   return event;
 }
 
+bool is_on_demand(const ports::SpaceRequest& request) {
+  const auto& who = request.on_behalf_of;
+  return request.on_request && (who.starts_with("job ") || (who.starts_with("uid ") && who != "uid 0"));
+}
+
 ports::Event rung_failed_event(const policy::RungTurn& turn, const Error& error) {
   ports::Event event;
   event.kind = "reclaim.rung_failed";
@@ -100,6 +105,7 @@ ports::Event rung_failed_event(const policy::RungTurn& turn, const Error& error)
   event.reason = format("The rung {} failed, the next one goes on: {}.", rung_name(turn), error.message());
   event.rule = std::string(to_string(error.code()));
   event.fields.emplace_back("rung", rung_name(turn));
+  if (turn.on_demand) event.fields.emplace_back(ports::kOnDemandField, true);
   return event;
 }
 
@@ -130,6 +136,7 @@ ports::Event end_event(const ports::SpaceRequest& request, const ports::SpaceRes
   event.fields.emplace_back("steps", static_cast<std::int64_t>(result.steps.size()));
   event.fields.emplace_back("dry_run", request.dry_run);
   event.fields.emplace_back("on_behalf_of", request.on_behalf_of);
+  if (is_on_demand(request) && result.steps.empty()) event.fields.emplace_back(ports::kOnDemandField, true);
   return event;
 }
 

@@ -28,6 +28,9 @@ ports::SpaceStep step_of(const StepFacts& facts);
 ports::Event step_event(const StepFacts& facts, const ports::SpaceStep& step);
 // A candidate that was left alone after all.
 ports::Event dropped_event(const policy::RungTurn& turn, const policy::Candidate& candidate, const std::string& why);
+// Whether somebody who is not root asked for it: what such a one fails at is told on demand (ports::is_on_demand()),
+// what is deleted for them like everything that is deleted.
+bool is_on_demand(const ports::SpaceRequest& request);
 ports::Event rung_failed_event(const policy::RungTurn& turn, const Error& error);
 // A rung deleted `deletions` things of `reported` bytes, and the disk has no more free than before.
 ports::Event nothing_freed_event(const policy::RungTurn& turn, std::size_t deletions, Bytes reported);

@@ -116,6 +116,7 @@ asio::awaitable<void> Reclaimer::run_rung(Climb& climb, ports::Rung& rung, polic
   turn.for_job = climb.request.for_job;
   turn.dry_run = climb.request.dry_run;
   turn.found = climb.found;
+  turn.on_demand = is_on_demand(climb.request);
   RungRun run{rung, turn};
   auto candidates = co_await rung.list(turn);
   if (candidates) candidates = co_await rank(climb, *std::move(candidates), turn);

@@ -1,14 +1,17 @@
 #include "daemon/instance/machine.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include "common/format.h"
 #include "common/own_unit.h"
+#include "common/resolved_folder.h"
 #include "common/subprocess.h"
 #include "common/unique_fd.h"
 #include "daemon/instance/agent.h"
@@ -77,8 +80,15 @@ TerminationNews tell_agent(const std::string& unit, TerminationAction action, co
 }
 
 Result<void> write_line(const std::string& path, const std::string& line) {
-  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!file.open()) return Error::from_errno(errno, path);
+  const auto slash = path.rfind('/');
+  const auto folder = resolve_folder(path.substr(0, std::max<std::size_t>(slash, 1)));
+  if (!folder) return Error(folder.error()).with_context(path);
+  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW;
+  const auto name = path.substr(slash + 1);
+  const UniqueFd file(::openat(folder->folder.get(), name.c_str(), kFlags, 0644));
+  struct stat what{};
+  if (!file.open() || ::fstat(file.get(), &what) != 0) return Error::from_errno(errno, path);
+  if (!S_ISREG(what.st_mode) || what.st_nlink != 1) return Error(Errc::kInvalid, path + " is not a file of one name");
   const auto text = line + "\n";
   if (::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size())) return {};
   return Error::from_errno(errno, path);

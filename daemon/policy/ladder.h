@@ -47,6 +47,7 @@ struct RungTurn {
   bool dry_run = false;   // the climb only says what it would do
   // Of a dry run, for what takes long to list; nothing: it is listed anew.
   std::shared_ptr<Findings> found{};
+  bool on_demand = false;  // somebody who is not root asked, and may ask again as often as he likes
 };
 
 // Whether a dry run takes it for deleted.

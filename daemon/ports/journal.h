@@ -26,12 +26,16 @@ struct Event {
   std::vector<std::pair<std::string, Field>> fields;  // the numbers again, for machines; snake_case names
 };
 
+// The field of an event that says by itself that it is made on demand.
+inline constexpr const char* kOnDemandField = "on_demand";
+
 // Whether anybody who may start jobs can make as many of these as he likes: they push out one another, never the rest.
-// Jobs come and go, and a plan is made for whoever asks.
+// Jobs come and go, a plan is made for whoever asks, and what says so of itself (kOnDemandField) is one of them too.
 inline bool is_on_demand(const Event& event) {
   if (event.kind.starts_with("job.")) return true;
   for (const auto& [name, value] : event.fields) {
-    if (name == "dry_run") return std::get_if<bool>(&value) != nullptr && std::get<bool>(value);
+    const bool tells = name == "dry_run" || name == kOnDemandField;
+    if (tells && std::get_if<bool>(&value) != nullptr && std::get<bool>(value)) return true;
   }
   return false;
 }

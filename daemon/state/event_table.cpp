@@ -31,7 +31,8 @@ ports::RecordedEvent event_of(const Statement& row) {
 }
 
 // ports::is_on_demand() on a row. A quote within a field is written as \", so no text can look like the field.
-constexpr const char* kOnDemand = "(kind GLOB 'job.*' OR instr(fields, '\"dry_run\":true') > 0)";
+constexpr const char* kOnDemand =
+    "(kind GLOB 'job.*' OR instr(fields, '\"dry_run\":true') > 0 OR instr(fields, '\"on_demand\":true') > 0)";
 
 std::string condition(EventSort sort) {
   switch (sort) {

@@ -45,7 +45,7 @@ TEST_F(RoutesTest, DiskHasTheShapeOfTheContract) {
       R"("gate":true,"total_bytes":1000,"free_bytes":400,"total_inodes":50,"free_inodes":40,)"
       R"("measured_at":"2026-01-01T00:00:00.000Z","level":"ok","reason":"400 B free","rule":"free_above_low",)"
       R"("marks":{"critical_bytes":100,"low_bytes":150,"target_bytes":250,"critical_inodes":5,"low_inodes":6,)"
-      R"("target_inodes":7},"fill_bytes_per_second":2,"seconds_to_critical":1.255E2,"ballast_bytes":10,"ballast_reason":"10 B are held","ballast_rule":"held",)"
+      R"("target_inodes":7,"mistake":null},"fill_bytes_per_second":2,"seconds_to_critical":1.255E2,"ballast_bytes":10,"ballast_reason":"10 B are held","ballast_rule":"held",)"
       R"("users":[{"kind":"images","name":"app:1","bytes":90},{"kind":"builder_cache","name":"s3","bytes":60}],)"
       R"("unattributed_bytes":440,"error":null}],)"
       R"("reclaiming":false,"refused_roots":[]})");

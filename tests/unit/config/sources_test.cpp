@@ -1,5 +1,6 @@
 #include "config/sources.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -35,8 +36,8 @@ class SourcesTest : public ConfigTest {
   [[nodiscard]] std::string cfn_env() const { return file("home/cfn-env"); }
 
   // As a running daemon does.
-  Loaded again(const Loaded& before, bool asked = false) {
-    request_.sources = Sources(before.texts, asked);
+  Loaded again(const Loaded& before) {
+    request_.sources = Sources(before.texts);
     return loaded();
   }
   [[nodiscard]] bool job_takes_it_away() const {
@@ -78,15 +79,52 @@ TEST_F(SourcesTest, AtTheStartAFileOfAJobsIsAsIfThereWereNone) {
   EXPECT_THAT(all.distrusted, ElementsAre(HasSubstr("nothing of it counts"), HasSubstr("nothing of it counts")));
 }
 
-TEST_F(SourcesTest, OneThatIsTakenAwayGoesOnToCountUntilSomebodyAsksForAReload) {
+TEST_F(SourcesTest, OneThatIsTakenAwayGoesOnToCount) {
   const auto first = loaded();
   ASSERT_TRUE(job_takes_it_away());
   const auto second = again(first);
   EXPECT_TRUE(second.cfn_env_read);
-  EXPECT_THAT(second.distrusted, ElementsAre(HasSubstr("is gone from a folder where others than root may remove it")));
-  const auto third = again(second, true);
-  EXPECT_FALSE(third.cfn_env_read);
-  EXPECT_THAT(third.distrusted, IsEmpty());
+  EXPECT_THAT(second.distrusted,
+              ElementsAre(HasSubstr("others than root may move it: it is gone; what it said before")));
+  EXPECT_TRUE(again(second).cfn_env_read);
+}
+
+// What was root's once is root's still: a job kept an older one, or moves another one here.
+TEST_F(SourcesTest, AJobDoesNotChooseWhichOfRootsFilesCounts) {
+  const auto first = loaded();
+  ASSERT_TRUE(as_user(kJobUser, [this] { return ::rename(cfn_env().c_str(), file("home/older").c_str()) == 0; }));
+  write("home/cfn-env", kTerminate);
+  const auto second = again(first);
+  EXPECT_TRUE(second.settings.on_full.terminate_instance);
+  ASSERT_TRUE(as_user(kJobUser, [this] {
+    return ::rename(cfn_env().c_str(), file("home/newer").c_str()) == 0 &&
+           ::rename(file("home/older").c_str(), cfn_env().c_str()) == 0;
+  }));
+  const auto third = again(second);
+  EXPECT_TRUE(third.settings.on_full.terminate_instance);
+  EXPECT_THAT(third.distrusted, ElementsAre(HasSubstr("it is older than the one that counted")));
+  write("home/env", "DISK_MIN_AVAILABLE=20480\n");
+  ASSERT_TRUE(as_user(kJobUser, [this] { return ::rename(file("home/env").c_str(), cfn_env().c_str()) == 0; }));
+  const auto fourth = again(third);
+  EXPECT_TRUE(fourth.settings.on_full.terminate_instance);
+  EXPECT_THAT(fourth.distrusted, ElementsAre(HasSubstr("it says nothing that such a file should say")));
+}
+
+// Root did what a message asked for, chown and chmod; whoever made the file still writes to it.
+TEST_F(SourcesTest, AFileThatItsMakerHasOpenDoesNotCount) {
+  ASSERT_TRUE(job_writes("home/env", "A=1\n"));
+  const int kept = ::open(file("home/env").c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(kept, 0);
+  ASSERT_EQ(::chown(file("home/env").c_str(), 0, 0), 0);
+  EXPECT_THAT(loaded().distrusted, ElementsAre(HasSubstr("while somebody has it open for writing")));
+  ::close(kept);
+  EXPECT_THAT(loaded().distrusted, IsEmpty());
+}
+
+// A default access list of the home's owner lets them write to what root makes there.
+TEST_F(SourcesTest, AFileThatAnAccessListOpensDoesNotCount) {
+  ASSERT_EQ(::chmod(cfn_env().c_str(), 0664), 0);  // as its mask shows
+  EXPECT_THAT(loaded().distrusted, ElementsAre(HasSubstr("others than root may write to it")));
 }
 
 TEST_F(SourcesTest, OneThatRootRemovesFromAFolderOfRootsIsGone) {

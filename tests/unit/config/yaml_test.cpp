@@ -184,5 +184,20 @@ TEST_F(ConfigTest, NamesAllMistakesAtOnceInTheOrderOfTheFile) {
             "1h30m");
 }
 
+// What lies below the builds is deleted as checkouts where a purge is allowed.
+TEST_F(ConfigTest, AFolderThatHoldsMoreThanBuildsIsRefused) {
+  for (const auto* builds : {"/", "/etc", "/var"}) {
+    EXPECT_THAT(mistakes_of(std::string("paths: { builds: ") + builds + " }\n"), HasSubstr("two levels deep"))
+        << builds;
+  }
+  EXPECT_THAT(mistakes_of("paths: { builds: /var/lib }\n"),
+              HasSubstr("paths.builds: /var/lib holds paths.state (/var/lib/buildwarden), and what lies in it may be "
+                        "deleted as a checkout"));
+  write("daemon_json", R"({"data-root": "/mnt/ephemeral/docker"})");
+  EXPECT_THAT(mistakes_of("paths: { builds: /mnt/ephemeral }\n"), HasSubstr("holds engine.data_root"));
+  EXPECT_THAT(mistakes_of("paths: { builds: /mnt/ephemeral/docker }\n"), HasSubstr("holds engine.data_root"));
+  EXPECT_EQ(mistakes_of("paths: { builds: /mnt/ephemeral/builds }\n"), "");
+}
+
 }  // namespace
 }  // namespace buildwarden::config

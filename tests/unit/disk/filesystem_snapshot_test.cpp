@@ -18,6 +18,7 @@
 #include "common/unique_fd.h"
 #include "daemon/disk/gauges.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/hostile_user.h"
 #include "tests/support/run_void.h"
 #include "tests/support/temp_folder.h"
 
@@ -96,6 +97,24 @@ TEST_F(FilesystemReaderTest, MeasuresAFolderAndNeverMakesOne) {
   ASSERT_FALSE(absent);
   EXPECT_EQ(absent.error().code(), Errc::kNotFound);
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/absent"));
+}
+
+// A job moved its builds away and put a link there: it chose which filesystem gates jobs and ends the instance.
+TEST_F(FilesystemReaderTest, MeasuresThroughNoLinkOfAnotherUsers) {
+  const auto home = folder_ + "/home";
+  std::filesystem::create_directory(home);
+  ASSERT_EQ(::chmod(folder_.c_str(), 0755), 0);
+  ASSERT_EQ(::chown(home.c_str(), testing::kJobUser, testing::kJobUser), 0);
+  ASSERT_TRUE(testing::as_user(testing::kJobUser, [&] { return ::mkdir((home + "/builds").c_str(), 0755) == 0; }));
+  EXPECT_TRUE(read_(home + "/builds"));
+  ASSERT_TRUE(testing::as_user(testing::kJobUser, [&] {
+    const auto builds = home + "/builds";
+    return ::rename(builds.c_str(), (home + "/b2").c_str()) == 0 && ::symlink("/dev/shm", builds.c_str()) == 0;
+  }));
+  const auto lured = read_(home + "/builds");
+  ASSERT_FALSE(lured);
+  EXPECT_EQ(lured.error().code(), Errc::kConflict);
+  EXPECT_NE(lured.error().message().find("is a link of uid 2000"), std::string::npos) << lured.error().message();
 }
 
 // Read again and again, until the change is seen that was asked for meanwhile.

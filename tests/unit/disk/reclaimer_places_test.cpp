@@ -217,5 +217,21 @@ TEST_F(ReclaimerPaceTest, TheBackgroundPausesBetweenTwoDeletionsWhileItIsNotCrit
   EXPECT_EQ(names_of(**result), (Names{"a"}));
 }
 
+// A job that asks in a loop for room that cannot be made pushed everything else out of the journal.
+TEST_F(ReclaimerPlacesTest, WhatOthersThanRootAskForInVainIsToldOnDemand) {
+  disks_.add("8:1", "data_root", 10 * kGiB);
+  images_.failure = Error(Errc::kTimeout, "the engine is slow");
+  ports::SpaceRequest request;
+  request.wait = std::chrono::minutes{1};
+  for (const auto* who : {"uid 2000", "job 42", "uid 0", "the disk watch"}) {
+    request.on_behalf_of = who;
+    request.on_request = std::string(who) != "the disk watch";
+    ASSERT_TRUE(run_on(loop_, reclaimer_.ensure(request, {})));
+    const bool on_demand = std::string(who) == "uid 2000" || std::string(who) == "job 42";
+    EXPECT_EQ(ports::is_on_demand(journal_.last("reclaim.rung_failed")), on_demand) << who;
+    EXPECT_EQ(ports::is_on_demand(journal_.last("reclaim.short")), on_demand) << who;
+  }
+}
+
 }  // namespace
 }  // namespace buildwarden::disk
