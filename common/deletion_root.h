@@ -47,7 +47,7 @@ class DeletionRoot {
 };
 
 // Why the daemon, as root, deletes nothing in that folder, and the cure; "" when it does, when there is no such folder,
-// or when whoever asks may not look. For a worker.
+// or when the caller may not look. For a worker.
 std::string why_not_deletable(const std::string& path);
 
 }  // namespace buildwarden

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "common/atomic_file.h"
+#include "common/file_owner.h"
 #include "common/format.h"
 #include "common/path_parts.h"
 #include "common/unique_fd.h"
@@ -27,18 +28,12 @@ namespace {
 
 constexpr int kMostLinksFollowed = 40;  // as the kernel does
 
-bool is_trusted_user(uid_t user) { return user == 0 || user == ::geteuid(); }
-
-// The group's bit counts for root's group, too: with an access list it is the list's mask (acl(5)), and whoever owns
-// the folder may have given it a default one that lets them write.
-bool may_others_write(const struct stat& what) {
-  return !is_trusted_user(what.st_uid) || (what.st_mode & (S_IWGRP | S_IWOTH)) != 0;
-}
+bool may_others_write(const struct stat& what) { return !is_closed_to_others(what.st_uid, what.st_mode, ::geteuid()); }
 
 // Whether others may rename, remove or replace what root has put into this folder; in one of root's that is sticky
 // (/tmp) they may not.
 bool may_others_replace_in(const struct stat& folder) {
-  const bool sticky = is_trusted_user(folder.st_uid) && (folder.st_mode & S_ISVTX) != 0;
+  const bool sticky = is_trusted_owner(folder.st_uid, ::geteuid()) && (folder.st_mode & S_ISVTX) != 0;
   return may_others_write(folder) && !sticky;
 }
 
@@ -71,6 +66,8 @@ class FileWalk {
     const auto name = std::move(left_.front());
     left_.pop_front();
     const bool shared = may_others_replace_in(what_);
+    const bool is_open =
+        may_others_write(what_);  // also where a sticky one keeps what is root's: a link may be brought in
     auto next = open_next(name, shared);
     if (!next.open() && errno == EXDEV) {
       return Error(Errc::kDenied, format("read {}: {} is a mount in a folder that others may write to", path_, name));
@@ -79,7 +76,7 @@ class FileWalk {
     const auto folder = std::exchange(at_, std::move(next));
     if (auto looked = look(); !looked) return looked;
     if (!S_ISLNK(what_.st_mode)) return {};
-    if (shared || !is_trusted_user(what_.st_uid)) {
+    if (is_open || !is_trusted_owner(what_.st_uid, ::geteuid())) {
       return Error(Errc::kDenied,
                    format("read {}: {} is a link that others than root may have made ({})", path_, name, whose(what_)));
     }

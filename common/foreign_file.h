@@ -20,7 +20,7 @@ struct ForeignFile {
 
 // The whole file, at most `limit` bytes. What is there is looked at before it is opened, so that a pipe never waits for
 // its other end and a device never hears of us. A symbolic link counts only where root owns it and the folder that it
-// stands in, and nobody else may replace what is in that folder; in a folder where others may, no mount is entered.
+// stands in, and nobody else may write there; in a folder where others may replace what is root's, no mount is entered.
 // kNotFound: there is none; kDenied: a link that somebody else may have made, or with kRoot a file that is not root's
 // alone, or that somebody keeps open for writing for half a second (the text says whose it is and what would be
 // right); kInvalid: no regular file; kTooLarge; kIo.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/atomic_file.h"
+#include "common/file_owner.h"
 #include "common/format.h"
 #include "common/path_parts.h"
 
@@ -23,8 +24,6 @@ namespace {
 
 constexpr int kMostLinks = 40;  // as the kernel follows (path_resolution(7))
 constexpr Bytes kMostMountText = 16 * kMiB;
-constexpr mode_t kGroupWrites = 0020;
-constexpr mode_t kOthersWrite = 0002;
 
 struct Info {
   mode_t mode = 0;
@@ -121,7 +120,7 @@ class Walk {
 
   Result<void> take(const std::string& name) {
     const int above = steps_.back().folder.get();
-    // With O_DIRECTORY an automount is mounted first, as for whoever works there.
+    // With O_DIRECTORY an automount is mounted first, as for everybody who works there.
     UniqueFd folder(::openat(above, name.c_str(), O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC));
     if (!folder.open()) {
       if (errno == ENOTDIR || errno == ELOOP) return follow(name);
@@ -165,21 +164,20 @@ class Walk {
     return {};
   }
 
-  [[nodiscard]] bool is_trusted(uid_t user) const { return user == 0 || user == self_; }
+  [[nodiscard]] bool is_trusted(uid_t user) const { return is_trusted_owner(user, self_); }
 
-  // Nobody else may change what is in it. An access control list that lets others write shows as the group's right.
   [[nodiscard]] bool is_closed(const Info& folder) const {
-    return is_trusted(folder.user) && (folder.mode & (kGroupWrites | kOthersWrite)) == 0;
+    return is_closed_to_others(folder.user, folder.mode, self_);
   }
 
   // Whether all who may rename things in `above` may also delete things in `folder`.
   [[nodiscard]] bool can_empty_too(const Info& above, const Info& folder) const {
     const auto writes = is_sticky(folder) ? 0U : folder.mode;
-    const bool all = (writes & kOthersWrite) != 0;
-    const bool same_group = (writes & kGroupWrites) != 0 && folder.group == above.group;
+    const bool all = (writes & S_IWOTH) != 0;
+    const bool same_group = (writes & S_IWGRP) != 0 && folder.group == above.group;
     const bool owner = is_trusted(above.user) || folder.user == above.user || all;
-    const bool group = (above.mode & kGroupWrites) == 0 || same_group || all;
-    return owner && group && ((above.mode & kOthersWrite) == 0 || all);
+    const bool group = (above.mode & S_IWGRP) == 0 || same_group || all;
+    return owner && group && ((above.mode & S_IWOTH) == 0 || all);
   }
 
   [[nodiscard]] std::string why_loose(const Step& step) const {

@@ -19,7 +19,7 @@ struct ResolvedFolder {
 
 // Root and `self`, whom the process runs as, are trusted; who else may write to a folder may exchange what is in it.
 // - A link is followed only where a trusted user owns it and the folder that it stands in, and nobody else may write
-//   there. Not in a sticky folder either: whoever may write there can bring in a link of root's from elsewhere.
+//   there. Not in a sticky folder either: a user who may write there can bring in a link of root's from elsewhere.
 // - A name stays what it is in a folder of a trusted user that nobody else may write to; in a sticky one when it is a
 //   folder of a trusted user that nobody else may write to, which others can neither rename there nor bring there.
 // - A mount point stays below any folder, but a user who may write there can rename it all the same, from a mount

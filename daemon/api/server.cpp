@@ -27,7 +27,7 @@ using Protocol = asio::generic::stream_protocol;
 namespace {
 
 constexpr Duration kAcceptPause = std::chrono::milliseconds{100};
-// In one turn of the loop: whoever comes behind a crowd waits for fewer turns.
+// In one turn of the loop: a client behind a crowd waits for fewer turns.
 constexpr int kAcceptAtOnce = 32;
 constexpr Duration kAbortPatience = std::chrono::seconds{1};
 

@@ -5,7 +5,7 @@
 
 #include "common/format.h"
 #include "daemon/cli/commands.h"
-#include "daemon/cli/refusals.h"
+#include "daemon/cli/undeletable_folders.h"
 
 namespace buildwarden::cli {
 namespace json = boost::json;
@@ -33,7 +33,7 @@ int check_config(const Context& context, const config::LoadRequest& config) {
     return kNo;
   }
   for (const auto& warning : loaded->warnings) complain(context, "warning: " + warning);
-  for (const auto& refusal : refusals(loaded->settings)) complain(context, "warning: " + refusal);
+  for (const auto& refusal : undeletable_folders(loaded->settings)) complain(context, "warning: " + refusal);
   const auto shown = context.json ? config::describe_json(*loaded) : config::describe(*loaded);
   context.out(shown.ends_with('\n') ? shown : shown + "\n");
   return kYes;

@@ -8,8 +8,8 @@
 #include "common/format.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/doctor.h"
-#include "daemon/cli/refusals.h"
 #include "daemon/cli/show.h"
+#include "daemon/cli/undeletable_folders.h"
 
 namespace buildwarden::cli {
 namespace json = boost::json;
@@ -90,7 +90,7 @@ Findings of_refused(const json::value& disk) {
 // Without the daemon.
 Findings of_refusals(const Settings& settings) {
   Findings findings;
-  for (const auto& line : refusals(settings)) findings.push_back(warning(line, kAllowDeletion));
+  for (const auto& line : undeletable_folders(settings)) findings.push_back(warning(line, kAllowDeletion));
   return findings;
 }
 

@@ -15,7 +15,7 @@
 namespace buildwarden::disk {
 
 // The builds folder, where on_full.purge_builds allows to delete in it, and those of disk.cache_dirs. What is found
-// here is for people alone: whoever deletes opens a DeletionRoot for itself. Used on the loop only; outlives the loop's
+// here is for people alone: each evictor opens a DeletionRoot for itself. Used on the loop only; outlives the loop's
 // last turn.
 class DeletionRoots {
  public:

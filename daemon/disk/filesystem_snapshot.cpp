@@ -57,8 +57,8 @@ void fill_in(FilesystemSnapshot& snapshot, const struct statvfs& space) {
   snapshot.free_inodes = static_cast<std::int64_t>(space.f_favail);
 }
 
-// O_PATH asks the filesystem for nothing; with O_DIRECTORY an automount is mounted first, as it is for whoever works
-// there. ELOOP: a link is on the way.
+// O_PATH asks the filesystem for nothing; with O_DIRECTORY an automount is mounted first, as it is for everybody who
+// works there. ELOOP: a link is on the way.
 UniqueFd open_without_links(const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;

@@ -12,9 +12,9 @@
 namespace buildwarden::jobs {
 
 // A change is written at once when nothing is being written; what changes meanwhile is one further write. So a flood of
-// renewals costs a write at a time, on a thread of its own, and whoever must not be answered before its change is kept
-// waits for saved(). A save that fails is an event, told once until it goes well again.
-// On the loop's thread alone. The destructor waits for a write under way.
+// renewals costs a write at a time, on a thread of its own, and a client that must not be answered before its change is
+// kept waits for saved(). A save that fails is an event, told once until it goes well again. On the loop's thread
+// alone. The destructor waits for a write under way.
 class LeaseKeeper {
  public:
   using Book = std::function<ports::LeaseBook()>;

@@ -40,8 +40,14 @@ struct Question {
   Bytes need;
   bool is_root;
   // What of the promises stands against a need of so much there.
+  [[nodiscard]] std::vector<Promise> standing(const GateFilesystem& gate, Bytes needed) const {
+    auto against = promised;
+    if (needed > gate.critical) return against;
+    for (auto& one : against) one.bytes = one.from_all;
+    return against;
+  }
   [[nodiscard]] Bytes reserved(const GateFilesystem& gate, Bytes needed) const {
-    return needed > gate.critical ? sum_of(promised) : sum_from_all(promised);
+    return sum_of(standing(gate, needed));
   }
 };
 
@@ -58,7 +64,7 @@ std::string numbers(const GateFilesystem& gate, const Question& asked) {
   auto text = format("{} are free on {} and the job needs {}", format_bytes(gate.free), gate.mount,
                      asked.need > gate.critical ? format_bytes(asked.need)
                                                 : format("the critical mark of {}", format_bytes(gate.critical)));
-  if (asked.reserved(gate, asked.need) > 0) text += " beside " + named(asked.promised);
+  if (asked.reserved(gate, asked.need) > 0) text += " beside " + named(asked.standing(gate, asked.need));
   return text;
 }
 

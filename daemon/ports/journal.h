@@ -30,7 +30,8 @@ struct Event {
 inline constexpr const char* kOnDemandField = "on_demand";
 
 // Whether anybody who may start jobs can make as many of these as he likes: they push out one another, never the rest.
-// Jobs come and go, a plan is made for whoever asks, and what says so of itself (kOnDemandField) is one of them too.
+// Jobs come and go, a plan is made for everybody who asks, and what says so of itself (kOnDemandField) is one of them
+// too.
 inline bool is_on_demand(const Event& event) {
   if (event.kind.starts_with("job.")) return true;
   for (const auto& [name, value] : event.fields) {

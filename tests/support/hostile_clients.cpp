@@ -14,7 +14,7 @@
 #include <optional>
 #include <random>
 
-#include "tests/support/as_user.h"
+#include "tests/support/thread_as_user.h"
 
 namespace buildwarden::testing {
 namespace {
@@ -97,7 +97,7 @@ void HostileClients::stop() {
 }
 
 void HostileClients::attack() {
-  std::optional<AsUser> user;
+  std::optional<ThreadAsUser> user;
   if (side_ == Side::kUnix) user.emplace(target_.uid, target_.uid);
   while (!stopping_) {
     for (const auto what : {&HostileClients::smuggle, &HostileClients::stream_chunks, &HostileClients::send_slowly,

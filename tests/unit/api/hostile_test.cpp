@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <poll.h>
 
-#include "tests/support/as_user.h"
+#include "tests/support/thread_as_user.h"
 #include "tests/unit/api/api_fixture.h"
 
 namespace buildwarden::api {
@@ -26,7 +26,7 @@ class HostileTest : public ApiTest {
     std::filesystem::permissions(folder, std::filesystem::perms(0755));
   }
   [[nodiscard]] RawClient job_client(uid_t uid = kJobs) const {
-    const testing::AsUser job(uid, ::getegid());
+    const testing::ThreadAsUser job(uid, ::getegid());
     return unix_client();
   }
   std::vector<std::string> counted() {

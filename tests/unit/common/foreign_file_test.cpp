@@ -106,6 +106,11 @@ TEST_F(ForeignFile, ALinkOfAnothersIsNotFollowedAndOneOfRootsIs) {
   EXPECT_EQ(read(folder_.path() + "/link").value_or(""), "only root may read this");
   fs::create_symlink(elsewhere(), home() + "/roots-link");
   EXPECT_FALSE(read(home() + "/roots-link")) << "another may have put it in that place";
+  const auto sticky = folder_.path() + "/sticky";
+  fs::create_directory(sticky);
+  fs::create_symlink(elsewhere(), sticky + "/link");
+  ASSERT_EQ(::chmod(sticky.c_str(), 01777), 0);
+  EXPECT_FALSE(read(sticky + "/link")) << "another may have brought it in";
   fs::create_symlink("loop", folder_.path() + "/loop");
   EXPECT_EQ(read(folder_.path() + "/loop").error().code(), Errc::kInvalid);
 }

@@ -128,7 +128,7 @@ TEST_F(DockerConfigTest, IsLeftWhenItsJobEndsAndNotWhileAnotherHasIt) {
   EXPECT_THAT(registry().left_folders(), IsEmpty());
 }
 
-// A job's process may keep its memory map locked, and the kernel keeps whoever reads of it waiting: 2 s of the loop
+// A job's process may keep its memory map locked, and the kernel keeps its readers waiting: 2 s of the loop
 // once.
 TEST_F(DockerConfigTest, AProcessThatKeepsTheLookWaitingCostsAJobNothingButItsFolder) {
   const auto good = make("/var/tmp/tmp.aB3dXXXXXX");

@@ -195,7 +195,7 @@ TEST_F(JobsTest, ALeaseWithoutAProcessKeepsItsCheckoutForABoundedTime) {
   clock_.advance(Duration{1});
   EXPECT_THAT(*testing::run_on(loop_, evidence.running()), IsEmpty());
   ASSERT_TRUE(renew("1", peer(2000)));
-  EXPECT_EQ(testing::run_on(loop_, evidence.running())->size(), 1U) << "somebody still speaks for it";
+  EXPECT_EQ(testing::run_on(loop_, evidence.running())->size(), 1U) << "a process of it still runs";
 }
 
 TEST_F(JobsTest, TheLastEndOfEachCheckoutIsRemembered) {

@@ -152,12 +152,17 @@ TEST(Admission, ARefusalNamesWhoHasItReserved) {
                                          {"b", "", 2001, 3 * kGiB},
                                          {"c", "", 2001, 1},
                                          {"d", "", 0, 1}};
-  const auto reason = admit({gate(6 * kGiB)}, promised, {.bytes = 0, .uid = 2000}, true).reason;
+  const auto reason = admit({gate(6 * kGiB)}, promised, {.bytes = 6 * kGiB, .uid = 2000}, true).reason;
   EXPECT_NE(
       reason.find("beside 3.00 GiB reserved by job b, 2.00 GiB reserved by job 42 of pipeline web, 1.00 GiB reserved "
                   "by job a and 2 B by 2 others"),
       std::string::npos)
       << reason;
+  EXPECT_EQ(
+      admit({gate(6 * kGiB)}, promised, {.bytes = 0, .uid = 2000}, true).reason,
+      "6.00 GiB are free on /data and the job needs the critical mark of 5.00 GiB beside 2.00 GiB reserved by job 42 "
+      "of pipeline web, after all that is allowed was done")
+      << "of jobs that ask for nothing only what was taken from them all";
 }
 
 struct ReservableCase {

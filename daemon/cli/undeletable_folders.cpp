@@ -1,4 +1,4 @@
-#include "daemon/cli/refusals.h"
+#include "daemon/cli/undeletable_folders.h"
 
 #include <utility>
 
@@ -7,7 +7,7 @@
 
 namespace buildwarden::cli {
 
-std::vector<std::string> refusals(const Settings& settings) {
+std::vector<std::string> undeletable_folders(const Settings& settings) {
   std::vector<std::pair<std::string, std::string>> folders;
   if (settings.on_full.purge_builds) folders.emplace_back("paths.builds", settings.paths.builds);
   for (const auto& folder : settings.disk.cache_dirs) folders.emplace_back("disk.cache_dirs", folder);
