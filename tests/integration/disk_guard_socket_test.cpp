@@ -95,7 +95,7 @@ class DiskGuardSocket : public ::testing::Test {
         << "builders: []\nemulation: { platforms: [] }\nagent: { user: \"0\", group: \"0\", unit: \"\" }\n"
         << "engine: { socket: " << engine_.socket() << " }\n"
         << "listen: { socket: " << dir << "/api.sock, tcp: \"\" }\n"
-        << "paths: { run: " << dir << "/run, state: " << dir << "/state, builds: " << dir << ", cfn_env: " << dir
+        << "paths: { run: " << dir << "/run, state: " << dir << "/state, builds: " << dir << "/builds, cfn_env: " << dir
         << "/none, agent_env: " << dir << "/none, daemon_json: " << dir << "/none, docker_binfmt_env: " << dir
         << "/none }\n";
     engine_.stop();
