@@ -18,8 +18,9 @@ namespace {
 
 constexpr int kMostSegments = 64;
 // F: opened now, so that it works in containers and after an update took the file away. C: a setuid program (sudo in a
-// RUN step) gets its owner's rights, which QEMU itself, not being setuid, would not pass on; it implies O.
-constexpr const char* kFlags = "CF";
+// RUN step) gets its owner's rights, which QEMU itself, not being setuid, would not pass on; it implies O. P: a program
+// sees the name that it was called by, which many-named ones (busybox) need; policy leaves it out where QEMU cannot.
+constexpr const char* kFlags = "POCF";
 
 template <class Header, class Segment>
 Result<bool> has_no_loader(int file, const std::string& path) {

@@ -54,7 +54,8 @@ bool write_program(const std::string& path, const Platform& platform) {
 }
 
 [[noreturn]] void execute(const std::string& folder, const std::string& file, int trouble) {
-  std::array<char*, 2> arguments = {const_cast<char*>(file.c_str()), nullptr};  // NOLINT: as exec takes them
+  std::string called_by(kCalledBy);
+  std::array<char*, 2> arguments = {called_by.data(), nullptr};
   std::array<char*, 1> environment = {nullptr};
   if (::chroot(folder.c_str()) == 0 && ::chdir("/") == 0) ::execve(file.c_str(), arguments.data(), environment.data());
   const int error = errno;
@@ -92,6 +93,12 @@ std::string end_of(const Run& run, Clock::time_point until) {
 int fail(const std::string& why) {
   std::fprintf(stderr, "%s\n", why.c_str());
   return EXIT_FAILURE;
+}
+
+policy::Proof proof_of(const Platform& platform, const std::string& end) {
+  const bool by_path = end == format("exit {}", exit_code_by_path(platform));
+  const bool ran = by_path || end == format("exit {}", exit_code_of(platform));
+  return {ran ? policy::ProofResult::kRan : policy::ProofResult::kFailed, end, !by_path};
 }
 
 // The control is awaited first: what it says of the sandbox holds for the others.
@@ -140,7 +147,7 @@ std::map<std::string, policy::Proof> read_proofs(std::string_view lines, const s
     if (space != std::string_view::npos) told.emplace(line.substr(0, space), line.substr(space + 1));
   }
   const auto* own = own_platform();
-  const bool good = own != nullptr && told["control"] == format("exit {}", own->exit_code);
+  const bool good = own != nullptr && told["control"] == format("exit {}", exit_code_of(*own));
   std::map<std::string, policy::Proof> proofs;
   for (const auto& name : names) {
     auto& proof = proofs[name];
@@ -152,8 +159,7 @@ std::map<std::string, policy::Proof> read_proofs(std::string_view lines, const s
                good ? "its program was not executed" : format("the host's own program gave \"{}\"", control)};
       continue;
     }
-    const bool ran = end == format("exit {}", platform->exit_code);
-    proof = {ran ? policy::ProofResult::kRan : policy::ProofResult::kFailed, end};
+    proof = proof_of(*platform, end);
   }
   return proofs;
 }

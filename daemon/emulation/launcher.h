@@ -17,7 +17,7 @@ inline constexpr std::string_view kLauncherCommand = "prove-platforms";
 
 // Writes the programs of `names` into a new folder, and runs them all at once with that folder as their root, where
 // there is nothing else: an interpreter that the kernel has not opened itself cannot be found there. The first line is
-// of the host's own program, the control: "control exit 71"; then for each "linux/arm64 exit 73", "… signal 11",
+// of the host's own program, the control: "control exit 135"; then for each "linux/arm64 exit 137", "… signal 11",
 // "… error No such file or directory", "… timeout". The exit code of the process: 0, or 1 with a sentence on stderr.
 int launch(const std::vector<std::string>& names);
 

@@ -10,27 +10,33 @@ namespace {
 
 using namespace std::string_view_literals;
 
-// The codes, exit(N) each, as the kernel's system call tables and the machines' manuals have them.
-// amd64, N = 71: mov edi, 71 · mov eax, 60 (exit) · syscall
-constexpr auto kAmd64 = "\xbf\x47\0\0\0\xb8\x3c\0\0\0\x0f\x05"sv;
-// 386, N = 72: mov ebx, 72 · mov eax, 1 (exit) · int 0x80
-constexpr auto k386 = "\xbb\x48\0\0\0\xb8\x01\0\0\0\xcd\x80"sv;
-// arm64, N = 73, words 0xd2800920 0xd2800ba8 0xd4000001: mov x0, #73 · mov x8, #93 (exit) · svc #0
-constexpr auto kArm64 = "\x20\x09\x80\xd2\xa8\x0b\x80\xd2\x01\0\0\xd4"sv;
-// arm, N = 74, words 0xe3a0004a 0xe3a07001 0xef000000: mov r0, #74 · mov r7, #1 (exit) · svc 0
-constexpr auto kArm = "\x4a\0\xa0\xe3\x01\x70\xa0\xe3\0\0\0\xef"sv;
-// riscv64, N = 75, words 0x04b00513 0x05d00893 0x00000073: li a0, 75 · li a7, 93 (exit) · ecall
-constexpr auto kRiscv64 = "\x13\x05\xb0\x04\x93\x08\xd0\x05\x73\0\0\0"sv;
-// ppc64le, N = 76, words 0x3860004c 0x38000001 0x44000002: li r3, 76 · li r0, 1 (exit) · sc
-constexpr auto kPpc64le = "\x4c\0\x60\x38\x01\0\0\x38\x02\0\0\x44"sv;
-// s390x, N = 77: lghi %r2, 77 · svc 1 (exit)
-constexpr auto kS390x = "\xa7\x29\0\x4d\x0a\x01"sv;
-// mips64 and mips64le, N = 78 and 79, words 0x2404004e or f, 0x240213c2, 0x0000000c: li a0, N · li v0, 5058 (exit of
-// the n64 ABI, whose calls begin at 5000) · syscall
-constexpr auto kMips64 = "\x24\x04\0\x4e\x24\x02\x13\xc2\0\0\0\x0c"sv;
-constexpr auto kMips64le = "\x4f\0\x04\x24\xc2\x13\x02\x24\x0c\0\0\0"sv;
-// loong64, N = 80, words 0x02814004 0x0281740b 0x002b0000: li.w a0, 80 · li.w a7, 93 (exit) · syscall 0
-constexpr auto kLoong64 = "\x04\x40\x81\x02\x0b\x74\x81\x02\0\0\x2b\0"sv;
+// The codes, exit(N + the first byte of argv[0]) each, as the kernel's system call tables and the machines' manuals
+// have them. At the start the stack's pointer is at argc, and argv[0] is the next word. amd64, N = 71: mov rdi, [rsp+8]
+// · movzx edi, byte [rdi] · add edi, 71 · mov eax, 60 (exit) · syscall
+constexpr auto kAmd64 = "\x48\x8b\x7c\x24\x08\x0f\xb6\x3f\x83\xc7\x47\xb8\x3c\0\0\0\x0f\x05"sv;
+// 386, N = 72: mov ebx, [esp+4] · movzx ebx, byte [ebx] · add ebx, 72 · mov eax, 1 (exit) · int 0x80
+constexpr auto k386 = "\x8b\x5c\x24\x04\x0f\xb6\x1b\x83\xc3\x48\xb8\x01\0\0\0\xcd\x80"sv;
+// arm64, N = 73, words 0xf94007e0 0x39400000 0x11012400 0xd2800ba8 0xd4000001: ldr x0, [sp, #8] · ldrb w0, [x0] ·
+// add w0, w0, #73 · mov x8, #93 (exit) · svc #0
+constexpr auto kArm64 = "\xe0\x07\x40\xf9\0\0\x40\x39\0\x24\x01\x11\xa8\x0b\x80\xd2\x01\0\0\xd4"sv;
+// arm, N = 74, words 0xe59d0004 0xe5d00000 0xe280004a 0xe3a07001 0xef000000: ldr r0, [sp, #4] · ldrb r0, [r0] ·
+// add r0, r0, #74 · mov r7, #1 (exit) · svc 0
+constexpr auto kArm = "\x04\0\x9d\xe5\0\0\xd0\xe5\x4a\0\x80\xe2\x01\x70\xa0\xe3\0\0\0\xef"sv;
+// riscv64, N = 75, words 0x00813503 0x00054503 0x04b50513 0x05d00893 0x00000073: ld a0, 8(sp) · lbu a0, 0(a0) ·
+// addi a0, a0, 75 · li a7, 93 (exit) · ecall
+constexpr auto kRiscv64 = "\x03\x35\x81\0\x03\x45\x05\0\x13\x05\xb5\x04\x93\x08\xd0\x05\x73\0\0\0"sv;
+// ppc64le, N = 76, words 0xe8610008 0x88630000 0x3863004c 0x38000001 0x44000002: ld r3, 8(r1) · lbz r3, 0(r3) ·
+// addi r3, r3, 76 · li r0, 1 (exit) · sc
+constexpr auto kPpc64le = "\x08\0\x61\xe8\0\0\x63\x88\x4c\0\x63\x38\x01\0\0\x38\x02\0\0\x44"sv;
+// s390x, N = 77: lg %r2, 8(%r15) · llgc %r2, 0(%r2) · aghi %r2, 77 · svc 1 (exit)
+constexpr auto kS390x = "\xe3\x20\xf0\x08\0\x04\xe3\x20\x20\0\0\x90\xa7\x2b\0\x4d\x0a\x01"sv;
+// mips64 and mips64le, N = 78 and 79, words 0xdfa40008 0x90840000 0x2484004e or f, 0x240213c2, 0x0000000c: ld a0, 8(sp)
+// · lbu a0, 0(a0) · addiu a0, a0, N · li v0, 5058 (exit of the n64 ABI, whose calls begin at 5000) · syscall
+constexpr auto kMips64 = "\xdf\xa4\0\x08\x90\x84\0\0\x24\x84\0\x4e\x24\x02\x13\xc2\0\0\0\x0c"sv;
+constexpr auto kMips64le = "\x08\0\xa4\xdf\0\0\x84\x90\x4f\0\x84\x24\xc2\x13\x02\x24\x0c\0\0\0"sv;
+// loong64, N = 80, words 0x28c02064 0x2a000084 0x02814084 0x0281740b 0x002b0000: ld.d a0, sp, 8 · ld.bu a0, a0, 0 ·
+// addi.w a0, a0, 80 · li.w a7, 93 (exit) · syscall 0
+constexpr auto kLoong64 = "\x64\x20\xc0\x28\x84\0\0\x2a\x84\x40\x81\x02\x0b\x74\x81\x02\0\0\x2b\0"sv;
 
 constexpr std::uint32_t kEabi5 = 0x05000000;     // e_flags of arm: the ABI of all distributions since 2007
 constexpr std::uint32_t kElfV2 = 2;              // e_flags of ppc64le: the entry is code, not a descriptor of it

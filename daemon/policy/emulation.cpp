@@ -39,6 +39,7 @@ struct Look {
   const BinfmtEntry* other = nullptr;
   Proof proof{};
   bool own_unreadable = false;
+  bool with_p = true;  // the emulator is wanted with flag P
   [[nodiscard]] bool any() const { return own != nullptr || other != nullptr || own_unreadable; }
 };
 
@@ -59,12 +60,23 @@ struct Fault {
   std::string reason;
 };
 
-Fault fault_of(const BinfmtEntry& own, const BinfmtEntry& wanted) {
-  if (!own.enabled) return {"disabled", format("{} is disabled", own.name)};
+bool has_p(const BinfmtEntry& entry) { return entry.flags.find('P') != std::string::npos; }
+
+Fault fault_of_flags(const BinfmtEntry& own, bool with_p) {
   if (own.flags.find('F') == std::string::npos) {
     return {"not_fixed",
             format("{} has flags \"{}\" without F, so it does not work in containers", own.name, own.flags)};
   }
+  if (has_p(own) == with_p) return {};
+  return {"argv0",
+          with_p ? format("{} has flags \"{}\" without P, so programs do not see the name that they are called by",
+                          own.name, own.flags)
+                 : format("the emulator of {} takes no flag P", own.name)};
+}
+
+Fault fault_of(const BinfmtEntry& own, const BinfmtEntry& wanted, bool with_p) {
+  if (!own.enabled) return {"disabled", format("{} is disabled", own.name)};
+  if (auto fault = fault_of_flags(own, with_p); !fault.rule.empty()) return fault;
   if (own.interpreter != wanted.interpreter) {
     return {"changed", format("{} leads to {} and not to {}", own.name, own.interpreter, wanted.interpreter)};
   }
@@ -74,6 +86,10 @@ Fault fault_of(const BinfmtEntry& own, const BinfmtEntry& wanted) {
   return {};
 }
 
+bool loses_argv0(const Look& look) {
+  return look.own != nullptr && has_p(*look.own) && look.proof.result == ProofResult::kRan && !look.proof.sees_argv0;
+}
+
 Fault fault_of(const Look& look) {
   if (look.own_unreadable) return {"changed", format("{} cannot be understood", look.wish.handler)};
   if (look.own == nullptr) {
@@ -81,7 +97,13 @@ Fault fault_of(const Look& look) {
     if (look.other == nullptr && look.proof.result == ProofResult::kRan) return {};
     return look.wish.wanted ? Fault{"missing", format("{} is not registered", look.wish.handler)} : Fault{};
   }
-  return look.wish.wanted ? fault_of(*look.own, *look.wish.wanted) : Fault{};
+  if (!look.wish.wanted) return {};
+  auto fault = fault_of(*look.own, *look.wish.wanted, look.with_p);
+  if (fault.rule.empty() && look.with_p && loses_argv0(look)) {
+    return {"argv0",
+            format("{} has flag P, and a program does not see the name that it was called by", look.own->name)};
+  }
+  return fault;
 }
 
 bool is_allowed(const Look& look, std::string_view source) {
@@ -107,7 +129,10 @@ void add_repair(EmulationPlan& plan, const Look& look, const Fault& fault, const
     removal.entry.name = look.wish.handler;
     plan.steps.push_back(std::move(removal));
   }
-  if (source == "host") step.entry = *look.wish.wanted;
+  if (source == "host") {
+    step.entry = *look.wish.wanted;
+    if (!look.with_p) std::erase(step.entry.flags, 'P');
+  }
   if (source == "image") step.action = EmulationAction::kRunImage;
   plan.steps.push_back(std::move(step));
 }
@@ -150,13 +175,16 @@ void repair(EmulationPlan& plan, PlatformStatus& status, PlatformMemory& memory,
     status.reason += format("; {}, the next is in {}", tried, format_duration(until_repair(memory, now)));
   } else {
     add_repair(plan, look, fault, source);
+    if (fault.rule == "argv0" && look.with_p) memory.p_tried = true;
   }
 }
 
 void judge_proven(PlatformStatus& status, PlatformMemory& memory, const Look& look) {
   status.state = look.any() ? PlatformState::kProven : PlatformState::kNative;
   status.rule = look.any() ? "proven" : "native";
-  status.reason = look.any() ? format("a program of it ran in an empty folder ({})", look.proof.detail)
+  const auto* const by_path =
+      look.proof.sees_argv0 ? "" : "; programs see their path as the name that they are called by";
+  status.reason = look.any() ? format("a program of it ran in an empty folder ({}){}", look.proof.detail, by_path)
                              : format("the kernel runs it without any handler ({})", look.proof.detail);
   memory.lost_at.reset();
   memory.failures = 0;
@@ -187,10 +215,13 @@ void judge(EmulationPlan& plan, PlatformStatus& status, PlatformMemory& memory, 
   repair(plan, status, memory, look, {"not_running", format("{} ({})", what, look.proof.detail)});
 }
 
-PlatformStatus status_of(EmulationPlan& plan, const Look& look, Now now) {
+PlatformStatus status_of(EmulationPlan& plan, Look look, Now now) {
   PlatformStatus status;
   status.platform = look.wish.platform;
   auto& memory = plan.memory.platforms[look.wish.platform];
+  // A newer entry of another tool may have lost it: so not before ours was made once more.
+  memory.without_p = memory.without_p || (memory.p_tried && loses_argv0(look));
+  look.with_p = !memory.without_p && look.wish.wanted && has_p(*look.wish.wanted);
   const auto* shown = look.own != nullptr ? look.own : look.other;
   if (shown != nullptr) {
     status.handler = shown->name;

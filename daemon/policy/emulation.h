@@ -38,7 +38,8 @@ enum class ProofResult : std::uint8_t {
 
 struct Proof {
   ProofResult result = ProofResult::kNone;
-  std::string detail;  // "exit 77", "signal 11", "Exec format error"
+  std::string detail;      // "exit 137", "signal 11", "Exec format error"
+  bool sees_argv0 = true;  // of one that ran: it saw the argv[0] that it was called by, and not its path
 };
 
 struct DesiredPlatform {
@@ -67,6 +68,8 @@ struct PlatformMemory {
   std::optional<BootTime> lost_at;       // when the loss was seen; nothing while it is proven
   std::optional<WallTime> proven_at;     // last executed well
   std::optional<BootTime> paid_until{};  // paces repairs that succeed and do not last: 8 at once, then one a minute
+  bool p_tried = false;    // an entry was made only so that argv[0] is seen, with flag P and as the newest
+  bool without_p = false;  // and argv[0] was not seen after that: its emulator does not know the flag
 };
 
 struct EmulationMemory {
@@ -81,7 +84,7 @@ struct EmulationStep {
   std::string platform;
   BinfmtEntry entry;   // kRegister: what to write; kUnregister: only its name
   std::string reason;  // one sentence
-  std::string rule;    // "missing", "disabled", "changed", "not_fixed", "not_running"
+  std::string rule;    // "missing", "disabled", "changed", "not_fixed", "argv0", "not_running"
 };
 
 struct PlatformStatus {
@@ -110,7 +113,9 @@ struct EmulationWish {
 
 // One look. Only entries under our own names are ever unregistered; without a proof that says something, nothing is
 // changed that executes. An entry of ours that is not as wanted is made anew; one that is and does not run, too, for
-// the newest entry is matched first. What the kernel runs without any entry needs none.
+// the newest entry is matched first. Flag P (binfmt_misc.rst: argv[0] is preserved) is wanted as long as the emulator
+// hands argv[0] on: one that does not know it (QEMU before 6.0, Linux before 5.12) takes it for an argument. What the
+// kernel runs without any entry needs none.
 EmulationPlan plan_emulation(const EmulationWish& wish, const ObservedEmulation& observed, EmulationMemory memory,
                              Now now);
 

@@ -98,7 +98,8 @@ class EmulationOnKernel : public DaemonFixture {
                                   "/busybox-amd64 && chmod -R a+rX " + folder);
     ASSERT_EQ(copied.exit_code, 0) << copied.out;
     std::ofstream(folder + "/Dockerfile") << "FROM scratch\nARG TARGETARCH\nCOPY busybox-$TARGETARCH /busybox\n"
-                                             "RUN [\"/busybox\", \"uname\", \"-m\"]\n";
+                                             "RUN [\"/busybox\", \"uname\", \"-m\"]\n"
+                                             "RUN [\"/busybox\", \"sh\", \"-c\", \"/busybox uname -m\"]\n";
   }
 
  private:
@@ -113,7 +114,7 @@ TEST_F(EmulationOnKernel, RunsForeignStepsInTheEnginesBuilderAndInTheWarmOne) {
   wait_until_warm();
   ASSERT_TRUE(eventually([this] { return is_proven(); })) << api("/v1/emulators");
   EXPECT_EQ(arm64("handler"), "buildwarden-aarch64");
-  EXPECT_EQ(arm64("flags"), "OCF");
+  EXPECT_EQ(arm64("flags"), "POCF");
   EXPECT_EQ(query("/v1/emulators", "[.emulators[] | select(.state != \"proven\" and .state != \"native\")] | length"),
             "0")
       << api("/v1/emulators");
@@ -148,6 +149,7 @@ TEST_F(EmulationOnKernel, HealsWhateverIsDoneToItsHandlerAndLeavesOthersAlone) {
       {"disabled", [&] { write(own, "0"); }},
       {"a wrong interpreter in its name", [&] { write(own, "-1"), add(own, "/bin/false", "F"); }},
       {"without F in its name", [&] { write(own, "-1"), add(own, "/usr/bin/qemu-aarch64-static", "C"); }},
+      {"without P in its name", [&] { write(own, "-1"), add(own, "/usr/bin/qemu-aarch64-static", "CF"); }},
   };
   int times = restored();
   for (const auto& [what, break_it] : sabotage) {

@@ -19,7 +19,7 @@ struct Timeline : ::testing::Test {
     arm64.magic = std::string(20, 'a');
     arm64.mask = std::string(20, '\xff');
     arm64.wanted =
-        BinfmtEntry{"buildwarden-aarch64", true, "/usr/bin/qemu-aarch64-static", "F", 0, arm64.magic, arm64.mask};
+        BinfmtEntry{"buildwarden-aarch64", true, "/usr/bin/qemu-aarch64-static", "POCF", 0, arm64.magic, arm64.mask};
     arm64.why_not = "the host has no static QEMU for it";
     wish.platforms.push_back(arm64);
     seen.image_trouble = "no image is configured";
@@ -33,6 +33,14 @@ struct Timeline : ::testing::Test {
     return entry;
   }
   void proof(ProofResult result) { seen.proofs["linux/arm64"] = {result, "told"}; }
+  void ran_by_path() { seen.proofs["linux/arm64"] = {ProofResult::kRan, "told", false}; }
+  // As the daemon does with the plan's steps.
+  void act() {
+    for (const auto& step : plan.steps) {
+      std::erase_if(seen.entries, [&](const auto& one) { return one.name == "buildwarden-aarch64"; });
+      if (step.action == EmulationAction::kRegister) seen.entries.push_back(step.entry);
+    }
+  }
   const EmulationPlan& look() {
     plan = plan_emulation(wish, seen, std::move(plan.memory), now);
     return plan;
@@ -89,6 +97,41 @@ TEST_F(Timeline, OurEntryThatIsNotAsWantedIsMadeAnew) {
     EXPECT_EQ(plan.steps[0].entry.name, "buildwarden-aarch64");
     EXPECT_EQ(plan.steps[0].rule, rule);
   }
+}
+
+TEST_F(Timeline, AnEntryOfBeforeGetsFlagPWhenItsProgramsSeeTheirPath) {
+  seen.entries = {ours()};
+  seen.entries[0].flags = "OCF";
+  ran_by_path();
+  look();
+  EXPECT_EQ(state(), PlatformState::kProven) << "it runs meanwhile";
+  ASSERT_EQ(steps(), "unregister register");
+  EXPECT_EQ(plan.steps[0].rule, "argv0");
+  EXPECT_EQ(plan.steps[1].entry.flags, "POCF");
+  act();
+  proof(ProofResult::kRan);
+  look();
+  EXPECT_EQ(steps(), "");
+}
+
+// QEMU before 6.0: called with P, it takes the name for an argument, and the program still sees its path.
+TEST_F(Timeline, AnEmulatorThatDoesNotKnowFlagPIsRegisteredWithoutIt) {
+  proof(ProofResult::kFailed);
+  look();
+  act();
+  ran_by_path();
+  look();
+  ASSERT_EQ(steps(), "unregister register") << "a newer entry of another tool may have been matched";
+  EXPECT_EQ(plan.steps[1].entry.flags, "POCF");
+  act();
+  look();
+  ASSERT_EQ(steps(), "unregister register");
+  EXPECT_EQ(plan.steps[1].entry.flags, "OCF");
+  act();
+  look();
+  EXPECT_EQ(steps(), "");
+  EXPECT_EQ(state(), PlatformState::kProven);
+  EXPECT_NE(plan.platforms[0].reason.find("see their path"), std::string::npos) << plan.platforms[0].reason;
 }
 
 TEST_F(Timeline, AFailedControlRunChangesNothing) {

@@ -46,7 +46,7 @@ class EmulationTest : public ::testing::Test {
       wish.handler = "buildwarden-aarch64";
       wish.magic = std::string(20, 'a');
       wish.mask = std::string(20, '\xff');
-      wish.wanted = policy::BinfmtEntry{wish.handler, true, "/usr/bin/qemu", "CF", 0, wish.magic, wish.mask};
+      wish.wanted = policy::BinfmtEntry{wish.handler, true, "/usr/bin/qemu", "POCF", 0, wish.magic, wish.mask};
       return std::vector<policy::DesiredPlatform>{wish};
     };
     machine.execute = [this](const std::vector<std::string>& names, const std::stop_token&) {

@@ -38,15 +38,18 @@ TEST_P(Programs, EndWithTheCodeThatIsTheirsAlone) {
   ::chmod(path.c_str(), 0700);
   const auto qemu = "/usr/bin/qemu-" + std::string(GetParam().qemu) + "-static";
   if (::access(qemu.c_str(), X_OK) != 0) GTEST_SKIP() << qemu << " is not installed";
-  const auto end = run_program({qemu, path}, std::chrono::seconds{10});
-  ASSERT_TRUE(end) << end.error().message();
-  EXPECT_EQ(end->exit_code, GetParam().exit_code) << end->signal << end->errors;
+  const auto called = run_program({qemu, "-0", std::string(kCalledBy), path}, std::chrono::seconds{10});
+  ASSERT_TRUE(called) << called.error().message();
+  EXPECT_EQ(called->exit_code, exit_code_of(GetParam())) << called->signal << called->errors;
+  const auto by_path = run_program({qemu, path}, std::chrono::seconds{10});
+  ASSERT_TRUE(by_path) << by_path.error().message();
+  EXPECT_EQ(by_path->exit_code, exit_code_by_path(GetParam())) << by_path->signal << by_path->errors;
 }
 
 TEST_P(Programs, AreSmallAndBearTheMagicThatIsRegistered) {
   const auto program = program_of(GetParam());
   const auto magic = magic_of(GetParam());
-  EXPECT_LE(program.size(), 140U);
+  EXPECT_LE(program.size(), 150U);
   EXPECT_EQ(program.substr(0, 20), magic);
   EXPECT_EQ(mask_of(GetParam()).size(), magic.size());
 }
@@ -64,7 +67,7 @@ TEST(Platforms, TheMachinesOwnRunsNatively) {
     ::chmod(path.c_str(), 0700);
     const auto end = run_program({path}, std::chrono::seconds{10});
     ASSERT_TRUE(end) << end.error().message();
-    EXPECT_EQ(end->exit_code, about.exit_code);
+    EXPECT_EQ(end->exit_code, exit_code_by_path(about));
     ++tried;
   }
   EXPECT_EQ(tried, 1);
@@ -115,18 +118,22 @@ TEST(Platforms, AreFoundByEachOfTheirSpellings) {
 
 TEST(Platforms, HaveExitCodesOfTheirOwn) {
   std::set<int> codes;
-  for (const auto& one : platforms()) codes.insert(one.exit_code);
-  EXPECT_EQ(codes.size(), platforms().size());
+  for (const auto& one : platforms()) {
+    codes.insert(exit_code_of(one));
+    codes.insert(exit_code_by_path(one));
+  }
+  EXPECT_EQ(codes.size(), 2 * platforms().size());
   EXPECT_FALSE(codes.contains(0));
 }
 
 TEST(Proofs, AreReadFromTheLaunchersLines) {
   const auto* own = platform_of_machine(own_machine());
   ASSERT_NE(own, nullptr);
-  const auto control = "control exit " + std::to_string(own->exit_code) + "\n";
+  const auto control = "control exit " + std::to_string(exit_code_of(*own)) + "\n";
   const std::vector<std::string> names = {"linux/arm64", "linux/arm", "linux/s390x"};
-  const auto proofs = read_proofs(control + "linux/arm64 exit 73\nlinux/arm error Exec format error\n", names);
+  const auto proofs = read_proofs(control + "linux/arm64 exit 137\nlinux/arm error Exec format error\n", names);
   EXPECT_EQ(proofs.at("linux/arm64").result, policy::ProofResult::kRan);
+  EXPECT_TRUE(proofs.at("linux/arm64").sees_argv0);
   EXPECT_EQ(proofs.at("linux/arm").result, policy::ProofResult::kFailed);
   EXPECT_EQ(proofs.at("linux/arm").detail, "error Exec format error");
   EXPECT_EQ(proofs.at("linux/s390x").result, policy::ProofResult::kUnknown);
@@ -134,6 +141,9 @@ TEST(Proofs, AreReadFromTheLaunchersLines) {
     const auto unknown = read_proofs(std::string(bad) + "linux/arm64 error Exec format error\n", names);
     EXPECT_EQ(unknown.at("linux/arm64").result, policy::ProofResult::kUnknown) << bad;
   }
+  const auto by_path = read_proofs(control + "linux/arm64 exit 120\n", names).at("linux/arm64");
+  EXPECT_EQ(by_path.result, policy::ProofResult::kRan);
+  EXPECT_FALSE(by_path.sees_argv0);
   EXPECT_EQ(read_proofs(control + "linux/arm64 exit 0\n", names).at("linux/arm64").result,
             policy::ProofResult::kFailed);
 }
