@@ -62,28 +62,22 @@ struct Fault {
 
 bool has_p(const BinfmtEntry& entry) { return entry.flags.find('P') != std::string::npos; }
 
-Fault fault_of_flags(const BinfmtEntry& own, bool with_p) {
+Fault fault_of(const BinfmtEntry& own, const BinfmtEntry& wanted, bool with_p) {
+  if (!own.enabled) return {"disabled", format("{} is disabled", own.name)};
   if (own.flags.find('F') == std::string::npos) {
     return {"not_fixed",
             format("{} has flags \"{}\" without F, so it does not work in containers", own.name, own.flags)};
   }
-  if (has_p(own) == with_p) return {};
-  return {"argv0",
-          with_p ? format("{} has flags \"{}\" without P, so programs do not see the name that they are called by",
-                          own.name, own.flags)
-                 : format("the emulator of {} takes no flag P", own.name)};
-}
-
-Fault fault_of(const BinfmtEntry& own, const BinfmtEntry& wanted, bool with_p) {
-  if (!own.enabled) return {"disabled", format("{} is disabled", own.name)};
-  if (auto fault = fault_of_flags(own, with_p); !fault.rule.empty()) return fault;
   if (own.interpreter != wanted.interpreter) {
     return {"changed", format("{} leads to {} and not to {}", own.name, own.interpreter, wanted.interpreter)};
   }
   auto as_wanted = own;
   as_wanted.flags = wanted.flags;
   if (as_wanted != wanted) return {"changed", format("{} has another magic or mask than ours", own.name)};
-  return {};
+  if (has_p(own) == with_p) return {};
+  return {"argv0", with_p
+                       ? format("{} has no flag P, so programs do not see the name that they are called by", own.name)
+                       : format("the emulator of {} does not know flag P", own.name)};
 }
 
 bool loses_argv0(const Look& look) {
