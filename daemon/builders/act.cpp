@@ -66,6 +66,7 @@ ports::Async<void> Actor::carry_out(const Builder* builder, std::vector<policy::
   job.seen = std::move(seen);
   job.host = std::move(host);
   for (const auto& step : steps) {
+    if (builder->pace.stopped()) co_return Error(Errc::kCancelled, "stopping");
     auto done = co_await one(&job, &step);
     record(*builder, step, done);
     if (!done) co_return done;

@@ -36,7 +36,8 @@ class Actor {
  public:
   Actor(ActPorts ports, ImageProvider& provider) : ports_(ports), provider_(provider) {}
 
-  // In order, until the first failure, which is recorded and returned. What `seen` shows is acted on by its id, so
+  // In order, until the first failure, which is recorded and returned, or until the builder's pace is stopped
+  // (kCancelled): a stop that comes just as a step ends breaks nothing off. What `seen` shows is acted on by its id, so
   // that a container that somebody put in its place meanwhile is not touched (kNotFound).
   ports::Async<void> carry_out(const Builder* builder, std::vector<policy::BuilderStep> steps, Observation seen,
                                HostFacts host);

@@ -158,6 +158,13 @@ TEST_F(ReconcilerTest, StopsAtOnce) {
   EXPECT_TRUE(loop_.stopped()) << "nothing waits any more";
 }
 
+// On a busy host the steps that are left would take longer than a stop may.
+TEST_F(ReconcilerTest, TakesNoFurtherStepOnceItIsStopped) {
+  engine_.started = [this](const std::string&) { reconciler().stop(); };
+  EXPECT_THAT(turn(), ElementsAre("create buildwarden_s3", "start buildwarden_s3"));
+  EXPECT_EQ(journal_.count("builder.step_failed"), 0U);
+}
+
 TEST_F(ReconcilerTest, LeavesForeignContainersAlone) {
   warm();
   engine_.containers.at("buildwarden_s3").seen.ours = false;
