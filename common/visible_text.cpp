@@ -39,6 +39,13 @@ std::string escaped(const Glyph& glyph) {
 
 std::string escaped_for_json(const Glyph& glyph) { return format("\\u{:04x}", glyph.code); }
 
+// It begins as what as_utf8() writes for a byte.
+bool reads_as_escape(std::string_view text) {
+  if (text.size() < 4 || !text.starts_with("\\x")) return false;
+  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return text.substr(2, 2) == "5c" || (text[2] >= '8' && is_hex(text[2]) && is_hex(text[3]));
+}
+
 // `keeps`: control characters that stay; `escape`: what becomes of the others.
 template <class Keeps, class Escape>
 std::string replaced(std::string_view text, Keeps keeps, Escape escape) {
@@ -73,6 +80,23 @@ std::size_t utf8_sequence(std::string_view text) {
   const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
   const bool outside = (first == 0xed && second >= 0xa0) || (first == 0xf4 && second >= 0x90);
   return overlong || outside ? 0 : length;
+}
+
+std::string as_utf8(std::string_view text) {
+  if (std::all_of(text.begin(), text.end(), [](char c) { return is_plain(c) && c != '\\'; })) return std::string(text);
+  std::string shown;
+  shown.reserve(text.size() + 16);
+  while (!text.empty()) {
+    const auto length = utf8_sequence(text);
+    if (length == 0 || reads_as_escape(text)) {
+      shown += format("\\x{:02x}", static_cast<unsigned>(static_cast<unsigned char>(text[0])));
+      text.remove_prefix(1);
+    } else {
+      shown += text.substr(0, length);
+      text.remove_prefix(length);
+    }
+  }
+  return shown;
 }
 
 std::optional<std::string> first_control(std::string_view text) {

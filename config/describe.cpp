@@ -4,6 +4,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "config/load.h"
 
 namespace buildwarden::config {
@@ -30,14 +31,14 @@ std::string describe_json(const Loaded& loaded) {
   for (const auto& value : loaded.values) {
     boost::json::object row;
     row["key"] = value.key;
-    row["value"] = value.value;
+    row["value"] = as_utf8(value.value);
     row["source"] = value.source;
-    row["location"] = value.location;
+    row["location"] = as_utf8(value.location);
     if (!value.after_restart.empty()) row["after_restart"] = value.after_restart;
     settings.emplace_back(std::move(row));
   }
   boost::json::array warnings;
-  for (const auto& warning : loaded.warnings) warnings.emplace_back(warning);
+  for (const auto& warning : loaded.warnings) warnings.emplace_back(as_utf8(warning));
   boost::json::object root;
   root["settings"] = std::move(settings);
   root["warnings"] = std::move(warnings);

@@ -17,6 +17,7 @@ struct Variable {
 struct Variables {
   std::map<std::string, Variable> by_name;  // the assignment that counts
   std::vector<int> odd_lines;               // lines that look like an assignment and are none
+  std::vector<int> exported_lines;          // lines `export NAME=value` of a file whose reader is no shell
 };
 
 // Lines `set_always "NAME" "value"` (the last one wins) and `set_unless_present "NAME" "value"` (only if not set
@@ -24,6 +25,8 @@ struct Variables {
 Variables parse_cfn_env(std::string_view text);
 
 // KEY=value as systemd.exec(5) says of EnvironmentFile=: quotes, escapes, lines joined by \, comments with # and ;.
+// Systemd passes over a name that no variable can have ("Ignoring invalid environment assignment"), so `export A=1`
+// too.
 Variables parse_environment_file(std::string_view text);
 
 }  // namespace buildwarden::config

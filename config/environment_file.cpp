@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cstddef>
 #include <string>
+#include <utility>
 
 #include "config/env_files.h"
 
@@ -41,7 +43,19 @@ class Reader {
     }
     next();
     while (!key.empty() && blank(key.back())) key.pop_back();
-    variables_.by_name[key] = Variable{read_value(), line};
+    auto value = read_value();
+    if (is_name(key)) {
+      variables_.by_name[key] = Variable{std::move(value), line};
+    } else {
+      (key.starts_with("export ") ? variables_.exported_lines : variables_.odd_lines).push_back(line);
+    }
+  }
+
+  // As env_name_is_valid() of systemd has it.
+  static bool is_name(const std::string& key) {
+    const auto is_letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_'; };
+    const auto fits = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); };
+    return !key.empty() && is_letter(key.front()) && std::all_of(key.begin(), key.end(), fits);
   }
 
   // A comment goes on after a backslash at the end of its line.

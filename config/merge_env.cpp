@@ -100,14 +100,21 @@ bool says_cfn(const std::string& text) { return !parse_cfn_env(text).by_name.emp
 
 bool says_environment(const std::string& text) { return !parse_environment_file(text).by_name.empty(); }
 
+void warn_of_lines(const Source& source, const std::vector<int>& lines, const char* what, Merge& merge) {
+  for (std::size_t i = 0; i < lines.size() && i < kMaxOddLines; ++i) {
+    merge.warnings.push_back(place(source.path, lines[i], 0) + what);
+  }
+}
+
 // The variables of the text that counts.
 Variables read_variables(const Source& source, Variables (*parse)(std::string_view), Merge& merge) {
   const auto text = merge.sources.read(source.path, parse == parse_cfn_env ? says_cfn : says_environment);
   if (!text) return {};
   Variables variables = parse(*text);
-  for (std::size_t i = 0; i < variables.odd_lines.size() && i < kMaxOddLines; ++i) {
-    merge.warnings.push_back(place(source.path, variables.odd_lines[i], 0) + "not an assignment; the line is ignored");
-  }
+  warn_of_lines(source, variables.odd_lines, "not an assignment; the line is ignored", merge);
+  warn_of_lines(source, variables.exported_lines,
+                "systemd, which reads this file, does not know `export` and passes over the line; write NAME=value",
+                merge);
   return variables;
 }
 

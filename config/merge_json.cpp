@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <boost/json/parser.hpp>
 #include <boost/json/value.hpp>
+#include <boost/locale/encoding_utf.hpp>
+#include <string>
+#include <string_view>
 
 #include "common/format.h"
 #include "config/merge.h"
@@ -27,6 +30,32 @@ struct File {
   std::string text;
   json::object root;
 };
+
+// Where in each pair of bytes the high and the low one are.
+struct ByteOrder {
+  std::size_t high = 0;
+  std::size_t low = 1;
+};
+
+std::string from_utf16(std::string_view bytes, ByteOrder order) {
+  std::u16string units;
+  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) {
+    const auto byte = [&](std::size_t offset) {
+      return static_cast<unsigned>(static_cast<unsigned char>(bytes[i + offset]));
+    };
+    units += static_cast<char16_t>(byte(order.high) << 8U | byte(order.low));
+  }
+  return boost::locale::conv::utf_to_utf<char>(units);
+}
+
+// dockerd takes its file in UTF-8 with or without a byte order mark, or in UTF-16 with one (BOMOverride of
+// golang.org/x/text, cmd/dockerd and daemon/config since 17.12).
+std::string without_byte_order_mark(std::string text) {
+  if (text.starts_with("\xef\xbb\xbf")) return text.substr(3);
+  if (text.starts_with("\xff\xfe")) return from_utf16(std::string_view(text).substr(2), {1, 0});
+  if (text.starts_with("\xfe\xff")) return from_utf16(std::string_view(text).substr(2), {0, 1});
+  return text;
+}
 
 // The root object; nothing, and a warning, when the file is no JSON object.
 bool parse(File& file, Merge& merge) {
@@ -64,7 +93,7 @@ void set(const File& file, const char* key, const TreeNode& node, Merge& merge) 
 void apply_daemon_json(const std::string& path, Merge& merge) {
   auto text = merge.sources.read(path, [](const std::string& one) { return !one.empty(); });
   if (!text) return;
-  File file{path, *std::move(text), {}};
+  File file{path, without_byte_order_mark(*std::move(text)), {}};
   if (file.text.find_first_not_of(" \t\r\n") == std::string::npos || !parse(file, merge)) return;
   if (const auto* root = file.root.if_contains("data-root")) {
     const auto* value = root->if_string();

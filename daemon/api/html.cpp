@@ -1,6 +1,6 @@
 #include "daemon/api/html.h"
 
-#include "daemon/api/problem.h"
+#include "common/visible_text.h"
 
 namespace buildwarden::api {
 

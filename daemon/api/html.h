@@ -11,7 +11,7 @@
 namespace buildwarden::api {
 
 // For element content and for attribute values in either kind of quotes: & < > " ' are escaped; bytes that are no UTF-8
-// and control characters (but for tab and line feed) become U+FFFD.
+// are shown as as_utf8() has them, control characters (but for tab and line feed) become U+FFFD.
 std::string escape_html(std::string_view text);
 
 class Markup;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/time.h"
-#include "daemon/api/problem.h"
+#include "common/visible_text.h"
 
 namespace buildwarden::api {
 

@@ -10,6 +10,7 @@
 
 #include "common/format.h"
 #include "common/log.h"
+#include "common/visible_text.h"
 #include "daemon/api/problem.h"
 
 namespace buildwarden::api {

@@ -34,22 +34,6 @@ Meaning meaning_of(Errc code) {
 
 }  // namespace
 
-std::string as_utf8(std::string_view text) {
-  std::string clean;
-  clean.reserve(text.size());
-  while (!text.empty()) {
-    const auto length = utf8_sequence(text);
-    if (length == 0) {
-      clean += "\xef\xbf\xbd";
-      text.remove_prefix(1);
-    } else {
-      clean += text.substr(0, length);
-      text.remove_prefix(length);
-    }
-  }
-  return clean;
-}
-
 Response problem(int status, std::string_view code, std::string_view detail, json::object more) {
   json::object document;
   document["type"] = format("urn:buildwarden:problem:{}", code);

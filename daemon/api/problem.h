@@ -18,7 +18,4 @@ Response problem(int status, std::string_view code, std::string_view detail, boo
 // "denied", "unavailable", …) where it is "".
 Response problem(const Error& error, std::string_view code = "");
 
-// Text that came from outside as JSON can carry it: bytes that are no UTF-8 become U+FFFD.
-std::string as_utf8(std::string_view text);
-
 }  // namespace buildwarden::api

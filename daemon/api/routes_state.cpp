@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/api/openapi.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"

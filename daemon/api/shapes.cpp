@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/api/json_parts.h"
 
 namespace buildwarden::api {

@@ -78,11 +78,11 @@ void print_plainly(const Context& context, const Verdict& verdict) {
   json::array filesystems;
   for (const auto& finding : verdict.findings) {
     lines += visible(finding.reason) + "\n";
-    filesystems.push_back(json::object{{"mount", finding.mount},
+    filesystems.push_back(json::object{{"mount", as_utf8(finding.mount)},
                                        {"low", finding.low},
                                        {"free_bytes", finding.free},
                                        {"critical_bytes", finding.wanted},
-                                       {"reason", finding.reason}});
+                                       {"reason", as_utf8(finding.reason)}});
   }
   const json::object document{{"low", deciding(verdict.findings).low},
                               {"measured_by", verdict.by_daemon ? "daemon" : "client"},
@@ -96,7 +96,7 @@ void print_plainly(const Context& context, const Verdict& verdict) {
 
 // In the shape of a verdict, of no filesystem.
 json::object unmeasured_document(const std::string& why) {
-  return {{"low", false}, {"measured_by", nullptr}, {"filesystems", json::array{}}, {"reason", why}};
+  return {{"low", false}, {"measured_by", nullptr}, {"filesystems", json::array{}}, {"reason", as_utf8(why)}};
 }
 
 int conclude(const Context& context, const CheckOptions& options, const Verdict& verdict) {

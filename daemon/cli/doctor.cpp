@@ -36,8 +36,8 @@ json::object json_of(std::string_view check, const Finding& finding) {
   json::object object;
   object["check"] = check;
   object["level"] = to_string(finding.level);
-  object["text"] = finding.text;
-  object["fix"] = finding.fix;
+  object["text"] = as_utf8(finding.text);
+  object["fix"] = as_utf8(finding.fix);
   return object;
 }
 

@@ -44,8 +44,8 @@ std::string short_disk(const std::vector<PrefetchDisk>& disks) {
   for (const auto& disk : disks) {
     if (disk.level == Level::kUnknown || !disk.free) return format("how much is free on {} is not known", disk.mount);
     if (disk.level == Level::kOk && !disk.wants_reclaim && *disk.free >= disk.low) continue;
-    return format("{} is free on {}, which is {}; nothing is fetched below {} or while space is made",
-                  format_bytes(*disk.free), disk.mount, to_string(disk.level), format_bytes(disk.low));
+    return format("{} is {}: {}; nothing is fetched below the low mark or while space is made", disk.mount,
+                  to_string(disk.level), disk.reason);
   }
   return "";
 }

@@ -36,6 +36,7 @@ struct PrefetchDisk {
   bool wants_reclaim = false;  // below low, on the way back to the target, or it will be by the forecast
   std::optional<Bytes> free;   // of the last reading
   Bytes low = 0;
+  std::string reason;  // of the level: what is short, bytes or inodes, with its numbers
 };
 
 struct PrefetchBuilder {

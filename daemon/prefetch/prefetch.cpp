@@ -40,6 +40,7 @@ policy::PrefetchFacts Prefetch::facts() const {
     disk.wants_reclaim = filesystem.pressure.reclaim;
     if (filesystem.reading) disk.free = filesystem.reading->free;
     disk.low = filesystem.marks.low;
+    disk.reason = filesystem.pressure.reason;
     facts.disks.push_back(std::move(disk));
   }
   for (const auto& builder : parts_.builders.builders_view().builders) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/visible_text.h"
 #include "daemon/telemetry/families.h"
 #include "daemon/telemetry/sensor_families.h"
 
@@ -22,6 +23,12 @@ const prometheus::Histogram::BucketBoundaries kStallBuckets = {0.001, 0.002, 0.0
 // Seconds: a ping takes 0.1 ms, a list of many records a second, pulls and prunes minutes. Few, since each is a series
 // of every route.
 const prometheus::Histogram::BucketBoundaries kEngineBuckets = {0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5, 60, 300};
+
+// Prometheus refuses a whole scrape for one label that is no UTF-8, and names come from mount tables and engines.
+void finish(prometheus::ClientMetric& metric) {
+  for (auto& label : metric.label) label.value = as_utf8(label.value);
+  std::sort(metric.label.begin(), metric.label.end());
+}
 
 }  // namespace
 
@@ -110,7 +117,7 @@ std::string Metrics::text() const {
   add_sensors(families, sensors);
   std::sort(families.begin(), families.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (auto& family : families) {
-    for (auto& metric : family.metric) std::sort(metric.label.begin(), metric.label.end());
+    for (auto& metric : family.metric) finish(metric);
     std::sort(family.metric.begin(), family.metric.end(),
               [](const auto& a, const auto& b) { return a.label < b.label; });
   }

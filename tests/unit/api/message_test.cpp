@@ -57,17 +57,5 @@ TEST(Problem, OfAnErrorHasTheStatusThatFits) {
             "\"detail\":\"job 1 is \\\"gone\\\"\\n\",\"code\":\"job_unknown\"}");
 }
 
-TEST(AsUtf8, KeepsWhatIsGoodAndReplacesTheRest) {
-  const std::string good = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80";
-  EXPECT_EQ(as_utf8(good), good);
-  const std::string replaced = "\xef\xbf\xbd";
-  EXPECT_EQ(as_utf8("\xff"), replaced);
-  EXPECT_EQ(as_utf8("a\xc3"), "a" + replaced);                         // cut off
-  EXPECT_EQ(as_utf8("\xc0\xaf"), replaced + replaced);                 // overlong
-  EXPECT_EQ(as_utf8("\xed\xa0\x80"), replaced + replaced + replaced);  // a surrogate
-  EXPECT_EQ(as_utf8("\xe0\x80\x80x"), replaced + replaced + replaced + "x");
-  EXPECT_EQ(as_utf8("\xf5\x80\x80\x80"), replaced + replaced + replaced + replaced);
-}
-
 }  // namespace
 }  // namespace buildwarden::api

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
 namespace buildwarden {
 namespace {
 
@@ -41,6 +46,31 @@ TEST(VisibleText, OfManyLinesKeepsTheLines) {
 
 TEST(VisibleText, JsonSaysTheSame) {
   EXPECT_EQ(visible_json("{\"id\": \"a\u202e\u009b\x7f\"}\n"), "{\"id\": \"a\\u202e\\u009b\\u007f\"}\n");
+}
+
+TEST(AsUtf8, KeepsWhatIsGoodAndShowsTheBytesOfTheRest) {
+  EXPECT_EQ(as_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 \\x1b \\n"),
+            "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 \\x1b \\n");
+  EXPECT_EQ(as_utf8("\xff"), "\\xff");
+  EXPECT_EQ(as_utf8("a\xc3"), "a\\xc3");                  // cut off
+  EXPECT_EQ(as_utf8("\xc0\xaf"), "\\xc0\\xaf");           // overlong
+  EXPECT_EQ(as_utf8("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // a surrogate
+  EXPECT_EQ(as_utf8("\xe0\x80\x80x"), "\\xe0\\x80\\x80x");
+  EXPECT_EQ(as_utf8("\xf5\x80\x80\x80"), "\\xf5\\x80\\x80\\x80");
+}
+
+// Names of mounts, as the kernel has them: what it shows of two must be two.
+TEST(AsUtf8, NeverMakesOneNameOfTwo) {
+  std::set<std::string> shown;
+  const std::vector<std::string> names = {"/m\xff",    "/m\\xff",        "/m\\x5cxff", "/m\\x5cx5cxff", "/m\\\xff",
+                                          "/m\\\\xff", "/m\xef\xbf\xbd", "/m\\x5c",    "/m\\x5cx5c"};
+  for (const auto& name : names) {
+    const auto one = as_utf8(name);
+    for (std::string_view rest = one; !rest.empty(); rest.remove_prefix(utf8_sequence(rest))) {
+      ASSERT_NE(utf8_sequence(rest), 0U) << one;
+    }
+    EXPECT_TRUE(shown.insert(one).second) << one;
+  }
 }
 
 }  // namespace

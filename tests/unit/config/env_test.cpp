@@ -168,6 +168,37 @@ TEST_F(Env, ReadsAnEnvironmentFileAsSystemdDoes) {
   EXPECT_TRUE(v.odd_lines.empty());
 }
 
+// Systemd reads the agent's file: a line that a shell would take is none for it.
+TEST_F(Env, ALineOfAShellIsPassedOverAndSaid) {
+  write("agent_env", "export DISK_MIN_AVAILABLE=10485760\nDISK MIN=1\n");
+  const auto all = loaded();
+  EXPECT_EQ(row(all, "disk.min_free"), "5GiB < default < ");
+  EXPECT_EQ(warnings(all),
+            "agent_env:2: not an assignment; the line is ignored\n"
+            "agent_env:1: systemd, which reads this file, does not know `export` and passes over the line; write "
+            "NAME=value");
+}
+
+// As dockerd takes them.
+TEST_F(Env, ADaemonJsonMayBeginWithAByteOrderMark) {
+  const std::string json = "{\"data-root\": \"/caf\u00e9\"}";
+  std::string little = "\xff\xfe";
+  std::string big = "\xfe\xff";
+  for (const auto c : std::u16string(u"{\"data-root\": \"/caf\u00e9\"}")) {
+    const auto high = static_cast<char>(c >> 8);
+    const auto low = static_cast<char>(c & 0xff);
+    little += {low, high};
+    big += {high, low};
+  }
+  for (const auto& text : {json, "\xef\xbb\xbf" + json, little, big}) {
+    write("daemon_json", text);
+    EXPECT_EQ(loaded().settings.engine.data_root, "/caf\u00e9") << warnings(loaded());
+    EXPECT_EQ(warnings(loaded()), "");
+  }
+  write("daemon_json", little.substr(0, 9));
+  EXPECT_NE(warnings(loaded()).find("not JSON"), std::string::npos);
+}
+
 TEST_F(Env, AFileOfAnyBytesIsHarmless) {
   std::string bytes;
   for (int i = 0; i < 200'000; ++i) bytes += static_cast<char>((i * 7919 + i / 251) & 0xFF);

@@ -18,8 +18,12 @@ using ::testing::HasSubstr;
 PrefetchFacts good() {
   PrefetchFacts facts;
   facts.engine_up = true;
-  facts.disks = {
-      {.mount = "/docker", .level = Level::kOk, .wants_reclaim = false, .free = 50 * kGiB, .low = 10 * kGiB}};
+  facts.disks = {{.mount = "/docker",
+                  .level = Level::kOk,
+                  .wants_reclaim = false,
+                  .free = 50 * kGiB,
+                  .low = 10 * kGiB,
+                  .reason = "9 of 99 inodes are free"}};
   facts.builders = {{"s3", BuilderState::kWarm}};
   return facts;
 }
@@ -71,7 +75,7 @@ TEST(Prefetch, NothingIsWrittenWithoutRoom) {
   facts.disks.push_back(facts.disks.front());
   facts.disks.back().level = Level::kLow;
   EXPECT_EQ(next(plan(facts)), "disk") << "one of two is enough to wait";
-  EXPECT_THAT(plan(facts).reason, HasSubstr("50.00 GiB is free on /docker, which is low"));
+  EXPECT_THAT(plan(facts).reason, HasSubstr("/docker is low: 9 of 99 inodes are free"));
   facts.disks.clear();
   EXPECT_EQ(next(plan(facts)), "disk") << "not known is not fine";
 }

@@ -79,11 +79,13 @@ TEST_F(PrefetchTest, OneATurnAndTheDiskIsAskedBeforeEach) {
   turn();
   EXPECT_THAT(engine_.calls, ElementsAre("pull a:1"));
   disk_.set_free(9 * kGiB);
+  disk_.view.filesystems.front().pressure.reason = "9.00 GiB of 100.00 GiB are free";
   EXPECT_EQ(turn(), seconds{5});
   turn();
   EXPECT_THAT(engine_.calls, ElementsAre("pull a:1"));
   EXPECT_EQ(journal_.count("prefetch.waiting"), 1U) << "said once";
-  EXPECT_THAT(journal_.last("prefetch.waiting").reason, HasSubstr("9.00 GiB is free on /data"));
+  EXPECT_THAT(journal_.last("prefetch.waiting").reason,
+              HasSubstr("/data is ok: 9.00 GiB of 100.00 GiB are free; nothing is fetched"));
   disk_.set_free(50 * kGiB);
   disk_.view.filesystems.front().error = "a reading failed";
   turn();

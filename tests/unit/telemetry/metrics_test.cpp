@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "common/visible_text.h"
 #include "tests/support/fake_clock.h"
 
 namespace buildwarden::telemetry {
@@ -170,6 +171,21 @@ TEST_F(MetricsTest, ShowsADiskWithUnitsAndItsSensor) {
   EXPECT_THAT(text, HasSubstr("buildwarden_sensor_failures_total{sensor=\"disk\",target=\"/var/lib/docker\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_sensor_last_success_timestamp_seconds{sensor=\"disk\",target=\"/var/lib/"
                               "docker\"} 1767225600"));
+}
+
+// Prometheus refuses a scrape with one label that is no UTF-8, and a mount point may be of any bytes.
+TEST_F(MetricsTest, ANameThatIsNoUtf8IsShownAndStaysItsOwn) {
+  for (const auto* mount : {"/m\xff", "/m\\xff", "/m\xe9"}) {
+    rooms.disk.filesystems.push_back(filesystem(clock.now()));
+    rooms.disk.filesystems.back().mount = mount;
+  }
+  const auto text = metrics.text();
+  for (std::string_view rest = text; !rest.empty(); rest.remove_prefix(utf8_sequence(rest))) {
+    ASSERT_NE(utf8_sequence(rest), 0U) << rest.substr(0, 40);
+  }
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_free_bytes{mount=\"/m\\\\xff\"} "));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_free_bytes{mount=\"/m\\\\x5cxff\"} "));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_free_bytes{mount=\"/m\\\\xe9\"} "));
 }
 
 TEST_F(MetricsTest, EverySensorSaysHowItReads) {
