@@ -4,15 +4,21 @@
 #
 # usage: bk-check-disk-space.sh
 #
-# The daemon is asked, and makes room when there is too little; without it the disk is measured here with the same marks. Only where
-# the program is missing the stack's own script runs, which stands beside this one, and purges nothing: it would delete the checkouts of
-# jobs that run, below a path that a job can set.
+# The daemon is asked, and makes room when there is too little; without it the program measures the disk with the same marks. Where the
+# program gives no answer (missing, of another machine, killed, hung) the stack's own script decides, which stands beside this one. It purges
+# nothing: it would delete the checkouts of jobs that run, below a path that a job can set.
 set -euo pipefail
 
-if command -v buildwarden > /dev/null; then
-  # 1 alone says that there is too little: what cannot be told, or did not run, is no reason to refuse a job.
-  buildwarden disk check --stack || [[ $? -ne 1 ]] || exit 1
-  exit 0
-fi
+# Longer than room is made for a job (jobs.admission_wait), which is 2 minutes unless told.
+patience=${BUILDWARDEN_CHECK_PATIENCE:-900}
+
+# 1 says that there is too little only beside the line that each answer begins with: anything may end with 1. 0 without the line
+# is an answer too, of a disk that cannot be measured, which is no reason to refuse a job.
+status=0
+lines=$(timeout --kill-after=5 "$patience" buildwarden disk check --stack) || status=$?
+[[ -z $lines ]] || printf '%s\n' "$lines"
+if [[ $status -eq 0 ]]; then exit 0; fi
+if [[ $status -eq 1 && $lines == "Disk space free: "* ]]; then exit 1; fi
+echo "buildwarden did not answer (status $status), so the stack's own check decides." >&2
 export BUILDKITE_PURGE_BUILDS_ON_DISK_FULL=false
 exec "${BASH_SOURCE[0]}.buildwarden-saved" "$@"

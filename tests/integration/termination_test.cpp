@@ -180,6 +180,10 @@ TEST_F(TerminationTest, TheWrapperLeavesTheDecrementToOneOwner) {
   run_shell("touch " + dir() + "/run/termination");
   EXPECT_EQ(call().exit_code, 0);
   EXPECT_THAT(call().out, Not(HasSubstr("original")));
+  run_shell("echo failed > " + dir() + "/agent/daemon-state");
+  EXPECT_EQ(call().exit_code, 7) << "a daemon that ended for good carries out no intent";
+  run_shell("echo activating > " + dir() + "/agent/daemon-state");
+  EXPECT_EQ(call().exit_code, 0) << "one that is started again does";
   start_agent();
   EXPECT_EQ(call().exit_code, 1);
   run_shell("rm " + dir() + "/run/termination");
@@ -187,6 +191,8 @@ TEST_F(TerminationTest, TheWrapperLeavesTheDecrementToOneOwner) {
   EXPECT_THAT(call().out, HasSubstr("still runs (process "));
   run_shell("printf '#!/bin/bash\\nexit 1\\n' > " + dir() + "/bin/systemctl");
   EXPECT_EQ(call().exit_code, 1) << "not known is not gone";
+  options.env.emplace_back("SERVICE_RESULT", "success");
+  EXPECT_EQ(call().exit_code, 7) << "but in ExecStopPost, where systemd sets this, the agent has stopped";
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ printf '%s\n' "$*" >> "$agent/systemctl"
 case "$1 $2" in
   "show --property=MainPID")
     if [[ $3 == --value ]]; then echo "$pid"; else echo "MainPID=$pid"; fi ;;
+  "show --property=ActiveState") cat "$agent/daemon-state" 2>/dev/null || echo active ;;
   "kill --kill-who=main") [[ $pid -ne 0 ]] && kill "-${3#--signal=SIG}" "$pid" ;;
   "start --no-block") [[ $pid -ne 0 ]] || setsid "@DIR@/bin/agent" > /dev/null 2>&1 < /dev/null & ;;
   *) exit 1 ;;
