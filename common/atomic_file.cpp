@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 
@@ -14,6 +15,7 @@
 namespace buildwarden {
 namespace {
 
+constexpr std::size_t kLongestLine = std::size_t{64} * 1024;
 constexpr int kMostWriters = 100;  // that come in between, of one file
 
 Result<void> write_all(int fd, std::string_view content) {
@@ -24,6 +26,15 @@ Result<void> write_all(int fd, std::string_view content) {
     content.remove_prefix(static_cast<std::size_t>(written));
   }
   return {};
+}
+
+Result<UniqueFd> open_regular(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (file.get() < 0) return Error::from_errno(errno, format("read {}", path));
+  struct stat what{};
+  if (::fstat(file.get(), &what) != 0) return Error::from_errno(errno, format("read {}", path));
+  if (!S_ISREG(what.st_mode)) return Error(Errc::kInvalid, format("read {}: it is not a regular file", path));
+  return file;
 }
 
 Result<void> sync_file(int fd) {
@@ -83,12 +94,32 @@ Result<void> replace_file(const std::string& path, std::string_view content, mod
 }
 
 Result<std::string> read_file(const std::string& path, Bytes limit) {
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (file.get() < 0) return Error::from_errno(errno, format("read {}", path));
-  struct stat what{};
-  if (::fstat(file.get(), &what) != 0) return Error::from_errno(errno, format("read {}", path));
-  if (!S_ISREG(what.st_mode)) return Error(Errc::kInvalid, format("read {}: it is not a regular file", path));
-  return read_all(file.get(), path, limit);
+  const auto file = open_regular(path);
+  if (!file) return file.error();
+  return read_all(file->get(), path, limit);
+}
+
+Result<void> read_lines(const std::string& path, const std::function<bool(std::string_view)>& take) {
+  const auto file = open_regular(path);
+  if (!file) return file.error();
+  std::string rest;
+  std::array<char, kLongestLine> buffer{};
+  for (;;) {
+    const auto count = ::read(file->get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Error::from_errno(errno, format("read {}", path));
+    if (count == 0) break;
+    rest.append(buffer.data(), static_cast<std::size_t>(count));
+    std::size_t begin = 0;
+    for (auto end = rest.find('\n'); end != std::string::npos; end = rest.find('\n', begin)) {
+      if (!take(std::string_view(rest).substr(begin, end - begin))) return {};
+      begin = end + 1;
+    }
+    rest.erase(0, begin);
+    if (rest.size() > kLongestLine) return Error(Errc::kTooLarge, format("{} has a line of over 64 KiB", path));
+  }
+  if (!rest.empty()) take(rest);
+  return {};
 }
 
 Result<std::string> read_all(int file, const std::string& path, Bytes limit) {

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,10 @@ Result<std::string> read_file(const std::string& path, Bytes limit = 4 * kMiB);
 
 // The same of what is open, from where it stands; `path` is for the errors' texts.
 Result<std::string> read_all(int file, const std::string& path, Bytes limit);
+
+// Calls `take` with each line, without its end, until it says false: for what the kernel shows of others, which may be
+// of any length. Errors as read_file(); kTooLarge: a line of more than 64 KiB.
+Result<void> read_lines(const std::string& path, const std::function<bool(std::string_view)>& take);
 
 // Makes the folder and its missing parents (mode as given, less the umask); one that is there already is fine.
 Result<void> make_folders(const std::string& path, mode_t mode = 0755);

@@ -29,6 +29,14 @@ struct FolderEntry {
 // not moved. kTooLarge: more than `most`; kDenied, kIo: it cannot be read.
 Result<std::vector<FolderEntry>> entries_of(int folder, const std::string& where, std::size_t most);
 
+// At most `most` of them, any ones of the first million, so that a folder with more is seen in parts by one look after
+// the other. `all`: how many there are, a million at most.
+struct SomeEntries {
+  std::vector<FolderEntry> entries;
+  std::size_t all = 0;
+};
+Result<SomeEntries> some_entries_of(int folder, const std::string& where, std::size_t most);
+
 // Where what is open lies now, as /proc shows it to this process: for comparing with what /proc says of others, never
 // for opening it again. kNotFound: it has no name any more.
 Result<std::string> path_of(int descriptor);

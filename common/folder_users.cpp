@@ -13,6 +13,8 @@
 #include "common/atomic_file.h"
 #include "common/format.h"
 #include "common/mounts.h"
+#include "common/system_folders.h"
+#include "common/unique_fd.h"
 
 namespace buildwarden {
 namespace fs = std::filesystem;
@@ -22,16 +24,9 @@ namespace {
 constexpr const char* kInit = "1";
 constexpr std::uint64_t kMostLinks = 2'000'000;
 constexpr Bytes kMostMountText = 16 * kMiB;
-constexpr Bytes kMostMapText = 64 * kMiB;
 constexpr std::string_view kNewline = "\\012";  // as /proc/<pid>/maps writes one, and nothing else so
 
 bool is_number(const std::string& name) { return name.find_first_not_of("0123456789") == std::string::npos; }
-
-// `path` is `folder` or lies below it.
-bool within(std::string_view path, std::string_view folder) {
-  if (folder == "/") return true;
-  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
-}
 
 std::string unescaped(std::string_view path) {
   std::string text(path);
@@ -98,24 +93,21 @@ class Scan {
     return look_at_mounts(pid, base);
   }
 
-  // A library or a database may be mapped after its descriptor was closed.
+  // A library or a database may be mapped after its descriptor was closed. Line by line: a job may map as many files
+  // with as long names as it likes.
   Result<void> look_at_maps(const std::string& pid, const std::string& base) {
-    const auto text = read_file(base + "/maps", kMostMapText);
-    if (!text) {
-      const auto still = link_of(base + "/exe");
-      return still && !*still ? Result<void>{} : may_not_see(pid);
-    }
-    std::string_view rest = *text;
-    std::string_view before;
-    while (!rest.empty()) {
-      const auto line = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    std::string before;
+    Result<void> seen;
+    const auto read = read_lines(base + "/maps", [&](std::string_view line) {
       const auto slash = line.find('/');
-      if (slash == std::string_view::npos || line.substr(slash) == before) continue;
+      if (slash == std::string_view::npos || line.substr(slash) == before) return true;
       before = line.substr(slash);
-      if (auto seen = look_at_path(pid, unescaped(before), "a mapped file"); !seen) return seen;
-    }
-    return {};
+      seen = look_at_path(pid, unescaped(before), "a mapped file");
+      return seen.ok();
+    });
+    if (!seen || read) return seen;
+    const auto still = link_of(base + "/exe");
+    return still && !*still ? Result<void>{} : may_not_see(pid, read.error());
   }
 
   // Nothing when the process or its file is gone by now.
@@ -162,7 +154,7 @@ class Scan {
   void note_mounted(const std::string& pid, const MountEntry& mount) {
     for (const auto& [folder, location] : locations_) {
       if (location.device != mount.device) continue;
-      if (within(location.path, mount.root) || within(mount.root, location.path)) {
+      if (overlap(location.path, mount.root)) {
         note(folder, pid, format("has it mounted at {}", mount.mount_point));
       }
     }
@@ -186,6 +178,9 @@ class Scan {
 
   static Result<void> may_not_see(const std::string& pid) {
     return Error(Errc::kDenied, format("process {} may not be looked at, so nobody knows what it uses", pid));
+  }
+  static Result<void> may_not_see(const std::string& pid, const Error& why) {
+    return Error(Errc::kDenied, format("nobody knows what process {} uses: {}", pid, why.message()));
   }
 
   std::string proc_;

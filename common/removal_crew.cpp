@@ -60,9 +60,9 @@ void RemovalCrew::work() {
 }
 
 void RemovalCrew::do_one(const RemovalTask& task) {
-  TreeRemover remover(task.parent->get(), task.where, {options_.stop, options_.clear_flags, [this](RemovalTask more) {
-                                                         return take_over(std::move(more));
-                                                       }});
+  TreeRemover remover(task.parent->get(), task.where,
+                      {options_.stop, options_.until, options_.clear_flags,
+                       [this](RemovalTask more) { return take_over(std::move(more)); }});
   remover.remove(task.name);
   const std::lock_guard lock(mutex_);
   removed_.removed += remover.result().removed;

@@ -26,7 +26,7 @@ Result<struct stat> status_of(int folder, const std::string& name) {
 Result<TreeRemoved> remove_side_by_side(int parent, const std::string& name, TreeIdentity identity,
                                         const RemovalOptions& options) {
   RemovalCrew crew(options);
-  TreeRemover::Options own{options.stop, options.clear_flags,
+  TreeRemover::Options own{options.stop, options.until, options.clear_flags,
                            [&crew](RemovalTask task) { return crew.take_over(std::move(task)); }};
   TreeRemover remover(parent, "", std::move(own));
   const auto removed = remover.remove_folder(name, identity);
@@ -52,7 +52,7 @@ void remove_rest(int parent, const std::string& name, TreeIdentity identity, con
     result.first_error = format("{} was swapped for another one", name);
     return;
   }
-  TreeRemover remover(parent, "", {options.stop, options.clear_flags, {}});
+  TreeRemover remover(parent, "", {options.stop, options.until, options.clear_flags, {}});
   if (!remover.remove_folder(name, identity)) return;
   auto& more = remover.result();
   more.removed += result.removed;
@@ -70,7 +70,7 @@ Result<TreeRemoved> remove_tree_in(int parent, const std::string& name, TreeIden
   if (TreeIdentity{what->st_dev, what->st_ino} != identity) {
     return Error(Errc::kConflict, format("{} is another one by now", name));
   }
-  TreeRemover remover(parent, "", {options.stop, options.clear_flags, {}});
+  TreeRemover remover(parent, "", {options.stop, options.until, options.clear_flags, {}});
   if (!S_ISDIR(what->st_mode)) {
     remover.remove(name);
     return std::move(remover.result());

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <stop_token>
 #include <string>
@@ -19,7 +20,7 @@ struct TreeRemoved {
   std::uint64_t left = 0;           // what could not be removed, mounts included, the folders above it not
   std::string first_error;          // why, of the first of those; "" when there are none
   std::vector<std::string> mounts;  // mount points that were left alone, relative to the tree's parent; 16 at most
-  bool stopped = false;             // by `stop`: the rest is there yet
+  bool stopped = false;             // by `stop` or after the time: the rest is there yet
   [[nodiscard]] bool whole() const { return left == 0 && !stopped; }
 };
 
@@ -37,14 +38,17 @@ struct RemovalOptions {
   unsigned threads = 1;
   // Immutable and append-only things go as well (root only), but for files with another name: that may lie elsewhere.
   bool clear_flags = false;
+  // Then it stops, as by `stop`: whoever writes there meanwhile, or a tree of millions, holds up nobody else.
+  std::chrono::steady_clock::time_point until = std::chrono::steady_clock::now() + std::chrono::minutes{3};
 };
 
 // Removes `name`, a single component in the folder that `parent` is a descriptor of. Every step is relative to a
 // descriptor of the folder that it happens in, follows no link and crosses no mount: what was moved or swapped
 // meanwhile is at worst left. Mounts inside are left, with the folders above them. Nothing in there can make it open
-// more than 70 descriptors a thread, or keep more than a few names: deep folders are moved up first. May take minutes:
-// for a worker. kNotFound: there is none; kConflict: it is not the one that `identity` says; kInvalid: no component;
-// kDenied or kIo: `name` cannot be looked at.
+// more than 70 descriptors a thread, or keep more than a few names: deep folders are moved up first; nor work on for
+// ever: a folder into which others write all the while is left, and said to be so. May take minutes: for a worker.
+// kNotFound: there is none; kConflict: it is not the one that `identity` says; kInvalid: no component; kDenied or kIo:
+// `name` cannot be looked at.
 Result<TreeRemoved> remove_tree_in(int parent, const std::string& name, TreeIdentity identity,
                                    const RemovalOptions& options);
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "common/beneath.h"
@@ -17,6 +18,10 @@ namespace {
 
 constexpr std::size_t kMostLevelsHeld = 64;  // folders held open at a time
 constexpr int kNameAttempts = 16;
+// Of one folder: one to remove what is there, one to find nothing more, and some for those who write there by accident.
+constexpr int kMostReadings = 8;
+// Beside what its size says: a folder's entry takes a byte at least, but some filesystems show no size.
+constexpr std::uint64_t kAllowedAnyway = 100'000;
 constexpr std::size_t kMostMounts = 16;  // that are named
 constexpr const char* kMovedUp = ".buildwarden-deep-";
 
@@ -41,7 +46,7 @@ Result<void> TreeRemover::remove_folder(const std::string& name, TreeIdentity id
 
 void TreeRemover::walk() {
   while (!levels_.empty()) {
-    if (options_.stop.stop_requested()) {
+    if (is_over()) {
       result_.stopped = true;
       return;
     }
@@ -49,11 +54,29 @@ void TreeRemover::walk() {
     const auto* entry = ::readdir(levels_.back().entries.get());  // NOLINT(concurrency-mt-unsafe): a stream of our own
     if (entry != nullptr) {
       const std::string name = entry->d_name;
-      if (name != "." && name != "..") take(name, entry->d_type);
+      if (name == "." || name == "..") continue;
+      if (may_take()) take(name, entry->d_type);
     } else {
       leave();
     }
   }
+}
+
+bool TreeRemover::is_over() const {
+  return options_.stop.stop_requested() || std::chrono::steady_clock::now() >= options_.until;
+}
+
+// false: more came than can have been there, so somebody writes faster than is removed. The folder is left then.
+bool TreeRemover::may_take() {
+  auto& level = levels_.back();
+  if (level.allowed > 0) {
+    --level.allowed;
+    return true;
+  }
+  keep_contested();
+  level.progress = false;
+  leave();
+  return false;
 }
 
 void TreeRemover::take(const std::string& name, unsigned char type) {
@@ -120,6 +143,9 @@ bool TreeRemover::enter(int folder, const std::string& name) {
   level.entries.reset(::fdopendir(opened.get()));
   if (!level.entries) return not_entered(folder, name, errno);
   level.descriptor = opened.release();
+  struct stat what{};
+  if (::fstat(level.descriptor, &what) == 0) level.allowed = static_cast<std::uint64_t>(what.st_size);
+  level.allowed += kAllowedAnyway;
   level.name = name;
   levels_.push_back(std::move(level));
   return true;
@@ -148,6 +174,8 @@ void TreeRemover::move_up(const std::string& name) {
     if (::renameat(from.descriptor, name.c_str(), levels_.front().descriptor, above.c_str()) == 0) {
       from.progress = true;
       levels_.front().progress = true;
+      levels_.front().readings = 1;  // what comes is from here
+      ++levels_.front().allowed;
       return;
     }
     const bool flagged = errno == EPERM && options_.clear_flags;
@@ -166,7 +194,10 @@ void TreeRemover::move_up(const std::string& name) {
 void TreeRemover::leave() {
   auto& level = levels_.back();
   const bool shared = level.shared != nullptr;
-  if (level.progress && !shared) {
+  if (level.progress && !shared && level.readings >= kMostReadings) {
+    keep_contested();
+  } else if (level.progress && !shared) {
+    ++level.readings;
     level.progress = false;
     result_.left -= std::exchange(level.kept, 0);
     ::rewinddir(level.entries.get());
@@ -196,6 +227,12 @@ void TreeRemover::keep(const std::string& name, int error) {
   if (result_.first_error.empty()) {
     result_.first_error = Error::from_errno(error, format("remove {}", path_of(name))).message();
   }
+}
+
+void TreeRemover::keep_contested() {
+  ++result_.left;
+  ++levels_.back().kept;
+  if (result_.first_error.empty()) result_.first_error = format("others write into {} all the while", path_of("."));
 }
 
 void TreeRemover::note_mount(std::string path) {

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,6 +29,7 @@ class TreeRemover {
  public:
   struct Options {
     std::stop_token stop;
+    std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
     bool clear_flags = false;
     // Takes over a folder; false: it is to be done here. What was taken over and the folders above it are left. May be
     // empty.
@@ -56,9 +58,13 @@ class TreeRemover {
     std::uint64_t kept = 0;                  // what cannot go, in it and below, as far as this reading of it came
     std::shared_ptr<const UniqueFd> shared;  // once something in it was handed over: it cannot be empty yet
     int descriptor = -1;                     // of `entries`, which owns it
+    std::uint64_t allowed = 0;  // entries that may yet be taken: more than it can have held when it was opened
+    int readings = 1;           // that began
   };
 
   void walk();
+  [[nodiscard]] bool is_over() const;
+  bool may_take();
   void take(const std::string& name, unsigned char type);
   bool unlink(int folder, const std::string& name, int flags);
   bool remove_file(int folder, const std::string& name);
@@ -68,6 +74,7 @@ class TreeRemover {
   void move_up(const std::string& name);
   void leave();
   void keep(const std::string& name, int error);
+  void keep_contested();
   void note_mount(std::string path);
   [[nodiscard]] std::string path_of(const std::string& name) const;
 

@@ -28,6 +28,9 @@ Glyph first_glyph(std::string_view text) {
 bool is_control(std::uint32_t code) {
   if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return true;
   if (code == 0x061c || code == 0x200e || code == 0x200f) return true;
+  // What shows nothing at all, so that two names look like one; joiners (U+200C, U+200D) belong to words and emoji.
+  if (code == 0xad || code == 0x200b || code == 0xfeff || (code >= 0x2060 && code <= 0x2064)) return true;
+  if (code >= 0xe0000 && code <= 0xe007f) return true;
   return (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 

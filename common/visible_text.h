@@ -1,6 +1,7 @@
 // Foreign text made safe for terminals, logs, labels and JSON: nothing in it drives a terminal, ends a line or reads as
 // other than it is. A control character is here one of C0 and C1 (ECMA-48; 0x9b alone begins a sequence on some
-// terminals), DEL, a bidirectional control (Unicode UAX #9), or a separator of lines or paragraphs (U+2028, U+2029).
+// terminals), DEL, a bidirectional control (Unicode UAX #9), a separator of lines or paragraphs (U+2028, U+2029), or a
+// character that shows nothing (U+00AD, U+200B, U+2060 to U+2064, U+FEFF, the tags from U+E0000).
 #pragma once
 
 #include <cstddef>

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/format.h"
+#include "common/system_folders.h"
 #include "config/text.h"
 
 namespace buildwarden::config {
@@ -23,6 +24,7 @@ class Checker {
     check_names();
     check_builders();
     check_builds();
+    check_caches();
     if (merge_.settings.emulation.order.empty() && emulation_on()) {
       mistake("emulation.order", "is empty while platforms are wanted; write [host, image], [host] or [image]");
     }
@@ -87,9 +89,18 @@ class Checker {
     const auto& disk = merge_.settings.disk;
     const std::array marks = {Mark{"disk.min_free", disk.min_free}, Mark{"disk.reclaim_below", disk.reclaim_below},
                               Mark{"disk.reclaim_to", disk.reclaim_to}};
+    for (const auto& mark : marks) warn_of_share(mark);
     check_order(marks[0], marks[1]);
     check_order(marks[1], marks[2]);
     if (marks[1].value.is_share() != marks[0].value.is_share()) check_order(marks[0], marks[2]);
+  }
+
+  // Who reads "used" where "free" is meant keeps most of each disk empty, and refuses its jobs.
+  void warn_of_share(const Mark& mark) {
+    constexpr double kHalf = 0.5;
+    if (!mark.value.is_share() || mark.value.of_one() < kHalf || wrong_already(mark.key)) return;
+    merge_.warnings.push_back(format("{}{}: {} of each disk are to be free, not used; is that meant?",
+                                     where(origin(mark.key)), mark.key, format_amount(mark.value)));
   }
 
   // The lower mark must be below the upper one where both are of one unit.
@@ -172,16 +183,35 @@ class Checker {
     }
   }
 
+  // What lies in these folders may be deleted.
+  void check_caches() {
+    const auto& caches = merge_.settings.disk.cache_dirs;
+    for (std::size_t i = 0; i < caches.size(); ++i) {
+      const auto key = format("disk.cache_dirs[{}]", i);
+      const auto system = overlapped_system_folder(caches[i]);
+      if (system.empty() || wrong_already(key)) continue;
+      mistake(key, format("{} is or holds {}, in which nothing is ever deleted; write the folder of the cache alone",
+                          caches[i], system));
+    }
+  }
+
   // What lies below paths.builds is taken for checkouts, and deleted where a purge is allowed.
   void check_builds() {
     const auto& settings = merge_.settings;
     const auto& builds = settings.paths.builds;
-    const std::array others = {std::pair("paths.state", settings.paths.state),
-                               std::pair("paths.run", settings.paths.run),
-                               std::pair("engine.data_root", settings.engine.data_root)};
+    const std::array others = {
+        std::pair("paths.state", settings.paths.state), std::pair("paths.run", settings.paths.run),
+        std::pair("engine.data_root", settings.engine.data_root), std::pair("paths.cfn_env", settings.paths.cfn_env),
+        std::pair("paths.agent_env", settings.paths.agent_env)};
     if (wrong_already("paths.builds")) return;
+    const auto system = overlapped_system_folder(builds);
+    if (!system.empty() || lies_in(builds, settings.engine.data_root)) {
+      const auto& other = system.empty() ? settings.engine.data_root : system;
+      const auto text = format("{} is, holds or lies in {}, in which nothing is a checkout", builds, other);
+      return mistake("paths.builds", text + "; write the folder of the agent's builds-path alone");
+    }
     for (const auto& [key, path] : others) {
-      if (path != builds && !path.starts_with(builds + "/")) continue;
+      if (!lies_in(path, builds)) continue;
       const auto text = format("{} holds {} ({}), and what lies in it may be deleted as a checkout", builds, key, path);
       return mistake("paths.builds", text + "; write the folder of the agent's builds-path alone");
     }

@@ -56,7 +56,8 @@ void take_cfn_line(std::string_view line, int number, Variables& variables) {
   if (!assignment) {
     variables.odd_lines.push_back(number);
   } else if (assignment->always || !variables.by_name.contains(assignment->name)) {
-    variables.by_name[assignment->name] = Variable{assignment->value, number};
+    auto& variable = variables.by_name[assignment->name];
+    variable = Variable{assignment->value, number, variable.always || assignment->always};
   }
 }
 

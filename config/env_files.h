@@ -11,7 +11,8 @@ namespace buildwarden::config {
 
 struct Variable {
   std::string value;
-  int line = 0;  // from 1, where it was assigned
+  int line = 0;         // from 1, where it was assigned
+  bool always = false;  // by set_always: it replaces what the reader had before
 };
 
 struct Variables {

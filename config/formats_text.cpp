@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/path_parts.h"
 #include "config/formats.h"
 #include "config/platforms.h"
 #include "config/text.h"
@@ -61,13 +62,19 @@ bool is_path(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
 }
 
-bool is_deep_path(std::string_view text) {
-  int levels = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const bool begins = text[at] != '/' && at > 0 && text[at - 1] == '/';
-    if (begins && text.substr(at) != "." && !text.substr(at).starts_with("./")) ++levels;
-  }
-  return is_path(text) && levels >= 2;
+bool is_deep_path(std::string_view text) { return is_path(text) && parts_of(text).size() >= 2; }
+
+// One spelling of each path: what compares paths would take "/var/lib/" for another one than "/var/lib".
+Text path_format(std::string what, std::string example, bool (*is_one)(std::string_view)) {
+  Text format = text_format(std::move(what), std::move(example), is_one);
+  format.parse = [inner = std::move(format.parse)](std::string_view text) -> Result<std::string> {
+    auto path = inner(text);
+    if (!path) return path;
+    std::string plain;
+    for (const auto& part : parts_of(*path)) plain += "/" + part;
+    return plain.empty() ? "/" : plain;
+  };
+  return format;
 }
 
 bool is_image(std::string_view text) { return made_of(text, "._/:@-", 512) && (letter(text[0]) || digit(text[0])); }
@@ -164,13 +171,13 @@ bool is_socket(std::string_view text) { return is_path(text) && text.size() <= 1
 
 }  // namespace
 
-Text absolute_path() { return text_format("an absolute path without ..", "/var/lib/example", is_path); }
+Text absolute_path() { return path_format("an absolute path without ..", "/var/lib/example", is_path); }
 Text optional_path() { return optional(absolute_path()); }
 Text socket_path() {
-  return text_format("an absolute path of at most 107 bytes without ..", "/run/example.sock", is_socket);
+  return path_format("an absolute path of at most 107 bytes without ..", "/run/example.sock", is_socket);
 }
 Text purgeable_path() {
-  return text_format("an absolute path at least two levels deep without ..", "/var/cache/example", is_deep_path);
+  return path_format("an absolute path at least two levels deep without ..", "/var/cache/example", is_deep_path);
 }
 Text image_reference() { return text_format("an image reference", "moby/buildkit:buildx-stable-1", is_image); }
 Text optional_image() { return optional(image_reference()); }

@@ -84,8 +84,7 @@ void fill_cache_regions(const std::string& region, const Origin& from, Merge& me
 Mistakes merge_all(const LoadRequest& request, const TreeNode& yaml, const PathSettings& paths, Merge& merge) {
   apply_daemon_json(paths.daemon_json, merge);
   apply_binfmt_env(paths.docker_binfmt_env, merge);
-  apply_cfn_env(paths.cfn_env, merge);
-  apply_agent_env(paths.agent_env, merge);
+  apply_stack_env(paths, merge);
   const std::string region = merge.settings.instance.region;
   const Origin region_from = merge.origins["instance.region"];
   if (region_from.source.empty()) merge.origins.erase("instance.region");

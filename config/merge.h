@@ -31,7 +31,7 @@ struct Merge {
 void apply_daemon_json(const std::string& path, Merge& merge);
 // The image that docker-binfmt.service runs: the variable BINFMT_IMAGE, with any prefix, or IMAGE.
 void apply_binfmt_env(const std::string& path, Merge& merge);
-void apply_cfn_env(const std::string& path, Merge& merge);
-void apply_agent_env(const std::string& path, Merge& merge);
+// cfn-env and the agent's env file, in the order in which a hook of the stack has them: what cfn-env sets always wins.
+void apply_stack_env(const PathSettings& paths, Merge& merge);
 
 }  // namespace buildwarden::config

@@ -118,20 +118,29 @@ Variables read_variables(const Source& source, Variables (*parse)(std::string_vi
   return variables;
 }
 
+// Those of set_always, or the others.
+Variables only(const Variables& variables, bool always) {
+  Variables some;
+  for (const auto& [name, variable] : variables.by_name) {
+    if (variable.always == always) some.by_name.emplace(name, variable);
+  }
+  return some;
+}
+
 bool names_binfmt_image(const std::string& name) { return name == "IMAGE" || name.ends_with("BINFMT_IMAGE"); }
 
 }  // namespace
 
-void apply_cfn_env(const std::string& path, Merge& merge) {
-  const Source source{kCfnEnv, path};
-  const auto variables = read_variables(source, parse_cfn_env, merge);
-  merge.cfn_env_read = !variables.by_name.empty();
-  apply_variables(source, variables, false, merge);
-}
-
-void apply_agent_env(const std::string& path, Merge& merge) {
-  const Source source{kAgentEnv, path};
-  apply_variables(source, read_variables(source, parse_environment_file, merge), true, merge);
+// The stack's hook sources cfn-env after the agent's environment, which systemd took from the env file:
+// set_unless_present finds what that set, set_always replaces it (hooks/environment of the stack, since 2.0).
+void apply_stack_env(const PathSettings& paths, Merge& merge) {
+  const Source cfn{kCfnEnv, paths.cfn_env};
+  const Source agent{kAgentEnv, paths.agent_env};
+  const auto of_stack = read_variables(cfn, parse_cfn_env, merge);
+  merge.cfn_env_read = !of_stack.by_name.empty();
+  apply_variables(cfn, only(of_stack, false), false, merge);
+  apply_variables(agent, read_variables(agent, parse_environment_file, merge), true, merge);
+  apply_variables(cfn, only(of_stack, true), false, merge);
 }
 
 void apply_binfmt_env(const std::string& path, Merge& merge) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kMostCheckouts = 100'000;
-constexpr std::size_t kMostInFolder = 1'000'000;  // entries
+constexpr std::size_t kMostInFolder = 10'000;  // entries
 constexpr Bytes kMostMountText = 16 * kMiB;
 
 WallTime time_of(const timespec& time) {
@@ -30,48 +31,62 @@ WallTime time_of(const timespec& time) {
       std::chrono::duration_cast<Duration>(std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec})};
 }
 
-// The names of the folders in it that may be a part of a checkout's path.
-Result<std::vector<std::string>> folders_in(int folder, const std::string& where) {
-  auto entries = entries_of(folder, where, kMostInFolder);
-  if (!entries) return std::move(entries).error();
-  std::vector<std::string> names;
-  for (auto& entry : *entries) {
-    if (entry.type != DT_DIR && entry.type != DT_UNKNOWN) continue;
-    if (policy::is_checkout_part(entry.name)) names.push_back(std::move(entry.name));
-  }
-  return names;
-}
-
 class Look {
  public:
   explicit Look(std::vector<MountEntry> mounts) : mounts_(std::move(mounts)) {}
 
-  Result<std::vector<Found>> run(int home, const std::string& builds) {
+  Result<CheckoutsSeen> run(int home, const std::string& builds) {
     policy::Checkout at;
     at.path = builds;
-    if (auto looked = go_down(home, at, 0); !looked) return std::move(looked).error();
-    return std::move(found_);
+    if (auto looked = go_down(home, at, {0, kMostCheckouts}); !looked) return std::move(looked).error();
+    return std::move(seen_);
   }
 
  private:
-  Result<void> go_down(int folder, const policy::Checkout& above, std::size_t depth) {
+  struct Way {
+    std::size_t depth = 0;
+    std::size_t most = 1;  // checkouts there: each folder gets its share, so that nobody's crowd hides the others
+  };
+
+  // The names of the folders in it that may be a part of a checkout's path.
+  Result<std::vector<std::string>> folders_in(int folder, const std::string& where) {
+    auto some = some_entries_of(folder, where, kMostInFolder);
+    if (!some) return std::move(some).error();
+    if (some->all > some->entries.size()) {
+      seen_.in_parts.push_back(
+          format("{} has {} entries, of which any {} are looked at at a time", where, some->all, some->entries.size()));
+    }
+    std::vector<std::string> names;
+    for (auto& entry : some->entries) {
+      if (entry.type != DT_DIR && entry.type != DT_UNKNOWN) continue;
+      if (policy::is_checkout_part(entry.name)) names.push_back(std::move(entry.name));
+    }
+    return names;
+  }
+
+  Result<void> go_down(int folder, const policy::Checkout& above, Way way) {
     static constexpr std::array<std::string policy::Checkout::*, 3> kParts = {
         &policy::Checkout::agent, &policy::Checkout::org, &policy::Checkout::pipeline};
     const auto names = folders_in(folder, above.path);
     if (!names) return names.error();
+    const auto full = seen_.found.size() + way.most;
+    const Way below_way{way.depth + 1, std::max<std::size_t>(way.most / std::max<std::size_t>(names->size(), 1), 1)};
     for (const auto& name : *names) {
+      if (seen_.found.size() >= full) {
+        seen_.in_parts.push_back(format("{} has more checkouts than are looked at at a time", above.path));
+        return {};
+      }
       // A link, a mount or something else: not ours to touch.
       const auto below = open_beneath(folder, name.c_str(), O_RDONLY | O_DIRECTORY);
       if (!below.open()) continue;
       auto at = above;
-      at.*kParts.at(depth) = name;
+      at.*kParts.at(way.depth) = name;
       at.path += "/" + name;
-      if (depth + 1 == kParts.size()) {
+      if (below_way.depth == kParts.size()) {
         add(below.get(), std::move(at));
-      } else if (auto looked = go_down(below.get(), at, depth + 1); !looked) {
+      } else if (auto looked = go_down(below.get(), at, below_way); !looked) {
         return looked;
       }
-      if (found_.size() > kMostCheckouts) return Error(Errc::kTooLarge, "too many checkouts to look at all of them");
     }
     return {};
   }
@@ -94,16 +109,16 @@ class Look {
     const auto inside = checkout.path + "/";
     for (const auto& mount : mounts_) found.has_mount = found.has_mount || mount.mount_point.starts_with(inside);
     found.checkout = std::move(checkout);
-    found_.push_back(std::move(found));
+    seen_.found.push_back(std::move(found));
   }
 
   std::vector<MountEntry> mounts_;
-  std::vector<Found> found_;
+  CheckoutsSeen seen_;
 };
 
 }  // namespace
 
-Result<std::vector<Found>> look_for_checkouts(int home, const std::string& builds) {
+Result<CheckoutsSeen> look_for_checkouts(int home, const std::string& builds) {
   const auto mounts = read_file("/proc/self/mountinfo", kMostMountText);
   if (!mounts) return mounts.error();
   return Look(parse_mountinfo(*mounts)).run(home, builds);

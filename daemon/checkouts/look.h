@@ -19,11 +19,17 @@ struct Found {
   bool has_mount = false;  // something is mounted in it
 };
 
+struct CheckoutsSeen {
+  std::vector<Found> found;
+  std::vector<std::string> in_parts;  // which folders have more in them than is looked at at a time, for people
+};
+
 // Folders exactly three levels below the folder `home`, which is called `builds` without links, all three of its
 // filesystem and mount; nothing hidden, no links. A checkout was
 // last used when it, its .git's index, HEAD or FETCH_HEAD changed, by the kernel's own stamp: programs can set the
-// other ones back. kTooLarge: more than 100,000.
-Result<std::vector<Found>> look_for_checkouts(int home, const std::string& builds);
+// other ones back. At most 100,000, and 10,000 entries of a folder, any ones; each agent and organization has its share
+// of them.
+Result<CheckoutsSeen> look_for_checkouts(int home, const std::string& builds);
 
 // The folder <agent>/<org> of the checkout, opened beneath `home`; not open when it is not there, or leads elsewhere.
 UniqueFd open_org(int home, const policy::Checkout& checkout);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/system_folders.h"
 #include "daemon/checkouts/purge_events.h"
 
 namespace buildwarden::checkouts {
@@ -78,6 +79,7 @@ ports::Async<std::vector<policy::Candidate>> Purge::list_checkouts(std::string f
   seen->running = *std::move(jobs);
   builds_ = seen->builds;
   if (!seen->refused.empty()) candidates.push_back(refused_candidate(seen->refused));
+  record_in_parts(seen->in_parts);
   for (const auto& found : seen->found) {
     candidates.push_back(candidate_of(*seen, found));
     planned_.emplace(found.checkout.path, found);
@@ -94,13 +96,19 @@ Result<Purge::Seen> Purge::look(const std::string& path, const std::vector<ports
     seen.refused = builds.error().message();
     return seen;
   }
+  // What the configuration named may lead there by links that root made.
+  if (const auto system = overlapped_system_folder((*builds)->path()); !system.empty()) {
+    seen.refused = format("{} is, holds or lies in {}, in which nothing is a checkout", (*builds)->path(), system);
+    return seen;
+  }
   auto found = look_for_checkouts((*builds)->folder(), (*builds)->path());
   if (!found) return std::move(found).error();
-  auto users = users_of(*found);
+  auto users = users_of(found->found);
   if (!users) return std::move(users).error();
-  for (const auto& job : ended) note_end(job, *found);
+  for (const auto& job : ended) note_end(job, found->found);
   seen.builds = *std::move(builds);
-  seen.found = *std::move(found);
+  seen.found = std::move(found->found);
+  seen.in_parts = std::move(found->in_parts);
   seen.users = *std::move(users);
   return seen;
 }
@@ -141,6 +149,12 @@ void Purge::record_kept(const std::vector<policy::Candidate>& candidates) {
   auto event = kept_event(candidates);
   if (event && event->reason != kept_) parts_.journal.record(*event);
   kept_ = event ? event->reason : "";
+}
+
+void Purge::record_in_parts(const std::vector<std::string>& in_parts) {
+  const auto what = in_parts.empty() ? std::string() : in_parts.front();
+  if (!what.empty() && what != in_parts_) parts_.journal.record(in_parts_event(in_parts));
+  in_parts_ = what;
 }
 
 ports::Async<ports::Rung::Taken> Purge::take_planned(policy::Candidate candidate) {

@@ -56,6 +56,7 @@ class Purge final : public ports::Rung {
     std::shared_ptr<DeletionRoot> builds;
     std::string refused;  // why nothing may be deleted there; "" when it may
     std::vector<Found> found;
+    std::vector<std::string> in_parts;         // as CheckoutsSeen has it
     std::map<std::string, std::string> users;  // by path
     std::vector<policy::JobOnHost> running;
     std::vector<policy::JobToCome> to_come;
@@ -72,10 +73,13 @@ class Purge final : public ports::Rung {
   // Stands for all checkouts, so that a plan shows why none goes.
   [[nodiscard]] policy::Candidate refused_candidate(const std::string& why) const;
   void record_kept(const std::vector<policy::Candidate>& candidates);
+  // Once, as long as it is so.
+  void record_in_parts(const std::vector<std::string>& in_parts);
 
   Parts parts_;
   std::shared_ptr<DeletionRoot> builds_;  // of the last list
   std::map<std::string, Found> planned_;  // by path
+  std::string in_parts_;                  // of the last look
   std::string kept_;                      // what was recorded last
   std::stop_source stop_;
 };

@@ -11,6 +11,16 @@ constexpr std::size_t kMostNamed = 5;
 
 }  // namespace
 
+ports::Event in_parts_event(const std::vector<std::string>& in_parts) {
+  ports::Event event;
+  event.kind = "checkout.kept";
+  event.severity = ports::Severity::kWarning;
+  event.rule = "in_parts";
+  event.reason = format("{}{}.", in_parts.front(),
+                        in_parts.size() > 1 ? format("; {} more are like that", in_parts.size() - 1) : "");
+  return event;
+}
+
 std::optional<ports::Event> kept_event(const std::vector<policy::Candidate>& candidates) {
   std::size_t kept = 0;
   std::string who;

@@ -12,6 +12,9 @@
 
 namespace buildwarden::checkouts {
 
+// Which folders hold more than one look sees; `in_parts` is not empty.
+ports::Event in_parts_event(const std::vector<std::string>& in_parts);
+
 // Which are in use and by whom; nothing when none is.
 std::optional<ports::Event> kept_event(const std::vector<policy::Candidate>& candidates);
 

@@ -32,7 +32,7 @@ Result<Sizes::Book> Sizes::walk(const std::string& builds, const std::stop_token
   const auto found = look_for_checkouts(home->folder.get(), home->path);
   if (!found) return found.error();
   Book sizes;
-  for (const auto& one : *found) {
+  for (const auto& one : found->found) {
     const auto org = open_org(home->folder.get(), one.checkout);
     if (!org.open()) continue;
     const auto look = look_through(org.get(), one.checkout.pipeline, kMostEntries, stop);

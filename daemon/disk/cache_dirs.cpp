@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/system_folders.h"
 #include "daemon/disk/deadlines.h"
 #include "daemon/disk/engine_answers.h"
 #include "daemon/disk/filesystem_snapshot.h"
@@ -43,18 +44,9 @@ ports::Async<ports::Rung::Taken> CacheDirs::take(const policy::Candidate& candid
 
 std::vector<std::string> CacheDirs::never() const {
   const auto& paths = parts_.settings.paths;
-  std::vector<std::string> all = {parts_.data_root(),
-                                  kContainerdRoot,
-                                  paths.run,
-                                  paths.state,
-                                  paths.images,
-                                  paths.builds,
-                                  "/etc",
-                                  "/usr",
-                                  "/boot",
-                                  "/proc",
-                                  "/sys",
-                                  "/dev"};
+  std::vector<std::string> all = {parts_.data_root(), kContainerdRoot, paths.run,
+                                  paths.state,        paths.images,    paths.builds};
+  all.insert(all.end(), kSystemFolders.begin(), kSystemFolders.end());
   std::erase(all, std::string());
   return all;
 }

@@ -8,6 +8,7 @@
 #include "common/beneath.h"
 #include "common/folder_users.h"
 #include "common/format.h"
+#include "common/system_folders.h"
 #include "common/trash.h"
 #include "daemon/disk/engine_answers.h"
 
@@ -17,15 +18,11 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kMostEntries = 2'000'000;  // of one cache
-constexpr std::size_t kMostCaches = 1'000'000;     // in one folder
-
-bool above_or_same(std::string_view above, std::string_view path) {
-  return path.starts_with(above) && (path.size() == above.size() || path[above.size()] == '/');
-}
+constexpr std::size_t kMostCaches = 100'000;       // in one folder
 
 std::string spared(const std::string& path, const std::vector<std::string>& never) {
   for (const auto& other : never) {
-    if (above_or_same(path, other) || above_or_same(other, path)) return format("{} lies there", other);
+    if (overlap(path, other)) return format("{} lies there", other);
   }
   return "";
 }
@@ -54,9 +51,11 @@ Result<void> look_into(const std::shared_ptr<DeletionRoot>& root, const std::vec
     entry.name = name;
     auto look = look_through(root->folder(), name, kMostEntries, stop);
     if (!look && look.error().code() == Errc::kNotFound) continue;
-    if (!look) return std::move(look).error().with_context(root->path());
-    entry.look = *look;
-    if (!entry.look.complete) entry.spared = format("only {} entries of it could be looked at", entry.look.entries);
+    if (look) entry.look = *look;
+    // Such as a mount by FUSE, which shows itself to nobody but its owner. The others are seen.
+    if (!look) entry.spared = look.error().message();
+    if (look && !entry.look.complete)
+      entry.spared = format("only {} entries of it could be looked at", entry.look.entries);
     if (entry.look.has_mount) entry.spared = "something is mounted in it";
     if (auto why = spared(entry.path(), never); !why.empty()) entry.spared = std::move(why);
     entries.push_back(std::move(entry));
@@ -102,9 +101,12 @@ Result<CachesSeen> look_at_caches(const std::vector<std::string>& folders, const
   for (const auto& root : roots) {
     auto others = stays;
     for (const auto& other : roots) {
-      if (other != root && above_or_same(root->path(), other->path())) others.push_back(other->path());
+      if (other != root && lies_in(other->path(), root->path())) others.push_back(other->path());
     }
-    if (auto looked = look_into(root, others, stop, seen.entries); !looked) return std::move(looked).error();
+    // One folder that cannot be looked at hides no other one.
+    if (auto looked = look_into(root, others, stop, seen.entries); !looked) {
+      seen.refused[root->path()] = looked.error().message();
+    }
   }
   if (auto noted = note_users(seen.entries); !noted) return std::move(noted).error();
   return seen;

@@ -79,6 +79,7 @@ ports::Event step_event(const StepFacts& facts, const ports::SpaceStep& step) {
   event.fields.emplace_back("age_seconds", seconds(facts.age));
   event.fields.emplace_back("dry_run", facts.dry_run);
   event.fields.emplace_back("on_behalf_of", facts.on_behalf_of);
+  if (facts.dry_run && facts.turn.on_demand) event.fields.emplace_back(ports::kOnDemandField, true);
   return event;
 }
 
@@ -90,6 +91,7 @@ ports::Event dropped_event(const policy::RungTurn& turn, const policy::Candidate
   event.fields.emplace_back("rung", rung_name(turn));
   event.fields.emplace_back("name", candidate.name);
   event.fields.emplace_back("id", candidate.id);
+  if (turn.on_demand) event.fields.emplace_back(ports::kOnDemandField, true);
   return event;
 }
 

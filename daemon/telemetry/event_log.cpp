@@ -1,6 +1,7 @@
 #include "daemon/telemetry/event_log.h"
 
 #include <algorithm>
+#include <chrono>
 #include <string_view>
 #include <utility>
 
@@ -27,8 +28,7 @@ struct FieldText {
   }
 };
 
-void write_to_log(const ports::Event& event) {
-  const std::string line = journal_line(event);
+void write_line(const ports::Event& event, const std::string& line) {
   switch (event.severity) {
     case ports::Severity::kInfo: log_info(line); break;
     case ports::Severity::kWarning: log_warning(line); break;
@@ -97,6 +97,13 @@ void EventLog::remember(std::vector<ports::RecordedEvent> past) {
   }
   // What was before the earliest that the store gave was there, too.
   if (!rest_.events.empty()) rest_.forgotten = std::max(rest_.forgotten, rest_.events.front().id - 1);
+}
+
+// The journal has a ring for them; the log of the host, which has a limit for all that a service says, has none.
+void EventLog::write_to_log(const ports::Event& event) {
+  auto line = journal_line(event);
+  if (ports::is_on_demand(event)) line = on_demand_lines_.line(line, std::chrono::steady_clock::now());
+  if (!line.empty()) write_line(event, line);
 }
 
 void EventLog::record(ports::Event event) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/log_budget.h"
 #include "daemon/ports/journal.h"
 
 namespace buildwarden::telemetry {
@@ -69,6 +70,7 @@ class EventLog final : public ports::Journal, public ports::EventSource {
     void add_earlier(ports::RecordedEvent recorded);
   };
   [[nodiscard]] Ring& ring_of(const ports::Event& event) { return ports::is_on_demand(event) ? on_demand_ : rest_; }
+  void write_to_log(const ports::Event& event);
   void count(const std::string& kind);
   void keep(ports::RecordedEvent recorded);
   void tell(const ports::RecordedEvent& recorded);
@@ -76,6 +78,7 @@ class EventLog final : public ports::Journal, public ports::EventSource {
   const Clock& clock_;
   Ring rest_;
   Ring on_demand_;
+  LogBudget on_demand_lines_{60};
   std::uint64_t last_id_ = 0;
   bool held_ = false;
   std::vector<ports::RecordedEvent> waiting_;

@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -255,6 +256,32 @@ TEST_F(PurgeTest, NoBuildsFolderNoCheckouts) {
   fs::remove_all(settings_.paths.builds);
   EXPECT_THAT(list(), IsEmpty());
   EXPECT_FALSE(fs::exists(settings_.paths.builds)) << "it is never made";
+}
+
+// 100,001 empty folders of one job switched the purge off for all, as long as they lay there.
+TEST_F(PurgeTest, ACrowdHidesNoOther) {
+  make("ci-1/acme/web");
+  std::filesystem::create_directories(path("crowd/org"));
+  for (int i = 0; i < 10'050; ++i) ASSERT_EQ(::mkdir(path("crowd/org/p" + std::to_string(i)).c_str(), 0755), 0);
+  const auto all = list();
+  EXPECT_EQ(std::count_if(all.begin(), all.end(), [](const auto& one) { return one.name == "checkout ci-1/acme/web"; }),
+            1);
+  EXPECT_GE(all.size(), 10'000U);
+  EXPECT_LE(all.size(), 10'001U);
+  EXPECT_THAT(journal_.last("checkout.kept").reason, HasSubstr("crowd/org has 10050 entries, of which any 10000"));
+}
+
+TEST_F(PurgeTest, TheManyOfOneAgentLeaveRoomForTheOthers) {
+  make("ci-1/acme/web");
+  for (int org = 0; org < 12; ++org) {
+    const auto folder = path("crowd/o" + std::to_string(org));
+    std::filesystem::create_directories(folder);
+    for (int i = 0; i < 5'000; ++i) ASSERT_EQ(::mkdir((folder + "/p" + std::to_string(i)).c_str(), 0755), 0);
+  }
+  const auto all = list();
+  EXPECT_EQ(std::count_if(all.begin(), all.end(), [](const auto& one) { return one.name == "checkout ci-1/acme/web"; }),
+            1);
+  EXPECT_LE(all.size(), 50'001U) << "half of what is looked at for each of two agents";
 }
 
 }  // namespace

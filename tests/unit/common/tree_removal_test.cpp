@@ -9,9 +9,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "common/beneath.h"
 #include "tests/support/by_path.h"
@@ -238,6 +242,45 @@ TEST_F(TreeRemovalTest, SwappedFoldersNeverLeadOutside) {
     fs::remove_all(tree());
     fs::create_directories(tree());
   }
+}
+
+// A job that writes faster than is removed held up the reclaimer for as long as it liked.
+TEST_F(TreeRemovalTest, WhoeverWritesAllTheWhileIsLeftBehind) {
+  for (int i = 0; i < 2'000; ++i) write(tree() + "/old/" + std::to_string(i), 0);
+  std::atomic<bool> over = false;
+  std::atomic<std::uint64_t> written = 0;
+  const auto keep_writing = [&](int writer) {
+    const auto folder = open_folder(tree() + "/old");
+    while (!over) {
+      const auto name = std::to_string(writer) + "-" + std::to_string(written++);
+      if (::mknodat(folder->get(), name.c_str(), S_IFREG | 0600, 0) != 0 && errno == ENOENT) return;
+    }
+  };
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 3; ++i) writers.emplace_back(keep_writing, i);
+  while (written < 1'000) std::this_thread::yield();
+  const auto result = removed();
+  over = true;
+  for (auto& writer : writers) writer.join();
+  EXPECT_FALSE(result.stopped) << "long before its time";
+  // Where the disk is faster than they are, nothing is left.
+  if (!result.whole()) {
+    EXPECT_THAT(result.first_error, HasSubstr("others write into tree/old"));
+    EXPECT_THAT(removed().left, 0U) << "once they have ended";
+  }
+}
+
+TEST_F(TreeRemovalTest, ItEndsWhenItsTimeIsOver) {
+  write(tree() + "/file");
+  const auto identity = tree_identity(folder_.path(), "tree");
+  ASSERT_TRUE(identity);
+  const auto parent = open_folder(folder_.path());
+  RemovalOptions options;
+  options.until = std::chrono::steady_clock::now();
+  auto result = remove_tree_in(parent->get(), "tree", *identity, options);
+  ASSERT_TRUE(result) << result.error().message();
+  EXPECT_TRUE(result->stopped);
+  EXPECT_TRUE(fs::exists(tree() + "/file"));
 }
 
 }  // namespace

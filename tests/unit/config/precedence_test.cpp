@@ -22,14 +22,35 @@ TEST_F(Precedence, WithoutAnyFileAllIsDefault) {
 
 TEST_F(Precedence, EachSourceWinsOverTheOnesBeforeIt) {
   const auto prune = [&] { return row(loaded(), "disk.keep_used_within"); };
-  write("cfn_env", "\nset_always \"DOCKER_PRUNE_UNTIL\" \"7d\"\n");
+  write("cfn_env", "\nset_unless_present \"DOCKER_PRUNE_UNTIL\" \"7d\"\n");
   EXPECT_EQ(prune(), "7d < cfn-env < cfn_env:2");
   write("agent_env", "DOCKER_PRUNE_UNTIL=30m\n");
   EXPECT_EQ(prune(), "30m < agent-env < agent_env:1");
+  write("cfn_env", "\nset_unless_present \"DOCKER_PRUNE_UNTIL\" \"7d\"\nset_always \"DOCKER_PRUNE_UNTIL\" \"8d\"\n");
+  EXPECT_EQ(prune(), "8d < cfn-env < cfn_env:3");
   write("conf.yaml", "disk:\n  keep_used_within: 90s\n  grace: 5s\n");
   EXPECT_EQ(prune(), "1m30s < yaml < F:2");
   request_.overrides["disk.keep_used_within"] = "2h";
   EXPECT_EQ(prune(), "2h < command-line < command line");
+}
+
+// The stack's hook reads cfn-env last: a purge that CloudFormation forbids is not allowed by a file on the host.
+TEST_F(Precedence, WhatCloudFormationSetsAlwaysBeatsTheAgentsFile) {
+  write(
+      "agent_env",
+      "BUILDKITE_PURGE_BUILDS_ON_DISK_FULL=true\nBUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL=true\n"
+      "DOCKER_PRUNE_UNTIL=30m\nENABLE_PRE_EXIT_DISK_CLEANUP=true\nDOCKER_USERNS_REMAP=true\nDISK_MIN_AVAILABLE=1024\n");
+  write("cfn_env",
+        "set_always \"BUILDKITE_PURGE_BUILDS_ON_DISK_FULL\" \"false\"\n"
+        "set_always \"BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL\" \"false\"\nset_always \"DOCKER_PRUNE_UNTIL\" \"7d\"\n"
+        "set_always \"ENABLE_PRE_EXIT_DISK_CLEANUP\" \"false\"\nset_always \"DOCKER_USERNS_REMAP\" \"false\"\n");
+  const auto all = loaded();
+  EXPECT_FALSE(all.settings.on_full.purge_builds);
+  EXPECT_FALSE(all.settings.on_full.terminate_instance);
+  EXPECT_FALSE(all.settings.jobs.check_at_end);
+  EXPECT_FALSE(all.settings.engine.userns_remap);
+  EXPECT_EQ(row(all, "disk.keep_used_within"), "7d < cfn-env < cfn_env:3");
+  EXPECT_EQ(row(all, "disk.min_free"), "1MiB < agent-env < agent_env:6") << "these stay the env file's";
 }
 
 TEST_F(Precedence, DaemonJsonAndCfnEnvTellOfTheRemap) {

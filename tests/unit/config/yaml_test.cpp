@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -6,6 +7,8 @@
 
 namespace buildwarden::config {
 namespace {
+
+using ::testing::HasSubstr;
 
 struct Bad {
   const char* name;
@@ -184,19 +187,40 @@ TEST_F(ConfigTest, NamesAllMistakesAtOnceInTheOrderOfTheFile) {
             "1h30m");
 }
 
-// What lies below the builds is deleted as checkouts where a purge is allowed.
+// Issue 14. What lies below the builds is deleted as checkouts where a purge is allowed.
 TEST_F(ConfigTest, AFolderThatHoldsMoreThanBuildsIsRefused) {
   for (const auto* builds : {"/", "/etc", "/var"}) {
     EXPECT_THAT(mistakes_of(std::string("paths: { builds: ") + builds + " }\n"), HasSubstr("two levels deep"))
         << builds;
   }
-  EXPECT_THAT(mistakes_of("paths: { builds: /var/lib }\n"),
-              HasSubstr("paths.builds: /var/lib holds paths.state (/var/lib/buildwarden), and what lies in it may be "
+  for (const auto* builds : {"/usr/lib", "//usr//lib/", "/var/lib", "/var/lib/", "/var/./lib", "/etc/systemd"}) {
+    EXPECT_THAT(mistakes_of(std::string("paths: { builds: ") + builds + " }\n"),
+                HasSubstr("in which nothing is a checkout"))
+        << builds;
+  }
+  EXPECT_THAT(mistakes_of("paths: { builds: /mnt/x, state: /mnt/x/state }\n"),
+              HasSubstr("paths.builds: /mnt/x holds paths.state (/mnt/x/state), and what lies in it may be "
                         "deleted as a checkout"));
+  EXPECT_THAT(mistakes_of("paths: { builds: /mnt/x//, state: /mnt/x/state }\n"), HasSubstr("holds paths.state"));
+  EXPECT_THAT(mistakes_of("paths: { builds: " + file("") + " }\n"), HasSubstr("holds paths.cfn_env"));
   write("daemon_json", R"({"data-root": "/mnt/ephemeral/docker"})");
   EXPECT_THAT(mistakes_of("paths: { builds: /mnt/ephemeral }\n"), HasSubstr("holds engine.data_root"));
-  EXPECT_THAT(mistakes_of("paths: { builds: /mnt/ephemeral/docker }\n"), HasSubstr("holds engine.data_root"));
+  EXPECT_THAT(mistakes_of("paths: { builds: /mnt/ephemeral/docker }\n"), HasSubstr("lies in /mnt/ephemeral/docker"));
+  EXPECT_THAT(mistakes_of("paths: { builds: /mnt/ephemeral/docker/volumes }\n"),
+              HasSubstr("lies in /mnt/ephemeral/docker"));
+  for (const auto* cache : {"/var/lib", "/usr/lib", "/etc/ssl", "/var/lib/dpkg/info"}) {
+    EXPECT_THAT(mistakes_of(std::string("disk: { cache_dirs: [") + cache + "] }\n"),
+                HasSubstr("in which nothing is ever deleted"))
+        << cache;
+  }
   EXPECT_EQ(mistakes_of("paths: { builds: /mnt/ephemeral/builds }\n"), "");
+}
+
+TEST_F(ConfigTest, AShareThatReadsLikeUsedSpaceIsQuestioned) {
+  write("conf.yaml", "disk: { min_free: 10%, reclaim_below: 85%, reclaim_to: 90% }\n");
+  EXPECT_EQ(warnings(loaded()),
+            "F:1:39: disk.reclaim_below: 85% of each disk are to be free, not used; is that meant?\n"
+            "F:1:56: disk.reclaim_to: 90% of each disk are to be free, not used; is that meant?");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 
 #include "common/folder_users.h"
 #include "common/trash.h"
+#include "common/unique_fd.h"
 #include "daemon/disk/cache_dirs.h"
 #include "daemon/disk/filesystem_snapshot.h"
 #include "daemon/disk/own_leftovers.h"
@@ -298,6 +300,24 @@ TEST_F(LeftoversTest, AfterStopNothingIsLookedAtOrRemoved) {
   caches_.stop();
   EXPECT_NE(take(caches_, candidate).dropped, "");
   EXPECT_TRUE(exists("caches/one/file"));
+}
+
+// A mount by FUSE shows itself to nobody but its owner, root included: it hid all caches.
+TEST_F(LeftoversTest, WhatCannotBeLookedAtHidesNoOther) {
+  write("caches/one/file");
+  write("other/two/file");
+  settings_.disk.cache_dirs.push_back(root_ + "/other");
+  fs::create_directories(root_ + "/caches/closed");
+  const auto device = root_ + "/fuse";
+  ASSERT_EQ(::mknod(device.c_str(), S_IFCHR | 0600, makedev(10, 229)), 0);
+  const UniqueFd fuse(::open(device.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(fuse.open()) << "modprobe fuse";
+  const auto options = "fd=" + std::to_string(fuse.get()) + ",rootmode=40000,user_id=2000,group_id=2000";
+  ASSERT_EQ(::mount("test", (root_ + "/caches/closed").c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()), 0);
+  const auto all = list(caches_);
+  EXPECT_EQ(::umount2((root_ + "/caches/closed").c_str(), MNT_DETACH), 0);
+  EXPECT_THAT(names(all), UnorderedElementsAre(cache("one"), cache("closed"), "cache " + root_ + "/other/two"));
+  for (const auto& one : all) EXPECT_EQ(one.protected_as.empty(), one.name != cache("closed")) << one.protected_as;
 }
 
 }  // namespace
