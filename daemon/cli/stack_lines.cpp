@@ -55,8 +55,8 @@ StackLines stack_lines(const DiskFinding& finding, bool purged) {
   lines.out = format("Disk space free: {}\n", df_size(finding.free));
   if (finding.lacks_bytes()) {
     lines.err = format("Not enough disk space free: {} 🚨\n", cutoff(finding.free, finding.wanted));
-    lines.err += purged ? "Disk health checks failed after build purge. Terminating agent.\n"
-                        : "Disk health checks failed. Build purge not enabled. Terminating agent.\n";
+    lines.err += purged ? "Insufficient disk space remaining after all that may go was deleted, idle builds among it.\n"
+                        : "Insufficient disk space. Build purge not enabled.\n";
     return lines;
   }
   lines.out += format("Inodes free: {}\n", df_size(finding.free_inodes));

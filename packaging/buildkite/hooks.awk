@@ -10,16 +10,29 @@ function fail(why) {
   exit 1
 }
 
-function begins(i) {
+# Some versions have it in a function, so further to the right.
+function without_indent(text) {
+  sub(/^[ \t]+/, "", text)
+  return text
+}
+
+function indent_of(text) {
+  match(text, /^[ \t]*/)
+  return substr(text, 1, RLENGTH)
+}
+
+function begins(i, text, next_text) {
+  text = without_indent(line[i])
+  next_text = without_indent(line[i + 1])
   if (hook == "environment") {
-    return line[i] == "echo \"Checking disk space\"" && line[i + 1] ~ /^if ! \/usr\/local\/bin\/bk-check-disk-space\.sh ?; *then$/
+    return text == "echo \"Checking disk space\"" && next_text ~ /^if ! \/usr\/local\/bin\/bk-check-disk-space\.sh ?; *then$/
   }
-  return line[i] ~ /^if \[\[ "\$\{ENABLE_PRE_EXIT_DISK_CLEANUP(:-[a-z]*)?\}" == "?true"? \]\] ?; *then$/
+  return text ~ /^if \[\[ "\$\{ENABLE_PRE_EXIT_DISK_CLEANUP(:-[a-z]*)?\}" == "?true"? \]\] ?; *then$/
 }
 
 # A command that the disk's lines of no known version have: then it is about something else, too.
 function is_known(text, word) {
-  sub(/^[ \t]+/, "", text)
+  text = without_indent(text)
   if (text == "" || text ~ /^#/) return 1
   word = text
   sub(/[ \t;].*$/, "", word)
@@ -29,8 +42,8 @@ function is_known(text, word) {
 # What stands after the block in the versions that are known.
 function goes_on(i) {
   while (i <= count && line[i] ~ /^[ \t]*$/) i++
-  if (hook == "environment") return line[i] == "echo \"Configuring built-in plugins\""
-  return line[i] == "# clean up our temporary docker config"
+  if (hook == "environment") return line[i] == indent "echo \"Configuring built-in plugins\""
+  return line[i] == indent "# clean up our temporary docker config"
 }
 
 function find_block(i) {
@@ -39,9 +52,10 @@ function find_block(i) {
     if (begins(i)) {
       if (first) fail("two blocks about the disk")
       first = i
+      indent = indent_of(line[i])
     }
     if (first && !last && i > first) {
-      if (line[i] == "fi") last = i
+      if (line[i] == indent "fi") last = i
       else if (!is_known(line[i])) fail("line " i " is no line about the disk: " line[i])
     }
     if (line[i] ~ /bk-check-disk-space/ && !(first && !last || i == last)) fail("line " i " asks for the disk outside of the block")
@@ -54,9 +68,11 @@ function condition() { return "if ! [[ -r \"" part "\" ]] || ! source \"" part "
 
 function wrap_block(i) {
   for (i = 1; i <= count; i++) {
-    if (i == first) print "# buildwarden: begin. Its part decides; where it is missing, the lines of the stack do.\n" condition()
+    if (i == first) {
+      print indent "# buildwarden: begin. Its part decides; where it is missing, the lines of the stack do.\n" indent condition()
+    }
     print line[i]
-    if (i == last) print "fi\n# buildwarden: end"
+    if (i == last) print indent "fi\n" indent "# buildwarden: end"
   }
 }
 
@@ -77,14 +93,14 @@ function insert(i, done) {
 # Drops the two lines at the beginning and the two at the end, or all of an insertion.
 function revert(i, inside, all) {
   for (i = 1; i <= count; i++) {
-    if (line[i] ~ /^# buildwarden: begin/) {
+    if (line[i] ~ /^[ \t]*# buildwarden: begin/) {
       inside = 1
       all = line[i] ~ /all its own/
       i++
       continue
     }
-    if (inside && (all || line[i + 1] ~ /^# buildwarden: end/ || line[i] ~ /^# buildwarden: end/)) {
-      if (line[i] ~ /^# buildwarden: end/) inside = 0
+    if (inside && (all || line[i + 1] ~ /^[ \t]*# buildwarden: end/ || line[i] ~ /^[ \t]*# buildwarden: end/)) {
+      if (line[i] ~ /^[ \t]*# buildwarden: end/) inside = 0
       continue
     }
     print line[i]

@@ -237,7 +237,7 @@ void DropInFlow::absent() {
   fill_disk_until(150 * kMiB);
   const auto kept = job("young", "DOCKER_PRUNE_UNTIL=7d BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL=true");
   EXPECT_EQ(kept.exit_code, 1) << kept.out;
-  EXPECT_TRUE(has(kept, "Disk health checks failed. ") && has_image("alone:1")) << kept.out;
+  EXPECT_TRUE(has(kept, "Insufficient disk space. ") && has_image("alone:1")) << kept.out;
   EXPECT_FALSE(has(kept, "stack: ") || has(kept, "rror response")) << "docker knows no days: " << kept.out;
   const auto pruned = job_until_it_runs("old", "DOCKER_PRUNE_UNTIL=1s");
   EXPECT_FALSE(has_image("alone:1"));

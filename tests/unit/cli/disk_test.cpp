@@ -111,7 +111,7 @@ TEST_F(DiskCheckMakesRoom, InTheLinesOfTheStacksScript) {
   EXPECT_EQ(low.out, "Disk space free: 3.0G\n");
   EXPECT_THAT(low.err,
               HasSubstr("Not enough disk space free: 3.0GiB (3145728KB) available, cutoff is 5.0GiB (5242880KB) "
-                        "🚨\nDisk health checks failed. Build purge not enabled. Terminating agent.\n"));
+                        "🚨\nInsufficient disk space. Build purge not enabled.\n"));
 }
 
 TEST(DiskCheck, AskedForItsOwnMeasureItAsksNobody) {

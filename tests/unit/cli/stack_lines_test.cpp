@@ -39,7 +39,7 @@ TEST(StackLines, InodesComeAfterBytes) {
   finding.free = 0;
   EXPECT_EQ(stack_lines(finding, true).err,
             "Not enough disk space free: 0B (0KB) available, cutoff is 5.0GiB (5242880KB) 🚨\n"
-            "Disk health checks failed after build purge. Terminating agent.\n");
+            "Insufficient disk space remaining after all that may go was deleted, idle builds among it.\n");
 }
 
 TEST(StackLines, TheLowOneDecidesThenTheTightest) {
