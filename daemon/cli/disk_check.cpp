@@ -23,12 +23,18 @@ struct Verdict {
   bool purged = false;  // room was asked for, and checkouts are part of what may go
 };
 
+// A YAML that is wrong or that this user may not read is left out, alone: where the engine's data root is, and what the
+// stack's parameters say, stands in other files.
 Settings settings_or_defaults(const Context& context, const config::LoadRequest& request) {
   auto loaded = config::load(request);
   if (loaded) return std::move(loaded->settings);
-  complain(context, "the configuration is invalid, so the defaults count:");
+  complain(context, "the configuration does not count, but for what other files say:");
   context.err(loaded.error().message() + "\n");
-  return {};
+  auto rest = request;
+  rest.yaml_path.clear();
+  rest.yaml_required = false;
+  loaded = config::load(rest);
+  return loaded ? std::move(loaded->settings) : Settings{};
 }
 
 // What every filesystem that is low must have.

@@ -12,6 +12,7 @@ namespace buildwarden::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -187,6 +188,16 @@ TEST(DiskCheck, WhatCannotBeMeasuredIsNoReasonToRefuse) {
     EXPECT_EQ(boost::json::parse(run.out).at("low"), false);
     EXPECT_TRUE(boost::json::parse(run.out).at("measured_by").is_null());
   }
+}
+
+// Issue 16: a typo threw daemon.json and the stack's parameters away with the YAML.
+TEST(DiskCheck, AWrongYamlIsLeftOutAlone) {
+  ClientWorld world;
+  const auto path = world.folder() + "/wrong.yaml";
+  ASSERT_TRUE(write_file_atomically(path, "disk: { min_fre: 5GiB }\n"));
+  const auto run = world.run({"disk", "check", "--here", "--config", path});
+  EXPECT_THAT(run.err, AllOf(HasSubstr("does not count, but for what other files say"), HasSubstr("min_fre")));
+  EXPECT_THAT(run.out + run.err, AnyOf(HasSubstr("ok: "), HasSubstr("low: "), HasSubstr("unknown: ")));
 }
 
 TEST(Disk, ShowsFilesystemsAndUsers) {
