@@ -100,6 +100,7 @@ Table<Settings> work_fields() {
       scalar<Settings>("jobs.ttl", in(kJobs, &JobSettings::ttl), duration(1s, 30 * 24h)),
       scalar<Settings>("jobs.check_at_end", in(kJobs, &JobSettings::check_at_end), boolean()),
       scalar<Settings>("jobs.reuse_context", in(kJobs, &JobSettings::reuse_context), boolean()),
+      scalar<Settings>("jobs.default_load", in(kJobs, &JobSettings::default_load), boolean()),
       texts<Settings>("prefetch.images", in(&Settings::prefetch, &PrefetchSettings::images), image_reference()),
   };
 }

@@ -97,6 +97,7 @@ struct PrefetchSettings {
 
 struct InstanceSettings {
   Duration min_uptime = std::chrono::minutes{10};
+  bool default_load = false;  // an image that is built and tagged is also loaded into the engine
   Duration drain_timeout{0};  // 0: wait for jobs for ever
   bool decrement = true;
   std::string region;

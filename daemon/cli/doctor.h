@@ -40,6 +40,7 @@ struct Scene {
   // Where buildx is found with an empty DOCKER_CONFIG, and a person's own place, where it is not found then.
   std::vector<std::string> plugin_folders;
   std::string own_plugins;
+  std::function<std::string(const std::string& program)> version;  // what `PROGRAM version` prints; "" when it fails
   std::string meminfo = "/proc/meminfo";
   std::string temp = "/tmp";
 };
@@ -82,6 +83,9 @@ int report_findings(const Context& context, const Scene& scene, std::span<const 
 
 Finding fine(std::string text);
 Finding warning(std::string text, std::string fix);
+// The path of a program that PATH leads to; "" without one.
+std::string program_in_path(const Scene& scene, const std::string& name);
+
 Finding error(std::string text, std::string fix);
 
 }  // namespace buildwarden::cli

@@ -114,6 +114,7 @@ TEST_F(Changes, ShownValuesAndSettingsStayTheSame) {
       {"jobs.ttl", "1h"},
       {"jobs.check_at_end", "true"},
       {"jobs.reuse_context", "true"},
+      {"jobs.default_load", "true"},
       {"prefetch.images", "[\"x:1\"]"},
       {"instance.min_uptime", "1m"},
       {"instance.drain_timeout", "1m"},
