@@ -59,6 +59,7 @@ Findings check_agent(const Scene& scene);
 Findings check_builders(const Scene& scene);
 Findings check_cache(const Scene& scene);
 Findings check_reach(const Scene& scene);
+Findings check_logins(const Scene& scene);
 Findings check_emulation(const Scene& scene);
 Findings check_temporary(const Scene& scene);
 
@@ -73,6 +74,7 @@ inline constexpr std::array kChecks = {
     Check{"builders", check_builders},
     Check{"cache", check_cache},
     Check{"reach", check_reach},
+    Check{"logins", check_logins},
     Check{"emulation", check_emulation},
     Check{"temporary", check_temporary},
 };
@@ -81,11 +83,11 @@ Scene look_around(const Context& context, const config::LoadRequest& config);
 // Prints what the checks find; kNo when one of the findings is an error.
 int report_findings(const Context& context, const Scene& scene, std::span<const Check> checks);
 
-Finding fine(std::string text);
-Finding warning(std::string text, std::string fix);
 // The path of a program that PATH leads to; "" without one.
 std::string program_in_path(const Scene& scene, const std::string& name);
 
+Finding fine(std::string text);
+Finding warning(std::string text, std::string fix);
 Finding error(std::string text, std::string fix);
 
 }  // namespace buildwarden::cli
