@@ -12,8 +12,8 @@
 
 namespace buildwarden::config {
 
-// One effective value. `source` is spelled as in config/README.md: default, daemon.json, docker-binfmt.env, cfn-env,
-// agent-env, yaml, command-line. `location` is "file:line" or "" for a default.
+// One effective value. `source` is spelled as in config/README.md: default, daemon.json, docker.service,
+// docker-binfmt.env, cfn-env, agent-env, yaml, command-line. `location` is "file:line" or "" for a default.
 struct EffectiveValue {
   std::string key;
   std::string value;

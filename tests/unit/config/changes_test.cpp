@@ -169,7 +169,8 @@ TEST_F(Changes, TheFilesThatCount) {
   settings.paths.docker_binfmt_env = "/b";
   LoadRequest request;
   request.yaml_path = "/y";
-  EXPECT_THAT(files_of(request, settings), ElementsAre("/y", "/c", "/a", "/d", "/b"));
+  settings.paths.docker_drop_ins = "/s";
+  EXPECT_THAT(files_of(request, settings), ElementsAre("/y", "/c", "/a", "/d", "/b", "/s/http-proxy.conf"));
   request.yaml_path = "y";
   EXPECT_EQ(files_of(request, settings).front(), std::filesystem::current_path().string() + "/y");
 }
