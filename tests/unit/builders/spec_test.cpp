@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+#include <string>
+
 #include "daemon/builders/toml.h"
 
 namespace buildwarden::builders {
@@ -74,13 +77,16 @@ TEST(RealSpec, HasItsSurroundings) {
 
 TEST(RealSpec, ASurroundingThatChangesMakesItAnew) {
   const auto before = config_digest(*real_spec(BuilderSettings{}, host()), "");
-  std::vector<BuilderSettings> changed(5);
+  std::vector<BuilderSettings> changed(6);
   changed[0].env = {{"A", "b"}};
   changed[1].network = "host";
   changed[2].runtime = "runc";
   changed[3].dns = {"10.0.0.2"};
   changed[4].extra_hosts = {"a:10.0.0.2"};
-  for (const auto& builder : changed) EXPECT_NE(config_digest(*real_spec(builder, host()), ""), before);
+  changed[5].env = {{"A", "c"}};
+  std::set<std::string> digests{before};
+  for (const auto& builder : changed) digests.insert(config_digest(*real_spec(builder, host()), ""));
+  EXPECT_EQ(digests.size(), 7U) << "each another one";
   auto facts = host();
   facts.proxies.http = "http://engine:3128";
   EXPECT_NE(config_digest(*real_spec(BuilderSettings{}, facts), ""), before) << "the engine's proxy, too";
