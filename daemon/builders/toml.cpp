@@ -92,7 +92,9 @@ std::string merged_toml(const std::string& theirs, const std::string& ours) {
   if (!whole || !own) return ours;
   lay_over(whole.table(), own.table());
   std::ostringstream out;
-  out << toml::toml_formatter(whole.table()) << '\n';
+  // In double quotes alone, as ours are: not all that reads it knows TOML's literal strings.
+  constexpr auto kQuotes = toml::toml_formatter::default_flags & ~toml::format_flags::allow_literal_strings;
+  out << toml::toml_formatter(whole.table(), kQuotes) << '\n';
   return out.str();
 }
 

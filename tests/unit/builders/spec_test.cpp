@@ -229,44 +229,44 @@ insecure-entitlements = ["network.host"]
 )";
   EXPECT_EQ(buildkitd_toml(builder), R"(# Written by buildwarden for builder s3; changes are lost.
 debug = true
-insecure-entitlements = [ 'network.host' ]
+insecure-entitlements = [ "network.host" ]
 
 [dns]
-options = [ 'ndots:1' ]
+options = [ "ndots:1" ]
 
 [history]
 maxAge = 1
 
-[registry.'docker.io']
+[registry."docker.io"]
 http = false
-mirrors = [ 'ours.example' ]
+mirrors = [ "ours.example" ]
 
-[registry.'ours.example']
+[registry."ours.example"]
 http = true
 
-[registry.'theirs.example']
+[registry."theirs.example"]
 insecure = true
 
 [system]
-platformsCacheMaxAge = '1s'
+platformsCacheMaxAge = "1s"
 
 [worker.oci]
 gc = true
-snapshotter = 'native'
+snapshotter = "native"
 
     [worker.oci.labels]
-    pool = 'ci'
+    pool = "ci"
 
     [[worker.oci.gcpolicy]]
-    keepBytes = '30%'
-    maxUsedSpace = '30%'
-    reservedSpace = '30%'
+    keepBytes = "30%"
+    maxUsedSpace = "30%"
+    reservedSpace = "30%"
 
     [[worker.oci.gcpolicy]]
     all = true
-    keepBytes = '30%'
-    maxUsedSpace = '30%'
-    reservedSpace = '30%'
+    keepBytes = "30%"
+    maxUsedSpace = "30%"
+    reservedSpace = "30%"
 )");
 }
 
