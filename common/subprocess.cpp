@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <utility>
 
@@ -33,12 +34,26 @@ Result<Pipe> open_pipe() {
   return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
+// The end to read of a pipe that holds all of `text` already, so that nobody has to write while the program runs; none
+// for an empty one. A pipe takes PIPE_BUF bytes without waiting (pipe(7)).
+Result<UniqueFd> filled_pipe(const std::string& text) {
+  if (text.empty()) return UniqueFd();
+  if (text.size() > PIPE_BUF) return Error(Errc::kInvalid, "too much input for a program");
+  auto ends = open_pipe();
+  if (!ends) return std::move(ends).error();
+  const auto written = ::write(ends->write.get(), text.data(), text.size());
+  if (written != static_cast<ssize_t>(text.size())) return Error::from_errno(errno, "writing to a pipe");
+  return std::move(ends->read);
+}
+
 // The child's first actions and attributes.
 class Setup {
  public:
-  Setup(int output, int errors) {
+  // `input` -1: it reads nothing.
+  Setup(int input, int output, int errors) {
     ::posix_spawn_file_actions_init(&actions_);
-    ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (input < 0) ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (input >= 0) ::posix_spawn_file_actions_adddup2(&actions_, input, STDIN_FILENO);
     ::posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO);
     ::posix_spawn_file_actions_adddup2(&actions_, errors, STDERR_FILENO);
     ::posix_spawnattr_init(&attributes_);
@@ -120,23 +135,34 @@ Result<void> await_end(pid_t pid, Steady::time_point until, const std::stop_toke
 
 Result<ProgramEnd> run_program(std::vector<std::string> command, Duration deadline, const std::stop_token& stop,
                                Bytes most) {
-  if (command.empty()) return Error(Errc::kInvalid, "no program is named");
-  const auto until = Steady::now() + deadline;
+  ProgramCall call;
+  call.command = std::move(command);
+  call.deadline = deadline;
+  call.most = most;
+  return run_program(std::move(call), stop);
+}
+
+Result<ProgramEnd> run_program(ProgramCall call, const std::stop_token& stop) {
+  if (call.command.empty()) return Error(Errc::kInvalid, "no program is named");
+  const auto until = Steady::now() + call.deadline;
+  auto input = filled_pipe(call.input);
+  if (!input) return std::move(input).error();
   auto output = open_pipe();
   if (!output) return std::move(output).error();
   auto errors = open_pipe();
   if (!errors) return std::move(errors).error();
-  const auto pid = Setup(output->write.get(), errors->write.get()).spawn(command);
+  const auto pid = Setup(input->get(), output->write.get(), errors->write.get()).spawn(call.command);
   if (!pid) return pid.error();
+  *input = UniqueFd();
   output->write = UniqueFd();
   errors->write = UniqueFd();
   ProgramEnd end;
-  auto done = collect({std::move(output->read), std::move(errors->read)}, end, until, stop, most);
+  auto done = collect({std::move(output->read), std::move(errors->read)}, end, until, stop, call.most);
   if (done) done = await_end(*pid, until, stop);
   if (!done) ::kill(-*pid, SIGKILL);
   int status = 0;
   while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) continue;
-  if (!done) return std::move(done).error().with_context(command[0]);
+  if (!done) return std::move(done).error().with_context(call.command[0]);
   if (WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
   return end;

@@ -17,9 +17,19 @@ struct ProgramEnd {
   std::string errors;  // stderr
 };
 
-// Runs `command` (the program by path or by PATH, then its arguments) in a process group of its own, without input.
+struct ProgramCall {
+  std::vector<std::string> command;
+  std::string input{};  // its stdin, at most 4 KiB; "": it reads nothing
+  Duration deadline{0};
+  Bytes most = kMiB;  // of its stdout, and as much of its stderr
+};
+
+// Runs `command` (the program by path or by PATH, then its arguments) in a process group of its own.
 // At `deadline` and when `stop` is asked the whole group is killed: kTimeout, kCancelled. kNotFound, kDenied: it cannot
-// be executed. kTooLarge: it writes more than `most`, and is killed. How it ended is no error.
+// be executed. kTooLarge: it writes more than `most`, and is killed; kInvalid: no command, or too much input. How it
+// ended is no error.
+Result<ProgramEnd> run_program(ProgramCall call, const std::stop_token& stop = {});
+// The same, without input.
 Result<ProgramEnd> run_program(std::vector<std::string> command, Duration deadline, const std::stop_token& stop = {},
                                Bytes most = kMiB);
 

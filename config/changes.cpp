@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "config/docker_service.h"
 
 namespace buildwarden::config {
 namespace {
@@ -44,6 +45,23 @@ std::string told(const EffectiveValue& value) {
                                 : format("{} ({} {})", value.value, value.source, value.location);
 }
 
+// What differs without a row that shows it: a secret in a builder's variables, the text of its buildkitd.toml.
+void add_unshown(const Settings& before, const Settings& after, std::vector<Change>& changes) {
+  const auto count = std::min(before.builders.size(), after.builders.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& old = before.builders[i];
+    const auto& fresh = after.builders[i];
+    if (old.name != fresh.name) continue;
+    const auto add = [&](std::string key) {
+      const bool told =
+          std::any_of(changes.begin(), changes.end(), [&](const Change& one) { return one.key.starts_with(key); });
+      if (!told) changes.push_back({std::move(key), "as it was", "changed", false});
+    };
+    if (old.env != fresh.env) add(format("builders[{}].env", i));
+    if (old.buildkitd_text != fresh.buildkitd_text) add(format("builders[{}].buildkitd_toml", i));
+  }
+}
+
 }  // namespace
 
 bool needs_restart(std::string_view key) {
@@ -65,6 +83,7 @@ std::vector<Change> compare(const Loaded& in_force, const Loaded& fresh) {
   for (const auto& value : in_force.values) {
     if (!new_values.contains(value.key)) changes.push_back({value.key, told(value), "", false});
   }
+  add_unshown(in_force.settings, fresh.settings, changes);
   return changes;
 }
 
@@ -84,8 +103,18 @@ std::vector<std::string> files_of(const LoadRequest& request, const Settings& se
   const auto& paths = settings.paths;
   std::error_code unknown;  // then it stays as it is written
   const auto yaml = std::filesystem::absolute(request.yaml_path, unknown);
-  return {unknown ? request.yaml_path : yaml.string(), paths.cfn_env, paths.agent_env, paths.daemon_json,
-          paths.docker_binfmt_env};
+  std::vector<std::string> files = {unknown ? request.yaml_path : yaml.string(), paths.cfn_env, paths.agent_env,
+                                    paths.daemon_json, paths.docker_binfmt_env};
+  // docker's documentation calls it so; it may not be there yet.
+  files.push_back(paths.docker_drop_ins + "/http-proxy.conf");
+  for (auto& drop_in : drop_ins_of(paths.docker_drop_ins)) {
+    if (drop_in != files.back()) files.push_back(std::move(drop_in));
+  }
+  for (const auto& builder : settings.builders) {
+    const auto& file = builder.buildkitd_toml;
+    if (!file.empty() && std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
+  }
+  return files;
 }
 
 }  // namespace buildwarden::config

@@ -46,6 +46,12 @@ Format<std::string> optional_cpus();
 Format<std::string> program_argument();
 Format<std::string> registry_host();
 Format<std::string> registry_mirror();
+Format<std::string> container_network();  // host, or ""
+Format<std::string> optional_runtime();
+Format<std::string> ip_address();
+Format<std::string> extra_host();  // NAME:IP or NAME:host-gateway
+Format<std::string> variable_name();
+Format<std::string> any_text();  // as another program spells it; for facts that are only shown
 Format<std::string> optional_bucket();
 Format<std::string> optional_region();
 Format<std::string> optional_word();  // no spaces, quotes, commas: it becomes part of a flag

@@ -164,9 +164,25 @@ bool is_word(std::string_view text) { return made_of(text, "._/:@+=-", 512) && t
 bool is_glob(std::string_view text) { return made_of(text, "._/:@-*?[]!", 512); }
 bool is_registry(std::string_view text) { return made_of(text, ".:-[]", 255) && text.front() != '-'; }
 bool is_mirror(std::string_view text) { return made_of(text, "._:/-[]", 512) && !is_url(text); }
+bool is_host_network(std::string_view text) { return text == "host"; }
+bool is_runtime(std::string_view text) { return made_of(text, "._-", 128) && text.front() != '-'; }
+bool is_variable(std::string_view text) { return made_of(text, "_", 128) && !digit(text.front()); }
+bool is_printable(std::string_view text) {
+  return text.size() <= 4096 && std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c != 0x7F; });
+}
 // It becomes an argument of the AWS CLI, so never "--no-verify-ssl".
 bool is_region(std::string_view text) { return made_of(text, "-", 40) && lower_only(text) && lower(text.front()); }
 bool is_host(std::string_view text) { return made_of(text, ".-", 253) && text.front() != '-' && text.front() != '.'; }
+// An IPv6 address may stand in brackets, as in a URL, or without.
+bool is_extra_host(std::string_view text) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos || !is_host(text.substr(0, colon))) return false;
+  const auto address = text.substr(colon + 1);
+  return address == "host-gateway" || is_ip(address) || is_ip(format("[{}]", address));
+}
+bool is_address(std::string_view text) {
+  return !text.starts_with('[') && (is_ip(text) || is_ip(format("[{}]", text)));
+}
 bool is_socket(std::string_view text) { return is_path(text) && text.size() <= 107; }
 
 }  // namespace
@@ -194,6 +210,16 @@ Text optional_cpus() { return optional(text_format("a number of CPUs from 0.01 t
 Text program_argument() { return text_format("one argument that begins with --", "--debug", is_argument); }
 Text registry_host() { return text_format("a registry's host", "docker.io or localhost:5000", is_registry); }
 Text registry_mirror() { return text_format("a mirror's host, without a scheme", "mirror.gcr.io", is_mirror); }
+Text container_network() {
+  return optional(text_format("the network's name that is taken here", "host", is_host_network));
+}
+Text optional_runtime() { return optional(text_format("a runtime's name", "runc", is_runtime)); }
+Text ip_address() { return text_format("an IP address", "10.0.0.2", is_address); }
+Text extra_host() {
+  return text_format("NAME:IP or NAME:host-gateway", "registry.example.com:10.0.0.7", is_extra_host);
+}
+Text variable_name() { return text_format("a variable's name", "HTTP_PROXY", is_variable); }
+Text any_text() { return text_format("a text", "x", is_printable); }
 Text optional_bucket() { return optional(text_format("a bucket's name", "my-build-cache", is_bucket)); }
 Text optional_region() { return optional(text_format("a region's name", "us-east-1", is_region)); }
 Text optional_word() {

@@ -6,7 +6,9 @@
 
 #include "common/atomic_file.h"
 #include "common/format.h"
+#include "config/builder_defaults.h"
 #include "config/checks.h"
+#include "config/docker_service.h"
 #include "config/merge.h"
 #include "config/schema.h"
 
@@ -83,6 +85,7 @@ void fill_cache_regions(const std::string& region, const Origin& from, Merge& me
 // All sources over the defaults, weakest first; returns the mistakes of the operator's own.
 Mistakes merge_all(const LoadRequest& request, const TreeNode& yaml, const PathSettings& paths, Merge& merge) {
   apply_daemon_json(paths.daemon_json, merge);
+  apply_docker_service(paths.docker_drop_ins, merge);
   apply_binfmt_env(paths.docker_binfmt_env, merge);
   apply_stack_env(paths, merge);
   const std::string region = merge.settings.instance.region;
@@ -91,6 +94,7 @@ Mistakes merge_all(const LoadRequest& request, const TreeNode& yaml, const PathS
   Mistakes mistakes = apply_yaml(request.yaml_path, yaml, merge);
   append(mistakes, apply_overrides(request, merge));
   fill_cache_regions(region, region_from, merge);
+  append(mistakes, complete_builders(merge));
   append(mistakes, check(merge, mistakes));
   return mistakes;
 }

@@ -2,6 +2,7 @@
 // fails: what is wrong in them becomes a warning, and the value stays what it was.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,21 +14,30 @@ namespace buildwarden::config {
 
 // How EffectiveValue::source spells them.
 inline constexpr const char* kDaemonJson = "daemon.json";
+inline constexpr const char* kDockerService = "docker.service";
 inline constexpr const char* kBinfmtEnv = "docker-binfmt.env";
 inline constexpr const char* kCfnEnv = "cfn-env";
 inline constexpr const char* kAgentEnv = "agent-env";
 inline constexpr const char* kYaml = "yaml";
 inline constexpr const char* kCommandLine = "command-line";
 
+// A proxy of dockerd's, and who said so.
+struct EngineProxy {
+  std::string address;
+  Origin from;
+};
+
 struct Merge {
   Sources sources;
   Settings settings;
   Origins origins;
+  std::map<std::string, EngineProxy> proxies;  // by variable: "HTTPS_PROXY"
   std::vector<std::string> warnings;
   bool cfn_env_read = false;  // with variables in it
 };
 
-// `data-root` and `userns-remap` of the engine's own configuration; an absent file changes nothing.
+// `data-root`, `userns-remap`, `registry-mirrors`, `insecure-registries` and `proxies` of the engine's own
+// configuration; an absent file changes nothing.
 void apply_daemon_json(const std::string& path, Merge& merge);
 // The image that docker-binfmt.service runs: the variable BINFMT_IMAGE, with any prefix, or IMAGE.
 void apply_binfmt_env(const std::string& path, Merge& merge);

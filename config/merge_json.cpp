@@ -2,12 +2,15 @@
 #include <boost/json/parser.hpp>
 #include <boost/json/value.hpp>
 #include <boost/locale/encoding_utf.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/format.h"
 #include "config/merge.h"
 #include "config/schema.h"
+#include "config/text.h"
 
 namespace buildwarden::config {
 namespace {
@@ -88,6 +91,62 @@ void set(const File& file, const char* key, const TreeNode& node, Merge& merge) 
   for (const auto& mistake : layer.mistakes()) merge.warnings.push_back(mistake.text);
 }
 
+// A list of texts as the reader of lists takes it; nothing, and a warning, when it is none.
+std::optional<TreeNode> text_list(const File& file, const char* key, Merge& merge) {
+  const auto* found = file.root.if_contains(key);
+  if (found == nullptr) return std::nullopt;
+  const auto* values = found->if_array();
+  const bool are_texts = values != nullptr && std::all_of(values->begin(), values->end(),
+                                                          [](const json::value& one) { return one.is_string(); });
+  const int line = line_of(file.text, key);
+  if (!are_texts) {
+    merge.warnings.push_back(format("{}{}: not a list of texts; it is ignored", place(file.path, line, 0), key));
+    return std::nullopt;
+  }
+  TreeNode list;
+  list.kind = NodeKind::kSequence;
+  list.line = line;
+  for (const auto& one : *values) {
+    auto item = scalar_node(std::string_view(one.get_string()), line);
+    const bool known = std::any_of(list.items.begin(), list.items.end(),
+                                   [&](const TreeNode& before) { return before.text == item.text; });
+    if (!known) list.items.push_back(std::move(item));
+  }
+  return list;
+}
+
+// Builders' defaults. The engine itself refuses a mirror with a login, so nothing of one is shown.
+void apply_registries(const File& file, Merge& merge) {
+  if (auto mirrors = text_list(file, "registry-mirrors", merge)) {
+    std::erase_if(mirrors->items, [](const TreeNode& one) { return one.text.find('@') != std::string::npos; });
+    set(file, "engine.registry_mirrors", *mirrors, merge);
+  }
+  auto insecure = text_list(file, "insecure-registries", merge);
+  if (!insecure) return;
+  std::erase_if(insecure->items, [&](const TreeNode& one) {
+    if (one.text.find('/') == std::string::npos) return false;
+    merge.warnings.push_back(
+        format("{}insecure-registries: {} is a network, which BuildKit cannot be told; builders "
+               "take what stands in builders[].registries.HOST",
+               place(file.path, one.line, 0), shown(one.text)));
+    return true;
+  });
+  set(file, "engine.insecure_registries", *insecure, merge);
+}
+
+// The engine's own word for its proxies, but for logins, which it hides.
+void apply_proxies(const File& file, Merge& merge) {
+  const auto* proxies = file.root.if_contains("proxies");
+  if (proxies == nullptr || !proxies->is_object()) return;
+  for (const auto& [name, key] : {std::pair("HTTP_PROXY", "http-proxy"), std::pair("HTTPS_PROXY", "https-proxy")}) {
+    const auto* value = proxies->get_object().if_contains(key);
+    if (value == nullptr || !value->is_string()) continue;
+    const int line = line_of(file.text, key);
+    merge.proxies[name] = {std::string(value->get_string()),
+                           Origin{kDaemonJson, format("{}:{}", file.path, line), line, 0}};
+  }
+}
+
 }  // namespace
 
 void apply_daemon_json(const std::string& path, Merge& merge) {
@@ -95,6 +154,8 @@ void apply_daemon_json(const std::string& path, Merge& merge) {
   if (!text) return;
   File file{path, without_byte_order_mark(*std::move(text)), {}};
   if (file.text.find_first_not_of(" \t\r\n") == std::string::npos || !parse(file, merge)) return;
+  apply_registries(file, merge);
+  apply_proxies(file, merge);
   if (const auto* root = file.root.if_contains("data-root")) {
     const auto* value = root->if_string();
     if (value == nullptr) return warn_not_text(file, "data-root", merge);

@@ -100,6 +100,7 @@ Table<Settings> work_fields() {
       scalar<Settings>("jobs.ttl", in(kJobs, &JobSettings::ttl), duration(1s, 30 * 24h)),
       scalar<Settings>("jobs.check_at_end", in(kJobs, &JobSettings::check_at_end), boolean()),
       scalar<Settings>("jobs.reuse_context", in(kJobs, &JobSettings::reuse_context), boolean()),
+      scalar<Settings>("jobs.default_load", in(kJobs, &JobSettings::default_load), boolean()),
       texts<Settings>("prefetch.images", in(&Settings::prefetch, &PrefetchSettings::images), image_reference()),
   };
 }
@@ -143,6 +144,7 @@ Table<Settings> path_fields() {
       path_field("paths.agent_env", &PathSettings::agent_env),
       path_field("paths.daemon_json", &PathSettings::daemon_json),
       path_field("paths.docker_binfmt_env", &PathSettings::docker_binfmt_env),
+      path_field("paths.docker_drop_ins", &PathSettings::docker_drop_ins),
       path_field("paths.binfmt_misc", &PathSettings::binfmt_misc),
       path_field("paths.stack_log", &PathSettings::stack_log),
   };
@@ -158,6 +160,11 @@ Table<Settings> outside_fields() {
                      "DOCKER_USERNS_REMAP in cfn-env, or userns-remap in daemon.json"),
       told_by_others(scalar<Settings>("engine.data_root", in(kEngine, &EngineSettings::data_root), absolute_path()),
                      "data-root in daemon.json"),
+      told_by_others(texts<Settings>("engine.registry_mirrors", in(kEngine, &EngineSettings::registry_mirrors), url()),
+                     "registry-mirrors in daemon.json"),
+      told_by_others(texts<Settings>("engine.insecure_registries", in(kEngine, &EngineSettings::insecure_registries),
+                                     registry_host()),
+                     "insecure-registries in daemon.json"),
       scalar<Settings>("listen.socket", in(kListen, &ListenSettings::socket), socket_path()),
       scalar<Settings>("listen.group", in(kListen, &ListenSettings::group), group_name()),
       scalar<Settings>("listen.tcp", in(kListen, &ListenSettings::tcp), optional_endpoint()),

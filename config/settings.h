@@ -57,6 +57,7 @@ struct RegistrySettings {
   std::vector<std::string> mirrors;
   std::string ca;  // a path
   bool insecure = false;
+  bool http = false;  // it is asked without TLS
 
   friend bool operator==(const RegistrySettings&, const RegistrySettings&) = default;
 };
@@ -72,6 +73,13 @@ struct BuilderSettings {
   OnForeign on_foreign = OnForeign::kRefuse;
   std::vector<std::string> buildkitd_flags;
   std::map<std::string, RegistrySettings> registries;  // by registry host
+  std::map<std::string, std::string> env;  // of buildkitd; may hold a proxy's password, so no value is shown as it is
+  std::string network;                     // "": the engine's default; host
+  std::string runtime;                     // of its containers; "": the engine's default
+  std::vector<std::string> dns;            // addresses
+  std::vector<std::string> extra_hosts;    // "name:address" or "name:host-gateway"
+  std::string buildkitd_toml;              // a file of root's, merged into ours; "": none
+  std::string buildkitd_text;              // what stood in it when it was read, checked; not a key of the YAML
   CacheSettings cache;
 
   friend bool operator==(const BuilderSettings&, const BuilderSettings&) = default;
@@ -89,6 +97,7 @@ struct JobSettings {
   Duration ttl = std::chrono::hours{6};
   bool check_at_end = false;
   bool reuse_context = false;
+  bool default_load = false;  // an image that is built and tagged is also loaded into the engine
 };
 
 struct PrefetchSettings {
@@ -121,6 +130,7 @@ struct PathSettings {
   std::string agent_env = "/var/lib/buildkite-agent/env";
   std::string daemon_json = "/etc/docker/daemon.json";
   std::string docker_binfmt_env = "/etc/docker-binfmt.env";
+  std::string docker_drop_ins = "/etc/systemd/system/docker.service.d";  // a folder
   std::string binfmt_misc = "/proc/sys/fs/binfmt_misc";
   std::string stack_log = "/var/log/elastic-stack.log";
 };
@@ -130,6 +140,9 @@ struct EngineSettings {
   std::string docker_config;                  // a folder with config.json: credentials for pulls
   bool userns_remap = false;                  // from DOCKER_USERNS_REMAP or daemon.json; not a key of the YAML
   std::string data_root = "/var/lib/docker";  // from daemon.json until the engine says better; not a key of the YAML
+  // From daemon.json, as it spells them; not keys of the YAML.
+  std::vector<std::string> registry_mirrors;     // URLs, of Docker Hub
+  std::vector<std::string> insecure_registries;  // hosts; networks are left out
 };
 
 struct ListenSettings {

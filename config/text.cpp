@@ -53,6 +53,15 @@ std::size_t edits(std::string_view from, std::string_view to) {
 
 }  // namespace
 
+// To the last @, since a password may hold one that is not encoded.
+std::string without_login(std::string_view address) {
+  const auto at = address.rfind('@');
+  if (at == std::string_view::npos) return std::string(address);
+  const auto scheme = address.find("://");
+  const auto begin = scheme == std::string_view::npos || scheme > at ? 0 : scheme + 3;
+  return format("{}***{}", address.substr(0, begin), address.substr(at));
+}
+
 std::string shown(std::string_view text) {
   std::string safe = "\"";
   for (const char c : text.substr(0, kMaxShown)) {

@@ -13,6 +13,9 @@ std::string shown(std::string_view text);
 // As YAML would take it back: bare where that is unambiguous, else in double quotes.
 std::string yaml_spelling(std::string_view text);
 
+// A proxy's address without its user and password: "http://***@proxy:3128".
+std::string without_login(std::string_view address);
+
 [[nodiscard]] bool is_utf8(std::string_view text);
 
 // The candidate that differs from `word` by the fewest edits; "" when none is close enough to be meant.

@@ -41,6 +41,7 @@ std::optional<Response> read_job(const std::string& body, ports::JobRequest& int
   fields.read("platforms", into.platforms);
   fields.read("cache_name", into.cache_name);
   fields.read("reuse_context", into.reuse_context);
+  fields.read("load", into.load);
   fields.read("ttl_seconds", ttl, 1, kLongestTtl);
   auto mistakes = fields.finish();
   if (mistakes.empty() && into.id.empty()) mistakes.push_back({"id", "is missing: 1 to 128 bytes"});

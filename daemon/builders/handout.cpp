@@ -19,11 +19,13 @@ constexpr Duration kLookAgain{20};
 
 // buildx's own store format, unchanged since 0.8. Driver `remote`: nothing that a job does to this instance (rm, stop,
 // bootstrap) reaches the builder, and no Docker socket is needed.
-std::string instance_file(const BuilderSettings& builder, const PathSettings& paths) {
+std::string instance_file(const BuilderSettings& builder, const PathSettings& paths, bool load) {
   const auto name = instance_name(builder.name);
   json::object node;
   node["Name"] = name + "0";
   node["Endpoint"] = endpoint(paths, builder.name);
+  // As `buildx create --driver-opt default-load=true` stores it; buildx before 0.14 refuses an instance that has it.
+  if (load) node["DriverOpts"] = json::object{{"default-load", "true"}};
   json::object instance;
   instance["Name"] = name;
   instance["Driver"] = "remote";
@@ -102,7 +104,7 @@ Result<ports::Grant> Handout::grant(const ports::GrantRequest& request) {
     names.insert(builder->name);
     grant.files.push_back({.path = "instances/" + instance_name(builder->name),
                            .mode = 0600,
-                           .content = instance_file(*builder, paths_)});
+                           .content = instance_file(*builder, paths_, request.load)});
   }
   const auto* used = request.use.empty() ? nullptr : find(request.use);
   if (const auto* cache = cache_of(*granted, used)) grant.env = cache_env(*cache, request.cache_name);

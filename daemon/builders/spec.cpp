@@ -1,5 +1,8 @@
 #include "daemon/builders/spec.h"
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -61,11 +64,36 @@ std::vector<std::string> command_of(const BuilderSettings& builder, gid_t group)
   return command;
 }
 
+bool names(const BuilderSettings& builder, std::string_view variable) {
+  return std::any_of(builder.env.begin(), builder.env.end(), [&](const auto& one) {
+    return std::equal(one.first.begin(), one.first.end(), variable.begin(), variable.end(),
+                      [](unsigned char a, unsigned char b) { return std::toupper(a) == b; });
+  });
+}
+
+// A proxy whose login the engine hides would refuse each request.
+bool hides_login(std::string_view proxy) { return proxy.find("xxxxx:xxxxx@") != std::string_view::npos; }
+
+// Go's HTTP client, which BuildKit uses, takes HTTP_PROXY and http_proxy alike: a builder that names either has its
+// own.
+std::vector<std::string> environment_of(const BuilderSettings& builder, const ports::EngineProxies& proxies) {
+  std::vector<std::string> env;
+  for (const auto& [name, value] : builder.env) env.push_back(format("{}={}", name, value));
+  const std::array engines = {std::pair<std::string_view, const std::string&>("HTTP_PROXY", proxies.http),
+                              std::pair<std::string_view, const std::string&>("HTTPS_PROXY", proxies.https),
+                              std::pair<std::string_view, const std::string&>("NO_PROXY", proxies.none_for)};
+  for (const auto& [name, value] : engines) {
+    if (!value.empty() && !hides_login(value) && !names(builder, name)) env.push_back(format("{}={}", name, value));
+  }
+  return env;
+}
+
 ports::ContainerSpec common_spec(const BuilderSettings& builder, const HostFacts& host) {
   ports::ContainerSpec spec;
   spec.image = builder.image;
   spec.labels[std::string(ports::kOwnerLabel)] = ports::kOwner;
   spec.host_userns = host.host_userns;
+  spec.runtime = builder.runtime;
   spec.restart_unless_stopped = true;
   return spec;
 }
@@ -89,6 +117,10 @@ Result<ports::ContainerSpec> real_spec(const BuilderSettings& builder, const Hos
   spec.init = true;
   spec.memory = *memory;
   spec.nano_cpus = *cpus;
+  spec.env = environment_of(builder, host.proxies);
+  spec.network = builder.network;
+  spec.dns = builder.dns;
+  spec.extra_hosts = builder.extra_hosts;
   return spec;
 }
 
@@ -121,6 +153,13 @@ std::string config_digest(const ports::ContainerSpec& spec, std::string_view fil
   put(text, spec.network);
   put(text, spec.stop_signal);
   text += format("{};{};", spec.memory, spec.nano_cpus);
+  // Not there at all where nothing is set, so that a builder without them stays as an older version made it.
+  if (!spec.runtime.empty()) put(text, "runtime " + spec.runtime);
+  for (const auto& [what, values] :
+       {std::pair("env", &spec.env), std::pair("dns", &spec.dns), std::pair("hosts", &spec.extra_hosts)}) {
+    if (!values->empty()) put(text, what);
+    if (!values->empty()) put_all(text, *values);
+  }
   put(text, files);
   return fnv1a_hex(text);
 }

@@ -21,6 +21,7 @@ struct HostFacts {
   bool host_userns =
       false;          // the engine remaps users; neither buildkitd nor a front that must reach its socket can live so
   Volumes volumes{};  // of this builder
+  ports::EngineProxies proxies{};  // the engine's, which are the builders' where their settings name none
 };
 
 // The container of buildkitd, without its label kSpecLabel. kInvalid: `memory` or `cpus` cannot be read.

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
+
+#define TOML_EXCEPTIONS 0  // NOLINT: how the library is told to return its errors
+#include <toml++/toml.h>
 
 #include "common/format.h"
 #include "daemon/builders/names.h"
@@ -52,10 +56,46 @@ std::string registry_section(const std::string& host, const RegistrySettings& re
     out += format("  mirrors = [{}]\n", list);
   }
   if (registry.insecure) out += "  insecure = true\n";
+  if (registry.http) out += "  http = true\n";
   if (!registry.ca.empty()) {
     out += format("  ca = [{}]\n", toml_string(format("{}/{}", kConfigFolderInside, certificate_file(host))));
   }
   return out;
+}
+
+// `ours` over `theirs`.
+void lay_over(toml::table& theirs, const toml::table& ours) {
+  for (const auto& [key, value] : ours) {
+    auto* table = theirs[key.str()].as_table();
+    if (table != nullptr && value.is_table()) {
+      lay_over(*table, *value.as_table());
+    } else {
+      theirs.insert_or_assign(key.str(), value);
+    }
+  }
+}
+
+std::string own_toml(const BuilderSettings& builder) {
+  std::string out = worker_section(builder);
+  for (const auto& [host, registry] : builder.registries) out += registry_section(host, registry);
+  // BuildKit keeps a finished build's attributes, among them the S3 keys of its cache, where every client of the
+  // builder can read them. An age of one second empties the history at the next collection, two minutes at the latest.
+  out += "\n[history]\n  maxAge = 1\n";
+  // What is registered later is seen by the next question for the platforms, and not 20 seconds afterwards (from 0.14).
+  return out + "\n[system]\n  platformsCacheMaxAge = \"1s\"\n";
+}
+
+// Both texts are TOML: the first was checked when the configuration was loaded, the second is ours.
+std::string merged_toml(const std::string& theirs, const std::string& ours) {
+  auto whole = toml::parse(theirs);
+  const auto own = toml::parse(ours);
+  if (!whole || !own) return ours;
+  lay_over(whole.table(), own.table());
+  std::ostringstream out;
+  // In double quotes alone, as ours are: not all that reads it knows TOML's literal strings.
+  constexpr auto kQuotes = toml::toml_formatter::default_flags & ~toml::format_flags::allow_literal_strings;
+  out << toml::toml_formatter(whole.table(), kQuotes) << '\n';
+  return out.str();
 }
 
 }  // namespace
@@ -71,14 +111,9 @@ std::string certificate_file(std::string_view registry_host) {
 }
 
 std::string buildkitd_toml(const BuilderSettings& builder) {
-  std::string out = format("# Written by buildwarden for builder {}; changes are lost.\n", builder.name);
-  out += worker_section(builder);
-  for (const auto& [host, registry] : builder.registries) out += registry_section(host, registry);
-  // BuildKit keeps a finished build's attributes, among them the S3 keys of its cache, where every client of the
-  // builder can read them. An age of one second empties the history at the next collection, two minutes at the latest.
-  out += "\n[history]\n  maxAge = 1\n";
-  // What is registered later is seen by the next question for the platforms, and not 20 seconds afterwards (from 0.14).
-  return out + "\n[system]\n  platformsCacheMaxAge = \"1s\"\n";
+  const auto head = format("# Written by buildwarden for builder {}; changes are lost.\n", builder.name);
+  const auto own = own_toml(builder);
+  return head + (builder.buildkitd_text.empty() ? own : merged_toml(builder.buildkitd_text, own));
 }
 
 }  // namespace buildwarden::builders

@@ -9,7 +9,8 @@
 namespace buildwarden::builders {
 
 // The whole file. The cache's bound stands in the keys of every BuildKit version (unknown ones are ignored by it).
-// Holds no secret: credentials come with each build from its client.
+// Holds no secret: credentials come with each build from its client. `buildkitd_text` is merged in: tables key by key,
+// what the daemon sets wins.
 std::string buildkitd_toml(const BuilderSettings& builder);
 
 // Where a registry's CA lies, relative to the folder of the file: "certs/registry.example_5000/ca.pem".

@@ -188,6 +188,9 @@ void CommandLine::add_job_options(CLI::App* start) {
   auto* yes = start->add_flag_callback("--reuse-context", reuse(true),
                                        "send only what changed since this pipeline's last build in this checkout");
   start->add_flag_callback("--no-reuse-context", reuse(false), "send it whole (jobs.reuse_context)")->excludes(yes);
+  const auto load = [this](bool wanted) { return [this, wanted] { job_.load = wanted; }; };
+  auto* loads = start->add_flag_callback("--load", load(true), "send what `docker build -t` makes to the engine too");
+  start->add_flag_callback("--no-load", load(false), "leave it on the builder (jobs.default_load)")->excludes(loads);
   add_duration(start, "--ttl", job_.ttl)->description("the lease's length without a live pid");
   start->add_flag("--print-env", job_.print_env, "print the variables only; write no files");
   start->add_flag("--hook", job_.hook, "print the verdict for a hook, too: BUILDWARDEN_VERDICT=run, refuse or absent");

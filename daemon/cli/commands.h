@@ -69,6 +69,7 @@ struct JobOptions {
   std::string cache_name;
   std::optional<Duration> ttl;
   std::optional<bool> reuse_context;  // none: the configuration's choice
+  std::optional<bool> load;           // none: the configuration's choice
   bool print_env = false;             // only the variables; write no files
   bool hook = false;                  // print the verdict as variables for the hook, too
 };

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "common/format.h"
+#include "common/subprocess.h"
 #include "common/visible_text.h"
 
 namespace buildwarden::cli {
@@ -15,6 +16,11 @@ namespace {
 void write_to(std::FILE* stream, std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stream);
   std::fflush(stream);
+}
+
+std::string ask_buildx_version() {
+  const auto end = run_program({"docker", "buildx", "version"}, std::chrono::seconds{2});
+  return end && end->exit_code == 0 ? end->output : std::string();
 }
 
 }  // namespace
@@ -27,6 +33,7 @@ Context process_context() {
     const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): one thread, nobody sets it
     return std::string(value == nullptr ? "" : value);
   };
+  context.buildx_version = ask_buildx_version;
   context.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   return context;
 }

@@ -24,6 +24,7 @@ struct Context {
   std::function<void(std::string_view)> out;           // stdout, as it is
   std::function<void(std::string_view)> err;           // stderr, as it is
   std::function<std::string(const std::string&)> env;  // a variable's value, "" when it is not set
+  std::function<std::string()> buildx_version;  // what `docker buildx version` prints here; "" when nobody can say
   bool out_is_terminal = false;
   Duration silence = std::chrono::seconds{2};    // of a daemon that jobs do not wait longer for
   Duration patience = std::chrono::seconds{10};  // of everyone else

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "common/format.h"
+#include "common/subprocess.h"
 #include "common/visible_text.h"
 #include "daemon/cli/commands.h"
 
@@ -70,6 +71,10 @@ Scene look_around(const Context& context, const config::LoadRequest& config) {
   for (const std::string parent : {"/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec"}) {
     scene.plugin_folders.push_back(parent + "/docker/cli-plugins");
   }
+  scene.version = [](const std::string& program) {
+    const auto end = run_program({program, "version"}, std::chrono::seconds{5});
+    return end && end->exit_code == 0 ? end->output : std::string();
+  };
   if (scene.agent && !scene.agent->home.empty()) scene.own_plugins = scene.agent->home + "/.docker/cli-plugins";
   return scene;
 }

@@ -40,6 +40,7 @@ struct Scene {
   // Where buildx is found with an empty DOCKER_CONFIG, and a person's own place, where it is not found then.
   std::vector<std::string> plugin_folders;
   std::string own_plugins;
+  std::function<std::string(const std::string& program)> version;  // what `PROGRAM version` prints; "" when it fails
   std::string meminfo = "/proc/meminfo";
   std::string temp = "/tmp";
 };
@@ -58,6 +59,7 @@ Findings check_agent(const Scene& scene);
 Findings check_builders(const Scene& scene);
 Findings check_cache(const Scene& scene);
 Findings check_reach(const Scene& scene);
+Findings check_logins(const Scene& scene);
 Findings check_emulation(const Scene& scene);
 Findings check_temporary(const Scene& scene);
 
@@ -72,6 +74,7 @@ inline constexpr std::array kChecks = {
     Check{"builders", check_builders},
     Check{"cache", check_cache},
     Check{"reach", check_reach},
+    Check{"logins", check_logins},
     Check{"emulation", check_emulation},
     Check{"temporary", check_temporary},
 };
@@ -79,6 +82,9 @@ inline constexpr std::array kChecks = {
 Scene look_around(const Context& context, const config::LoadRequest& config);
 // Prints what the checks find; kNo when one of the findings is an error.
 int report_findings(const Context& context, const Scene& scene, std::span<const Check> checks);
+
+// The path of a program that PATH leads to; "" without one.
+std::string program_in_path(const Scene& scene, const std::string& name);
 
 Finding fine(std::string text);
 Finding warning(std::string text, std::string fix);

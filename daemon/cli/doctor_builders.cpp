@@ -1,4 +1,5 @@
 // Each builder of the configuration: its image, its containers, its socket as the agent sees it, and the daemon's word.
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 
@@ -109,6 +110,57 @@ Finding of_socket(const Scene& scene, const BuilderSettings& builder) {
   return error(line, format("buildwarden builders says its state; buildwarden builders recreate {}", builder.name));
 }
 
+constexpr std::string_view kHiddenLogin = "xxxxx:xxxxx@";
+
+bool names_proxy(const BuilderSettings& builder) {
+  return std::any_of(builder.env.begin(), builder.env.end(),
+                     [](const auto& one) { return one.first.ends_with("_PROXY") || one.first.ends_with("_proxy"); });
+}
+
+// The engine's proxies that the builder does not have: their login is hidden, or its container is older than they are.
+std::optional<Finding> of_proxies(const Scene& scene, const BuilderSettings& builder, const json::value& info) {
+  if (names_proxy(builder)) return std::nullopt;
+  const auto http = text(info, "HttpProxy");
+  const auto https = text(info, "HttpsProxy");
+  if (http.empty() && https.empty()) return std::nullopt;
+  if ((http + https).find(kHiddenLogin) != std::string::npos) {
+    return warning(
+        format("{}: the engine's proxy has a login, which the engine does not tell, so the builder goes without it",
+               builder.name),
+        "set builders[].env with HTTP_PROXY, HTTPS_PROXY and NO_PROXY");
+  }
+  const auto shown = described(scene, "/containers/buildwarden_" + builder.name + "/json");
+  if (!shown || shown->is_null()) return std::nullopt;
+  const auto& env = list(member(*shown, "Config"), "Env");
+  const auto wanted = https.empty() ? "HTTP_PROXY=" + http : "HTTPS_PROXY=" + https;
+  const bool has = std::any_of(env.begin(), env.end(), [&](const json::value& one) {
+    return one.is_string() && std::string_view(one.get_string()) == wanted;
+  });
+  if (has) return fine(format("{}: it goes through the engine's proxy", builder.name));
+  return warning(format("{}: it does not go through the engine's proxy yet", builder.name),
+                 format("wait until no build runs; or buildwarden builders recreate {}", builder.name));
+}
+
+std::optional<Finding> of_runtime(const BuilderSettings& builder, const json::value& info) {
+  const auto* known = member(info, "Runtimes").if_object();
+  const auto usual = text(info, "DefaultRuntime");
+  if (!builder.runtime.empty() && known != nullptr && !known->contains(builder.runtime)) {
+    return error(format("{}: the engine has no runtime {}", builder.name, builder.runtime),
+                 "correct builders[].runtime; docker info shows the runtimes");
+  }
+  if (!builder.runtime.empty() || usual.empty() || usual == "runc") return std::nullopt;
+  return warning(format("{}: its containers run in {}, the engine's default runtime, which may refuse privileged ones",
+                        builder.name, usual),
+                 "set builders[].runtime: runc");
+}
+
+Findings of_surroundings(const Scene& scene, const BuilderSettings& builder, const json::value& info) {
+  Findings findings;
+  if (auto proxies = of_proxies(scene, builder, info)) findings.push_back(*std::move(proxies));
+  if (auto runtime = of_runtime(builder, info)) findings.push_back(*std::move(runtime));
+  return findings;
+}
+
 }  // namespace
 
 Findings check_builders(const Scene& scene) {
@@ -123,6 +175,7 @@ Findings check_builders(const Scene& scene) {
     if (auto image = of_image(scene, builder)) findings.push_back(*std::move(image));
     if (told && told->good()) findings.push_back(of_state(told->json, builder.name));
     for (auto& finding : of_real_container(scene, builder, remaps)) findings.push_back(std::move(finding));
+    for (auto& finding : of_surroundings(scene, builder, info)) findings.push_back(std::move(finding));
     for (auto& finding : of_front(scene, builder)) findings.push_back(std::move(finding));
     findings.push_back(of_socket(scene, builder));
   }

@@ -1,9 +1,12 @@
 // The docker client and buildx, as a job with an empty DOCKER_CONFIG finds them.
 #include <unistd.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 
 #include "common/format.h"
+#include "daemon/cli/buildx_version.h"
 #include "daemon/cli/doctor.h"
 #include "daemon/cli/unix_socket.h"
 
@@ -16,24 +19,30 @@ constexpr const char* kBuildx = "docker-buildx";
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 bool runs(const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }
 
-Finding of_docker(const Scene& scene) {
+std::string path_of(const Scene& scene) {
   auto path = scene.env("PATH");
-  if (path.empty()) path = kUsualPath;
-  for (std::size_t begin = 0; begin <= path.size();) {
-    const auto end = std::min(path.find(':', begin), path.size());
-    const auto program = path.substr(begin, end - begin) + "/docker";
-    if (runs(program)) return fine(format("{} is there", program));
-    begin = end + 1;
-  }
-  return error(format("there is no docker in {}", path), "install the docker client (Debian: docker-cli)");
+  return path.empty() ? std::string(kUsualPath) : path;
 }
 
-Finding of_buildx(const Scene& scene) {
-  for (const auto& folder : scene.plugin_folders) {
-    const auto program = folder + "/" + kBuildx;
-    if (runs(program)) return fine(format("{} is found without a DOCKER_CONFIG", program));
-    if (exists(program)) return error(format("{} cannot be run", program), format("chmod 755 {}", program));
-  }
+Finding of_docker(const Scene& scene) {
+  const auto program = program_in_path(scene, "docker");
+  if (!program.empty()) return fine(format("{} is there", program));
+  return error(format("there is no docker in {}", path_of(scene)), "install the docker client (Debian: docker-cli)");
+}
+
+// Where nobody wants it the version does not matter.
+std::optional<Finding> of_default_load(const Scene& scene, const std::string& buildx) {
+  if (!scene.settings.jobs.default_load || !scene.version) return std::nullopt;
+  const auto version = read_buildx_version(scene.version(buildx));
+  if (version && *version >= kDefaultLoad) return fine(format("{} knows default-load", buildx));
+  return error(
+      format(
+          "jobs.default_load is set, which {} does not know: it refuses such an instance of a job that asked over HTTP",
+          version ? format("buildx {}.{}", version->major, version->minor) : buildx),
+      "install buildx 0.14 or newer, or set jobs.default_load: false");
+}
+
+Finding no_buildx(const Scene& scene) {
   if (scene.plugin_folders.empty()) return error("no folder to look for buildx in", "install buildx");
   const auto& best = scene.plugin_folders.front();
   const auto own = scene.own_plugins + "/" + kBuildx;
@@ -45,9 +54,37 @@ Finding of_buildx(const Scene& scene) {
                format("install it (Debian: docker-buildx), or put it at {}/{}", best, kBuildx));
 }
 
+Findings of_buildx(const Scene& scene) {
+  for (const auto& folder : scene.plugin_folders) {
+    const auto program = folder + "/" + kBuildx;
+    if (runs(program)) {
+      Findings found{fine(format("{} is found without a DOCKER_CONFIG", program))};
+      if (auto load = of_default_load(scene, program)) found.push_back(*std::move(load));
+      return found;
+    }
+    if (exists(program)) return {error(format("{} cannot be run", program), format("chmod 755 {}", program))};
+  }
+  return {no_buildx(scene)};
+}
+
 }  // namespace
 
-Findings check_tools(const Scene& scene) { return {of_docker(scene), of_buildx(scene)}; }
+std::string program_in_path(const Scene& scene, const std::string& name) {
+  const auto path = path_of(scene);
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const auto end = std::min(path.find(':', begin), path.size());
+    auto program = path.substr(begin, end - begin) + "/" + name;
+    if (runs(program)) return program;
+    begin = end + 1;
+  }
+  return {};
+}
+
+Findings check_tools(const Scene& scene) {
+  auto findings = of_buildx(scene);
+  findings.insert(findings.begin(), of_docker(scene));
+  return findings;
+}
 
 Findings check_agent(const Scene& scene) {
   const auto& wanted = scene.settings.agent.user;

@@ -4,6 +4,7 @@
 #include "common/format.h"
 #include "common/visible_text.h"
 #include "daemon/cli/answer.h"
+#include "daemon/cli/buildx_version.h"
 #include "daemon/cli/client.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/job_files.h"
@@ -41,6 +42,7 @@ json::value to_request(const JobOptions& options) {
   put(body, "platforms", options.platforms);
   put(body, "cache_name", options.cache_name);
   if (options.reuse_context) body["reuse_context"] = *options.reuse_context;
+  if (options.load) body["load"] = *options.load;
   if (options.ttl) body["ttl_seconds"] = options.ttl->count() / 1000;
   return body;
 }
@@ -96,6 +98,19 @@ int refuse(const Context& context, const Answer& answer) {
   return code;
 }
 
+// An instance with `default-load` breaks each build of a buildx that does not know it.
+json::array usable_files(const Context& context, const json::array& files) {
+  auto plain = without_default_load(files);
+  if (plain == files) return files;
+  const auto told = context.buildx_version ? context.buildx_version() : std::string();
+  const auto version = read_buildx_version(told);
+  if (version && *version >= kDefaultLoad) return files;
+  const auto which = version ? format("buildx {}.{}", version->major, version->minor) : "a buildx of no known version";
+  complain(context,
+           format("`docker build -t` leaves no image in the engine: {} does not know default-load, 0.14 does", which));
+  return plain;
+}
+
 // The variables that make sense with the files that could be written.
 std::string hand_over(const Context& context, const json::value& grant) {
   const auto& env = member(grant, "env");
@@ -103,7 +118,7 @@ std::string hand_over(const Context& context, const json::value& grant) {
   if (files.empty()) return export_lines(context, env, "");
   const auto folder = buildx_folder(context);
   auto written = folder.empty() ? Result<void>(Error(Errc::kInvalid, "neither BUILDX_CONFIG nor DOCKER_CONFIG is set"))
-                                : write_job_files(folder, files);
+                                : write_job_files(folder, usable_files(context, files));
   if (written) return export_lines(context, env, "");
   // BUILDX_BUILDER without the instance's file would break each `docker build` of the job.
   complain(context, format("the builders are not handed out: {}", written.error().message()));

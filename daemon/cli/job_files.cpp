@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 #include <cctype>
+#include <optional>
 
 #include "common/atomic_file.h"
 #include "common/format.h"
@@ -59,6 +62,24 @@ bool is_name(std::string_view name) {
   return std::all_of(name.begin(), name.end(), fits);
 }
 
+// An instance without `default-load`; nothing when it has none.
+std::optional<std::string> plain_instance(std::string_view instance) {
+  boost::system::error_code unreadable;
+  auto root = json::parse(json::string_view(instance.data(), instance.size()), unreadable);
+  auto* object = root.if_object();
+  auto* nodes = object == nullptr ? nullptr : object->if_contains("Nodes");
+  if (nodes == nullptr || !nodes->is_array()) return std::nullopt;
+  bool changed = false;
+  for (auto& node : nodes->get_array()) {
+    auto* options = node.is_object() ? node.get_object().if_contains("DriverOpts") : nullptr;
+    if (options == nullptr || !options->is_object() || !options->get_object().contains("default-load")) continue;
+    options->get_object().erase("default-load");
+    changed = true;
+  }
+  if (!changed) return std::nullopt;
+  return json::serialize(root);
+}
+
 }  // namespace
 
 std::string buildx_folder(const Context& context) {
@@ -78,6 +99,14 @@ Result<void> write_job_files(const std::string& folder, const json::array& files
     if (!written) return written;
   }
   return {};
+}
+
+json::array without_default_load(json::array files) {
+  for (auto& file : files) {
+    const auto plain = plain_instance(text(file, "content"));
+    if (plain) file.as_object()["content"] = *plain;
+  }
+  return files;
 }
 
 std::string shell_quote(std::string_view value) {

@@ -18,6 +18,9 @@ std::string buildx_folder(const Context& context);
 // would leave the folder (absolute, with "..", or through a symbolic link): then nothing at all is written.
 Result<void> write_job_files(const std::string& folder, const boost::json::array& files);
 
+// The files with which no build is loaded into the engine: the same, with no instance's `default-load`.
+boost::json::array without_default_load(boost::json::array files);
+
 // `value` in single quotes for a POSIX shell: whatever is in it, it stays one word and nothing is expanded.
 std::string shell_quote(std::string_view value);
 

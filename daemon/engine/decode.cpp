@@ -30,6 +30,9 @@ Result<ports::EngineIdentity> read_identity(const json::value& root) {
   for (const auto& option : fields.optional_list("SecurityOptions")) {
     if (option == "name=userns" || option.starts_with("name=userns,")) identity.userns_remap = true;
   }
+  identity.proxies.http = fields.optional_text("HttpProxy");
+  identity.proxies.https = fields.optional_text("HttpsProxy");
+  identity.proxies.none_for = fields.optional_text("NoProxy");
   if (identity.id.empty() || identity.root_dir.empty()) fields.fail("tells no ID or no DockerRootDir");
   if (auto read = fields.result(); !read) return std::move(read).error();
   return identity;

@@ -57,6 +57,9 @@ json::object host_config_of(const ports::ContainerSpec& spec) {
   if (spec.host_userns) host["UsernsMode"] = "host";
   if (spec.restart_unless_stopped) host["RestartPolicy"] = json::object({{"Name", "unless-stopped"}});
   if (!spec.network.empty()) host["NetworkMode"] = spec.network;
+  if (!spec.runtime.empty()) host["Runtime"] = spec.runtime;
+  if (!spec.dns.empty()) host["Dns"] = list_of(spec.dns);
+  if (!spec.extra_hosts.empty()) host["ExtraHosts"] = list_of(spec.extra_hosts);
   if (spec.memory > 0) host["Memory"] = spec.memory;
   if (spec.nano_cpus > 0) host["NanoCpus"] = spec.nano_cpus;
   return host;
@@ -84,6 +87,7 @@ std::string encode_container(const ports::ContainerSpec& spec) {
   json::object container;
   container["Image"] = spec.image;
   if (!spec.entrypoint.empty()) container["Entrypoint"] = list_of(spec.entrypoint);
+  if (!spec.env.empty()) container["Env"] = list_of(spec.env);
   if (!spec.command.empty()) container["Cmd"] = list_of(spec.command);
   json::object labels;
   for (const auto& [name, value] : spec.labels) labels[view(name)] = value;

@@ -51,8 +51,17 @@ Result<ImageName> parse_image_name(std::string_view reference);
 std::string encode_base64(std::string_view bytes, bool url_safe);
 Result<std::string> decode_base64(std::string_view text);
 
-// The value of X-Registry-Auth for `registry`, from the text of a docker config.json; "" when it has nothing for it
-// (also where a credential helper would know). kProtocol: not such a file.
-Result<std::string> registry_auth(std::string_view docker_config_json, std::string_view registry);
+// What a docker config.json says of the login for a registry; both empty: nothing.
+struct RegistryLogin {
+  std::string auth;    // the value of X-Registry-Auth
+  std::string helper;  // else the NAME of the docker-credential-NAME that knows
+};
+
+// As docker itself does: the helper of `credHelpers` for that registry ("" stands for none), else `credsStore`, which
+// is for all of them, else `auths`. kProtocol: not such a file, or a helper whose name could be a path.
+Result<RegistryLogin> registry_login(std::string_view docker_config_json, std::string_view registry);
+
+// How docker names a registry to a helper: Docker Hub by its old URL, any other as it is.
+std::string helper_server(std::string_view registry);
 
 }  // namespace buildwarden::engine

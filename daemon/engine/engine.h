@@ -11,6 +11,7 @@
 #include "common/turnstile.h"
 #include "common/worker.h"
 #include "config/settings.h"
+#include "daemon/engine/credential_helper.h"
 #include "daemon/engine/link.h"
 #include "daemon/engine/output.h"
 #include "daemon/engine/transport.h"
@@ -46,7 +47,10 @@ class Engine final : public ports::EngineState,
 
   // Holds the connection until stop() or cancellation; see Link.
   boost::asio::awaitable<void> run() { return link_.run(); }
-  void stop() { link_.stop(); }
+  void stop() {
+    helpers_.stop();
+    link_.stop();
+  }
 
   [[nodiscard]] ports::EngineStatus status() const override { return link_.status(); }
 
@@ -55,7 +59,8 @@ class Engine final : public ports::EngineState,
   ports::Async<std::string> image_id(std::string reference) override;
 
   ports::Async<void> load_archive(std::string path) override;
-  // With the credentials that docker_config's config.json has for the registry, if any.
+  // With the login that docker_config's config.json has for the registry, or one of its credential helpers, if any.
+  // Where a helper fails it is tried without; a pull that then fails says both.
   ports::Async<void> pull(std::string reference) override;
 
   // One at a time with prune_cache(): older engines refuse a second disk usage call.
@@ -89,8 +94,11 @@ class Engine final : public ports::EngineState,
   void on_lost(std::function<void(const std::string&)> listener) override;
 
  private:
-  // "" without a configured folder or an entry for the registry.
-  ports::Async<std::string> credentials(std::string registry);
+  struct Credentials {
+    std::string auth;     // of X-Registry-Auth; "" without a configured folder, or a login for the registry
+    std::string problem;  // why there is none although there should be
+  };
+  ports::Async<Credentials> credentials(std::string registry);
   ports::Async<Output> read_output(std::string frames, std::size_t most);
   ports::Async<int> exit_code(std::string exec_id);
 
@@ -99,6 +107,7 @@ class Engine final : public ports::EngineState,
   Transport transport_;
   Link link_;
   Turnstile cache_turn_;
+  CredentialHelpers helpers_;
 };
 
 }  // namespace buildwarden::engine

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "common/atomic_file.h"
+#include "common/foreign_file.h"
 #include "common/format.h"
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
@@ -18,6 +18,32 @@ constexpr Duration kLoadDeadline = std::chrono::minutes{10};
 constexpr Duration kPullDeadline = std::chrono::minutes{30};
 constexpr Duration kPullSilence = std::chrono::minutes{2};
 constexpr Duration kCredentialsDeadline = std::chrono::seconds{5};
+constexpr Bytes kLongestConfig = kMiB;
+
+struct FileLogin : RegistryLogin {
+  std::string why_not_asked;  // the helper
+};
+
+// A file that others may write to may name a login, but no program for root to run.
+Result<FileLogin> read_login(const std::string& path, const std::string& registry) {
+  auto file = read_foreign_file(path, FileOwner::kRoot, kLongestConfig);
+  std::string not_roots;
+  if (!file && file.error().code() == Errc::kDenied) {
+    not_roots = file.error().message();
+    file = read_foreign_file(path, FileOwner::kAnybody, kLongestConfig);
+  }
+  if (!file && file.error().code() == Errc::kNotFound) return FileLogin{};
+  if (!file) return std::move(file).error();
+  auto found = registry_login(file->text, registry);
+  if (!found) return std::move(found).error().with_context(path);
+  FileLogin login;
+  login.auth = std::move(found->auth);
+  login.helper = std::move(found->helper);
+  if (!login.helper.empty() && !not_roots.empty()) {
+    login.why_not_asked = format("docker-credential-{} is not asked: {}", login.helper, not_roots);
+  }
+  return login;
+}
 
 // The last line of progress may tell of an error although the status was 200.
 Result<void> check_progress(std::string_view lines) {
@@ -94,33 +120,40 @@ ports::Async<void> Engine::load_archive(std::string path) {
 }
 
 ports::Async<void> Engine::pull(std::string reference) {
-  const auto doing = format("pulling {}", reference);
+  auto doing = format("pulling {}", reference);
   const auto name = parse_image_name(reference);
   if (!name) co_return Error(name.error()).with_context(doing);
-  const auto auth = co_await credentials(name->registry);
-  if (!auth) co_return Error(auth.error()).with_context(doing);
+  const auto login = co_await credentials(name->registry);
+  if (!login) co_return Error(login.error()).with_context(doing);
+  if (!login->problem.empty()) doing += format(" without a login ({})", login->problem);
   const Query query = {{"fromImage", name->repository}, {"tag", name->tag}};
   Call create;
   create.method = "POST";
   create.target = "/images/create" + encode_query(query);
   create.limits.deadline = kPullSilence;
-  if (!auth->empty()) create.headers.emplace_back("X-Registry-Auth", *auth);
+  if (!login->auth.empty()) create.headers.emplace_back("X-Registry-Auth", login->auth);
   auto progress = co_await transport_.stream(std::move(create));
   if (!progress) co_return std::move(progress).error().with_context(doing);
   auto pulled = co_await follow_pull(*std::move(progress));
   co_return std::move(pulled).with_context(doing);
 }
 
-ports::Async<std::string> Engine::credentials(std::string registry) {
-  if (settings_.docker_config.empty()) co_return std::string();
-  const auto path = settings_.docker_config + "/config.json";
-  std::function<Result<std::string>()> work = [path, registry]() -> Result<std::string> {
-    auto text = read_file(path);
-    if (!text && text.error().code() == Errc::kNotFound) return std::string();
-    if (!text) return std::move(text).error();
-    return registry_auth(*text, registry).with_context(path);
+ports::Async<Engine::Credentials> Engine::credentials(std::string registry) {
+  Credentials none;
+  if (settings_.docker_config.empty()) co_return none;
+  std::function<Result<FileLogin>()> work = [path = settings_.docker_config + "/config.json", registry] {
+    return read_login(path, registry);
   };
-  co_return co_await workers_.compute<std::string>(work, kCredentialsDeadline);
+  auto login = co_await workers_.compute<FileLogin>(work, kCredentialsDeadline);
+  if (!login) co_return std::move(login).error();
+  Credentials known{login->auth, login->why_not_asked};
+  if (login->helper.empty() || !known.problem.empty()) co_return known;
+  HelperQuestion question{login->helper, helper_server(registry)};
+  auto told = co_await helpers_.ask(std::move(question));
+  if (!told && told.error().code() == Errc::kCancelled) co_return std::move(told).error();
+  if (told) known.auth = *std::move(told);
+  if (!told) known.problem = told.error().message();
+  co_return known;
 }
 
 }  // namespace buildwarden::engine

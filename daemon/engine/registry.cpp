@@ -3,7 +3,9 @@
 #include <array>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <cctype>
 #include <cstdint>
+#include <map>
 
 #include "common/format.h"
 #include "daemon/engine/encode.h"
@@ -48,6 +50,21 @@ Result<std::string> auth_of(const json::value& entry, std::string_view key) {
     auth["password"] = pair->substr(colon + 1);
   }
   return encode_base64(json::serialize(auth), true);
+}
+
+std::string helper_of(const std::map<std::string, std::string>& helpers, const std::string& store,
+                      std::string_view registry) {
+  for (const auto& [key, helper] : helpers) {
+    if (registry_of_key(key) == registry) return helper;
+  }
+  return store;
+}
+
+// It becomes part of the name of a program that is looked for in PATH.
+bool is_helper_name(std::string_view name) {
+  return std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return (c < 0x80 && std::isalnum(c) != 0) || c == '-' || c == '_' || c == '.';
+  });
 }
 
 }  // namespace
@@ -110,20 +127,35 @@ Result<std::string> decode_base64(std::string_view text) {
   return bytes;
 }
 
-Result<std::string> registry_auth(std::string_view docker_config_json, std::string_view registry) {
+std::string helper_server(std::string_view registry) {
+  return registry == kDockerHub ? "https://index.docker.io/v1/" : std::string(registry);
+}
+
+Result<RegistryLogin> registry_login(std::string_view docker_config_json, std::string_view registry) {
   auto root = parse_json(docker_config_json);
   if (!root) return std::move(root).error();
   FieldReader config(*root, "the configuration");
+  const auto helpers = config.optional_texts("credHelpers");
+  const auto store = config.optional_text("credsStore");
   const auto* auths = config.find("auths");
   const auto* entries = auths == nullptr ? nullptr : auths->if_object();
   if (auths != nullptr && entries == nullptr) config.fail("has auths that are not an object");
   if (auto read = config.result(); !read) return std::move(read).error();
-  if (entries == nullptr) return std::string();
+  RegistryLogin login;
+  login.helper = helper_of(helpers, store, registry);
+  if (!login.helper.empty() && !is_helper_name(login.helper)) {
+    return Error(Errc::kProtocol, "the configuration names a credential helper that is no program's name");
+  }
+  if (!login.helper.empty() || entries == nullptr) return login;
   for (const auto& entry : *entries) {
     const std::string_view key(entry.key().data(), entry.key().size());
-    if (registry_of_key(key) == registry) return auth_of(entry.value(), key);
+    if (registry_of_key(key) != registry) continue;
+    auto auth = auth_of(entry.value(), key);
+    if (!auth) return std::move(auth).error();
+    login.auth = *std::move(auth);
+    break;
   }
-  return std::string();
+  return login;
 }
 
 }  // namespace buildwarden::engine

@@ -54,6 +54,7 @@ ports::GrantRequest grant_of(const ports::JobRequest& request, const JobSettings
   wanted.checkout_path = request.checkout_path;
   wanted.cache_name = request.cache_name;
   wanted.reuse_context = request.reuse_context.value_or(settings.reuse_context);
+  wanted.load = request.load.value_or(settings.default_load);
   return wanted;
 }
 

@@ -23,6 +23,7 @@ struct GrantRequest {
   std::string checkout_path;
   std::string cache_name;
   bool reuse_context = false;
+  bool load = false;  // `docker build -t` also leaves its image in the engine
 };
 
 // A file of the job's buildx folder; `path` is relative to ${BUILDX_CONFIG:-$DOCKER_CONFIG/buildx}.

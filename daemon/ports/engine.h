@@ -25,6 +25,14 @@ namespace buildwarden::ports {
 template <class T>
 using Async = boost::asio::awaitable<Result<T>>;
 
+// The proxies that the engine goes through; "" where there is none. It hides a login: "http://xxxxx:xxxxx@proxy:3128".
+struct EngineProxies {
+  std::string http;
+  std::string https;
+  std::string none_for;  // NO_PROXY
+  friend bool operator==(const EngineProxies&, const EngineProxies&) = default;
+};
+
 // Which engine this is. Facts about images and containers are valid for one `id` + `root_dir` only.
 struct EngineIdentity {
   std::string id;
@@ -32,6 +40,7 @@ struct EngineIdentity {
   std::string version;      // "26.1.5"
   std::string api_version;  // negotiated: "1.45"
   bool userns_remap = false;
+  EngineProxies proxies{};
   friend bool operator==(const EngineIdentity&, const EngineIdentity&) = default;
 };
 
@@ -181,7 +190,11 @@ struct ContainerSpec {
   bool drop_all_capabilities = false;
   bool host_userns = false;
   bool restart_unless_stopped = false;
-  std::string network;  // "" = the engine's default; "none"
+  std::string network;                   // "" = the engine's default; "none"; "host"
+  std::string runtime;                   // "" = the engine's default
+  std::vector<std::string> env;          // "NAME=value"
+  std::vector<std::string> dns;          // addresses; empty: as the engine has it
+  std::vector<std::string> extra_hosts;  // "name:address" or "name:host-gateway"
   std::string stop_signal;
   Bytes memory = 0;            // 0: no limit
   std::int64_t nano_cpus = 0;  // 0: no limit

@@ -34,6 +34,7 @@ struct JobRequest {
   std::vector<std::string> platforms;
   std::string cache_name;
   std::optional<bool> reuse_context;
+  std::optional<bool> load;  // nothing: jobs.default_load
   std::optional<Duration> ttl;
 };
 

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "config/buildkitd_file.h"
+#include "config/docker_service.h"
 #include "config/load.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -29,7 +31,7 @@ class Files {
   std::string folder_;
 };
 
-constexpr const char* kOthers[] = {"cfn_env", "agent_env", "daemon_json", "docker_binfmt_env"};
+constexpr const char* kOthers[] = {"cfn_env", "agent_env", "daemon_json", "docker_binfmt_env", "docker_drop_ins"};
 
 std::string where_the_others_are(const Files& files) {
   std::string yaml = "paths: { run: " + files.path("run");
@@ -43,7 +45,10 @@ std::string where_the_others_are(const Files& files) {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace fuzz = buildwarden::fuzz;
   static const fuzz::Files files;
-  const auto [which, text] = fuzz::choose(data, size, 5);
+  const auto [which, text] = fuzz::choose(data, size, 7);
+  if (which == 5) (void)buildwarden::config::check_buildkitd_file("f", std::string(text));
+  if (which == 6) (void)buildwarden::config::parse_unit_environment(text);
+  if (which > 4) return 0;
   const auto yaml = fuzz::where_the_others_are(files);
   buildwarden::config::LoadRequest request;
   request.yaml_path = files.path("yaml");

@@ -1,7 +1,9 @@
 // The engine's answers, one reader after the other: values that hold together, or an error.
 #include <array>
 
+#include "daemon/engine/credential_helper.h"
 #include "daemon/engine/decode.h"
+#include "daemon/engine/encode.h"
 #include "daemon/engine/json.h"
 #include "daemon/engine/json_lists.h"
 #include "daemon/engine/output.h"
@@ -63,13 +65,26 @@ void read_output(std::string_view frames) {
   if (output) expect(output->out.size() <= kMost && output->err.size() <= kMost);
 }
 
+// What a credential helper printed, and the file that names one.
+void read_logins(std::string_view text) {
+  const auto login = engine::registry_login(text, "docker.io");
+  if (login) expect(login->auth.empty() || login->helper.empty());
+  if (login) expect(login->helper.find('/') == std::string::npos);
+  ProgramEnd end;
+  end.exit_code = 0;
+  end.output = text;
+  (void)engine::read_helper({"x", "r.example"}, end);
+  end.exit_code = 1;
+  (void)engine::read_helper({"x", "r.example"}, end);
+}
+
 }  // namespace
 }  // namespace buildwarden::fuzz
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace fuzz = buildwarden::fuzz;
   namespace engine = buildwarden::engine;
-  const auto [which, text] = fuzz::choose(data, size, 15);
+  const auto [which, text] = fuzz::choose(data, size, 16);
   switch (which) {
     case 0: fuzz::read_images(text); break;
     case 1: fuzz::read_cache(text); break;
@@ -85,6 +100,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     case 11: (void)engine::decode_id(text); break;
     case 12: (void)engine::decode_exec(text); break;
     case 13: (void)engine::decode_wait(text); break;
+    case 15: fuzz::read_logins(text); break;
     default: (void)engine::decode_progress(text); break;
   }
   return 0;

@@ -65,6 +65,7 @@ class JobBuilds : public DaemonFixture, public ::testing::WithParamInterface<con
   void export_and_import_a_cache() const;
   void push_with_the_jobs_own_login() const;
   void run_what_was_built_without_use() const;
+  void run_what_was_built_and_loaded() const;
 
   std::optional<Registry> registry_;
 };
@@ -154,6 +155,21 @@ void JobBuilds::run_what_was_built_without_use() const {
   EXPECT_NE(ran.out.find("it runs\n"), std::string::npos) << ran.out;
 }
 
+// buildx 0.13 does not know default-load, and would refuse the instance: it is handed out without, and that is said.
+void JobBuilds::run_what_was_built_and_loaded() const {
+  const auto ran = recipe_shell(
+      "eval \"$(buildwarden job start --id loads --use s3 --load)\"\n"
+      "docker build --progress plain -t mine:loaded \"$CONTEXT\"\n"
+      "docker run --rm mine:loaded /bin/sh -c 'echo it runs' || true\n"
+      "docker build -q \"$CONTEXT\" > /dev/null && echo untagged builds go on\n"
+      "buildwarden job end --id loads");
+  const bool knows = !buildx().empty();
+  EXPECT_EQ(ran.exit_code, 0) << ran.out;
+  EXPECT_EQ(ran.out.find("it runs\n") != std::string::npos, knows) << ran.out;
+  EXPECT_EQ(ran.out.find("buildx 0.13 does not know default-load") == std::string::npos, knows) << ran.out;
+  EXPECT_NE(ran.out.find("untagged builds go on\n"), std::string::npos) << ran.out;
+}
+
 TEST_P(JobBuilds, WorkAsOnABuilderOfTheirOwn) {
   ASSERT_EQ(run_shell("install -d -o 2000 -g 2000 " + dir() + "/shared").exit_code, 0);
   if (!buildx().empty()) {
@@ -164,6 +180,7 @@ TEST_P(JobBuilds, WorkAsOnABuilderOfTheirOwn) {
   export_and_import_a_cache();
   push_with_the_jobs_own_login();
   run_what_was_built_without_use();
+  run_what_was_built_and_loaded();
 }
 
 // As documented, and the same without its guard: a fresh DOCKER_CONFIG knows no builder, so both create one, and meet

@@ -1,5 +1,11 @@
 // Images fetched ahead, on a real engine and from a real registry.
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <string>
+
 #include "tests/support/daemon_fixture.h"
+#include "tests/support/registry.h"
 
 namespace buildwarden::testing {
 namespace {
@@ -10,6 +16,8 @@ class Prefetch : public DaemonFixture {
  protected:
   void TearDown() override {
     registry_.reset();
+    secured_.reset();
+    if (!path_.empty()) ::setenv("PATH", path_.c_str(), 1);
     DaemonFixture::TearDown();
   }
   // Debian's docker-registry on a port of its own; "127.0.0.1:PORT".
@@ -34,6 +42,27 @@ class Prefetch : public DaemonFixture {
         engine_shell("docker push -q " + address_ + "/" + name + " && docker rmi " + address_ + "/" + name);
     ASSERT_EQ(pushed.exit_code, 0) << pushed.out;
   }
+  // A registry that asks for a login, which a helper alone knows, and an image in it that is not in the engine. The
+  // engine asks it without looking at its certificate, since it is on this machine.
+  void start_secured_registry() {
+    secured_ = std::make_unique<Registry>(dir() + "/secured", "127.0.0.1");
+    const auto helpers = dir() + "/helpers";
+    ASSERT_EQ(run_shell("mkdir -p " + helpers + "/push").exit_code, 0);
+    std::ofstream(helpers + "/docker-credential-lab")
+        << "#!/bin/sh\nread -r server; [ \"$1 $server\" = \"get " << secured_->host()
+        << "\" ] || exit 1\necho '{\"ServerURL\":\"\",\"Username\":\"ci\",\"Secret\":\"s3cret-of-the-registry\"}'\n";
+    std::ofstream(helpers + "/config.json") << R"({"credHelpers":{")" << secured_->host() << R"(":"lab"}})";
+    std::ofstream(helpers + "/push/config.json") << secured_->docker_config();
+    ASSERT_EQ(run_shell("chmod 755 " + helpers + "/docker-credential-lab").exit_code, 0);
+    path_ = std::getenv("PATH");
+    ::setenv("PATH", (helpers + ":" + path_).c_str(), 1);
+    make_image(login_image(), 5);
+    const auto pushed = engine_shell("DOCKER_CONFIG=" + helpers + "/push docker push -q " + login_image() +
+                                     " && docker rmi " + login_image());
+    ASSERT_EQ(pushed.exit_code, 0) << pushed.out;
+    EXPECT_NE(engine_shell("docker pull -q " + login_image()).exit_code, 0) << "it does ask for a login";
+  }
+  [[nodiscard]] std::string login_image() const { return secured_->host() + "/login:1"; }
   [[nodiscard]] std::string state(const std::string& image) const {
     return query("/v1/status", ".prefetch.images[] | select(.image == \"" + address_ + "/" + image +
                                    "\" and .builder == null) | .state");
@@ -45,6 +74,8 @@ class Prefetch : public DaemonFixture {
 
   std::string address_;
   std::unique_ptr<BackgroundProcess> registry_;
+  std::unique_ptr<Registry> secured_;
+  std::string path_;  // PATH as it was
 };
 
 TEST_F(Prefetch, WhatIsConfiguredIsPulledOnceThereIsRoom) {
@@ -52,7 +83,9 @@ TEST_F(Prefetch, WhatIsConfiguredIsPulledOnceThereIsRoom) {
   for (const char* name : {"one:1", "two:1"}) push(name);
   DaemonOptions options;
   options.builders = "[]";
-  options.more = images(address_ + "/one:1, " + address_ + "/gone:1, " + address_ + "/two:1");
+  start_secured_registry();
+  options.engine = "docker_config: " + dir() + "/helpers";
+  options.more = images(address_ + "/one:1, " + address_ + "/gone:1, " + address_ + "/two:1, " + login_image());
   fill_disk_until(340 * kMiB);  // below reclaim_below
   start_daemon(options);
   ASSERT_TRUE(eventually([this] { return query("/v1/status", ".prefetch.rule") == "disk"; })) << api("/v1/status");
@@ -66,10 +99,14 @@ TEST_F(Prefetch, WhatIsConfiguredIsPulledOnceThereIsRoom) {
   EXPECT_TRUE(is_here("two:1"));
   EXPECT_EQ(state("gone:1"), "failed");
   EXPECT_NE(events("prefetch.failed").find("/gone:1 could not be fetched for the engine"), std::string::npos);
-  EXPECT_EQ(query("/v1/status", ".prefetch.done"), "2");
+  const auto by_helper = [this] {
+    return engine_shell("docker image inspect " + login_image()).exit_code == 0 &&
+           query("/v1/status", ".prefetch.done") == "3";
+  };
+  EXPECT_TRUE(eventually(by_helper)) << api("/v1/status") << events("prefetch.failed");
   const auto shown =
       run_shell(std::string("BUILDWARDEN_SOCKET=") + dir() + "/run/api.sock " + dir() + "/bin/buildwarden status");
-  EXPECT_NE(shown.out.find("prefetch: 2 of 3 done"), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("prefetch: 3 of 4 done"), std::string::npos) << shown.out;
 }
 
 }  // namespace

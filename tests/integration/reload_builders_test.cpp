@@ -8,6 +8,12 @@ using std::chrono::seconds;
 
 class ReloadBuilders : public SabotageFixture {
  protected:
+  // The engine goes through a proxy that is nowhere: nothing here is pulled.
+  void SetUp() override {
+    ::setenv("HTTP_PROXY", "http://127.0.0.1:9", 1);
+    SabotageFixture::SetUp();
+    ::unsetenv("HTTP_PROXY");
+  }
   // The daemon sees the changed file by itself.
   void rewrite_builders(const std::string& builders) const {
     const auto edited =
@@ -48,6 +54,33 @@ TEST_F(ReloadBuilders, OneWhoseSettingsChangeIsMadeAnewOnItsVolumeWhenIdle) {
   EXPECT_EQ(query("/v1/builders/s3", ".volume"), volume);
   const auto toml = read_text(dir() + "/state/builders/s3/buildkitd.toml");
   EXPECT_NE(toml.find("max-parallelism = 2"), std::string::npos) << toml;
+  EXPECT_NE(inspected("buildwarden_s3", "{{.Config.Env}}").find("HTTP_PROXY=http://127.0.0.1:9"), std::string::npos)
+      << "the engine's own";
+
+  const auto second = inspected("buildwarden_s3", "{{.Id}}");
+  ASSERT_EQ(run_shell("printf 'debug = true\\n' > " + dir() + "/own.toml").exit_code, 0);
+  auto path = dir() + "/own.toml";
+  for (auto at = path.find('/'); at != std::string::npos; at = path.find('/', at + 2)) path.insert(at, "\\");
+  rewrite_builders(
+      "[ { name: s3, runtime: runc, dns: [10.9.9.9], extra_hosts: [\"r.example:10.9.9.8\"], buildkitd_toml: " + path +
+      ", env: { NO_PROXY: r.example }, registries: { \"r.example\": { http: true } } } ]");
+  const auto surrounded = [&] { return inspected("buildwarden_s3", "{{.Id}}") != second && builder_is_warm(); };
+  ASSERT_TRUE(eventually(surrounded)) << api("/v1/builders") << events("config.refused")
+                                      << events("builder.step_failed");
+  EXPECT_EQ(inspected("buildwarden_s3", "{{.HostConfig.Runtime}} {{.HostConfig.Dns}} {{.HostConfig.ExtraHosts}}"),
+            "runc [10.9.9.9] [r.example:10.9.9.8]");
+  EXPECT_EQ(inspected("buildx_buildkit_s30", "{{.HostConfig.Runtime}}"), "runc");
+  EXPECT_NE(engine_shell("docker exec buildwarden_s3 cat /etc/hosts /etc/resolv.conf").out.find("10.9.9.8"),
+            std::string::npos);
+  const auto env = inspected("buildwarden_s3", "{{.Config.Env}}");
+  EXPECT_NE(env.find("NO_PROXY=r.example"), std::string::npos) << env;
+  const auto merged = read_text(dir() + "/state/builders/s3/buildkitd.toml");
+  EXPECT_NE(merged.find("debug = true"), std::string::npos) << merged;
+
+  const auto third = inspected("buildwarden_s3", "{{.Id}}");
+  ASSERT_EQ(run_shell("printf 'debug = false\\n' > " + dir() + "/own.toml").exit_code, 0);
+  const auto again = [&] { return inspected("buildwarden_s3", "{{.Id}}") != third && builder_is_warm(); };
+  ASSERT_TRUE(eventually(again)) << "the file's own text counts, too" << api("/v1/builders");
   const auto after = build_on("s3", "after");
   EXPECT_EQ(after.exit_code, 0) << after.out;
   EXPECT_NE(after.out.find("CACHED"), std::string::npos) << after.out;

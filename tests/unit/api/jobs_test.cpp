@@ -56,7 +56,7 @@ TEST_F(JobsTest, TheRequestArrivesWithItsPeer) {
   start();
   ask("POST", "/v1/jobs",
       R"({"id":"é","agent":"a","pipeline":"p","checkout_path":"/c","pid":4242,"need_bytes":1073741824,)"
-      R"("builders":["s3"],"use":"s3","platforms":["linux/arm64"],"cache_name":"n","reuse_context":true,)"
+      R"("builders":["s3"],"use":"s3","platforms":["linux/arm64"],"cache_name":"n","reuse_context":true,"load":false,)"
       R"("ttl_seconds":60})");
   const auto asked = on_loop([&] { return *desk.asked; });
   EXPECT_EQ(asked.id, "é");
@@ -66,6 +66,7 @@ TEST_F(JobsTest, TheRequestArrivesWithItsPeer) {
   EXPECT_THAT(asked.builders, ElementsAre("s3"));
   EXPECT_THAT(asked.platforms, ElementsAre("linux/arm64"));
   EXPECT_EQ(asked.reuse_context, true);
+  EXPECT_EQ(asked.load, false);
   EXPECT_EQ(asked.ttl, 60s);
   const auto peer = on_loop([&] { return *desk.peer; });
   EXPECT_TRUE(peer.local);

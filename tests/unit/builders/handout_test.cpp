@@ -48,6 +48,19 @@ TEST(Handout, GivesAnInstanceFileThatBuildxReads) {
   EXPECT_THAT(grant->env, IsEmpty()) << "BUILDX_BUILDER for everyone would break docker build && docker run";
 }
 
+TEST(Handout, LoadsIntoTheEngineOnlyWhenAsked) {
+  auto handout = two_builders();
+  auto wanted = request("1");
+  wanted.builders = {"arm"};
+  wanted.load = true;
+  const auto grant = handout.grant(wanted);
+  ASSERT_TRUE(grant);
+  EXPECT_EQ(
+      grant->files[0].content,
+      R"({"Name":"buildwarden-arm","Driver":"remote","Nodes":[{"Name":"buildwarden-arm0","Endpoint":"unix:///run/buildwarden/builders/arm/buildkitd.sock","DriverOpts":{"default-load":"true"}}],"Dynamic":false})")
+      << "as buildx 0.29 writes and reads it";
+}
+
 TEST(Handout, UsesABuilderOnlyWhenAsked) {
   auto handout = two_builders();
   auto wanted = request("1");

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+#include <string>
+
 #include "daemon/builders/toml.h"
 
 namespace buildwarden::builders {
@@ -47,6 +50,53 @@ TEST(RealSpec, IsTheDocumentedContainer) {
   EXPECT_FALSE(spec.host_userns || spec.read_only_root || spec.drop_all_capabilities);
   EXPECT_EQ(spec.memory, 2 * kGiB);
   EXPECT_EQ(spec.nano_cpus, 1'500'000'000);
+}
+
+TEST(RealSpec, HasItsSurroundings) {
+  BuilderSettings builder;
+  builder.env = {{"A", "b"}, {"http_proxy", "http://own:1"}};
+  builder.network = "host";
+  builder.runtime = "runc";
+  builder.dns = {"10.0.0.2"};
+  builder.extra_hosts = {"r.example:10.0.0.7"};
+  auto facts = host();
+  facts.proxies = {"http://engine:3128", "http://engine:3129", "localhost,.example"};
+  const auto spec = *real_spec(builder, facts);
+  EXPECT_THAT(spec.env, ElementsAre("A=b", "http_proxy=http://own:1", "HTTPS_PROXY=http://engine:3129",
+                                    "NO_PROXY=localhost,.example"))
+      << "the engine's, but where the builder has its own in either spelling";
+  EXPECT_EQ(spec.network, "host");
+  EXPECT_EQ(spec.runtime, "runc");
+  EXPECT_THAT(spec.dns, ElementsAre("10.0.0.2"));
+  EXPECT_THAT(spec.extra_hosts, ElementsAre("r.example:10.0.0.7"));
+  const auto front = front_spec(builder, facts, "buildx_buildkit_s30");
+  EXPECT_EQ(front.runtime, "runc");
+  EXPECT_EQ(front.network, "none");
+  EXPECT_THAT(front.env, ElementsAre()) << "it only sleeps";
+}
+
+TEST(RealSpec, ASurroundingThatChangesMakesItAnew) {
+  const auto before = config_digest(*real_spec(BuilderSettings{}, host()), "");
+  std::vector<BuilderSettings> changed(6);
+  changed[0].env = {{"A", "b"}};
+  changed[1].network = "host";
+  changed[2].runtime = "runc";
+  changed[3].dns = {"10.0.0.2"};
+  changed[4].extra_hosts = {"a:10.0.0.2"};
+  changed[5].env = {{"A", "c"}};
+  std::set<std::string> digests{before};
+  for (const auto& builder : changed) digests.insert(config_digest(*real_spec(builder, host()), ""));
+  EXPECT_EQ(digests.size(), 7U) << "each another one";
+  auto facts = host();
+  facts.proxies.http = "http://engine:3128";
+  EXPECT_NE(config_digest(*real_spec(BuilderSettings{}, facts), ""), before) << "the engine's proxy, too";
+}
+
+// The engine shows "xxxxx:xxxxx" in the place of a proxy's login: with that each request would be refused.
+TEST(RealSpec, AProxyWhoseLoginTheEngineHidesIsNotTaken) {
+  auto facts = host();
+  facts.proxies = {"http://xxxxx:xxxxx@engine:3128", "", ""};
+  EXPECT_THAT(real_spec(BuilderSettings{}, facts)->env, ElementsAre());
 }
 
 TEST(RealSpec, RefusesLimitsThatAreNone) {
@@ -157,6 +207,67 @@ TEST(Toml, WritesBytesAndRegistries) {
   insecure = true
   ca = ["/etc/buildkit/certs/registry.example_5000/ca.pem"]
 )"));
+}
+
+TEST(Toml, LaysOursOverTheOperatorsFile) {
+  BuilderSettings builder;
+  builder.registries["docker.io"].mirrors = {"ours.example"};
+  builder.registries["ours.example"].http = true;
+  builder.buildkitd_text = R"(debug = true
+insecure-entitlements = ["network.host"]
+[worker.oci]
+  snapshotter = "native"
+[worker.oci.labels]
+  pool = "ci"
+[registry."docker.io"]
+  mirrors = ["theirs.example"]
+  http = false
+[registry."theirs.example"]
+  insecure = true
+[dns]
+  options = ["ndots:1"]
+)";
+  EXPECT_EQ(buildkitd_toml(builder), R"(# Written by buildwarden for builder s3; changes are lost.
+debug = true
+insecure-entitlements = [ "network.host" ]
+
+[dns]
+options = [ "ndots:1" ]
+
+[history]
+maxAge = 1
+
+[registry."docker.io"]
+http = false
+mirrors = [ "ours.example" ]
+
+[registry."ours.example"]
+http = true
+
+[registry."theirs.example"]
+insecure = true
+
+[system]
+platformsCacheMaxAge = "1s"
+
+[worker.oci]
+gc = true
+snapshotter = "native"
+
+    [worker.oci.labels]
+    pool = "ci"
+
+    [[worker.oci.gcpolicy]]
+    keepBytes = "30%"
+    maxUsedSpace = "30%"
+    reservedSpace = "30%"
+
+    [[worker.oci.gcpolicy]]
+    all = true
+    keepBytes = "30%"
+    maxUsedSpace = "30%"
+    reservedSpace = "30%"
+)");
 }
 
 TEST(Toml, WritesSharesAsWholePercents) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <chrono>
 
 #include "common/atomic_file.h"
@@ -88,6 +89,40 @@ TEST(JobStart, WritesTheFilesAndPrintsTheVariables) {
   EXPECT_EQ(mode_of(folder + "/instances/buildwarden-s3"), 0600U);
   EXPECT_EQ(mode_of(folder + "/instances"), 0700U);
   EXPECT_EQ(mode_of(folder), 0700U);
+}
+
+TEST(JobStart, SaysWhetherImagesAreLoaded) {
+  for (const std::string wish : {"true", "false"}) {
+    ClientWorld world;
+    ScriptedDaemon daemon(world.socket(), [](const SeenRequest&) { return http_answer(200, R"({"verdict":"run"})"); });
+    EXPECT_EQ(world.run({"job", "start", "--id", "1", wish == "true" ? "--load" : "--no-load"}).code, cli::kYes);
+    EXPECT_EQ(daemon.seen()[0].body, R"({"id":"1","load":)" + wish + "}");
+  }
+  ClientWorld world;
+  EXPECT_EQ(world.run({"job", "start", "--id", "1", "--load", "--no-load"}).code, cli::kUsage);
+}
+
+// buildx 0.13 answers each command on such an instance with "invalid driver option default-load for remote driver".
+TEST(JobStart, ABuildxThatDoesNotKnowDefaultLoadIsNotGivenIt) {
+  const std::string loads = R"({"Name":"x","Nodes":[{"Name":"x0","DriverOpts":{"default-load":"true"}}]})";
+  const std::string plain = R"({"Name":"x","Nodes":[{"Name":"x0","DriverOpts":{}}]})";
+  const std::vector<std::pair<std::string, std::string>> known = {
+      {"github.com/docker/buildx v0.14.0 171fcbe\n", loads},         {"github.com/docker/buildx 1.0.0\n", loads},
+      {"github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3\n", plain}, {"", plain},
+      {"docker: 'buildx' is not a docker command.\n", plain},
+  };
+  for (const auto& [version, written] : known) {
+    ClientWorld world;
+    world.buildx_version = version;
+    world.environment["BUILDX_CONFIG"] = world.folder() + "/bx";
+    boost::json::object file{{"path", "instances/x"}, {"mode", 384}, {"content", loads}};
+    const auto files = boost::json::array{file};
+    const auto answer = boost::json::object{{"verdict", "run"}, {"env", boost::json::object{}}, {"files", files}};
+    const auto run = start(world, http_answer(201, boost::json::serialize(answer)));
+    EXPECT_EQ(run.code, cli::kYes);
+    EXPECT_EQ(read_file(world.folder() + "/bx/instances/x").value_or("none"), written) << version;
+    EXPECT_EQ(run.err.empty(), written == loads) << run.err;
+  }
 }
 
 TEST(JobStart, BuildxConfigBeatsDockerConfig) {

@@ -141,6 +141,7 @@ class ClientWorld {
   std::map<std::string, std::string> environment;
   bool terminal = false;
   Duration silence = std::chrono::milliseconds{100};
+  std::string buildx_version = "github.com/docker/buildx v0.29.1 a32761a\n";
 
   [[nodiscard]] std::string folder() const { return folder_.path(); }
   [[nodiscard]] std::string socket() const { return folder_.path() + "/api.sock"; }
@@ -154,6 +155,7 @@ class ClientWorld {
       const auto found = environment.find(name);
       return found == environment.end() ? std::string() : found->second;
     };
+    context.buildx_version = [this] { return buildx_version; };
     context.out_is_terminal = terminal;
     context.silence = silence;
     context.socket = socket();

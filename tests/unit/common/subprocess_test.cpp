@@ -18,6 +18,21 @@ TEST(Subprocess, SaysWhatWasWrittenAndHowItEnded) {
   EXPECT_EQ(end->errors, "err\n");
 }
 
+TEST(Subprocess, GivesItsInputAndItsEnd) {
+  ProgramCall call;
+  call.command = {"sh", "-c", "cat; echo end"};
+  call.input = "registry.example";
+  call.deadline = seconds{10};
+  EXPECT_EQ(run_program(call)->output, "registry.exampleend\n");
+  call.command = {"true"};  // does not read it
+  EXPECT_EQ(run_program(call)->exit_code, 0);
+  call.input = std::string(5000, 'x');
+  EXPECT_EQ(run_program(call).error().code(), Errc::kInvalid);
+  call.input.clear();
+  call.command = {"cat"};
+  EXPECT_EQ(run_program(call)->output, "") << "nothing to read is an end, not a wait";
+}
+
 TEST(Subprocess, TellsASignalFromAnExitCode) {
   const auto end = run_program({"sh", "-c", "kill -9 $$"}, seconds{10});
   ASSERT_TRUE(end);

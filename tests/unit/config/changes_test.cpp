@@ -114,6 +114,7 @@ TEST_F(Changes, ShownValuesAndSettingsStayTheSame) {
       {"jobs.ttl", "1h"},
       {"jobs.check_at_end", "true"},
       {"jobs.reuse_context", "true"},
+      {"jobs.default_load", "true"},
       {"prefetch.images", "[\"x:1\"]"},
       {"instance.min_uptime", "1m"},
       {"instance.drain_timeout", "1m"},
@@ -168,7 +169,8 @@ TEST_F(Changes, TheFilesThatCount) {
   settings.paths.docker_binfmt_env = "/b";
   LoadRequest request;
   request.yaml_path = "/y";
-  EXPECT_THAT(files_of(request, settings), ElementsAre("/y", "/c", "/a", "/d", "/b"));
+  settings.paths.docker_drop_ins = "/s";
+  EXPECT_THAT(files_of(request, settings), ElementsAre("/y", "/c", "/a", "/d", "/b", "/s/http-proxy.conf"));
   request.yaml_path = "y";
   EXPECT_EQ(files_of(request, settings).front(), std::filesystem::current_path().string() + "/y");
 }

@@ -20,7 +20,7 @@ class ConfigTest : public ::testing::Test {
     std::string pattern = ::testing::TempDir() + "buildwarden-config-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr) std::abort();
     dir_ = pattern;
-    for (const auto* key : {"cfn_env", "agent_env", "daemon_json", "docker_binfmt_env"}) {
+    for (const auto* key : {"cfn_env", "agent_env", "daemon_json", "docker_binfmt_env", "docker_drop_ins"}) {
       request_.overrides[std::string("paths.") + key] = file(key);
     }
     request_.yaml_path = file("conf.yaml");

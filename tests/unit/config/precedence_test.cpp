@@ -84,6 +84,34 @@ TEST_F(Precedence, TheRegionFillsTheCachesThatHaveNone) {
   EXPECT_EQ(all.settings.builders.at(0).cache.region, "us-east-1");
 }
 
+TEST_F(Precedence, TheEnginesRegistriesAreTheBuilders) {
+  write("daemon_json",
+        R"({"registry-mirrors": ["https://mirror.example/", "http://plain.example:5000", "https://u:secret@x"],
+"insecure-registries": ["old.example:5000", "10.0.0.0/8"]})");
+  write(
+      "conf.yaml",
+      "builders: [{name: a}, {name: b, registries: {docker.io: {mirrors: []}, 'old.example:5000': {http: false}}}]\n");
+  const auto all = loaded();
+  const auto& a = all.settings.builders[0].registries;
+  EXPECT_EQ(a.at("docker.io").mirrors, (std::vector<std::string>{"mirror.example", "plain.example:5000"}));
+  EXPECT_TRUE(a.at("plain.example:5000").http) << "a mirror without TLS";
+  EXPECT_FALSE(a.contains("mirror.example"));
+  EXPECT_TRUE(a.at("old.example:5000").http && a.at("old.example:5000").insecure) << "the engine tries both";
+  EXPECT_FALSE(a.contains("10.0.0.0/8"));
+  EXPECT_EQ(row(all, "builders[0].registries[docker.io].mirrors"),
+            "[mirror.example, plain.example:5000] < daemon.json < daemon_json:1");
+  const auto& b = all.settings.builders[1].registries;
+  EXPECT_TRUE(b.at("docker.io").mirrors.empty()) << "the operator's word";
+  EXPECT_FALSE(b.at("old.example:5000").http || b.at("old.example:5000").insecure);
+  EXPECT_EQ(warnings(all),
+            "daemon_json:2: insecure-registries: \"10.0.0.0/8\" is a network, which BuildKit cannot be told; "
+            "builders take what stands in builders[].registries.HOST");
+  write("daemon_json", R"({"registry-mirrors": "https://m", "insecure-registries": [1]})");
+  EXPECT_EQ(warnings(loaded()),
+            "daemon_json:1: registry-mirrors: not a list of texts; it is ignored\n"
+            "daemon_json:1: insecure-registries: not a list of texts; it is ignored");
+}
+
 TEST_F(Precedence, TheImageOfTheBinfmtUnitIsTaken) {
   write("docker_binfmt_env", "# pinned\nQEMU_BINFMT_IMAGE=\"tonistiigi/binfmt:7.0.0-28@sha256:66e1\"\n");
   EXPECT_EQ(row(loaded(), "emulation.image"),

@@ -30,7 +30,7 @@ class ReloadTest : public ::testing::Test {
   ReloadTest() {
     request_.yaml_path = in("conf.yaml");
     request_.yaml_required = true;
-    for (const auto* key : {"cfn_env", "agent_env", "daemon_json", "docker_binfmt_env"}) {
+    for (const auto* key : {"cfn_env", "agent_env", "daemon_json", "docker_binfmt_env", "docker_drop_ins"}) {
       request_.overrides[std::string("paths.") + key] = in("later/" + std::string(key));
     }
     write("conf.yaml", "disk: { min_free: 1GiB }\n");

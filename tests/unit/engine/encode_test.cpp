@@ -139,21 +139,74 @@ TEST(Base64, BothWays) {
   EXPECT_FALSE(decode_base64("a b"));
 }
 
-TEST(RegistryAuth, FindsTheRegistrysEntry) {
+std::string auth(std::string_view config, std::string_view registry) {
+  const auto login = registry_login(config, registry);
+  EXPECT_TRUE(login) << login.error().message();
+  return login ? login->auth : "";
+}
+
+std::string helper(std::string_view config, std::string_view registry) {
+  const auto login = registry_login(config, registry);
+  EXPECT_TRUE(login) << login.error().message();
+  return login ? login->helper : "";
+}
+
+TEST(RegistryLogin, FindsTheRegistrysEntry) {
   constexpr const char* kConfig = R"({"auths":{
     "https://index.docker.io/v1/":{"auth":"dTpw"},
     "r.example:5000":{"identitytoken":"tok"},
-    "helper.example":{}},"credsStore":"desktop"})";
-  EXPECT_EQ(*decode_base64(*registry_auth(kConfig, "docker.io")),
+    "empty.example":{}}})";
+  EXPECT_EQ(*decode_base64(auth(kConfig, "docker.io")),
             R"({"serveraddress":"https://index.docker.io/v1/","username":"u","password":"p"})");
-  EXPECT_EQ(*decode_base64(*registry_auth(kConfig, "r.example:5000")),
+  EXPECT_EQ(*decode_base64(auth(kConfig, "r.example:5000")),
             R"({"serveraddress":"r.example:5000","identitytoken":"tok"})");
-  EXPECT_EQ(*registry_auth(kConfig, "helper.example"), "");
-  EXPECT_EQ(*registry_auth(kConfig, "other.example"), "");
-  EXPECT_EQ(*registry_auth("{}", "docker.io"), "");
-  EXPECT_EQ(registry_auth("oops", "docker.io").error().code(), Errc::kProtocol);
-  EXPECT_EQ(registry_auth(R"({"auths":7})", "docker.io").error().code(), Errc::kProtocol);
-  EXPECT_EQ(registry_auth(R"({"auths":{"a.b":{"auth":"%%"}}})", "a.b").error().code(), Errc::kProtocol);
+  EXPECT_EQ(auth(kConfig, "empty.example"), "");
+  EXPECT_EQ(auth(kConfig, "other.example"), "");
+  EXPECT_EQ(auth("{}", "docker.io"), "");
+  EXPECT_EQ(registry_login("oops", "docker.io").error().code(), Errc::kProtocol);
+  EXPECT_EQ(registry_login(R"({"auths":7})", "docker.io").error().code(), Errc::kProtocol);
+  EXPECT_EQ(registry_login(R"({"auths":{"a.b":{"auth":"%%"}}})", "a.b").error().code(), Errc::kProtocol);
+}
+
+// The order of docker's own client (cli/config/configfile: GetAuthConfig).
+TEST(RegistryLogin, AHelperOfTheRegistryThenTheStoreThenTheFile) {
+  constexpr const char* kConfig = R"({"auths":{"r.example":{"auth":"dTpw"},"plain.example":{"auth":"dTpw"}},
+    "credHelpers":{"123.dkr.ecr.eu-west-1.amazonaws.com":"ecr-login","https://index.docker.io/v1/":"hub",
+                   "plain.example":""},"credsStore":"desktop"})";
+  EXPECT_EQ(helper(kConfig, "123.dkr.ecr.eu-west-1.amazonaws.com"), "ecr-login");
+  EXPECT_EQ(helper(kConfig, "docker.io"), "hub");
+  EXPECT_EQ(helper(kConfig, "r.example"), "desktop") << "the store beats the file";
+  EXPECT_EQ(auth(kConfig, "r.example"), "");
+  EXPECT_EQ(helper(kConfig, "plain.example"), "") << "an empty name switches helpers off";
+  EXPECT_NE(auth(kConfig, "plain.example"), "");
+  EXPECT_EQ(helper(R"({"credHelpers":{"a.b":"x"}})", "c.d"), "");
+  EXPECT_EQ(helper_server("docker.io"), "https://index.docker.io/v1/");
+  EXPECT_EQ(helper_server("r.example:5000"), "r.example:5000");
+}
+
+TEST(RegistryLogin, AHelpersNameIsNoPath) {
+  for (const auto* name : {"../x", "a/b", "a b", "a;b"}) {
+    const auto config = std::string(R"({"credsStore":")") + name + R"("})";
+    EXPECT_EQ(registry_login(config, "a.b").error().code(), Errc::kProtocol) << name;
+  }
+  EXPECT_EQ(registry_login(R"({"credHelpers":{"a.b":7}})", "a.b").error().code(), Errc::kProtocol);
+}
+
+TEST(ContainerBody, HasWhatABuilderIsSurroundedBy) {
+  ports::ContainerSpec spec;
+  spec.image = "i";
+  EXPECT_EQ(encode_container(spec).find("Runtime"), std::string::npos);
+  EXPECT_EQ(encode_container(spec).find("Dns"), std::string::npos);
+  spec.env = {"HTTP_PROXY=http://p:3128"};
+  spec.network = "host";
+  spec.runtime = "runc";
+  spec.dns = {"10.0.0.2"};
+  spec.extra_hosts = {"r.example:10.0.0.7"};
+  const auto body = encode_container(spec);
+  for (const auto* part : {R"("Env":["HTTP_PROXY=http://p:3128"])", R"("NetworkMode":"host")", R"("Runtime":"runc")",
+                           R"("Dns":["10.0.0.2"])", R"("ExtraHosts":["r.example:10.0.0.7"])"}) {
+    EXPECT_NE(body.find(part), std::string::npos) << part << " in " << body;
+  }
 }
 
 }  // namespace

@@ -272,6 +272,19 @@ TEST_F(DeskTest, TheRequestsWishForItsContextBeatsTheConfigurations) {
   EXPECT_TRUE(handout_.prepared && handout_.last.reuse_context);
 }
 
+TEST_F(DeskTest, TheRequestsWishForItsImagesBeatsTheConfigurations) {
+  auto job = request("1");
+  ASSERT_TRUE(start(job, peer(0)));
+  EXPECT_FALSE(handout_.last.load);
+  settings_.default_load = true;
+  desk().reconfigure(settings_);
+  ASSERT_TRUE(start(job, peer(0)));
+  EXPECT_TRUE(handout_.last.load);
+  job.load = false;
+  ASSERT_TRUE(start(job, peer(0)));
+  EXPECT_FALSE(handout_.last.load);
+}
+
 TEST_F(DeskTest, RenewsALeaseOntoANewProcess) {
   Child first;
   Child second;
