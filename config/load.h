@@ -13,8 +13,8 @@
 namespace buildwarden::config {
 
 // One effective value. `source` is spelled as in config/README.md: default, daemon.json, docker.service,
-// docker-binfmt.env, cfn-env (of set_unless_present), agent-env, cfn-env (of set_always), yaml, command-line. `location`
-// is "file:line" or "" for a default.
+// docker-binfmt.env, cfn-env (of set_unless_present), agent-env, cfn-env (of set_always), yaml, command-line.
+// `location` is "file:line" or "" for a default.
 struct EffectiveValue {
   std::string key;
   std::string value;

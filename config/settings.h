@@ -24,7 +24,7 @@ struct DiskSettings {
   Amount reclaim_to = Amount::share(0.25);
   Duration keep_used_within = std::chrono::hours{4};
   Duration grace = std::chrono::minutes{10};
-  std::vector<std::string> keep;  // globs over image references
+  std::vector<std::string> keep;  // patterns as policy::KeepPatterns takes them
   std::vector<std::string> cache_dirs;
   Amount ballast = Amount::bytes(kGiB);
 };

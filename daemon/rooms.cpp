@@ -62,6 +62,7 @@ ports::Holdings AllInUse::now() const {
   auto all = jobs_.now();
   auto more = builders_.now();
   all.image_references.merge(more.image_references);
+  all.image_references.merge(of_emulation_());
   all.container_names.merge(more.container_names);
   if (more.oldest_job_start && (!all.oldest_job_start || *more.oldest_job_start < *all.oldest_job_start)) {
     all.oldest_job_start = more.oldest_job_start;
@@ -106,7 +107,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
                  {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers,
                   [this](const std::string& builder) { return cache_bytes(builder); },
                   [this](const std::string& builder) { return worker_facts.of(builder); }}),
-      in_use(registry, reconciler),
+      in_use(registry, reconciler, [this] { return emulation.held_images(); }),
       people(foreign, [user = settings.agent.user] { return builders::homes_of_people("/etc/passwd", user); }),
       sampler(std::make_shared<disk::MountTable>("/proc/self/mountinfo"), {}),
       gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),

@@ -3,10 +3,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
@@ -68,15 +71,18 @@
 
 namespace buildwarden {
 
-// What jobs and builders hold, as one: whoever deletes asks this.
+// What jobs, builders and emulation hold, as one: whoever deletes asks this.
 class AllInUse final : public ports::InUse {
  public:
-  AllInUse(const ports::InUse& jobs, const ports::InUse& builders) : jobs_(jobs), builders_(builders) {}
+  using HeldImages = std::function<std::set<std::string>()>;
+  AllInUse(const ports::InUse& jobs, const ports::InUse& builders, HeldImages of_emulation)
+      : jobs_(jobs), builders_(builders), of_emulation_(std::move(of_emulation)) {}
   [[nodiscard]] ports::Holdings now() const override;
 
  private:
   const ports::InUse& jobs_;
   const ports::InUse& builders_;
+  HeldImages of_emulation_;
 };
 
 struct Daemon::Rooms {

@@ -54,6 +54,7 @@ Findings check_configuration(const Scene& scene);
 Findings check_daemon(const Scene& scene);
 Findings check_space(const Scene& scene);
 Findings check_engine(const Scene& scene);
+Findings check_keep(const Scene& scene);
 Findings check_tools(const Scene& scene);
 Findings check_agent(const Scene& scene);
 Findings check_builders(const Scene& scene);
@@ -69,6 +70,7 @@ inline constexpr std::array kChecks = {
     Check{"daemon", check_daemon},
     Check{"disk", check_space},
     Check{"engine", check_engine},
+    Check{"keep", check_keep},
     Check{"tools", check_tools},
     Check{"agent", check_agent},
     Check{"builders", check_builders},

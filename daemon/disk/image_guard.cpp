@@ -7,7 +7,8 @@
 #include "common/format.h"
 #include "common/pause.h"
 #include "daemon/disk/engine_answers.h"
-#include "daemon/disk/references.h"
+#include "daemon/policy/image_names.h"
+#include "daemon/policy/layers.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -24,27 +25,37 @@ ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling, pol
   const bool known = co_await ledger_knows(status.identity);
   if (!known) co_return Error(Errc::kUnavailable, "the ledger of last use does not know this engine yet");
   planned_on_ = status.identity;
-  auto users = co_await this->users(std::move(turn.pretended));
+  const auto pretended = std::move(turn.pretended);
+  auto users = co_await this->users(pretended);
   if (!users) co_return std::move(users).error();
   const auto listed = co_await images(std::move(turn.found));
   if (!listed) co_return Error(listed.error()).with_context("list images");
+  planned_ = *listed;
+  gone_.clear();
   std::vector<policy::Candidate> candidates;
   const Now now = parts_.clock.now();
   Breather breather;
   for (const auto& image : **listed) {
     co_await breather.breathe();
-    if (image.tags.empty() != dangling) continue;
-    policy::Candidate candidate;
-    candidate.id = image.id;
-    candidate.name = dangling ? image.id.substr(0, 7 + 12) : image.tags.front();
-    candidate.size = image.size;
-    candidate.last_use = parts_.ledger.last_use(image.id, now);
-    candidate.references = image.tags;
+    if (policy::is_pretended(pretended, image.id)) continue;
+    auto candidate = candidate_of(image, now);
+    candidate.is_beside = image.is_dangling() != dangling;
     candidate.in_use_by = user_of(*users, candidate);
     candidate.protected_as = protection_of(candidate);
     candidates.push_back(std::move(candidate));
   }
   co_return candidates;
+}
+
+policy::Candidate ImageGuard::candidate_of(const ports::ImageRecord& image, Now now) const {
+  policy::Candidate candidate;
+  candidate.id = image.id;
+  candidate.references = image.names();
+  candidate.name = image.name();
+  candidate.size = image.size;
+  candidate.layers = image.layers;
+  candidate.last_use = parts_.ledger.last_use(image.id, now);
+  return candidate;
 }
 
 ports::Async<ImageGuard::Listed> ImageGuard::images(std::shared_ptr<policy::Findings> found) {
@@ -81,9 +92,26 @@ std::string ImageGuard::changed(const policy::Candidate& candidate) const {
   const auto status = parts_.engine.status();
   if (auto change = engine_changed(status, planned_on_); !change.empty()) return change;
   if (!parts_.ledger.knows(status.identity)) return "the ledger of last use has lost track of the engine";
-  const auto use = parts_.ledger.last_use(candidate.id, parts_.clock.now());
-  if (use.at != candidate.last_use.at) {
+  const auto now = parts_.clock.now();
+  const auto use = parts_.ledger.last_use(candidate.id, now);
+  if (use.at > candidate.last_use.at || !parts_.ledger.has(candidate.id)) {
     return format("used since the plan, at {}: {}", format_rfc3339(use.at), parts_.ledger.why(candidate.id));
+  }
+  return changed_above(candidate, now);
+}
+
+// The ledger may know of such a use already, or not yet.
+std::string ImageGuard::changed_above(const policy::Candidate& candidate, Now now) const {
+  if (!planned_) return "";
+  for (const auto& image : *planned_) {
+    const bool is_above = image.id != candidate.id && policy::is_built_on(image.layers, candidate.layers);
+    if (!is_above || gone_.contains(image.id) || !parts_.ledger.has(image.id)) continue;
+    const auto name = image.name();
+    const auto use = parts_.ledger.last_use(image.id, now);
+    if (use.at > candidate.last_use.at) {
+      return format("{}, which is built on it, was used since the plan, at {}", name, format_rfc3339(use.at));
+    }
+    if (image.layers.size() > candidate.layers.size()) return format("{}, which is built on it, is there still", name);
   }
   return "";
 }
@@ -95,28 +123,37 @@ ports::Async<ImageGuard::Users> ImageGuard::users(std::shared_ptr<const policy::
   for (const auto& container : *containers) {
     if (policy::is_pretended(pretended, container.id)) continue;
     const auto user = format("container {}", container.name);
-    users.emplace(container.image_id, user);
-    users.emplace(normalised_reference(container.image), user);
+    users.by_name.emplace(container.image_id, user);
+    users.by_name.emplace(policy::normalised_reference(container.image), user);
+    for (const auto& image : container.mounted_images) {
+      users.by_name.emplace(policy::normalised_reference(image), user);
+      if (const auto start = policy::id_start(image)) users.by_start.emplace_back(*start, user);
+    }
   }
   co_return users;
 }
 
 std::string ImageGuard::user_of(const Users& users, const policy::Candidate& candidate) const {
-  const auto by_id = users.find(candidate.id);
-  if (by_id != users.end()) return by_id->second;
   for (const auto& reference : candidate.references) {
-    const auto by_name = users.find(normalised_reference(reference));
-    if (by_name != users.end()) return by_name->second;
+    const auto by_name = users.by_name.find(policy::normalised_reference(reference));
+    if (by_name != users.by_name.end()) return by_name->second;
+  }
+  const auto by_id = users.by_name.find(candidate.id);
+  if (by_id != users.by_name.end()) return by_id->second;
+  for (const auto& [start, user] : users.by_start) {
+    if (candidate.id.starts_with(start)) return user;
   }
   return "";
 }
 
 std::string ImageGuard::protection_of(const policy::Candidate& candidate) const {
   for (const auto& held : parts_.in_use.now().image_references) {
-    const auto name = normalised_reference(held);
-    if (held == candidate.id) return format("held as {}", held);
+    const auto name = policy::normalised_reference(held);
+    const auto start = policy::id_start(held);
+    const bool is_id = held == candidate.id || (start && candidate.id.starts_with(*start));
+    if (is_id) return format("held as {}", held);
     for (const auto& reference : candidate.references) {
-      if (normalised_reference(reference) == name) return format("held as {}", held);
+      if (policy::normalised_reference(reference) == name) return format("held as {}", held);
     }
   }
   return "";

@@ -33,11 +33,12 @@ ports::Async<Taken> DanglingImages::take_again_asked(policy::Candidate candidate
   const auto now = std::find_if(images->begin(), images->end(),
                                 [&candidate](const auto& image) { return image.id == candidate.id; });
   if (now == images->end()) co_return dropped("already gone");
-  if (!now->tags.empty()) co_return dropped(format("it has a name now: {}", now->tags.front()));
+  if (!now->is_dangling()) co_return dropped(format("it has a name now: {}", now->name()));
   const auto speaks_for_it = co_await guard_.ask_again(candidate);
   if (!speaks_for_it) co_return speaks_for_it.error();
   if (!speaks_for_it->empty()) co_return dropped(*speaks_for_it);
   const auto removed = co_await images_.remove_image(candidate.id);
+  if (removed) guard_.gone(candidate);
   co_return taken_or_dropped(removed, candidate.size);
 }
 
@@ -70,11 +71,10 @@ ports::Async<Taken> UnusedImages::take_again_asked(policy::Candidate candidate) 
   std::size_t gone = 0;
   for (const auto& reference : candidate.references) {
     if (gone > 0) {
-      const auto id = co_await images_.image_id(reference);
-      if (!id || *id != candidate.id)
-        co_return dropped(format("{} moved after {} names were removed", reference, gone));
-      const auto change = guard_.changed(candidate);
-      if (!change.empty()) co_return dropped(format("{}; {} of its names were removed before", change, gone));
+      const auto moved_on = co_await moved_meanwhile(reference, candidate);
+      if (!moved_on && moved_on.error().code() == Errc::kNotFound) continue;
+      if (!moved_on) co_return moved_on.error();
+      if (!moved_on->empty()) co_return dropped(format("{}; {} of its names were removed before", *moved_on, gone));
     }
     const auto removed = co_await images_.remove_image(reference);
     const auto left = dropped_by_engine(removed);
@@ -82,7 +82,17 @@ ports::Async<Taken> UnusedImages::take_again_asked(policy::Candidate candidate) 
     if (!left->empty()) co_return dropped(*left);
     ++gone;
   }
+  guard_.gone(candidate);
   co_return deleted(candidate.size);
+}
+
+// A digest goes with the last tag of its repository.
+ports::Async<std::string> UnusedImages::moved_meanwhile(std::string reference, policy::Candidate candidate) {
+  const auto id = co_await images_.image_id(reference);
+  const bool is_digest = reference.find('@') != std::string::npos;
+  if (!id && is_digest && id.error().code() == Errc::kNotFound) co_return id.error();
+  if (!id || *id != candidate.id) co_return format("{} moved", reference);
+  co_return guard_.changed(candidate);
 }
 
 }  // namespace buildwarden::disk

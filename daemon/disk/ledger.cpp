@@ -15,6 +15,8 @@ namespace {
 constexpr Duration kReplayable = std::chrono::seconds{60};
 constexpr std::size_t kMostReplayed = 1024;  // more than any engine's ring
 
+constexpr std::size_t kMostWords = 200;
+
 constexpr std::string_view kBuilderRow = "builder ";
 constexpr std::string_view kVolumeRow = "volume ";
 
@@ -112,6 +114,20 @@ void Ledger::used(const std::string& id, WallTime when, const std::string& why) 
   entry.why = why;
   entry.dirty = true;
   gone_.erase(id);
+}
+
+void Ledger::used_through(const std::string& id, const std::string& user) {
+  const auto at = entries_.find(id);
+  const auto by = entries_.find(user);
+  if (at == entries_.end() || by == entries_.end() || by->second.last_used <= at->second.last_used) return;
+  const Now now = clock_.now();
+  auto& entry = at->second;
+  entry.observed = std::min(observed_at(entry, now), observed_at(by->second, now));
+  entry.since = now.boot;
+  entry.last_used = by->second.last_used;
+  entry.why = format("an image that is built on it: {}", by->second.why);
+  if (entry.why.size() > kMostWords) entry.why.resize(kMostWords);  // one on another on another
+  entry.dirty = true;
 }
 
 bool Ledger::knows(const ports::EngineIdentity& identity) const {

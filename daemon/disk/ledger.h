@@ -52,9 +52,13 @@ class Ledger final : public ports::ImageUse {
   void seen_builders(const std::set<std::string>& rows);
   // A stamp from the future counts as now.
   void used(const std::string& id, WallTime when, const std::string& why) override;
+  // `id` was used when `user` was, which is built on it, where that is later; both are known, else nothing happens.
+  void used_through(const std::string& id, const std::string& user);
 
   // Whether last_use() speaks of this engine.
   [[nodiscard]] bool knows(const ports::EngineIdentity& identity) const;
+  // Whether it was seen, or used, and is not gone since.
+  [[nodiscard]] bool has(const std::string& id) const { return entries_.contains(id); }
   // An image that was never seen is used now.
   [[nodiscard]] policy::LastUse last_use(const std::string& id, Now now) const;
   [[nodiscard]] std::string why(const std::string& id) const;

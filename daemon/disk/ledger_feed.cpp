@@ -5,8 +5,10 @@
 #include <set>
 #include <utility>
 
+#include "common/breather.h"
 #include "common/format.h"
-#include "daemon/disk/references.h"
+#include "daemon/policy/image_names.h"
+#include "daemon/policy/layers.h"
 
 namespace buildwarden::disk {
 namespace asio = boost::asio;
@@ -17,6 +19,7 @@ constexpr Duration kListEvery = std::chrono::seconds{60};
 constexpr Duration kListSoon{500};
 constexpr Duration kRetryAfter = std::chrono::seconds{5};
 constexpr Duration kReadDeadline = std::chrono::seconds{30};
+constexpr std::size_t kMostMade = 256;  // containers; of more the next list tells, if they live so long
 
 bool image_was_used(const std::string& action) {
   static const std::set<std::string> uses = {"pull", "push", "tag", "load", "import", "save", "create"};
@@ -32,6 +35,22 @@ bool runs(const ports::ContainerRecord& container) {
          container.state == ContainerState::kRestarting;
 }
 
+// The images that were used later than anything showed, since another is built on them: with that one.
+std::vector<std::pair<std::string, std::string>> inherited(const std::vector<ports::ImageRecord>& images,
+                                                           const std::vector<WallTime>& uses) {
+  std::vector<const policy::LayerChain*> chains;
+  chains.reserve(images.size());
+  for (const auto& image : images) chains.push_back(&image.layers);
+  const policy::LayerTree tree(chains);
+  const auto users = policy::greatest_above(
+      tree, images.size(), [&uses](std::size_t one, std::size_t other) { return uses[one] < uses[other]; });
+  std::vector<std::pair<std::string, std::string>> passed;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    if (uses[users[i]] > uses[i]) passed.emplace_back(images[i].id, images[users[i]].id);
+  }
+  return passed;
+}
+
 }  // namespace
 
 LedgerFeed::LedgerFeed(Parts parts) : parts_(std::move(parts)) {}
@@ -40,9 +59,7 @@ void LedgerFeed::on_event(const ports::EngineEvent& event) {
   parts_.ledger.heard(event.at, event.before_start);
   if (parts_.builders != nullptr) parts_.builders->on_event(event);
   if (event.type == "container" && container_used_image(event.action)) {
-    const auto image = event.attributes.find("image");
-    if (image == event.attributes.end()) return;
-    note(Use{image->second, event.at, format("container {}", event.action), event.before_start});
+    note_container(event);
   } else if (event.type == "image") {
     if (image_was_used(event.action) && !is_pulled_ahead(event)) {
       note(Use{event.id, event.at, format("image {}", event.action), event.before_start});
@@ -50,6 +67,19 @@ void LedgerFeed::on_event(const ports::EngineEvent& event) {
     listing_wanted_ = true;
     wake();
   }
+}
+
+// By the container where a list had it: its name may be another image's by now, or nobody's.
+void LedgerFeed::note_container(const ports::EngineEvent& event) {
+  const auto listed = images_of_.find(event.id);
+  const auto image = event.attributes.find("image");
+  if (listed == images_of_.end() && image == event.attributes.end()) return;
+  auto name = listed == images_of_.end() ? image->second : listed->second;
+  note(Use{std::move(name), event.at, format("container {}", event.action), event.before_start});
+  if (event.action != "create" || event.before_start) return;
+  made_.push_back(event);
+  if (made_.size() > kMostMade) made_.erase(made_.begin());
+  pace_.wake();
 }
 
 void LedgerFeed::on_connected(const ports::EngineIdentity& identity, std::optional<Duration> gap) {
@@ -72,7 +102,7 @@ asio::awaitable<Result<void>> LedgerFeed::turn() {
   listing_wanted_ = false;
   // Containers first: an image that is pulled and started between the two lists must not look unused.
   const auto containers = co_await parts_.containers.list_containers();
-  const auto images = co_await parts_.images.list_images();
+  auto images = co_await parts_.images.list_images();
   if (!containers || !images) {
     listing_wanted_ = true;
     co_return containers ? images.error() : containers.error();
@@ -87,62 +117,85 @@ asio::awaitable<Result<void>> LedgerFeed::turn() {
     listing_wanted_ = true;
     co_return Error(Errc::kUnavailable, "the connection to the engine changed in between");
   }
-  auto learned = co_await learn(*std::move(images));
+  const auto listed = std::make_shared<std::vector<ports::ImageRecord>>(*std::move(images));
+  auto learned = co_await learn(listed);
   if (!learned || connection != connections_) {
     listing_wanted_ = true;
     co_return learned ? Error(Errc::kUnavailable, "the connection to the engine changed in between")
                       : std::move(learned).error();
   }
   use_containers(*containers);
-  for (const auto& [name, use] : std::exchange(waiting_uses_, {})) settle(use);
+  settle_all();
+  co_await pass_uses_on(listed);
   if (parts_.builders != nullptr) co_await parts_.builders->learn(*containers);
   co_return Result<void>{};
 }
 
 asio::awaitable<void> LedgerFeed::run() {
-  bool failed = false;
+  using std::chrono::steady_clock;
+  std::optional<std::uint64_t> failed_on;  // the connection
+  auto next = steady_clock::now() + kListEvery;
+  bool soon = false;
   while (!pace_.stopped()) {
-    const bool soon = listing_wanted_ && connected_ && !failed;
-    const auto gathering = connection_ ? Duration{0} : kListSoon;
-    co_await pace_.rest(soon ? gathering : failed ? kRetryAfter : kListEvery);
-    if (pace_.stopped()) break;
-    // Cut short by an event: what it wants is done after the short wait that gathers its companions.
-    if (!soon && !failed && listing_wanted_) continue;
+    co_await look_at_new_containers();
+    if (listing_wanted_ && connected_ && failed_on != connections_ && !soon) {
+      // A short wait, which gathers the companions of the event that wants it.
+      soon = true;
+      next = std::min(next, steady_clock::now() + (connection_ ? Duration{0} : kListSoon));
+    }
+    if (steady_clock::now() < next) {
+      co_await pace_.rest_until(next);
+      continue;
+    }
     const auto done = co_await turn();
-    failed = !done;
+    failed_on.reset();
+    if (!done) failed_on = connections_;
+    soon = false;
+    next = steady_clock::now() + (done ? kListEvery : kRetryAfter);
   }
 }
 
 bool LedgerFeed::is_pulled_ahead(const ports::EngineEvent& event) const {
   if (event.action != "pull" || event.before_start || !parts_.pulled_ahead) return false;
   const auto ahead = parts_.pulled_ahead();
-  return !ahead.empty() && normalised_reference(event.id) == normalised_reference(ahead);
+  return !ahead.empty() && policy::normalised_reference(event.id) == policy::normalised_reference(ahead);
 }
 
-std::string LedgerFeed::id_of(const std::string& image) const {
+std::vector<std::string> LedgerFeed::ids_of(const std::string& image) const {
   const auto from = [this](const std::string& name) {
     return std::lower_bound(known_->names.begin(), known_->names.end(), name,
                             [](const auto& entry, const std::string& wanted) { return entry.first < wanted; });
   };
-  const auto reference = normalised_reference(image);
+  const auto reference = policy::normalised_reference(image);
   const auto exact = from(reference);
-  if (exact != known_->names.end() && exact->first == reference) return exact->second;
-  const auto whole = image.substr(0, 7) == "sha256:" ? image : "sha256:" + image;
-  const auto at_least = from(whole);
-  const bool is_prefix = at_least != known_->names.end() && at_least->first.substr(0, whole.size()) == whole;
-  return is_prefix && whole.size() >= 7 + 12 ? at_least->second : "";
+  if (exact != known_->names.end() && exact->first == reference) return {exact->second};
+  const auto start = policy::id_start(image);
+  if (!start) return {};
+  std::vector<std::string> ids;
+  for (auto at = from(*start); at != known_->names.end() && at->first.starts_with(*start); ++at) {
+    ids.push_back(at->second);
+  }
+  return ids;
 }
 
 void LedgerFeed::note(Use use) {
-  const auto id = id_of(use.image);
-  if (!id.empty() && !use.before_start) {
-    parts_.ledger.used(id, use.at, use.why);
-    return;
-  }
+  if (!use.before_start && settle(use)) return;
   auto name = use.image;
+  const bool is_new = !unknown_.contains(name);
   waiting_uses_.insert_or_assign(std::move(name), std::move(use));
+  if (!is_new) return;  // what brings the image there is an event of its own
   listing_wanted_ = true;
   wake();
+}
+
+asio::awaitable<void> LedgerFeed::look_at_new_containers() {
+  while (!made_.empty() && connected_) {
+    const auto event = std::move(made_.front());
+    made_.erase(made_.begin());
+    const auto images = co_await parts_.containers.mounted_images(event.id);
+    if (!images) continue;  // gone already
+    for (const auto& image : *images) note(Use{image, event.at, "mounted by a container", false});
+  }
 }
 
 // Cuts a long sleep short; a short one goes on, so that a burst of events makes one list.
@@ -153,21 +206,20 @@ LedgerFeed::Known LedgerFeed::read(const std::vector<ports::ImageRecord>& images
   for (const auto& image : images) {
     known.ids.push_back(image.id);
     known.names.emplace_back(image.id, image.id);
-    for (const auto& tag : image.tags) known.names.emplace_back(normalised_reference(tag), image.id);
+    for (const auto& name : image.names()) known.names.emplace_back(policy::normalised_reference(name), image.id);
   }
   std::sort(known.ids.begin(), known.ids.end());
   std::sort(known.names.begin(), known.names.end());
   return known;
 }
 
-// Ten thousand images are some twenty milliseconds: read on a worker, which also frees the lists.
-ports::Async<void> LedgerFeed::learn(std::vector<ports::ImageRecord> images) {
-  auto list = std::make_shared<std::vector<ports::ImageRecord>>(std::move(images));
+// Ten thousand images are some twenty milliseconds: read on a worker, which also frees what was known before.
+ports::Async<void> LedgerFeed::learn(Listed images) {
   auto known = std::make_shared<std::shared_ptr<const Known>>(known_);
-  std::function<Result<std::shared_ptr<const Known>>()> work = [list, known]() -> Result<std::shared_ptr<const Known>> {
-    const auto all = std::move(*list);
+  std::function<Result<std::shared_ptr<const Known>>()> work = [images,
+                                                                known]() -> Result<std::shared_ptr<const Known>> {
     const auto before = std::move(*known);
-    return std::shared_ptr<const Known>(std::make_shared<const Known>(read(all)));
+    return std::shared_ptr<const Known>(std::make_shared<const Known>(read(*images)));
   };
   const auto connection = connections_;
   auto done = co_await parts_.workers.compute<std::shared_ptr<const Known>>(std::move(work), kReadDeadline);
@@ -179,17 +231,50 @@ ports::Async<void> LedgerFeed::learn(std::vector<ports::ImageRecord> images) {
   co_return Result<void>{};
 }
 
-void LedgerFeed::settle(const Use& use) {
-  const auto id = id_of(use.image);
-  if (id.empty()) return;
-  if (use.before_start && use.at <= parts_.ledger.last_use(id, parts_.clock.now()).at) return;
-  parts_.ledger.used(id, use.at, use.why);
+asio::awaitable<void> LedgerFeed::pass_uses_on(Listed images) {
+  auto uses = std::make_shared<std::vector<WallTime>>();
+  const Now now = parts_.clock.now();
+  Breather breather;
+  for (const auto& image : *images) {
+    uses->push_back(parts_.ledger.last_use(image.id, now).at);
+    co_await breather.breathe();
+  }
+  using Passed = std::vector<std::pair<std::string, std::string>>;
+  std::function<Result<Passed>()> work = [images, uses]() -> Result<Passed> {
+    const auto list = std::move(*images);
+    return inherited(list, *uses);
+  };
+  const auto connection = connections_;
+  const auto passed = co_await parts_.workers.compute<Passed>(std::move(work), kReadDeadline);
+  if (!passed || connection != connections_) co_return;
+  for (const auto& [id, user] : *passed) parts_.ledger.used_through(id, user);
+}
+
+bool LedgerFeed::settle(const Use& use) {
+  const auto ids = ids_of(use.image);
+  for (const auto& id : ids) {
+    const bool is_old = use.before_start && use.at <= parts_.ledger.last_use(id, parts_.clock.now()).at;
+    if (!is_old) parts_.ledger.used(id, use.at, use.why);
+  }
+  return !ids.empty();
+}
+
+void LedgerFeed::settle_all() {
+  unknown_.clear();
+  for (const auto& [name, use] : std::exchange(waiting_uses_, {})) {
+    if (!settle(use)) unknown_.insert(name);
+  }
 }
 
 void LedgerFeed::use_containers(const std::vector<ports::ContainerRecord>& containers) {
+  images_of_.clear();
   for (const auto& container : containers) {
-    if (!runs(container) || container.image_id.empty()) continue;
-    parts_.ledger.used(container.image_id, parts_.clock.now().wall, format("container {} runs", container.name));
+    if (!container.image_id.empty()) images_of_.emplace(container.id, container.image_id);
+    if (!runs(container)) continue;
+    const auto now = parts_.clock.now().wall;
+    const auto why = format("container {} runs", container.name);
+    if (parts_.ledger.has(container.image_id)) parts_.ledger.used(container.image_id, now, why);
+    for (const auto& image : container.mounted_images) settle(Use{image, now, why, false});
   }
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,8 @@ class LedgerFeed {
   // turn() soon after an event that needs it, and every minute: running containers use their images.
   boost::asio::awaitable<void> run();
   void stop() { pace_.stop(); }
+  // Something happened that only a list explains.
+  [[nodiscard]] bool wants_listing() const { return listing_wanted_; }
 
  private:
   struct Use {
@@ -58,8 +61,12 @@ class LedgerFeed {
     std::optional<Duration> gap;
   };
   [[nodiscard]] bool is_pulled_ahead(const ports::EngineEvent& event) const;
-  [[nodiscard]] std::string id_of(const std::string& image) const;
+  // The ids that a name may mean: one, several where it is the beginning of an id, none where no list has it.
+  [[nodiscard]] std::vector<std::string> ids_of(const std::string& image) const;
   void note(Use use);
+  void note_container(const ports::EngineEvent& event);
+  // Asks those that were made meanwhile which images they mount: no event tells.
+  boost::asio::awaitable<void> look_at_new_containers();
   void wake();
   // What a list of images says, sorted.
   struct Known {
@@ -67,14 +74,22 @@ class LedgerFeed {
     std::vector<std::string> ids;
   };
   static Known read(const std::vector<ports::ImageRecord>& images);
-  ports::Async<void> learn(std::vector<ports::ImageRecord> images);
-  void settle(const Use& use);
+  using Listed = std::shared_ptr<std::vector<ports::ImageRecord>>;
+  ports::Async<void> learn(Listed images);
+  // An image was used when anything was that is built on it. The list is freed on a worker.
+  boost::asio::awaitable<void> pass_uses_on(Listed images);
+  // Whether a list names it; it is used then.
+  bool settle(const Use& use);
+  void settle_all();
   void use_containers(const std::vector<ports::ContainerRecord>& containers);
 
   Parts parts_;
   std::shared_ptr<const Known> known_ = std::make_shared<const Known>();
-  std::map<std::string, Use> waiting_uses_;  // the last of each image that no list has named yet
-  std::optional<Connection> connection_;     // not yet told to the ledger
+  std::map<std::string, std::string> images_of_;  // of the containers that were listed last: by id, the image's id
+  std::map<std::string, Use> waiting_uses_;       // the last of each image that no list has named yet
+  std::set<std::string> unknown_;                 // of those, the ones that the last list did not name either
+  std::vector<ports::EngineEvent> made_;          // containers that nobody looked at yet
+  std::optional<Connection> connection_;          // not yet told to the ledger
   bool connected_ = false;
   std::uint64_t connections_ = 0;  // made and lost
   bool listing_wanted_ = false;

@@ -63,6 +63,9 @@ class Emulation final : public ports::EmulatorViews, public ports::Platforms {
   [[nodiscard]] ports::EmulatorsView emulators_view() const override;
   ports::Async<void> verify() override;
   boost::asio::awaitable<std::string> await_platforms(std::vector<std::string> names) override;
+  // The binfmt image under all names that it may have here, while handlers may come from it: what is deleted would be
+  // pulled again, and the stack's own unit pulls it too.
+  [[nodiscard]] std::set<std::string> held_images() const;
   // Of what was wanted by name, ran once, or is being repaired in vain.
   [[nodiscard]] std::vector<ports::NotReady> not_ready() const;
 

@@ -94,6 +94,14 @@ ports::EmulatorsView Emulation::emulators_view() const {
   return view;
 }
 
+std::set<std::string> Emulation::held_images() const {
+  const auto& emulation = parts_.settings.emulation;
+  const bool may_run = std::find(emulation.order.begin(), emulation.order.end(), "image") != emulation.order.end();
+  if (!is_wanted() || !may_run || emulation.image.empty()) return {};
+  // Of an archive it has its tag alone.
+  return {emulation.image, emulation.image.substr(0, emulation.image.find('@'))};
+}
+
 std::vector<ports::NotReady> Emulation::not_ready() const {
   std::vector<ports::NotReady> missing;
   if (!is_wanted()) return missing;

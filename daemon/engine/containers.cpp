@@ -54,6 +54,19 @@ ports::Async<policy::ObservedContainer> Engine::inspect_container(std::string na
   co_return std::move(container).with_context(doing);
 }
 
+ports::Async<std::set<std::string>> Engine::mounted_images(std::string id) {
+  const auto version = transport_.version();
+  if (version && *version < kImageMounts) co_return std::set<std::string>{};
+  const auto doing = format("inspecting container {}", id);
+  const auto encoded = encode_name(id);
+  if (!encoded) co_return Error(encoded.error()).with_context(doing);
+  Call inspect;
+  inspect.target = format("/containers/{}/json", *encoded);
+  inspect.limits.deadline = kInspectDeadline;
+  auto images = co_await transport_.ask(std::move(inspect), &decode_mounted_images);
+  co_return std::move(images).with_context(doing);
+}
+
 ports::Async<std::string> Engine::create_container(ports::ContainerSpec spec) {
   const auto doing = format("creating container {}", spec.name);
   Query query;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,12 @@ namespace buildwarden::engine {
 // GET /info; `api_version` stays empty.
 Result<ports::EngineIdentity> decode_identity(std::string_view text);
 
-// GET /images/json. "<none>:<none>" is no tag.
+// GET /images/json, without layers. "<none>:<none>" is no tag, "<none>@<none>" no digest, and a name with a digest is
+// no tag wherever it stands.
 Result<std::vector<ports::ImageRecord>> decode_images(std::string_view text);
+
+// GET /images/{name}/json: its layers, of this host's platform where it has several.
+Result<policy::LayerChain> decode_layers(std::string_view text);
 
 // GET /containers/json.
 Result<std::vector<ports::ContainerRecord>> decode_containers(std::string_view text);
@@ -30,6 +35,9 @@ Result<policy::ObservedContainer> decode_container(std::string_view text);
 
 // GET /containers/{id}/json, with its times, its restart policy and, if it was asked for, its size.
 Result<ports::ContainerDetails> decode_details(std::string_view text);
+
+// GET /containers/{id}/json: the images that it mounts.
+Result<std::set<std::string>> decode_mounted_images(std::string_view text);
 
 // GET /networks.
 Result<std::vector<ports::NetworkRecord>> decode_networks(std::string_view text);

@@ -4,6 +4,7 @@
 #include <boost/json/object.hpp>
 #include <chrono>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -19,6 +20,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kNoTag = "<none>:<none>";
+constexpr std::string_view kNoDigest = "<none>@<none>";
 
 // A number of seconds that a WallTime can hold.
 WallTime read_seconds(FieldReader& fields, std::string_view name) {
@@ -29,14 +31,28 @@ WallTime read_seconds(FieldReader& fields, std::string_view name) {
   return WallTime{std::chrono::seconds{seconds}};
 }
 
+bool is_digest(const std::string& name) { return name.find('@') != std::string::npos; }
+
+// With the containerd image store an image that was pulled by digest has that name among its tags, and perhaps nowhere
+// else.
+void read_names(FieldReader& fields, ports::ImageRecord& image) {
+  image.tags = fields.optional_list("RepoTags");
+  std::erase(image.tags, kNoTag);
+  image.digests = fields.optional_list("RepoDigests");
+  std::erase(image.digests, kNoDigest);
+  std::copy_if(image.tags.begin(), image.tags.end(), std::back_inserter(image.digests), is_digest);
+  std::erase_if(image.tags, is_digest);
+  std::sort(image.digests.begin(), image.digests.end());
+  image.digests.erase(std::unique(image.digests.begin(), image.digests.end()), image.digests.end());
+}
+
 Result<ports::ImageRecord> read_image(const json::value& value) {
   FieldReader fields(value, "an image");
   ports::ImageRecord image;
   image.id = fields.name("Id");
   image.size = fields.number("Size");
   image.created = read_seconds(fields, "Created");
-  image.tags = fields.optional_list("RepoTags");
-  std::erase(image.tags, kNoTag);
+  read_names(fields, image);
   if (auto read = fields.result(); !read) return std::move(read).error();
   return image;
 }
@@ -73,19 +89,20 @@ std::set<std::string> read_networks(const json::value& container) {
   return networks;
 }
 
-// An anonymous volume has a name, too.
-std::set<std::string> read_volumes(const json::value& container) {
-  std::set<std::string> volumes;
+// What a container mounts of one type, by name. An anonymous volume has a name, too; an image has the one that was
+// asked for.
+std::set<std::string> read_mounts(const json::value& container, std::string_view type) {
+  std::set<std::string> names;
   const auto* mounts = FieldReader(container, "a container").find("Mounts");
   const auto* list = mounts == nullptr ? nullptr : mounts->if_array();
-  if (list == nullptr) return volumes;
+  if (list == nullptr) return names;
   for (const auto& mount : *list) {
     FieldReader fields(mount, "a mount");
-    if (fields.optional_text("Type") != "volume") continue;
+    if (fields.optional_text("Type") != type) continue;
     auto name = fields.optional_text("Name");
-    if (!name.empty()) volumes.insert(std::move(name));
+    if (!name.empty()) names.insert(std::move(name));
   }
-  return volumes;
+  return names;
 }
 
 // The first of its names is its own; further ones are of links.
@@ -107,7 +124,8 @@ Result<ports::ContainerRecord> read_container(const json::value& value) {
   container.created = read_seconds(fields, "Created");
   container.labels = fields.optional_texts("Labels");
   container.networks = read_networks(value);
-  container.volumes = read_volumes(value);
+  container.volumes = read_mounts(value, "volume");
+  container.mounted_images = read_mounts(value, "image");
   if (auto read = fields.result(); !read) return std::move(read).error();
   return container;
 }
@@ -206,6 +224,27 @@ Result<std::vector<ports::ImageRecord>> decode_images(std::string_view text) {
   const auto root = parse_lists(text, {ListPath{}}, images);
   if (!root) return Error(root.error()).with_context("the list of images");
   return images.take(0, *root).with_context("the list of images");
+}
+
+Result<policy::LayerChain> decode_layers(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("an image's description");
+  FieldReader image(*root, "the image");
+  policy::LayerChain layers;
+  if (const auto* rootfs = image.find("RootFS")) {
+    FieldReader fields(*rootfs, "the root filesystem");
+    for (const auto& layer : fields.optional_list("Layers")) layers.push_back(policy::layer_number(layer));
+    if (auto read = fields.result(); !read) return std::move(read).error().with_context("an image's description");
+  }
+  if (auto read = image.result(); !read) return std::move(read).error().with_context("an image's description");
+  return layers;
+}
+
+Result<std::set<std::string>> decode_mounted_images(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("a container's description");
+  if (!root->is_object()) return Error(Errc::kProtocol, "a container's description: not an object");
+  return read_mounts(*root, "image");
 }
 
 Result<std::vector<ports::ContainerRecord>> decode_containers(std::string_view text) {

@@ -3,7 +3,9 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -69,6 +71,7 @@ class Engine final : public ports::EngineState,
 
   ports::Async<std::vector<ports::ContainerRecord>> list_containers() override;
   ports::Async<policy::ObservedContainer> inspect_container(std::string name) override;
+  ports::Async<std::set<std::string>> mounted_images(std::string id) override;
 
   ports::Async<ports::ContainerDetails> describe_container(std::string id, bool measure) override;
   ports::Async<void> remove_ended_container(std::string id) override;
@@ -101,6 +104,8 @@ class Engine final : public ports::EngineState,
   ports::Async<Credentials> credentials(std::string registry);
   ports::Async<Output> read_output(std::string frames, std::size_t most);
   ports::Async<int> exit_code(std::string exec_id);
+  // Of those whose layers are not known; what is not in the list any more is forgotten.
+  ports::Async<void> learn_layers(const std::vector<ports::ImageRecord>& images);
 
   EngineSettings settings_;
   WorkerPool& workers_;
@@ -108,6 +113,8 @@ class Engine final : public ports::EngineState,
   Link link_;
   Turnstile cache_turn_;
   CredentialHelpers helpers_;
+  Turnstile layers_turn_;
+  std::map<std::string, policy::LayerChain> layers_;  // by the image's id, which is one of its content
 };
 
 }  // namespace buildwarden::engine

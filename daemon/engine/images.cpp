@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/breather.h"
 #include "common/foreign_file.h"
 #include "common/format.h"
 #include "daemon/engine/decode.h"
@@ -80,7 +81,43 @@ ports::Async<std::vector<ports::ImageRecord>> Engine::list_images() {
   list.limits.deadline = kListDeadline;
   list.limits.max_body = kLongListLimit;
   auto images = co_await transport_.ask(std::move(list), &decode_images);
-  co_return std::move(images).with_context("listing images");
+  if (!images) co_return std::move(images).with_context("listing images");
+  auto learned = co_await learn_layers(*images);
+  if (!learned) co_return std::move(learned).error().with_context("listing images");
+  Breather breather;
+  for (auto& image : *images) {
+    const auto known = layers_.find(image.id);
+    if (known != layers_.end()) image.layers = known->second;
+    co_await breather.breathe();
+  }
+  co_return images;
+}
+
+// An image that the engine cannot describe has none: it is nobody's base. Asked again with each list.
+ports::Async<void> Engine::learn_layers(const std::vector<ports::ImageRecord>& images) {
+  const auto pass = co_await layers_turn_.enter();
+  if (!pass) co_return Error(Errc::kCancelled, "cancelled while others ask for layers");
+  std::map<std::string, policy::LayerChain> current;
+  Breather breather;
+  for (const auto& image : images) {
+    co_await breather.breathe();
+    const auto known = layers_.find(image.id);
+    if (known != layers_.end()) {
+      current.insert(*known);
+      continue;
+    }
+    Call inspect;
+    inspect.target = format("/images/{}/json", image.id);
+    inspect.limits.deadline = kListDeadline;
+    auto layers = co_await transport_.ask(std::move(inspect), &decode_layers);
+    if (!layers && (!transport_.version() || layers.error().code() == Errc::kTimeout)) {
+      layers_.merge(current);  // what was learned is not asked for again
+      co_return std::move(layers).error();
+    }
+    if (layers && !layers->empty()) current.emplace(image.id, *std::move(layers));
+  }
+  layers_ = std::move(current);
+  co_return Result<void>{};
 }
 
 ports::Async<void> Engine::remove_image(std::string reference) {

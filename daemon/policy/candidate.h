@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/time.h"
+#include "daemon/policy/layers.h"
 
 namespace buildwarden::policy {
 
@@ -38,9 +39,9 @@ struct LastUse {
 struct Candidate {
   std::string id;    // what the rung deletes by; never from a request
   std::string name;  // for people
-  Bytes size = 0;    // as the engine reports it; freed bytes are measured, never this
+  Bytes size = 0;    // as the engine reports it; once ranked, of an image what others do not share. Freed is measured
   LastUse last_use;
-  std::vector<std::string> references;  // what `keep` globs match: image references
+  std::vector<std::string> references;  // what `keep` matches: names of an image as the engine shows them, tags first
   std::string in_use_by;                // "container web", "" when nobody uses it
   std::string protected_as;             // "builder image", "leased by job 12", "" when it is not
   bool thrown_away = false;             // by us, before: nobody can want it, so no age holds it back
@@ -48,24 +49,26 @@ struct Candidate {
   bool last = false;                    // goes after all others, however old
   std::string device;                   // the filesystem that it lies on, "8:1"; "": any that its rung frees
   bool is_unsized = false;              // nobody knows its size, which then is 0
+  LayerChain layers;                    // of an image
+  bool is_beside = false;               // no candidate of this rung, but what has no more than its layers stays with it
 };
 
 struct EvictionRules {
   Duration age{0};                           // keep_used_within, or grace in the second pass
   Duration grace{0};                         // younger is never deleted, whatever the age
-  std::vector<std::string> keep;             // globs: * and ? within one reference
+  std::vector<std::string> keep;             // as KeepPatterns takes them
   std::optional<WallTime> oldest_job_start;  // used since then: it may be that job's. Now less its boot age
 };
 
 struct Skipped {
   Candidate candidate;
   std::string why;   // one sentence with its numbers
-  std::string rule;  // "in_use", "protected", "keep", "grace", "age", "running_job"
+  std::string rule;  // "in_use", "protected", "keep", "grace", "age", "running_job", "shared"
 };
 
 struct Ranking {
   std::vector<Candidate> order;  // least recently used first, and after them those that go last
-  std::vector<Skipped> skipped;
+  std::vector<Skipped> skipped;  // without those that are only beside
 };
 
 // How many were skipped by one rule, and their size as the engine reports it.
@@ -80,21 +83,32 @@ SparedByRule spared(const std::vector<Skipped>& skipped);
 // "2 (1.00 GiB) in use, 1 (60.0 MiB) kept by disk.keep"; "" for nothing.
 std::string to_text(const SparedByRule& spared);
 
-// A plan, not a licence: each candidate is asked about again directly before it is deleted.
+// A plan, not a licence: each candidate is asked about again directly before it is deleted. Of images: one was used
+// when the latest of those was that are built on its layers, goes after them, and stays while one of them does, since
+// it would give nothing back.
 Ranking rank(std::vector<Candidate> candidates, const EvictionRules& rules, Now now);
 
 // The age that counts: the lesser of the wall clock's and the observed one; a stamp from the future is age 0.
 Duration age_of(const LastUse& use, Now now);
 
-// Shell-like glob: `*` any run of characters, `?` one, everything else itself.
-bool glob_matches(std::string_view pattern, std::string_view text);
+// What the use of one thing and of another makes of something that both use.
+LastUse latest(const LastUse& one, const LastUse& other);
 
 // One image as the engine lists it.
 struct ImageRecord {
   std::string id;                 // "sha256:…"
-  std::vector<std::string> tags;  // "name:tag"; empty = dangling
+  std::vector<std::string> tags;  // "name:tag"
   Bytes size = 0;
-  WallTime created;  // build date: says nothing of its use
+  WallTime created;                  // build date: says nothing of its use
+  std::vector<std::string> digests;  // "name@sha256:…", by which it was pulled or pushed, or is kept
+  LayerChain layers;                 // empty: the engine does not tell, or there are none
+
+  // Tags first: their removal may take digests of the same repository along.
+  [[nodiscard]] std::vector<std::string> names() const;
+  // For people: the first of them, or how its id begins.
+  [[nodiscard]] std::string name() const;
+  // Nothing leads to it but its id.
+  [[nodiscard]] bool is_dangling() const { return tags.empty() && digests.empty(); }
 };
 
 // One record of a build cache, as the engine or a builder lists it.

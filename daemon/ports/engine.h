@@ -64,6 +64,7 @@ struct ContainerRecord {
   std::map<std::string, std::string> labels;
   std::set<std::string> networks;  // that it is attached to when it runs: names, and ids where the engine tells them
   std::set<std::string> volumes;   // the names of those that it mounts, running or not
+  std::set<std::string> mounted_images;  // that it mounts (`--mount type=image`), by the names that were asked for
 };
 
 // A container as its own description shows it.
@@ -93,9 +94,10 @@ class EngineState {
 class Images {
  public:
   virtual ~Images() = default;
+  // With their layers: an image that was not listed before is asked about once more, and its answer kept.
   virtual Async<std::vector<ImageRecord>> list_images() = 0;
-  // Untags `reference` (a tag, or an id for a dangling image), without force; the engine deletes the image with its
-  // last reference. kConflict: in use; kNotFound: gone. Both are results, not failures.
+  // Untags `reference` (a tag, a digest, or an id for a dangling image), without force; the engine deletes the image
+  // with its last reference. kConflict: in use; kNotFound: gone. Both are results, not failures.
   virtual Async<void> remove_image(std::string reference) = 0;
   // The image's id behind a reference, now.
   virtual Async<std::string> image_id(std::string reference) = 0;
@@ -124,6 +126,8 @@ class Containers {
   virtual ~Containers() = default;
   virtual Async<std::vector<ContainerRecord>> list_containers() = 0;                 // all states
   virtual Async<policy::ObservedContainer> inspect_container(std::string name) = 0;  // missing is a state, not an error
+  // The names of the images that it mounts beside its own; kNotFound: gone. None before API 1.48.
+  virtual Async<std::set<std::string>> mounted_images(std::string id) = 0;
 };
 
 // What is left of containers that do not run.

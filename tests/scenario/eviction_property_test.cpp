@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/policy/candidate.h"
+#include "daemon/policy/image_names.h"
 #include "daemon/policy/ladder.h"
 
 namespace buildwarden::policy {

@@ -88,6 +88,7 @@ class FakeContainers final : public ports::EngineState,
     const auto found = containers.find(name);
     co_return found == containers.end() ? policy::ObservedContainer{} : found->second.seen;
   }
+  ports::Async<std::set<std::string>> mounted_images(std::string) override { co_return std::set<std::string>{}; }
   ports::Async<std::string> create_container(ports::ContainerSpec spec) override {
     if (const auto error = did("create " + spec.name)) co_return *error;
     Container made;

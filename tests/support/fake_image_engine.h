@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,7 +49,11 @@ class FakeImageEngine final : public ports::EngineState,
   std::function<void(Bytes)> freed = [](Bytes) {};
 
   void add_image(const std::string& id, const std::vector<std::string>& tags, Bytes size) {
-    images.push_back(ports::ImageRecord{id, tags, size, WallTime{}});
+    ports::ImageRecord image;
+    image.id = id;
+    image.tags = tags;
+    image.size = size;
+    images.push_back(std::move(image));
   }
   void add_container(const std::string& name, const std::string& image_id,
                      policy::ContainerState state = policy::ContainerState::kRunning) {
@@ -85,7 +90,9 @@ class FakeImageEngine final : public ports::EngineState,
       if (container.image_id == image->id) co_return Error(Errc::kConflict, "used by " + container.name);
     }
     std::erase(image->tags, reference);
-    if (image->tags.empty()) {
+    std::erase(image->digests, reference);
+    if (reference.find('@') == std::string::npos) forget_digests(*image, reference);
+    if (image->is_dangling()) {
       freed(image->size);
       std::erase_if(images, [id = image->id](const auto& one) { return one.id == id; });
     }
@@ -97,6 +104,12 @@ class FakeImageEngine final : public ports::EngineState,
   }
   ports::Async<policy::ObservedContainer> inspect_container(std::string) override {
     co_return policy::ObservedContainer{};
+  }
+  ports::Async<std::set<std::string>> mounted_images(std::string id) override {
+    for (const auto& container : containers) {
+      if (container.id == id) co_return container.mounted_images;
+    }
+    co_return Error(Errc::kNotFound, "no such container: " + id);
   }
   ports::Async<std::vector<policy::CacheRecord>> cache_records() override {
     if (const auto at = fail.find("records"); at != fail.end()) co_return at->second;
@@ -121,9 +134,18 @@ class FakeImageEngine final : public ports::EngineState,
   ports::ImageRecord* find(const std::string& reference) {
     for (auto& image : images) {
       if (image.id == reference) return &image;
-      if (std::find(image.tags.begin(), image.tags.end(), reference) != image.tags.end()) return &image;
+      const auto names = image.names();
+      if (std::find(names.begin(), names.end(), reference) != names.end()) return &image;
     }
     return nullptr;
+  }
+  // As an engine does: with the last tag of a repository go its digests.
+  static void forget_digests(ports::ImageRecord& image, const std::string& tag) {
+    const auto repository = tag.substr(0, tag.rfind(':'));
+    for (const auto& other : image.tags) {
+      if (other.starts_with(repository + ":")) return;
+    }
+    std::erase_if(image.digests, [&](const auto& digest) { return digest.starts_with(repository + "@"); });
   }
 };
 

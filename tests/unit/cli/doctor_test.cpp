@@ -71,6 +71,22 @@ TEST_F(Doctor, EngineAndItsRemapping) {
   EXPECT_THAT(complaints(cli::check_engine(scene_)), HasSubstr("error: it does not answer on /var/run/docker.sock"));
 }
 
+TEST_F(Doctor, PatternsOfKeepThatMatchNothing) {
+  EXPECT_EQ(complaints(cli::check_keep(scene_)), "");
+  scene_.settings.disk.keep = {
+      "docker.io/library/idle", "8b9f", "r:5000/team/*", "buildx_buildkit_mine*", "data", "idel", "docker.io/idle:2"};
+  EXPECT_THAT(complaints(cli::check_keep(scene_)), HasSubstr("the engine does not answer"));
+  say(engine_, "/images/json",
+      R"([{"Id":"sha256:8b9fe6","RepoTags":["idle:1"],"RepoDigests":["<none>@<none>"]},)"
+      R"({"Id":"sha256:1","RepoTags":null,"RepoDigests":["r:5000/team/tool@sha256:74e7"]}])");
+  say(engine_, "/containers/json?all=1", R"([{"Names":["/buildx_buildkit_mine0"]}])");
+  say(engine_, "/volumes", R"({"Volumes":[{"Name":"data"}]})");
+  const auto said = complaints(cli::check_keep(scene_));
+  EXPECT_THAT(said, HasSubstr("warning: the pattern idel of disk.keep matches no image"));
+  EXPECT_THAT(said, HasSubstr("warning: the pattern docker.io/idle:2 of disk.keep matches no image"));
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 2);
+}
+
 TEST_F(Doctor, BuildxMustBeWhereAnEmptyDockerConfigFindsIt) {
   scene_.env = [this](const std::string& name) { return name == "PATH" ? folder() : std::string(); };
   std::ofstream(folder() + "/docker") << "#!/bin/sh\n";

@@ -2,14 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
-#include <memory>
-
-#include "daemon/disk/ledger_feed.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/fake_image_engine.h"
-#include "tests/support/fake_journal.h"
-#include "tests/support/run_void.h"
+#include "tests/unit/disk/ledger_fixture.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -18,31 +11,6 @@ using std::chrono::hours;
 using std::chrono::seconds;
 using testing::run_on;
 using testing::run_void;
-
-class LedgerTest : public ::testing::Test {
- protected:
-  LedgerTest() { start(); }
-  // As a daemon that starts anew with the same store.
-  void start() { ledger_ = std::make_unique<Ledger>(clock_, store_, journal_); }
-  void connect(std::optional<Duration> gap = std::nullopt) { run_void(loop_, ledger_->connected(identity(), gap)); }
-  [[nodiscard]] const ports::EngineIdentity& identity() const { return engine_.engine.identity; }
-  void see(const std::vector<std::string>& ids) {
-    engine_.images.clear();
-    for (const auto& id : ids) engine_.add_image(id, {id + ":tag"}, 1);
-    testing::run_void(loop_, ledger_->seen(engine_.ids()));
-  }
-  [[nodiscard]] Duration age(const std::string& id) const {
-    return policy::age_of(ledger_->last_use(id, clock_.now()), clock_.now());
-  }
-  void flush() { run_void(loop_, ledger_->flush(true)); }
-
-  testing::FakeClock clock_;
-  testing::FakeLedgerStore store_;
-  testing::FakeJournal journal_;
-  testing::FakeImageEngine engine_;
-  boost::asio::io_context loop_;
-  std::unique_ptr<Ledger> ledger_;
-};
 
 TEST_F(LedgerTest, AnImageIsFirstSeenNowAndThenGrowsOlder) {
   connect();
@@ -236,142 +204,6 @@ TEST_F(LedgerTest, RunFlushesOnceMoreAtItsEnd) {
   ledger_->stop();
   testing::run_until(loop_, [&running] { return running.ended(); });
   EXPECT_TRUE(store_.rows[ledger_scope(identity())].contains("sha256:a"));
-}
-
-class LedgerFeedTest : public LedgerTest {
- protected:
-  LedgerFeedTest() : feed_(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_, workers_}) {
-    engine_.add_image("sha256:aaaabbbbcccc0000", {"alpine:3"}, 1);
-    engine_.add_image("sha256:ddddeeeeffff0000", {"web:latest"}, 1);
-    feed_.on_connected(identity(), std::nullopt);
-    EXPECT_TRUE(run_on(loop_, feed_.turn()));
-    clock_.advance(hours{5});
-  }
-  void tell(const std::string& type, const std::string& action, const std::string& image) {
-    tell_of(clock_.now().wall, false, type, action, image);
-  }
-  void tell_of(WallTime at, bool before_start, const std::string& type, const std::string& action,
-               const std::string& image) {
-    ports::EngineEvent event;
-    event.before_start = before_start;
-    event.type = type;
-    event.action = action;
-    event.id = image;
-    event.at = at;
-    if (type == "container") event.attributes["image"] = image;
-    feed_.on_event(event);
-  }
-  WorkerPool workers_{1};
-  LedgerFeed feed_;
-};
-
-TEST_F(LedgerFeedTest, EventsOfContainersUseTheirImagesByWhateverName) {
-  tell("container", "start", "docker.io/library/web");
-  EXPECT_EQ(age("sha256:ddddeeeeffff0000"), Duration{0});
-  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
-  tell("container", "die", "aaaabbbbcccc");
-  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), Duration{0});
-}
-
-// What the engine replays is news only where the store knows nothing later: ages survive a restart.
-TEST_F(LedgerFeedTest, AReplayedUseCountsWhenItIsNews) {
-  flush();
-  const auto saved = clock_.now().wall;
-  ledger_->lost();
-  start();
-  LedgerFeed feed(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_, workers_});
-  ports::EngineEvent event;
-  event.type = "container";
-  event.action = "start";
-  event.before_start = true;
-  clock_.advance(seconds{30});
-  event.at = saved - hours{6};
-  event.attributes["image"] = "alpine:3";
-  feed.on_event(event);
-  event.at = saved + seconds{10};
-  event.attributes["image"] = "web";
-  feed.on_event(event);
-  feed.on_connected(identity(), std::nullopt);
-  EXPECT_TRUE(run_on(loop_, feed.turn()));
-  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
-  EXPECT_EQ(age("sha256:ddddeeeeffff0000"), Duration{0});
-  EXPECT_EQ(ledger_->last_use("sha256:ddddeeeeffff0000", clock_.now()).at, saved + seconds{10});
-}
-
-// A list that was made on one engine must not be taken for the next one's.
-TEST_F(LedgerFeedTest, AListOfAConnectionThatIsGoneIsNotLearned) {
-  engine_.on_list = [this] {
-    engine_.on_list = {};
-    engine_.images.clear();
-    feed_.on_lost();
-    feed_.on_connected(identity(), seconds{1});
-  };
-  EXPECT_FALSE(run_on(loop_, feed_.turn()));
-  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
-}
-
-TEST_F(LedgerFeedTest, APullAheadOfAnyUseIsNone) {
-  std::string ahead = "docker.io/library/web";
-  LedgerFeed feed(LedgerFeed::Parts{*ledger_, engine_, engine_, clock_, workers_, nullptr, [&ahead] { return ahead; }});
-  EXPECT_TRUE(run_on(loop_, feed.turn()));
-  ports::EngineEvent event;
-  event.type = "image";
-  event.action = "pull";
-  event.id = "web:latest";
-  event.at = clock_.now().wall;
-  feed.on_connected(identity(), Duration{1});
-  EXPECT_TRUE(run_on(loop_, feed.turn()));
-  feed.on_event(event);
-  EXPECT_EQ(age("sha256:ddddeeeeffff0000"), hours{5});
-  engine_.add_image("sha256:99990000ffff0000", {"fresh:1"}, 1);
-  ahead = "fresh:1";
-  event.id = "fresh:1";
-  feed.on_event(event);
-  EXPECT_TRUE(run_on(loop_, feed.turn()));
-  EXPECT_EQ(ledger_->why("sha256:99990000ffff0000"), "first seen");
-  clock_.advance(hours{1});
-  ahead.clear();
-  event.at = clock_.now().wall;
-  feed.on_event(event);
-  EXPECT_EQ(ledger_->why("sha256:99990000ffff0000"), "image pull") << "somebody else's";
-}
-
-TEST_F(LedgerFeedTest, RemovalIsNoUse) {
-  tell("container", "destroy", "web");
-  tell("image", "untag", "sha256:ddddeeeeffff0000");
-  tell("image", "delete", "sha256:ddddeeeeffff0000");
-  EXPECT_EQ(age("sha256:ddddeeeeffff0000"), hours{5});
-  tell("image", "tag", "sha256:ddddeeeeffff0000");
-  EXPECT_EQ(age("sha256:ddddeeeeffff0000"), Duration{0});
-}
-
-TEST_F(LedgerFeedTest, AUseOfAnUnknownNameIsSettledByTheNextList) {
-  engine_.images[0].tags.emplace_back("new:1");
-  tell("container", "start", "new:1");
-  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
-  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), Duration{0});
-}
-
-TEST_F(LedgerFeedTest, RunningContainersUseTheirImagesAndExitedOnesDoNot) {
-  engine_.add_container("a", "sha256:aaaabbbbcccc0000");
-  engine_.add_container("w", "sha256:ddddeeeeffff0000", policy::ContainerState::kExited);
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
-  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), Duration{0});
-  EXPECT_EQ(age("sha256:ddddeeeeffff0000"), hours{5});
-}
-
-TEST_F(LedgerFeedTest, AListThatFailsForgetsNothing) {
-  engine_.fail.emplace("list", Error(Errc::kTimeout, "slow"));
-  EXPECT_FALSE(run_on(loop_, feed_.turn()));
-  EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
-}
-
-TEST_F(LedgerFeedTest, ItRunsAndStops) {
-  testing::Background running(loop_, feed_.run());
-  loop_.poll();
-  feed_.stop();
-  testing::run_until(loop_, [&running] { return running.ended(); });
 }
 
 }  // namespace

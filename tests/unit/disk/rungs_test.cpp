@@ -3,7 +3,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "daemon/disk/image_rungs.h"
-#include "daemon/disk/references.h"
+#include "daemon/policy/image_names.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"
@@ -31,7 +31,9 @@ class RungTest : public ::testing::Test {
   std::vector<policy::Candidate> list(ports::Rung& rung) {
     auto candidates = run_on(loop_, rung.list(turn_));
     EXPECT_TRUE(candidates) << candidates.error().message();
-    return candidates ? *candidates : std::vector<policy::Candidate>{};
+    if (!candidates) return {};
+    beside_ = static_cast<std::size_t>(std::erase_if(*candidates, [](const auto& one) { return one.is_beside; }));
+    return *std::move(candidates);
   }
   // The only candidate, planned now and taken after `meanwhile`.
   ports::Rung::Taken plan_and_take(ports::Rung& rung, const std::function<void()>& meanwhile) {
@@ -53,6 +55,7 @@ class RungTest : public ::testing::Test {
   UnusedImages unused_{parts()};
   DanglingImages dangling_{parts()};
   policy::RungTurn turn_{policy::RungId::kImages, 1, hours{4}};
+  std::size_t beside_ = 0;  // how many the last list() had that are another rung's
 };
 
 TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
@@ -64,7 +67,7 @@ TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
   engine_.containers.back().image = "docker.io/library/named:1";
   engine_.holdings.image_references.insert("docker.io/moby/buildkit:buildx-stable-1");
   const auto candidates = list(unused_);
-  ASSERT_EQ(candidates.size(), 4U);
+  ASSERT_EQ(candidates.size(), 4U) << "and the dangling one beside them";
   EXPECT_EQ(candidates[0].id, "sha256:old");
   EXPECT_EQ(candidates[0].last_use.observed, hours{5});
   EXPECT_EQ(candidates[0].references, (std::vector<std::string>{"old:1", "old:2"}));
@@ -113,6 +116,137 @@ TEST_F(RungTest, EveryReferenceOfAnUnusedImageIsRemovedByName) {
 TEST_F(RungTest, ADanglingImageIsRemovedById) {
   EXPECT_EQ(plan_and_take(dangling_, [] {}).dropped, "");
   EXPECT_EQ(engine_.removed, (std::vector<std::string>{"sha256:dangling"}));
+}
+
+// ---- names by digest
+
+class DigestTest : public RungTest {
+ protected:
+  DigestTest() {
+    engine_.images.clear();
+    engine_.add_image("sha256:8b9fe6824b3d0000", {}, 100);
+    engine_.images[0].digests = {kTool};
+    run_void(loop_, ledger_.seen(engine_.ids()));
+    clock_.advance(hours{5});
+  }
+  static constexpr const char* kTool = "r:5000/team/tool@sha256:74e7";
+  [[nodiscard]] std::vector<policy::Skipped> skipped(const std::string& keep) {
+    policy::EvictionRules rules;
+    rules.keep = {keep};
+    return policy::rank(list(unused_), rules, clock_.now()).skipped;
+  }
+};
+
+TEST_F(DigestTest, AnImageWithADigestAloneHasAName) {
+  EXPECT_TRUE(list(dangling_).empty());
+  EXPECT_EQ(beside_, 1U);
+  const auto candidates = list(unused_);
+  ASSERT_EQ(candidates.size(), 1U);
+  EXPECT_EQ(candidates[0].name, kTool);
+  EXPECT_EQ(candidates[0].references, std::vector<std::string>{kTool});
+  EXPECT_EQ(plan_and_take(unused_, [] {}).dropped, "");
+  EXPECT_EQ(engine_.removed, std::vector<std::string>{kTool});
+}
+
+TEST_F(DigestTest, ItIsKeptByThatName) {
+  for (const std::string pattern :
+       {"r:5000/team/tool*", "r:5000/team/tool", "r:5000/team/tool:1@sha256:74e7", "8b9f"}) {
+    const auto all = skipped(pattern);
+    ASSERT_EQ(all.size(), 1U) << pattern;
+    EXPECT_EQ(all[0].rule, "keep") << pattern;
+  }
+}
+
+TEST_F(DigestTest, ItIsHeldAndUsedByThatName) {
+  engine_.holdings.image_references = {"r:5000/team/tool:1@sha256:74e7"};
+  EXPECT_EQ(list(unused_).at(0).protected_as, "held as r:5000/team/tool:1@sha256:74e7");
+  engine_.holdings.image_references = {"sha256:8b9fe6824b3d0000"};
+  EXPECT_EQ(list(unused_).at(0).protected_as, "held as sha256:8b9fe6824b3d0000");
+  engine_.add_container("web", "");
+  engine_.containers.back().image = "r:5000/team/tool:1@sha256:74e7";
+  EXPECT_EQ(list(unused_).at(0).in_use_by, "container web");
+}
+
+TEST_F(DigestTest, WhatAContainerMountsIsInUse) {
+  engine_.add_container("web", "sha256:another", policy::ContainerState::kCreated);
+  for (const std::string name : {kTool, "r:5000/team/tool:1@sha256:74e7", "8b9f", "sha256:8b9fe6824b3d0000"}) {
+    engine_.containers.back().mounted_images = {name};
+    EXPECT_EQ(list(unused_).at(0).in_use_by, "container web") << name;
+  }
+  engine_.containers.back().mounted_images = {"8b9e"};
+  EXPECT_EQ(list(unused_).at(0).in_use_by, "");
+}
+
+// An engine drops the digests of a repository with its last tag.
+TEST_F(DigestTest, ADigestThatWentWithItsTagIsNoObstacle) {
+  engine_.images[0].tags = {"r:5000/team/tool:1", "other:1"};
+  engine_.images[0].digests = {kTool, "third@sha256:74e7"};
+  EXPECT_EQ(plan_and_take(unused_, [] {}).dropped, "");
+  EXPECT_EQ(engine_.removed, (std::vector<std::string>{"r:5000/team/tool:1", "other:1", "third@sha256:74e7"}));
+  EXPECT_TRUE(engine_.images.empty());
+}
+
+TEST_F(DigestTest, ADanglingImageThatWasPulledByDigestMeanwhileIsLeftAlone) {
+  engine_.images[0].digests.clear();
+  const auto taken = plan_and_take(dangling_, [this] { engine_.images[0].digests = {kTool}; });
+  EXPECT_EQ(taken.dropped, std::string("it has a name now: ") + kTool);
+}
+
+// ---- what is built on it
+
+class BuiltOnTest : public RungTest {
+ protected:
+  BuiltOnTest() {
+    engine_.images.clear();
+    engine_.add_image("sha256:toolchain", {"toolchain:7"}, 600);
+    engine_.add_image("sha256:app", {"app:1"}, 700);
+    engine_.images[0].layers = {1};
+    engine_.images[1].layers = {1, 2};
+    run_void(loop_, ledger_.seen(engine_.ids()));
+    clock_.advance(hours{5});
+  }
+  std::vector<policy::Candidate> order() {
+    policy::EvictionRules rules;
+    rules.age = hours{4};
+    return policy::rank(list(unused_), rules, clock_.now()).order;
+  }
+};
+
+TEST_F(BuiltOnTest, WhatIsBuiltOnGoesAfterIt) {
+  const auto all = order();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].name, "app:1");
+  EXPECT_EQ(all[0].size, 100);
+  for (const auto& one : all) EXPECT_EQ(run_on(loop_, unused_.take(one, turn_))->dropped, "");
+  EXPECT_EQ(engine_.removed, (std::vector<std::string>{"app:1", "toolchain:7"}));
+}
+
+TEST_F(BuiltOnTest, AUseOfWhatIsBuiltOnItSinceThePlanStopsTheDeletion) {
+  const auto all = order();
+  ledger_.used("sha256:app", clock_.now().wall, "container start");
+  const auto taken = run_on(loop_, unused_.take(all.at(1), turn_));
+  EXPECT_NE(taken->dropped.find("app:1, which is built on it, was used since the plan"), std::string::npos)
+      << taken->dropped;
+  EXPECT_TRUE(engine_.removed.empty());
+}
+
+TEST_F(BuiltOnTest, WhatIsStillThereHoldsWhatItIsBuiltOn) {
+  const auto all = order();
+  engine_.fail.emplace("remove", Error(Errc::kConflict, "409"));
+  EXPECT_NE(run_on(loop_, unused_.take(all.at(0), turn_))->dropped, "");
+  engine_.fail.clear();
+  engine_.removed.clear();
+  EXPECT_EQ(run_on(loop_, unused_.take(all.at(1), turn_))->dropped, "app:1, which is built on it, is there still");
+  EXPECT_TRUE(engine_.removed.empty());
+}
+
+TEST_F(BuiltOnTest, ADryRunDoesNotCountWhatItPretendsToHaveDeleted) {
+  auto pretended = std::make_shared<policy::Pretended>();
+  pretended->ids.insert("sha256:app");
+  turn_.pretended = pretended;
+  const auto all = order();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].size, 600);
 }
 
 struct Meanwhile {
@@ -196,14 +330,6 @@ TEST_F(RungTest, WithoutKnowingWhoUsesWhatNothingIsListed) {
   const auto listed = run_on(loop_, unused_.list(turn_));
   ASSERT_FALSE(listed);
   EXPECT_EQ(listed.error().code(), Errc::kUnavailable);
-}
-
-TEST(References, AreComparedAsTheEngineMeansThem) {
-  EXPECT_EQ(normalised_reference("docker.io/library/alpine"), "alpine:latest");
-  EXPECT_EQ(normalised_reference("host:5000/a"), "host:5000/a:latest");
-  EXPECT_EQ(normalised_reference("host:5000/a:1"), "host:5000/a:1");
-  EXPECT_EQ(normalised_reference("a@sha256:0"), "a@sha256:0");
-  EXPECT_EQ(normalised_reference("sha256:0"), "sha256:0");
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <set>
+#include <string>
 
 #include "daemon/emulation/platform.h"
 #include "tests/support/fake_clock.h"
@@ -187,6 +189,22 @@ TEST_F(EmulationTest, TheImageIsTheNextSourceAndItsWordsAreKept) {
   EXPECT_EQ(images_, std::vector<std::string>{"binfmt:1"});
   EXPECT_THAT(status.reason, HasSubstr("no luck"));
   EXPECT_EQ(added_, 0);
+}
+
+// Else it is deleted for room and pulled again. The stack pins it by digest; of an archive it has its tag alone.
+TEST_F(EmulationTest, TheImageIsHeldUnderAllItsNamesWhileHandlersMayComeFromIt) {
+  using Names = std::set<std::string>;
+  settings_.emulation.order = {"host", "image"};
+  EXPECT_EQ(emulation_->held_images(), Names{}) << "none is configured";
+  settings_.emulation.image = "tonistiigi/binfmt:qemu-v9@sha256:7e6f";
+  EXPECT_EQ(emulation_->held_images(), (Names{"tonistiigi/binfmt:qemu-v9@sha256:7e6f", "tonistiigi/binfmt:qemu-v9"}));
+  settings_.emulation.image = "binfmt:1";
+  EXPECT_EQ(emulation_->held_images(), Names{"binfmt:1"});
+  settings_.emulation.order = {"host"};
+  EXPECT_EQ(emulation_->held_images(), Names{}) << "it is never run";
+  settings_.emulation.order = {"image"};
+  settings_.emulation.platforms.clear();
+  EXPECT_EQ(emulation_->held_images(), Names{}) << "emulation is off";
 }
 
 TEST_F(EmulationTest, AJobIsToldWhatDoesNotRun) {

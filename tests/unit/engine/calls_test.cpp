@@ -37,7 +37,29 @@ TEST_F(CallsTest, ListsImages) {
   const auto images = run(engine_->list_images());
   ASSERT_TRUE(images) << images.error().message();
   EXPECT_THAT(images->at(0).tags, ElementsAre("a:1"));
-  EXPECT_EQ(asked("GET", "/images"), "/images/json");
+  EXPECT_EQ(asked("GET", "/images/json"), "/images/json");
+}
+
+// Once for each image: a list comes every minute, and an image's layers never change.
+TEST_F(CallsTest, AsksForTheLayersOfAnImageOnce) {
+  const auto list =
+      FakeAnswer::json(200, R"([{"Id":"sha256:1","Size":5,"Created":1},{"Id":"sha256:2","Size":5,"Created":1}])");
+  server_.replace("GET /v1.45/images/json", list);
+  server_.replace("GET /v1.45/images/sha256:1/json", FakeAnswer::json(200, R"({"RootFS":{"Layers":["sha256:a"]}})"));
+  server_.replace("GET /v1.45/images/sha256:2/json", FakeAnswer::json(500, R"({"message":"no such content"})"));
+  for (int i = 0; i < 3; ++i) {
+    const auto images = run(engine_->list_images());
+    ASSERT_TRUE(images) << images.error().message();
+    EXPECT_THAT(images->at(0).layers, ElementsAre(policy::layer_number("sha256:a")));
+    EXPECT_TRUE(images->at(1).layers.empty()) << "one that the engine cannot describe is listed all the same";
+  }
+  EXPECT_EQ(server_.count("GET /v1.45/images/sha256:1/json"), 1);
+  EXPECT_EQ(server_.count("GET /v1.45/images/sha256:2/json"), 3);
+}
+
+TEST_F(CallsTest, AsksWhatAContainerMountsWhereItCanMountImages) {
+  EXPECT_TRUE(run(engine_->mounted_images("c"))->empty());
+  EXPECT_EQ(asked("GET", "/containers/c"), "nothing") << "not before API 1.48";
 }
 
 TEST_F(CallsTest, BigListsAreParsedToo) {

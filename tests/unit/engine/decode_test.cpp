@@ -29,6 +29,11 @@ constexpr const char* kNewImages = R"([{"Containers":2,"Created":1723456789,"Des
   "Id":"sha256:4444","Labels":null,"ParentId":"","RepoDigests":["a@sha256:4444"],"RepoTags":["a:1"],"SharedSize":-1,
   "Size":42}])";
 
+// As 28.5 with the containerd image store (1.51) shows one that was pulled by digest and then tagged.
+constexpr const char* kImageByDigest = R"([{"Containers":0,"Created":1796075433,"Id":"sha256:5ae7","Labels":null,
+  "ParentId":"","RepoDigests":["other@sha256:5ae7"],"RepoTags":["r:5991/team/tool@sha256:5ae7","other:1"],
+  "SharedSize":-1,"Size":3067239}])";
+
 constexpr const char* kContainers = R"([
  {"Id":"c1","Names":["/web/alias","/web"],"Image":"alpine:3.19","ImageID":"sha256:1111","Command":"sh","Created":1723456789,
   "Ports":[],"Labels":{"com.buildwarden.owner":"buildwarden"},"State":"running","Status":"Up 2 hours","Mounts":[]},
@@ -72,6 +77,40 @@ TEST(DecodeImages, ReadsEveryVersion) {
   EXPECT_THAT(decode_images(kOldImages)->at(0).tags, IsEmpty());
   EXPECT_THAT(decode_images(kNewImages)->at(0).tags, ElementsAre("a:1"));
   EXPECT_THAT(*decode_images("[]"), IsEmpty());
+}
+
+TEST(DecodeImages, ANameByDigestIsNoTagWhereverItStands) {
+  const auto pulled = decode_images(kImages)->at(1);
+  EXPECT_THAT(pulled.digests, ElementsAre("alpine@sha256:dddd"));
+  EXPECT_FALSE(pulled.is_dangling());
+  EXPECT_TRUE(decode_images(kOldImages)->at(0).is_dangling());
+  const auto both = decode_images(kImageByDigest)->at(0);
+  EXPECT_THAT(both.tags, ElementsAre("other:1"));
+  EXPECT_THAT(both.digests, ElementsAre("other@sha256:5ae7", "r:5991/team/tool@sha256:5ae7"));
+  EXPECT_THAT(both.names(), ElementsAre("other:1", "other@sha256:5ae7", "r:5991/team/tool@sha256:5ae7"));
+}
+
+TEST(DecodeLayers, ReadsThemFromTheLowestUp) {
+  const auto layers = decode_layers(R"({"Id":"sha256:1","RootFS":{"Type":"layers","Layers":["sha256:a","sha256:b"]}})");
+  ASSERT_TRUE(layers) << layers.error().message();
+  EXPECT_THAT(*layers, ElementsAre(policy::layer_number("sha256:a"), policy::layer_number("sha256:b")));
+  EXPECT_THAT(*decode_layers(R"({"Id":"sha256:1","RootFS":{"Type":"layers"}})"), IsEmpty()) << "FROM scratch alone";
+  EXPECT_EQ(decode_layers(R"({"RootFS":{"Layers":[1]}})").error().code(), Errc::kProtocol);
+  EXPECT_EQ(decode_layers("[]").error().code(), Errc::kProtocol);
+}
+
+// As 28.5 answers.
+TEST(DecodeContainers, TellsWhichImagesAreMounted) {
+  constexpr const char* kMounts = R"("Mounts":[{"Type":"image","Name":"team/tool:1","Source":"/d/overlay2/1",
+    "Destination":"/x","Mode":"","RW":false,"Propagation":"rprivate"},{"Type":"volume","Name":"data"}])";
+  const auto listed = decode_containers(R"([{"Id":"c","Names":["/c"],"Image":"a","ImageID":"sha256:1","Created":1,)" +
+                                        std::string(R"("State":"created",)") + kMounts + "}]");
+  ASSERT_TRUE(listed) << listed.error().message();
+  EXPECT_THAT(listed->at(0).mounted_images, ElementsAre("team/tool:1"));
+  EXPECT_THAT(listed->at(0).volumes, ElementsAre("data"));
+  EXPECT_THAT(*decode_mounted_images(std::string("{") + kMounts + "}"), ElementsAre("team/tool:1"));
+  EXPECT_THAT(*decode_mounted_images("{}"), IsEmpty());
+  EXPECT_FALSE(decode_mounted_images("[]"));
 }
 
 TEST(DecodeContainers, ReadsTheList) {
