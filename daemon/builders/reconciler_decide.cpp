@@ -48,6 +48,7 @@ HostFacts Reconciler::host(const Builder& builder) const {
   facts.paths = settings_.paths;
   facts.agent_group = settings_.agent_group;
   facts.host_userns = settings_.userns_remap || ports_.engine.status().identity.userns_remap;
+  facts.data_root = ports_.engine.status().identity.root_dir;
   facts.volumes = {builder.memory.crash.volume, builder.memory.crash.newest};
   return facts;
 }

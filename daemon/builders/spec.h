@@ -21,6 +21,7 @@ struct HostFacts {
   bool host_userns =
       false;          // the engine remaps users; neither buildkitd nor a front that must reach its socket can live so
   Volumes volumes{};  // of this builder
+  std::string data_root{};  // the engine's; "" = not known
 };
 
 // The container of buildkitd, without its label kSpecLabel. kInvalid: `memory` or `cpus` cannot be read.
