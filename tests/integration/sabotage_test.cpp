@@ -140,7 +140,8 @@ TEST_F(Sabotage, AFrozenBuilderIsRestarted) {
   const Harm freeze{"frozen", kFreeze};
   ASSERT_EQ(harm(freeze, "buildwarden_s3", "").exit_code, 0);
   const auto frozen_at = std::chrono::steady_clock::now();
-  const auto told = job_shell("buildwarden job start --id meanwhile --use s3; ls $DOCKER_CONFIG/buildx/instances");
+  const auto told = job_shell(
+      "buildwarden job start --id meanwhile --use s3 > $DOCKER_CONFIG/script 2>&1; cat $DOCKER_CONFIG/script");
   EXPECT_NE(told.out.find("builder s3 is not handed out: the process "), std::string::npos) << told.out;
   EXPECT_EQ(told.out.find("BUILDX_BUILDER"), std::string::npos) << told.out;
   EXPECT_LT(std::chrono::steady_clock::now() - frozen_at, seconds{10}) << "a build would have hung for 40 s";
