@@ -1,5 +1,6 @@
 #include "daemon/rooms.h"
 
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -51,9 +52,13 @@ builders::ReconcilerSettings reconciler_settings(const Settings& settings, std::
   return result;
 }
 
+// Until the engine says where it is: where it is configured to be, if that is there. A host whose engine lies elsewhere
+// has no /var/lib/docker, and nothing that would have to be told of it.
 std::string data_root_of(const ports::EngineState& engine, const Settings& settings) {
   const auto status = engine.status();
-  return status.identity.root_dir.empty() ? settings.engine.data_root : status.identity.root_dir;
+  if (!status.identity.root_dir.empty()) return status.identity.root_dir;
+  std::error_code unknown;
+  return std::filesystem::is_directory(settings.engine.data_root, unknown) ? settings.engine.data_root : "";
 }
 
 }  // namespace
@@ -164,6 +169,7 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
       outside_timer_(loop) {
   listen_to_engine();
   handout.ask_healing([this](const std::string& builder) { return is_healing(builder); });
+  handout.ask_withheld([this](const std::string& builder) { return reconciler.why_withheld(builder); });
   handout.on_left([this](const std::string& builder) { histories.left(builder); });
   outside_follows_ = journal.subscribe([this](const ports::RecordedEvent& recorded) {
     if (recorded.event.kind == "disk.level") termination.look_now();

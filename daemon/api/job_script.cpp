@@ -118,10 +118,12 @@ std::string job_script(const ports::JobAnswer& answer) {
   if (!answer.admitted) return refused(answer);
   const auto outside = [](const ports::GrantedFile& file) { return !is_below(file.path); };
   const auto& files = answer.grant.files;
+  const auto& note = answer.grant.note;
+  const auto told = note.empty() ? std::string() : say(format("buildwarden: {}", note));
   if (std::any_of(files.begin(), files.end(), outside)) {
     return problem_script("a file of the hand-out would not be below the buildx folder, so none is written", 0);
   }
-  return files.empty() ? exports(answer.grant.env, "") : handed_out(answer.grant);
+  return told + (files.empty() ? exports(answer.grant.env, "") : handed_out(answer.grant));
 }
 
 }  // namespace buildwarden::api

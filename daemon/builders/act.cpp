@@ -1,6 +1,7 @@
 #include "daemon/builders/act.h"
 
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -39,6 +40,13 @@ Result<void> make_socket_folder(const std::string& folder, gid_t group) {
   return {};
 }
 
+// Of the one that the engine's volumes lie on; 0: not known.
+Bytes size_of_filesystem(const std::string& data_root) {
+  struct statvfs info{};
+  if (data_root.empty() || ::statvfs((data_root + "/volumes").c_str(), &info) != 0) return 0;
+  return static_cast<Bytes>(info.f_blocks * info.f_frsize);
+}
+
 const policy::ObservedContainer* find(const Observation& seen, const Builder& builder, const std::string& container) {
   if (container == builder.container) return &seen.builder.real;
   const auto front = seen.builder.fronts.find(container);
@@ -54,7 +62,9 @@ Result<void> prepare_host(const BuilderSettings& builder, const HostFacts& host)
   const auto folder = config_folder(host.paths, builder.name);
   if (done) done = make_folders(folder);
   if (done) done = write_certificates(builder, folder);
-  if (done) done = write_file_atomically(folder + "/buildkitd.toml", buildkitd_toml(builder));
+  if (done)
+    done =
+        write_file_atomically(folder + "/buildkitd.toml", buildkitd_toml(builder, size_of_filesystem(host.data_root)));
   if (done) done = write_volumes(volumes_file(host.paths, builder.name), host.volumes);
   return std::move(done).with_context(format("prepare builder {}", builder.name));
 }

@@ -42,7 +42,9 @@ Result<void> add_children(const std::string& thread, std::vector<pid_t>& process
   return {};
 }
 
-Result<void> add_thread(const std::string& thread, Activity& total, std::vector<pid_t>& processes) {
+bool is_stop(char state) { return state == 'T' || state == 't'; }
+
+Result<void> add_thread(const std::string& thread, Activity& total) {
   const auto time = cpu_time(thread);
   if (!time) return time.error();
   const auto state = state_of(thread);
@@ -50,13 +52,16 @@ Result<void> add_thread(const std::string& thread, Activity& total, std::vector<
   total.cpu_nanoseconds += *time;
   ++total.threads;
   total.waits_for_disk = total.waits_for_disk || *state == 'D';
-  return add_children(thread, processes);
+  total.stopped = total.stopped && is_stop(*state);
+  return {};
 }
 
 }  // namespace
 
-Result<Activity> activity_of(pid_t pid) {
+Result<Activity> activity_of(pid_t pid, Reach reach) {
   Activity total;
+  total.process = pid;
+  total.stopped = true;
   std::vector<pid_t> processes{pid};
   while (!processes.empty()) {
     const auto folder = format("/proc/{}/task", processes.back());
@@ -64,13 +69,19 @@ Result<Activity> activity_of(pid_t pid) {
     std::error_code error;
     std::filesystem::directory_iterator at(folder, error);
     for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
-      auto added = add_thread(at->path().string(), total, processes);
+      auto added = add_thread(at->path().string(), total);
+      if (added && reach == Reach::kDescendants) added = add_children(at->path().string(), processes);
       if (!added) return std::move(added).error();  // one that ends at this moment, too: something happens
       if (total.threads > kMostThreads) return Error(Errc::kTooLarge, format("{} has too many threads", folder));
     }
     if (error) return Error::from_errno(error.value(), format("list {}", folder));
   }
   return total;
+}
+
+bool is_stopped(pid_t pid) {
+  const auto state = state_of(format("/proc/{}", pid));
+  return state && is_stop(*state);
 }
 
 Result<bool> sees_other_folder(pid_t pid, const std::string& inside, const std::string& folder) {

@@ -17,14 +17,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr const char* kJson = "{{json .}}";
-constexpr Bytes kMegabyte = 1'000'000;
-
-// In megabytes of a million, as a decimal. BuildKit deletes until less than that is left, so it is told one byte more,
-// and half a byte on top, which its rounding down takes away again whichever way the decimal was rounded.
-std::string megabytes(Bytes keep) {
-  const auto bound = keep + 1;
-  return format("{}.{:06}5", bound / kMegabyte, bound % kMegabyte);
-}
 
 // The Dockerfile is a file of its own for each run, and gone with it. The log is long; of a failure its end tells why.
 constexpr const char* kFetchScript =
@@ -67,11 +59,32 @@ Result<bool> flag_of(const json::object& record, const char* name) {
   return value->get_bool();
 }
 
+Result<std::string> id_of(const json::object& record) {
+  const auto* id = record.if_contains("id");
+  if (id == nullptr || !id->is_string() || id->get_string().empty()) return unreadable("has a record without id");
+  return std::string(id->get_string().data(), id->get_string().size());
+}
+
+// None where it is absent or null.
+Result<std::vector<std::string>> parents_of(const json::object& record) {
+  std::vector<std::string> parents;
+  const auto* value = record.if_contains("parents");
+  if (value == nullptr || value->is_null()) return parents;
+  const auto* list = value->if_array();
+  if (list == nullptr) return unreadable("has a record whose parents are no list");
+  for (const auto& item : *list) {
+    const auto* id = item.if_string();
+    if (id == nullptr) return unreadable("has a parent that is no id");
+    parents.emplace_back(id->data(), id->size());
+  }
+  return parents;
+}
+
 Result<policy::CacheRecord> record_of(const json::value& value) {
   const auto* object = value.if_object();
   if (object == nullptr) return unreadable("has a record that is none");
-  const auto* id = object->if_contains("id");
-  if (id == nullptr || !id->is_string() || id->get_string().empty()) return unreadable("has a record without id");
+  auto id = id_of(*object);
+  if (!id) return std::move(id).error();
   const auto size = size_of(*object);
   if (!size) return size.error();
   const auto in_use = flag_of(*object, "inUse");
@@ -84,12 +97,15 @@ Result<policy::CacheRecord> record_of(const json::value& value) {
   if (!used) return used.error();
   if (!*created && !*used) return unreadable("has a record without a time");
   policy::CacheRecord record;
-  record.id.assign(id->get_string().data(), id->get_string().size());
+  record.id = *std::move(id);
   record.size = *size;
   record.in_use = *in_use;
   record.shared = *shared;
   // Go's zero time, too, means never.
   record.last_used = std::max(created->value_or(WallTime::min()), used->value_or(WallTime::min()));
+  auto parents = parents_of(*object);
+  if (!parents) return std::move(parents).error();
+  record.parents = *std::move(parents);
   return record;
 }
 
@@ -99,12 +115,13 @@ std::vector<std::string> usage_command() { return {"buildctl", "du", "--format",
 
 std::vector<std::string> forget_command() { return {"buildctl", "prune-histories"}; }
 
-std::vector<std::string> prune_command(Bytes keep, Duration unused_for) {
+std::vector<std::string> prune_command(std::span<const std::string> ids, Duration unused_for) {
   // With --all also frontends and internal records: they count as well, and would stay for ever.
   std::vector<std::string> command = {"buildctl", "prune", "--all", "--format", kJson};
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(std::max(unused_for, Duration{0})).count();
   command.insert(command.end(), {"--keep-duration", format("{}s", seconds)});
-  if (keep > 0) command.insert(command.end(), {"--keep-storage", megabytes(keep)});  // 0 would be no bound, as without
+  // One filter each: any of them lets a record go. (A pattern would be compiled anew for each record.)
+  for (const auto& id : ids) command.insert(command.end(), {"--filter", format("id=={}", id)});
   return command;
 }
 
@@ -133,8 +150,8 @@ Result<std::vector<policy::CacheRecord>> decode_usage(std::string_view text) {
   return records;
 }
 
-Result<Bytes> decode_pruned(std::string_view text) {
-  Bytes bytes = 0;
+Result<Pruned> decode_pruned(std::string_view text) {
+  Pruned pruned;
   while (!text.empty()) {
     const auto line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
@@ -142,12 +159,16 @@ Result<Bytes> decode_pruned(std::string_view text) {
     const auto value = parse(line);
     if (!value) return value.error();
     if (!value->is_object()) return unreadable("has a record that is none");
-    const auto size = size_of(value->get_object());
-    const auto shared = flag_of(value->get_object(), "shared");
+    const auto& record = value->get_object();
+    auto id = id_of(record);
+    if (!id) return std::move(id).error();
+    const auto size = size_of(record);
+    const auto shared = flag_of(record, "shared");
     if (!size || !shared) return size ? shared.error() : size.error();
-    bytes += *shared ? 0 : *size;
+    pruned.ids.insert(*std::move(id));
+    pruned.bytes += *shared ? 0 : *size;
   }
-  return bytes;
+  return pruned;
 }
 
 }  // namespace buildwarden::builders

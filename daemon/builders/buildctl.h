@@ -2,6 +2,8 @@
 // safe.
 #pragma once
 
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,10 +17,9 @@ namespace buildwarden::builders {
 // All records of the cache as one JSON array.
 std::vector<std::string> usage_command();
 
-// Deletes records unused for `unused_for` and not in use, least recently used first, until at most `keep` bytes are
-// left; one JSON object a line for each. --keep-storage is called so in every version: the bound was KeepBytes up to
-// 0.16 and is MaxUsedSpace since, and both alone mean "least recently used down to so much".
-std::vector<std::string> prune_command(Bytes keep, Duration unused_for);
+// Deletes those records that were unused for `unused_for`; a chain goes in one call, and what has other children or is
+// in use is passed over in silence. One JSON object a line for each that went.
+std::vector<std::string> prune_command(std::span<const std::string> ids, Duration unused_for);
 
 // A build that leaves nothing but `reference` in the cache, downloaded and unpacked: BuildKit puts that off until a
 // step reads the image, so one copies from it what matches no file. Needs a shell and mktemp, as moby/buildkit has
@@ -32,7 +33,10 @@ std::vector<std::string> forget_command();
 // record that was never used counts from its creation.
 Result<std::vector<policy::CacheRecord>> decode_usage(std::string_view text);
 
-// The bytes that were its own; what is shared frees nothing.
-Result<Bytes> decode_pruned(std::string_view text);
+struct Pruned {
+  std::set<std::string> ids;
+  Bytes bytes = 0;  // that were the cache's own; what is shared frees nothing
+};
+Result<Pruned> decode_pruned(std::string_view text);
 
 }  // namespace buildwarden::builders

@@ -28,9 +28,10 @@ struct Liveness {
   bool answered = false;
   int silent = 0;  // questions without an answer, in a row
   BootTime silent_since;
-  int idle = 0;  // the latest of them, in a row, during which nothing of the container ran
+  int idle = 0;  // the latest of them, in a row, during which whoever listens on its socket did next to nothing
   BootTime idle_since;
   std::optional<Activity> activity;  // when it was looked at last
+  std::optional<BootTime> asked;     // when the last question began
 };
 
 // From the loss of a builder or a front that was there until it is whole again; only one that we do something about.

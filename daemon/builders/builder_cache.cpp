@@ -1,11 +1,12 @@
 #include "daemon/builders/builder_cache.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <utility>
 
 #include "common/format.h"
-#include "daemon/builders/buildctl.h"
 #include "daemon/builders/names.h"
 
 namespace buildwarden::builders {
@@ -18,6 +19,7 @@ constexpr Duration kForgetDeadline = std::chrono::seconds{10};
 constexpr Duration kDecodeDeadline = std::chrono::seconds{30};
 constexpr Bytes kMostOutput = 128 * kMiB;  // 100,000 records are 35 MB
 constexpr std::size_t kMostWords = 300;
+constexpr std::size_t kMostIds = 500;  // a call; each record is compared with each of them
 
 // What `decode` makes of `text`, on a worker; the text is freed there, too.
 template <class T>
@@ -43,26 +45,51 @@ ports::Async<std::vector<policy::CacheRecord>> BuilderCache::cache_records() {
   listed_in_.clear();
   auto container = co_await reachable();
   if (!container) co_return std::move(container).error();
-  auto text = co_await run(*container, usage_command(), kUsageDeadline);
-  if (!text) co_return std::move(text).error().with_context("listing its build cache");
-  auto work = decoding(*std::move(text), &decode_usage);
-  auto records = co_await parts_.workers.compute<std::vector<policy::CacheRecord>>(std::move(work), kDecodeDeadline);
+  auto records = co_await list_in(*container);
   if (records) listed_in_ = *container;
   co_return std::move(records).with_context(format("the build cache of builder {}", builder_));
 }
 
-ports::Async<Bytes> BuilderCache::prune_cache(Bytes keep, Duration unused_for) {
+ports::Async<std::vector<policy::CacheRecord>> BuilderCache::list_in(std::string container) {
+  auto text = co_await run(std::move(container), usage_command(), kUsageDeadline);
+  if (!text) co_return std::move(text).error().with_context("listing its build cache");
+  auto work = decoding(*std::move(text), &decode_usage);
+  co_return co_await parts_.workers.compute<std::vector<policy::CacheRecord>>(std::move(work), kDecodeDeadline);
+}
+
+ports::Async<ports::CachePrune> BuilderCache::prune_cache(std::vector<std::string> ids, Duration unused_for) {
+  const auto bad = std::find_if_not(ids.begin(), ids.end(), policy::is_cache_id);
+  if (bad != ids.end()) co_return Error(Errc::kInvalid, format("\"{}\" is no id of a cache record", *bad));
   auto container = co_await reachable();
   if (!container) co_return std::move(container).error();
   if (*container != listed_in_) {
     co_return Error(Errc::kConflict, format("{} is another container now", real_container(builder_)));
   }
   bytes_.reset();
-  auto text = co_await run(*container, prune_command(keep, unused_for), kPruneDeadline);
-  if (!text) co_return std::move(text).error().with_context("pruning its build cache");
+  ports::CachePrune done;
+  done.left.insert(ids.begin(), ids.end());
+  for (std::size_t at = 0; at < ids.size(); at += kMostIds) {
+    const auto end = std::min(ids.size(), at + kMostIds);
+    std::vector<std::string> some(ids.begin() + static_cast<std::ptrdiff_t>(at),
+                                  ids.begin() + static_cast<std::ptrdiff_t>(end));
+    const auto pruned = co_await prune_in(*container, std::move(some), unused_for);
+    if (!pruned)
+      co_return Error(pruned.error()).with_context(format("pruning the build cache of builder {}", builder_));
+    done.freed += pruned->bytes;
+    for (const auto& id : pruned->ids) done.left.erase(id);
+  }
+  if (done.left.empty()) co_return done;
+  const auto records = co_await list_in(*container);
+  if (!records) co_return Error(records.error()).with_context(format("the build cache of builder {}", builder_));
+  done.left = policy::those_left(*records, done.left);
+  co_return done;
+}
+
+ports::Async<Pruned> BuilderCache::prune_in(std::string container, std::vector<std::string> ids, Duration unused_for) {
+  auto text = co_await run(std::move(container), prune_command(ids, unused_for), kPruneDeadline);
+  if (!text) co_return std::move(text).error();
   auto work = decoding(*std::move(text), &decode_pruned);
-  auto freed = co_await parts_.workers.compute<Bytes>(std::move(work), kDecodeDeadline);
-  co_return std::move(freed).with_context(format("pruning the build cache of builder {}", builder_));
+  co_return co_await parts_.workers.compute<Pruned>(std::move(work), kDecodeDeadline);
 }
 
 ports::Async<void> BuilderCache::fetch(std::string reference) {

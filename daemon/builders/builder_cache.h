@@ -3,8 +3,10 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/worker.h"
+#include "daemon/builders/buildctl.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::builders {
@@ -23,7 +25,7 @@ class BuilderCache final : public ports::BuildCache {
   ports::Async<std::vector<policy::CacheRecord>> cache_records() override;
   // Only in the container that cache_records() listed last, else kConflict. BuildKit itself leaves alone what a running
   // build uses.
-  ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override;
+  ports::Async<ports::CachePrune> prune_cache(std::vector<std::string> ids, Duration unused_for) override;
 
   // Downloads and unpacks an image into it, for the platform of the builder and without credentials. kInvalid: not a
   // reference; kIo: the registry's words; kTimeout: the build may go on in the builder.
@@ -40,6 +42,8 @@ class BuilderCache final : public ports::BuildCache {
 
  private:
   ports::Async<Bytes> size();
+  ports::Async<std::vector<policy::CacheRecord>> list_in(std::string container);
+  ports::Async<Pruned> prune_in(std::string container, std::vector<std::string> ids, Duration unused_for);
   // The id of its container.
   ports::Async<std::string> reachable();
   // What the command wrote; kIo with its words when it fails, kTooLarge beyond the bound.

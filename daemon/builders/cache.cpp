@@ -31,11 +31,17 @@ std::string joined(const Attributes& attributes) {
   return out;
 }
 
+// BuildKit sets it before "blobs/…" as it is.
+std::string as_folder(std::string prefix) {
+  if (!prefix.empty() && prefix.back() != '/') prefix += '/';
+  return prefix;
+}
+
 Attributes s3_source(const CacheSettings& cache, const std::string& cache_name) {
   return {{"type", "s3"},
           {"region", cache.region},
           {"bucket", cache.bucket},
-          {"prefix", cache.prefix},
+          {"prefix", as_folder(cache.prefix)},
           {"name", cache_name},
           {"endpoint_url", cache.endpoint_url},
           {"use_path_style", cache.use_path_style ? "true" : ""}};

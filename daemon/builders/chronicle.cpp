@@ -60,6 +60,18 @@ void note_outage(Builder& builder, const policy::BuilderStep& first, Now now) {
   builder.outage = Outage{.since = since, .acted = now.boot, .rule = first.rule, .reason = first.reason};
 }
 
+void note_engine_restart(Builder& builder, const policy::BuilderMemory& next, Now now) {
+  const auto& before = builder.memory.crash;
+  const bool restarted = next.crash.container == before.container && next.crash.restarts > before.restarts;
+  if (!restarted || !builder.ever_warm || builder.outage) return;
+  const auto since = builder.lost_at.value_or(now.boot);
+  builder.outage =
+      Outage{.since = since,
+             .acted = since,
+             .rule = "engine_restarted",
+             .reason = format("the container {} had ended and the engine restarted it", builder.container)};
+}
+
 void note_dry_run(Builder& builder, const std::vector<policy::BuilderStep>& steps, ports::Journal& journal) {
   std::string plan;
   for (const auto& step : steps) {

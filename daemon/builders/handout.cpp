@@ -47,6 +47,11 @@ bool names_context(const ports::GrantRequest& request) {
   return !request.pipeline.empty() && !request.checkout_path.empty();
 }
 
+void add_note(ports::Grant& grant, const std::string& note) {
+  if (note.empty()) return;
+  grant.note += (grant.note.empty() ? "" : "; ") + note;
+}
+
 }  // namespace
 
 Handout::Handout(std::vector<BuilderSettings> builders, PathSettings paths, ContextIds* contexts)
@@ -96,9 +101,10 @@ Result<ports::Grant> Handout::grant(const ports::GrantRequest& request) {
   if (!is_cache_name(request.cache_name)) {
     return Error(Errc::kInvalid, "cache_name: at most 128 letters, digits, '_', '.' and '-', not led by '.' or '-'");
   }
-  const auto granted = chosen(request);
+  auto granted = chosen(request);
   if (!granted) return granted.error();
   ports::Grant grant;
+  add_note(grant, withhold(*granted));
   std::set<std::string> names;
   for (const auto* builder : *granted) {
     names.insert(builder->name);
@@ -107,6 +113,7 @@ Result<ports::Grant> Handout::grant(const ports::GrantRequest& request) {
                            .content = instance_file(*builder, paths_, request.load)});
   }
   const auto* used = request.use.empty() ? nullptr : find(request.use);
+  if (std::find(granted->begin(), granted->end(), used) == granted->end()) used = nullptr;
   if (const auto* cache = cache_of(*granted, used)) grant.env = cache_env(*cache, request.cache_name);
   if (used != nullptr) grant.env["BUILDX_BUILDER"] = instance_name(used->name);
   if (request.reuse_context && !grant.files.empty()) reuse_context(request, grant);
@@ -136,15 +143,26 @@ bool Handout::is_any_healing(const ports::GrantRequest& request) const {
 
 void Handout::reuse_context(const ports::GrantRequest& request, ports::Grant& grant) const {
   if (!names_context(request)) {
-    grant.note = "the build context is not reused, which needs pipeline and checkout_path";
+    add_note(grant, "the build context is not reused, which needs pipeline and checkout_path");
     return;
   }
   const auto id = contexts_ == nullptr ? std::nullopt : contexts_->of(request.pipeline, request.checkout_path);
   if (id) {
     grant.files.push_back({.path = ".buildNodeID", .mode = 0600, .content = *id});
   } else {
-    grant.note = "the build context is not reused, since the host's secret is not there";
+    add_note(grant, "the build context is not reused, since the host's secret is not there");
   }
+}
+
+std::string Handout::withhold(std::vector<const BuilderSettings*>& granted) const {
+  std::string notes;
+  std::erase_if(granted, [&](const BuilderSettings* builder) {
+    const auto why = withheld_ ? withheld_(builder->name) : std::string();
+    if (why.empty()) return false;
+    notes += format("{}builder {} is not handed out: {}", notes.empty() ? "" : "; ", builder->name, why);
+    return true;
+  });
+  return notes;
 }
 
 void Handout::release(const std::string& job) {

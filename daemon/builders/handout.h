@@ -28,13 +28,17 @@ class Handout final : public ports::Handout {
 
   // An instance file for each builder; `use` names one of them, or an alias, and is granted too when `builders` leaves
   // it out. Remembers the lease; a second grant of the same job replaces the first. With
-  // `reuse_context`, a pipeline and a checkout path also `.buildNodeID`. Beside an unknown builder kInvalid also means:
+  // `reuse_context`, a pipeline and a checkout path also `.buildNodeID`. A builder that does not answer is left out: a
+  // build on it would hang for 40 s before it fails. Beside an unknown builder kInvalid also means:
   // a `cache_name` that is none.
   Result<ports::Grant> grant(const ports::GrantRequest& request) override;
   void release(const std::string& job) override;
 
   // Who knows whether a builder is being healed at this moment; without it nobody waits.
   void ask_healing(std::function<bool(const std::string& builder)> healing) { healing_ = std::move(healing); }
+
+  // Who knows why a builder is not to be handed out now, "" when it is; without it all are.
+  void ask_withheld(std::function<std::string(const std::string& builder)> why) { withheld_ = std::move(why); }
 
   // Told of each builder that nobody holds any more.
   void on_left(std::function<void(const std::string& builder)> listener) { left_ = std::move(listener); }
@@ -49,12 +53,15 @@ class Handout final : public ports::Handout {
 
   [[nodiscard]] bool is_any_healing(const ports::GrantRequest& request) const;
   void reuse_context(const ports::GrantRequest& request, ports::Grant& grant) const;
+  // Takes those out that are not to be handed out; why.
+  [[nodiscard]] std::string withhold(std::vector<const BuilderSettings*>& granted) const;
 
   std::vector<BuilderSettings> builders_;
   PathSettings paths_;
   ContextIds* contexts_;
   std::function<void(const std::string&)> left_;
   std::function<bool(const std::string&)> healing_;
+  std::function<std::string(const std::string&)> withheld_;
   std::map<std::string, std::set<std::string>> leases_;  // job → builders
 };
 

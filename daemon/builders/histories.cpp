@@ -1,5 +1,6 @@
 #include "daemon/builders/histories.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/format.h"
@@ -11,10 +12,17 @@ namespace {
 
 constexpr Duration kHistoriesPause =
     std::chrono::seconds{5};  // one command in a container for all leases that ended until then
+constexpr int kMostDoublings = 6;
 
 }  // namespace
 
 Histories::Histories(CacheList caches, Parts parts) : caches_(std::move(caches)), parts_(parts) {}
+
+void Histories::left(const std::string& builder) {
+  left_.insert(builder);
+  const auto failures = failures_.find(builder);
+  if (failures != failures_.end()) failures->second.pause = 0;
+}
 
 asio::awaitable<void> Histories::turn() {
   const auto left = std::exchange(left_, {});
@@ -23,13 +31,27 @@ asio::awaitable<void> Histories::turn() {
   for (auto* cache : caches) {
     const auto& builder = cache->builder();
     if (!left.contains(builder) || !parts_.handout.leases_on(builder).empty()) continue;
+    if (!is_due(builder)) {
+      left_.insert(builder);
+      continue;
+    }
     const auto done = co_await cache->forget_builds();
     note(builder, done);
+    if (done) continue;
+    auto& failures = failures_[builder];
+    failures.pause = (1 << std::min(failures.count++, kMostDoublings)) - 1;
+    left_.insert(builder);
   }
 }
 
-// A builder that is not there says so elsewhere, and remembers nothing for longer than its configuration lets it.
+bool Histories::is_due(const std::string& builder) {
+  const auto failures = failures_.find(builder);
+  return failures == failures_.end() || failures->second.pause-- <= 0;
+}
+
+// A builder that is not there says so elsewhere; what it remembers lies on its volume until it is back.
 void Histories::note(const std::string& builder, const Result<void>& done) {
+  if (done) failures_.erase(builder);
   const bool away = !done && (done.error().code() == Errc::kNotFound || done.error().code() == Errc::kUnavailable);
   if (away) return;
   auto& last = last_failures_[builder];

@@ -29,11 +29,11 @@ class Histories {
   Histories(CacheList caches, Parts parts);
 
   // Its last lease has ended.
-  void left(const std::string& builder) { left_.insert(builder); }
+  void left(const std::string& builder);
 
   // One turn: forgets the builds of those that were left since the last one, and that nobody holds again. One that does
-  // not do it is told of in the journal (`builder.history_kept`, each reason once) and asked again after its next
-  // lease.
+  // not do it is told of in the journal (`builder.history_kept`, each reason once) and asked again: in the next turn,
+  // then after 2, 4, … 64 turns.
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
   void stop() { pace_.stop(); }
@@ -44,7 +44,15 @@ class Histories {
 
   CacheList caches_;
   Parts parts_;
+  struct Failures {
+    int count = 0;  // in a row
+    int pause = 0;  // turns until it is asked again
+  };
+  // Whether it is asked in this turn.
+  bool is_due(const std::string& builder);
+
   std::set<std::string> left_;
+  std::map<std::string, Failures> failures_;          // by builder
   std::map<std::string, std::string> last_failures_;  // by builder
   Pacemaker pace_;
 };

@@ -45,10 +45,10 @@ class Observer {
   // outlives the coroutines.
   boost::asio::awaitable<Observation> observe(Builder* builder);
 
-  // Asks buildkitd whether it is alive and who is connected, and looks at what the containers' processes do and see; a
-  // frozen one keeps this waiting for ten seconds. Builds are known by their connections: each that runs holds one,
-  // whichever way it was dialled, so neither leases nor BuildKit's own history would tell of more.
-  // False: an event overtook the question, so look again instead of deciding.
+  // Asks buildkitd whether it is alive and who is connected, and looks at what the process that listens on its socket
+  // does, and at the folders that the containers see; a frozen one keeps this waiting for ten seconds. Builds are known
+  // by their connections: each that runs holds one, whichever way it was dialled, so neither leases nor BuildKit's own
+  // history would tell of more. False: an event overtook the question, so look again instead of deciding.
   boost::asio::awaitable<bool> ask(Builder* builder, Observation* seen);
 
  private:
@@ -56,8 +56,8 @@ class Observer {
   ports::Async<void> learn_volume(Builder* builder, const policy::ObservedContainer* real);
   boost::asio::awaitable<bool> has_room();
   boost::asio::awaitable<void> look_at_folders(Builder* builder, Observation* seen);
-  boost::asio::awaitable<std::optional<Activity>> activity(int pid);
-  boost::asio::awaitable<void> note_silence(Builder* builder, int pid, BootTime asked);
+  boost::asio::awaitable<std::optional<Activity>> activity(const Builder* builder, int container);
+  boost::asio::awaitable<void> note_silence(Builder* builder, int container, BootTime asked);
   void show(const Builder& builder, Observation* seen) const;
 
   ObserverPorts ports_;

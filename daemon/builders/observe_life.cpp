@@ -1,4 +1,4 @@
-// What a builder shows of itself: whether it answers, whether anything of it runs, which socket folder it serves.
+// What a builder shows of itself: whether it answers, whether it does anything, which socket folder it serves.
 #include <sys/statvfs.h>
 
 #include <functional>
@@ -44,6 +44,19 @@ Result<std::set<std::string>> strayed_of(const std::vector<Seen>& containers, co
   return strayed;
 }
 
+// What one process did between two looks; nothing where they are of two, or not known.
+std::optional<policy::Work> work_between(const std::optional<Activity>& before, const std::optional<Activity>& after,
+                                         Duration time) {
+  if (!before || !after || before->process != after->process) return std::nullopt;
+  if (after->cpu_nanoseconds < before->cpu_nanoseconds) return std::nullopt;  // a thread has ended, so it ran
+  policy::Work work;
+  work.time = time;
+  work.cpu = std::chrono::nanoseconds{after->cpu_nanoseconds - before->cpu_nanoseconds};
+  work.stopped = after->stopped;
+  work.waits_for_disk = after->waits_for_disk;
+  return work;
+}
+
 std::vector<Seen> running_of(const policy::ObservedBuilder& seen) {
   std::vector<Seen> running;
   const auto add = [&running](const policy::ObservedContainer& one) {
@@ -73,19 +86,25 @@ asio::awaitable<void> Observer::look_at_folders(Builder* builder, Observation* s
   for (auto& [name, front] : seen->builder.fronts) front.other_folder = builder->strayed.contains(front.id);
 }
 
-asio::awaitable<std::optional<Activity>> Observer::activity(int pid) {
+// Of the process that listens on the socket. docker-init above it wakes each second, and what a build runs below it
+// goes on while it hangs: neither tells anything. Where nobody listens: of the whole container.
+asio::awaitable<std::optional<Activity>> Observer::activity(const Builder* builder, int container) {
+  const auto listener = builder->probe.listener();
+  const pid_t pid = listener.value_or(container);
   if (pid <= 0) co_return std::nullopt;
-  std::function<Result<Activity>()> work = [pid] { return activity_of(pid); };
+  const auto reach = listener ? Reach::kProcess : Reach::kDescendants;
+  std::function<Result<Activity>()> work = [pid, reach] { return activity_of(pid, reach); };
   auto activity = co_await ports_.files.compute<Activity>(std::move(work), kLookPatience);
   if (!activity) co_return std::nullopt;
   co_return *std::move(activity);
 }
 
-// After a question that got no answer: did anything of it run meanwhile?
-asio::awaitable<void> Observer::note_silence(Builder* builder, int pid, BootTime asked) {
-  const auto now = co_await activity(pid);
+// After a question that got no answer: did it do anything meanwhile?
+asio::awaitable<void> Observer::note_silence(Builder* builder, int container, BootTime asked) {
+  const auto now = co_await activity(builder, container);
   auto& liveness = builder->liveness;
-  const bool idle = now && liveness.activity && !now->waits_for_disk && *now == *liveness.activity;
+  const auto work = work_between(liveness.activity, now, ports_.clock.now().boot - asked);
+  const bool idle = work && policy::does_next_to_nothing(*work);
   if (liveness.silent++ == 0) liveness.silent_since = asked;
   if (idle && liveness.idle == 0) liveness.idle_since = asked;
   liveness.idle = idle ? liveness.idle + 1 : 0;
@@ -110,12 +129,13 @@ asio::awaitable<bool> Observer::ask(Builder* builder, Observation* seen) {
   co_await look_at_folders(builder, seen);
   if (seen->builder.real.state != policy::ContainerState::kRunning) co_return true;
   auto& liveness = builder->liveness;
-  if (liveness.silent == 0) liveness.activity = co_await activity(pid);
+  if (liveness.silent == 0) liveness.activity = co_await activity(builder, pid);
   if (builder->woken) co_return false;
   // One that serves another folder than the host's is reached where it does.
   const auto path = seen->builder.real.other_folder ? format("/proc/{}/root{}", pid, kSocketInside)
                                                     : socket_path(paths_, builder->settings.name);
   const auto asked = ports_.clock.now().boot;
+  liveness.asked = asked;
   const auto began = std::chrono::steady_clock::now();
   auto answer = co_await builder->probe.ask(path, liveness.answered ? kLaterAnswer : kFirstAnswer);
   if (!answer && answer.error().code() == Errc::kCancelled) co_return false;

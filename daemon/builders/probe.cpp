@@ -31,12 +31,17 @@ constexpr unsigned char kSettings = 4;
 constexpr unsigned char kAck = 1;
 constexpr std::size_t kMostSettings = 16384;  // the frame size that both sides start with
 
-// The process that listens is known by our own connection to it.
-std::optional<int> others_on(int connection) {
+// Whoever called listen() on what `connection` is to (unix(7), SO_PEERCRED).
+std::optional<pid_t> listener_on(int connection) {
   ucred peer{};
   socklen_t size = sizeof peer;
-  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
-  const auto others = other_connections(peer.pid, kSocketInside, 1);
+  if (::getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 0) return std::nullopt;
+  return peer.pid;
+}
+
+std::optional<int> others_beside_ours(std::optional<pid_t> listener) {
+  if (!listener) return std::nullopt;
+  const auto others = other_connections(*listener, kSocketInside, 1);
   if (!others) return std::nullopt;
   return *others;
 }
@@ -101,6 +106,7 @@ ports::Async<std::optional<int>> Probe::ask(std::string socket_path, Duration de
     if (!cancelled && waiting) waiting->end(Errc::kTimeout);
   });
   auto [refused] = co_await exchange->socket.async_connect(*endpoint, kAwait);
+  if (exchange->ended == Errc::kIo) listener_ = refused ? std::nullopt : listener_on(exchange->socket.native_handle());
   if (refused) co_return exchange->failure(refused, format("connect to {}", socket_path));
   auto [unsent, sent] = co_await asio::async_write(exchange->socket, asio::buffer(kPreface), kAwait);
   if (unsent) co_return exchange->failure(unsent, "send the HTTP/2 preface");
@@ -108,7 +114,7 @@ ports::Async<std::optional<int>> Probe::ask(std::string socket_path, Duration de
   auto [unread, count] = co_await asio::async_read(exchange->socket, asio::buffer(frame), kAwait);
   if (unread) co_return exchange->failure(unread, "read the HTTP/2 settings");
   if (!is_first_settings(frame)) co_return Error(Errc::kProtocol, format("{} does not speak HTTP/2", socket_path));
-  co_return others_on(exchange->socket.native_handle());
+  co_return others_beside_ours(listener_);
 }
 
 }  // namespace buildwarden::builders

@@ -1,6 +1,8 @@
 // Is buildkitd alive? Asked on its socket, without exec: a frozen one accepts a connection but says nothing on it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <memory>
 #include <optional>
@@ -22,6 +24,9 @@ class Probe {
   // kInvalid: the path is too long; kCancelled: cancel() or the coroutine was cancelled.
   ports::Async<std::optional<int>> ask(std::string socket_path, Duration deadline);
 
+  // The process that listens on the socket, as the last question met it; nothing while nobody does.
+  [[nodiscard]] std::optional<pid_t> listener() const { return listener_; }
+
   // Ends a question in flight.
   void cancel();
 
@@ -29,6 +34,7 @@ class Probe {
   struct Exchange;
   boost::asio::any_io_executor executor_;
   std::weak_ptr<Exchange> current_;
+  std::optional<pid_t> listener_;
 };
 
 }  // namespace buildwarden::builders

@@ -97,6 +97,7 @@ asio::awaitable<Duration> Reconciler::one_turn(Builder* builder) {
 }
 
 asio::awaitable<Duration> Reconciler::act_on(Builder* builder, policy::BuilderPlan plan, Observation seen) {
+  note_engine_restart(*builder, plan.memory, ports_.clock.now());
   builder->memory = plan.memory;
   note_plan(*builder, plan, ports_.clock.now(), ports_.journal);
   if (builder->liveness.silent > 0) plan.again = std::min(plan.again, kAskAgain);

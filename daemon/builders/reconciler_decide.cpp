@@ -49,6 +49,7 @@ HostFacts Reconciler::host(const Builder& builder) const {
   facts.agent_group = settings_.agent_group;
   facts.host_userns = settings_.userns_remap || ports_.engine.status().identity.userns_remap;
   facts.proxies = ports_.engine.status().identity.proxies;
+  facts.data_root = ports_.engine.status().identity.root_dir;
   facts.volumes = {builder.memory.crash.volume, builder.memory.crash.newest};
   return facts;
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "common/format.h"
 #include "daemon/builders/chronicle.h"
 #include "daemon/builders/reconciler.h"
 
@@ -13,6 +14,9 @@ std::string attribute(const ports::EngineEvent& event, const std::string& name) 
   const auto found = event.attributes.find(name);
   return found == event.attributes.end() ? std::string() : found->second;
 }
+
+// A job learns of a hang that is older than this and one question.
+constexpr Duration kAnswerKept = std::chrono::seconds{5};
 
 bool is_loss(const std::string& action) {
   static constexpr std::array<std::string_view, 4> kLosses = {"die", "pause", "destroy", "rename"};
@@ -65,6 +69,23 @@ ports::BuildersView Reconciler::builders_view() const {
     shown.platforms = std::move(facts.platforms);
   }
   return view;
+}
+
+std::string Reconciler::why_withheld(const std::string& builder) {
+  auto* found = find(builder);
+  if (found == nullptr || settings_.dry_run) return "";
+  const auto now = ports_.clock.now().boot;
+  const auto& liveness = found->liveness;
+  if (found->state == policy::BuilderState::kDown) {
+    const bool looked_at = ports_.engine.status().up && !found->memory.engine.empty();
+    return looked_at ? found->reason : "";
+  }
+  if (liveness.silent > 0) return format("it has not answered for {}", format_duration(now - liveness.silent_since));
+  if (!liveness.answered) return "";
+  if (!liveness.asked || now - *liveness.asked > kAnswerKept) found->pace.wake();
+  const auto listener = found->probe.listener();
+  if (!listener || !is_stopped(*listener)) return "";
+  return format("the process {} that serves its socket is stopped", *listener);
 }
 
 ports::Holdings Reconciler::now() const {

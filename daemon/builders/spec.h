@@ -22,6 +22,7 @@ struct HostFacts {
       false;          // the engine remaps users; neither buildkitd nor a front that must reach its socket can live so
   Volumes volumes{};  // of this builder
   ports::EngineProxies proxies{};  // the engine's, which are the builders' where their settings name none
+  std::string data_root{};         // the engine's; "" = not known
 };
 
 // The container of buildkitd, without its label kSpecLabel. kInvalid: `memory` or `cpus` cannot be read.

@@ -28,9 +28,11 @@ std::string toml_string(std::string_view text) {
   return out + '"';
 }
 
-// BuildKit takes whole percents only, of the filesystem that its volume is on.
-std::string cache_bound(const Amount& share) {
+// In bytes: of a percentage BuildKit makes whole gigabytes, one more than there are. Where the size of the filesystem
+// that its volume is on is not known, in whole percents, which is all that BuildKit takes.
+std::string cache_bound(const Amount& share, Bytes filesystem) {
   if (!share.is_share()) return std::to_string(share.absolute());
+  if (filesystem > 0) return std::to_string(std::max<Bytes>(share.of(filesystem), 1));
   return format("\"{}%\"", std::max(1, static_cast<int>(std::floor(share.of_one() * 100 + 1e-9))));
 }
 
@@ -41,10 +43,10 @@ std::string bounded_rule(const std::string& bound, bool all) {
 }
 
 // Naming rules replaces BuildKit's own, so the last one must bound all there is.
-std::string worker_section(const BuilderSettings& builder) {
+std::string worker_section(const BuilderSettings& builder, Bytes filesystem) {
   std::string out = "[worker.oci]\n  gc = true\n";
   if (builder.max_parallelism > 0) out += format("  max-parallelism = {}\n", builder.max_parallelism);
-  const auto bound = cache_bound(builder.cache_share);
+  const auto bound = cache_bound(builder.cache_share, filesystem);
   return out + bounded_rule(bound, false) + bounded_rule(bound, true);
 }
 
@@ -75,8 +77,8 @@ void lay_over(toml::table& theirs, const toml::table& ours) {
   }
 }
 
-std::string own_toml(const BuilderSettings& builder) {
-  std::string out = worker_section(builder);
+std::string own_toml(const BuilderSettings& builder, Bytes filesystem) {
+  std::string out = worker_section(builder, filesystem);
   for (const auto& [host, registry] : builder.registries) out += registry_section(host, registry);
   // BuildKit keeps a finished build's attributes, among them the S3 keys of its cache, where every client of the
   // builder can read them. An age of one second empties the history at the next collection, two minutes at the latest.
@@ -110,9 +112,9 @@ std::string certificate_file(std::string_view registry_host) {
   return format("certs/{}/ca.pem", folder);
 }
 
-std::string buildkitd_toml(const BuilderSettings& builder) {
+std::string buildkitd_toml(const BuilderSettings& builder, Bytes filesystem) {
   const auto head = format("# Written by buildwarden for builder {}; changes are lost.\n", builder.name);
-  const auto own = own_toml(builder);
+  const auto own = own_toml(builder, filesystem);
   return head + (builder.buildkitd_text.empty() ? own : merged_toml(builder.buildkitd_text, own));
 }
 

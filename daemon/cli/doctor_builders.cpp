@@ -46,6 +46,10 @@ Finding of_state(const json::value& answer, const std::string& name) {
     if (text(builder, "name") != name) continue;
     const auto state = text(builder, "state");
     const auto line = format("{} is {}: {}", name, state, text(builder, "reason"));
+    const bool silent = text(builder, "reason").find("has not answered") != std::string::npos;
+    if (state == "warm" && silent) {
+      return warning(line, "wait: it is restarted when it hangs, and handed to no job until it answers");
+    }
     if (state == "warm") return fine(line);
     if (state == "starting" || state == "healing") return warning(line, "wait; buildwarden events --follow");
     if (state == "off") return warning(line, "set dry_run: false");

@@ -130,6 +130,8 @@ int accept(const Context& context, const JobOptions& options, const Answer& answ
     print_json(context, answer.body);
     return kYes;
   }
+  const auto note = text(answer.json, "note");
+  if (!note.empty()) complain(context, visible(note));
   context.out(options.print_env ? export_lines(context, member(answer.json, "env"), "")
                                 : hand_over(context, answer.json));
   return kYes;

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "common/format.h"
-#include "daemon/disk/cache_step_id.h"
+#include "daemon/disk/engine_answers.h"
 #include "daemon/disk/reclaim_record.h"
 #include "daemon/disk/rules.h"
 
@@ -27,53 +28,46 @@ struct Plan {
   };
   std::shared_ptr<Input> input;
   bool keep = false;
-  std::vector<CacheStepId> pretended;
+  std::set<std::string> pretended;  // ids of records
   Bytes floor = 0;
   policy::EvictionRules rules;
   Now now;
 };
 
-struct Planned {
+struct PlannedSteps {
   std::vector<policy::CacheStep> steps;
   Cache cache;  // where it is kept
 };
 
 // Empties the input.
-Result<Planned> steps_of(const Plan& plan) {
+Result<PlannedSteps> steps_of(const Plan& plan) {
   auto cache = std::move(plan.input->cache);
   if (!cache) cache = std::make_shared<const policy::CacheList>(std::move(plan.input->records));
-  auto records = cache->order();
-  for (const auto& step : plan.pretended) {
-    records = policy::after_step(std::move(records), step.keep, step.unused_for, plan.now);
-  }
+  const auto records = plan.pretended.empty() ? cache->order() : policy::without(cache->order(), plan.pretended);
   policy::CacheBounds bounds;
   bounds.chunk = std::max(kSmallestChunk, policy::cache_bytes(records) / kChunksOfAll);
   bounds.floor = plan.floor;
-  Planned planned;
+  PlannedSteps planned;
   planned.steps = policy::cache_steps(records, bounds, plan.rules, plan.now);
   if (plan.keep) planned.cache = std::move(cache);
   return planned;
 }
 
-std::vector<CacheStepId> pretended_on(const CacheSource& source, const policy::RungTurn& turn) {
-  std::vector<CacheStepId> steps;
-  if (!turn.pretended) return steps;
-  for (const auto& id : turn.pretended->order) {
-    auto step = parse_cache_step_id(id);
-    if (!step || step->source != source.key) continue;
-    // Deeper at the same age: what the one before took goes with it.
-    const bool includes =
-        !steps.empty() && steps.back().unused_for == step->unused_for && step->keep <= steps.back().keep;
-    if (includes) steps.pop_back();
-    steps.push_back(*std::move(step));
+// What the climb took of any cache until now. Ids are random, so those of other caches mean nothing here.
+std::set<std::string> pretended_in(const policy::RungTurn& turn) {
+  std::set<std::string> ids;
+  if (!turn.pretended || !turn.found) return ids;
+  for (const auto& candidate : turn.pretended->order) {
+    const auto step = turn.found->cache_steps.find(candidate);
+    if (step != turn.found->cache_steps.end()) ids.insert(step->second.ids.begin(), step->second.ids.end());
   }
-  return steps;
+  return ids;
 }
 
 policy::Candidate candidate_of(const CacheSource& source, const policy::CacheStep& step, Now now) {
   policy::Candidate candidate;
-  candidate.id = cache_step_id({source.key, step.keep, step.unused_for});
-  candidate.name = format("{} records of {}", step.records, source.name);
+  candidate.id = format("{} {} from {}", source.key, step.ids.size(), step.ids.front());
+  candidate.name = format("{} records of {}", step.ids.size(), source.name);
   candidate.size = step.frees;
   candidate.last_use.at = step.newest;
   // The caches keep these times themselves; whether the clock can be trusted was asked before.
@@ -123,6 +117,7 @@ ports::Async<BuildCacheRung::Homes> BuildCacheRung::homes() {
 
 ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_all(policy::RungTurn turn) {
   std::vector<policy::Candidate> candidates;
+  if (!turn.dry_run) planned_.clear();
   if (!ages_are_known(parts_.clock.now())) co_return candidates;
   const auto status = parts_.engine.status();
   if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
@@ -162,52 +157,74 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_one(const Cach
     if (!records) co_return std::move(records).error().with_context(format("list {}", source->name));
     plan.input->records = *std::move(records);
   }
-  plan.pretended = pretended_on(*source, turn);
+  plan.pretended = pretended_in(turn);
   plan.floor = id_ == policy::RungId::kBuildCacheShare ? source->share.of(home.total) : 0;
   plan.rules = eviction_rules(parts_.settings.disk, turn, parts_.in_use);
   plan.now = parts_.clock.now();
-  std::function<Result<Planned>()> work = [plan] { return steps_of(plan); };
-  const auto planned = co_await parts_.workers.compute<Planned>(std::move(work), kPlanDeadline);
+  std::function<Result<PlannedSteps>()> work = [plan] { return steps_of(plan); };
+  auto planned = co_await parts_.workers.compute<PlannedSteps>(std::move(work), kPlanDeadline);
   if (!planned) co_return Error(planned.error()).with_context(format("plan {}", source->name));
   if (turn.found) turn.found->caches[source->key] = planned->cache;
-  for (const auto& step : planned->steps) {
+  for (auto& step : planned->steps) {
     candidates.push_back(candidate_of(*source, step, plan.now));
     candidates.back().device = home.device;
+    remember(turn, candidates.back(), {source->key, std::move(step)});
   }
   co_return candidates;
 }
 
-ports::Async<ports::Rung::Taken> BuildCacheRung::prune(policy::Candidate candidate, policy::RungTurn turn) {
-  Taken taken;
-  const auto step = parse_cache_step_id(candidate.id);
-  if (!step) co_return Error(Errc::kInvalid, format("{} is not a step of this rung", candidate.id));
-  const auto sources = parts_.sources();
-  const auto source =
-      std::find_if(sources.begin(), sources.end(), [&step](const CacheSource& one) { return one.key == step->source; });
-  if (source == sources.end()) {
-    taken.dropped = "its builder is not configured any more";
-    co_return taken;
-  }
-  const auto status = parts_.engine.status();
-  if (!status.up || status.identity.id != planned_on_.id || status.identity.root_dir != planned_on_.root_dir) {
-    taken.dropped = status.up ? "another engine answers now" : format("the engine went down: {}", status.reason);
-    co_return taken;
-  }
-  // Records used since the plan move the older ones beyond `keep`: the age holds for them all the same, and so does
-  // the start of the oldest job.
-  auto unused_for = std::max({step->unused_for, turn.age, parts_.settings.disk.grace});
-  if (const auto start = parts_.in_use.now().oldest_job_start) {
-    unused_for = std::max(unused_for, std::chrono::duration_cast<Duration>(parts_.clock.now().wall - *start));
-  }
-  const auto reported = co_await source->cache->prune_cache(step->keep, unused_for);
-  const auto code = reported ? Errc::kInvalid : reported.error().code();
-  if (!reported && code != Errc::kConflict && code != Errc::kNotFound) co_return reported.error();
-  if (reported) {
-    taken.reported = *reported;
+void BuildCacheRung::remember(const policy::RungTurn& turn, const policy::Candidate& candidate, Planned planned) {
+  if (turn.found) {
+    turn.found->cache_steps[candidate.id] = std::move(planned.step);
   } else {
-    taken.dropped = format("it cannot be pruned now: {}", reported.error().message());
+    planned_[candidate.id] = std::move(planned);
   }
-  co_return taken;
+}
+
+std::string BuildCacheRung::outdated() const {
+  const auto status = parts_.engine.status();
+  if (!status.up) return format("the engine went down: {}", status.reason);
+  const bool same = status.identity.id == planned_on_.id && status.identity.root_dir == planned_on_.root_dir;
+  return same ? "" : "another engine answers now";
+}
+
+Duration BuildCacheRung::unused_for(const policy::CacheStep& step, const policy::RungTurn& turn) const {
+  const auto time = std::max({step.unused_for, turn.age, parts_.settings.disk.grace});
+  const auto start = parts_.in_use.now().oldest_job_start;
+  if (!start) return time;
+  return std::max(time, std::chrono::duration_cast<Duration>(parts_.clock.now().wall - *start));
+}
+
+ports::Async<ports::Rung::Taken> BuildCacheRung::prune(policy::Candidate candidate, policy::RungTurn turn) {
+  const auto found = planned_.find(candidate.id);
+  if (found == planned_.end()) co_return dropped("it is not of the last plan");
+  const auto planned = found->second;
+  const auto sources = parts_.sources();
+  const auto source = std::find_if(sources.begin(), sources.end(),
+                                   [&planned](const CacheSource& one) { return one.key == planned.source; });
+  if (source == sources.end()) co_return dropped("its builder is not configured any more");
+  auto why = outdated();
+  if (!why.empty()) co_return dropped(std::move(why));
+  const auto done = co_await source->cache->prune_cache(planned.step.ids, unused_for(planned.step, turn));
+  if (done) co_return taken_of(planned, candidate, turn, *done);
+  const auto code = done.error().code();
+  if (code != Errc::kConflict && code != Errc::kNotFound) co_return done.error();
+  co_return dropped(format("it cannot be pruned now: {}", done.error().message()));
+}
+
+ports::Rung::Taken BuildCacheRung::taken_of(const Planned& planned, const policy::Candidate& candidate,
+                                            const policy::RungTurn& turn, const ports::CachePrune& done) {
+  constexpr std::string_view kWhy = "in use again, used since the plan, or something was built on them";
+  const auto all = planned.step.ids.size();
+  if (done.left.size() >= all) return dropped(std::string(kWhy));
+  Taken taken;
+  taken.reported = done.freed;
+  if (done.left.empty()) return taken;
+  taken.spared = std::max<Bytes>(candidate.size - done.freed, 0);
+  auto left = candidate;
+  left.name = format("{} of the {}", done.left.size(), candidate.name);
+  parts_.journal.record(dropped_event(turn, left, std::string(kWhy)));
+  return taken;
 }
 
 }  // namespace buildwarden::disk

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,8 @@ struct CacheSource {
 };
 
 // In steps of a few hundred megabytes, least recently used first, whichever cache they are of. A candidate is one step:
-// "keep at most so many bytes of what is left". Lost: a rebuild of layers that nobody asked for within the age (rung
-// 4), or that exceed the share (rung 6).
+// a list of records, deleted by id. Lost: a rebuild of layers that nobody asked for within the age (rung 4), or that
+// exceed the share (rung 6).
 class BuildCacheRung final : public ports::Rung {
  public:
   struct Parts {
@@ -51,9 +52,15 @@ class BuildCacheRung final : public ports::Rung {
   // A source that fails is recorded and the others are listed; an error when none can be. One that is not there
   // (kNotFound) has nothing.
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
+  // What BuildKit passed over, since it is used again or something was built on it, is told in the journal.
   ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  void forget_list() override { planned_.clear(); }
 
  private:
+  struct Planned {
+    std::string source;  // its key
+    policy::CacheStep step;
+  };
   ports::Async<std::vector<policy::Candidate>> list_all(policy::RungTurn turn);
   // Where caches lie. Without a reading of it `total` is 0.
   struct Home {
@@ -65,7 +72,14 @@ class BuildCacheRung final : public ports::Rung {
     Home builders;
   };
   ports::Async<std::vector<policy::Candidate>> list_one(const CacheSource* source, policy::RungTurn turn, Home home);
+  void remember(const policy::RungTurn& turn, const policy::Candidate& candidate, Planned planned);
   ports::Async<Taken> prune(policy::Candidate candidate, policy::RungTurn turn);
+  // Why the plan does not hold any more; "" when it does.
+  [[nodiscard]] std::string outdated() const;
+  // Since the plan the age may have risen, and an older job may have been found.
+  [[nodiscard]] Duration unused_for(const policy::CacheStep& step, const policy::RungTurn& turn) const;
+  Taken taken_of(const Planned& planned, const policy::Candidate& candidate, const policy::RungTurn& turn,
+                 const ports::CachePrune& done);
   // kUnavailable where a share is asked for of a filesystem whose size is not known.
   ports::Async<Homes> homes();
   [[nodiscard]] bool ages_are_known(Now now) const;
@@ -73,6 +87,7 @@ class BuildCacheRung final : public ports::Rung {
   policy::RungId id_;
   Parts parts_;
   ports::EngineIdentity planned_on_;
+  std::map<std::string, Planned> planned_;  // of the last list(), by the candidate's id; a dry run has its own
 };
 
 }  // namespace buildwarden::disk

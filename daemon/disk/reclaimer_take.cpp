@@ -58,7 +58,7 @@ asio::awaitable<bool> Reclaimer::take_one(Climb& climb, RungRun& run, policy::Ca
   }
   auto freed = co_await settle(climb, where, std::move(free_before), taken->reported);
   ++run.deletions;
-  run.promised += candidate.size;
+  run.promised += candidate.size - taken->spared;
   run.reported += taken->reported;
   run.freed += freed;
   Effect effect{taken->reported, std::move(freed), standing_at(climb, where)};

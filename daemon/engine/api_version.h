@@ -22,9 +22,6 @@ inline constexpr ApiVersion kNewestApi{1, 55};
 
 // GET /system/df and image lists by type; before, everything is computed.
 inline constexpr ApiVersion kTypedUsage{1, 42};
-// POST /build/prune bounds by max-used-space; before, by keep-storage (which means the same there, but is a floor
-// here).
-inline constexpr ApiVersion kMaxUsedSpace{1, 48};
 // Containers mount images (`--mount type=image`).
 inline constexpr ApiVersion kImageMounts{1, 48};
 // GET /system/df lists a cache's records below BuildCacheUsage, and only when it is asked to be verbose.

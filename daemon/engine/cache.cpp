@@ -1,6 +1,9 @@
 // The engine's own build cache.
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
+#include "common/format.h"
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
 #include "daemon/engine/engine.h"
@@ -12,6 +15,7 @@ constexpr Duration kUsageDeadline = std::chrono::seconds{60};
 constexpr Duration kPruneDeadline = std::chrono::minutes{5};
 constexpr Bytes kUsageLimit = 512 * kMiB;  // 100,000 records are 35 MB
 constexpr Bytes kPruneLimit = 64 * kMiB;   // lists what it deleted
+constexpr std::size_t kMostIds = 100;      // a call; their pattern is compiled anew for each record
 
 Error cancelled_in_line() { return {Errc::kCancelled, "cancelled while waiting for another call to the engine"}; }
 
@@ -29,17 +33,36 @@ ports::Async<std::vector<policy::CacheRecord>> Engine::cache_records() {
   co_return std::move(records).with_context("listing the build cache");
 }
 
-ports::Async<Bytes> Engine::prune_cache(Bytes keep, Duration unused_for) {
+ports::Async<ports::CachePrune> Engine::prune_cache(std::vector<std::string> ids, Duration unused_for) {
+  const auto bad = std::find_if_not(ids.begin(), ids.end(), policy::is_cache_id);
+  if (bad != ids.end()) co_return Error(Errc::kInvalid, format("\"{}\" is no id of a cache record", *bad));
+  ports::CachePrune done;
+  done.left.insert(ids.begin(), ids.end());
+  for (std::size_t at = 0; at < ids.size(); at += kMostIds) {
+    const auto end = std::min(ids.size(), at + kMostIds);
+    std::vector<std::string> some(ids.begin() + static_cast<std::ptrdiff_t>(at),
+                                  ids.begin() + static_cast<std::ptrdiff_t>(end));
+    const auto pruned = co_await prune_some(std::move(some), unused_for);
+    if (!pruned) co_return Error(pruned.error()).with_context("pruning the build cache");
+    done.freed += pruned->bytes;
+    for (const auto& id : pruned->ids) done.left.erase(id);
+  }
+  if (done.left.empty()) co_return done;
+  const auto records = co_await cache_records();
+  if (!records) co_return records.error();
+  done.left = policy::those_left(*records, done.left);
+  co_return done;
+}
+
+ports::Async<PrunedCache> Engine::prune_some(std::vector<std::string> ids, Duration unused_for) {
   const auto pass = co_await cache_turn_.enter();
   if (!pass) co_return cancelled_in_line();
   Call prune;
-  const auto version = transport_.version().value_or(kOldestApi);
   prune.method = "POST";
-  prune.target = "/build/prune" + encode_query(prune_query(version, keep, unused_for));
+  prune.target = "/build/prune" + encode_query(prune_query(ids, unused_for));
   prune.limits.deadline = kPruneDeadline;
   prune.limits.max_body = kPruneLimit;
-  auto freed = co_await transport_.ask(std::move(prune), &decode_pruned);
-  co_return std::move(freed).with_context("pruning the build cache");
+  co_return co_await transport_.ask(std::move(prune), &decode_pruned);
 }
 
 }  // namespace buildwarden::engine

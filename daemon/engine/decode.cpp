@@ -38,11 +38,13 @@ Result<ports::EngineIdentity> read_identity(const json::value& root) {
   return identity;
 }
 
-Result<Bytes> read_pruned(const json::value& root) {
+Result<PrunedCache> read_pruned(const json::value& root) {
   FieldReader fields(root, "the prune");
-  const auto freed = fields.number("SpaceReclaimed");
+  PrunedCache pruned;
+  pruned.bytes = fields.number("SpaceReclaimed");
+  pruned.ids = fields.optional_list("CachesDeleted");
   if (auto read = fields.result(); !read) return std::move(read).error();
-  return freed;
+  return pruned;
 }
 
 Result<std::string> read_id(const json::value& root) {
@@ -83,8 +85,8 @@ Result<ports::EngineIdentity> decode_identity(std::string_view text) {
   return decoded<ports::EngineIdentity>(text, "the engine's description", read_identity);
 }
 
-Result<Bytes> decode_pruned(std::string_view text) {
-  return decoded<Bytes>(text, "the answer to a prune", read_pruned);
+Result<PrunedCache> decode_pruned(std::string_view text) {
+  return decoded<PrunedCache>(text, "the answer to a prune", read_pruned);
 }
 
 Result<std::string> decode_id(std::string_view text) {

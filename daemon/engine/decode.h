@@ -48,8 +48,12 @@ Result<std::vector<ports::VolumeRecord>> decode_volumes(std::string_view text);
 // GET /system/df, before and from 1.52 on. A record that was never used counts from its creation.
 Result<std::vector<policy::CacheRecord>> decode_cache(std::string_view text);
 
-// POST /build/prune: the bytes it says it freed.
-Result<Bytes> decode_pruned(std::string_view text);
+// POST /build/prune: what it says it deleted and freed.
+struct PrunedCache {
+  std::vector<std::string> ids;
+  Bytes bytes = 0;
+};
+Result<PrunedCache> decode_pruned(std::string_view text);
 
 // The "Id" of an answer: POST /containers/create, POST /containers/{id}/exec, GET /images/{name}/json.
 Result<std::string> decode_id(std::string_view text);

@@ -130,6 +130,15 @@ Result<ports::ContainerRecord> read_container(const json::value& value) {
   return container;
 }
 
+// " Parents", with a blank, from 1.42 on; before there was but one.
+std::vector<std::string> read_parents(FieldReader& fields) {
+  auto parents = fields.optional_list(" Parents");
+  if (parents.empty()) parents = fields.optional_list("Parents");
+  auto parent = fields.optional_text("Parent");
+  if (parents.empty() && !parent.empty()) parents.push_back(std::move(parent));
+  return parents;
+}
+
 Result<policy::CacheRecord> read_cache_record(const json::value& value) {
   FieldReader fields(value, "a cache record");
   policy::CacheRecord record;
@@ -140,6 +149,7 @@ Result<policy::CacheRecord> read_cache_record(const json::value& value) {
   const auto created = read_time(fields, "CreatedAt");
   const auto used = fields.find("LastUsedAt") == nullptr ? created : read_time(fields, "LastUsedAt");
   record.last_used = std::max(created, used);  // Go's zero time, too, means never
+  record.parents = read_parents(fields);
   if (auto read = fields.result(); !read) return std::move(read).error();
   return record;
 }

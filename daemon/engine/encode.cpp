@@ -108,15 +108,17 @@ std::string encode_exec(const std::vector<std::string>& command) {
 
 std::string encode_exec_start() { return R"({"Detach":false,"Tty":false})"; }
 
-Query prune_query(ApiVersion version, Bytes keep, Duration unused_for) {
-  Query query = {{"all", "1"}};
+Query prune_query(std::span<const std::string> ids, Duration unused_for) {
+  std::string pattern;
+  for (const auto& id : ids) pattern += (pattern.empty() ? "^(" : "|") + id;
+  json::object filters;
+  filters["id"] = json::object{{pattern + ")$", true}};
   if (unused_for > Duration{0}) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(unused_for).count();
-    query.emplace_back("filters", format(R"({{"until":{{"{}s":true}}}})", seconds));
+    filters["until"] = json::object{{format("{}s", seconds), true}};
   }
-  // A reserved space would be a floor below which max-used-space does not reach: none is sent.
-  if (keep > 0) query.emplace_back(version < kMaxUsedSpace ? "keep-storage" : "max-used-space", std::to_string(keep));
-  return query;
+  // With `all` also internal records, and what an image shares.
+  return {{"all", "1"}, {"filters", json::serialize(filters)}};
 }
 
 std::string encode_name_filter(std::string_view part) {

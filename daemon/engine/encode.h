@@ -1,6 +1,7 @@
 // Requests to the engine as text. Pure.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,9 +30,10 @@ std::string encode_container(const ports::ContainerSpec& spec);
 std::string encode_exec(const std::vector<std::string>& command);
 std::string encode_exec_start();
 
-// The query of POST /build/prune for "unused for `unused_for`, and only down to `keep` bytes", in the words of
-// `version`. `keep` 0 and below: no bound by size; `unused_for` is rounded up to seconds, 0: no bound by age.
-Query prune_query(ApiVersion version, Bytes keep, Duration unused_for);
+// The query of POST /build/prune for those records, each of which must have been unused for `unused_for`: rounded up to
+// seconds, 0: no bound by age. The engine takes one value, which it reads as a pattern; ids are such that they mean
+// themselves in it (policy::is_cache_id).
+Query prune_query(std::span<const std::string> ids, Duration unused_for);
 
 // The query of GET /system/df that lists the build cache and measures as little else as `version` allows.
 Query usage_query(ApiVersion version);

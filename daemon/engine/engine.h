@@ -30,6 +30,8 @@ struct EngineParts {
   OnCall on_call{};  // may be empty
 };
 
+struct PrunedCache;
+
 // Used on one loop. Calls may be made at any time: while the engine is away they fail at once with kUnavailable and the
 // reason. A call that timed out may have happened all the same. The Engine must outlive its coroutines: run() and every
 // call that is under way.
@@ -67,7 +69,7 @@ class Engine final : public ports::EngineState,
 
   // One at a time with prune_cache(): older engines refuse a second disk usage call.
   ports::Async<std::vector<policy::CacheRecord>> cache_records() override;
-  ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override;
+  ports::Async<ports::CachePrune> prune_cache(std::vector<std::string> ids, Duration unused_for) override;
 
   ports::Async<std::vector<ports::ContainerRecord>> list_containers() override;
   ports::Async<policy::ObservedContainer> inspect_container(std::string name) override;
@@ -97,6 +99,8 @@ class Engine final : public ports::EngineState,
   void on_lost(std::function<void(const std::string&)> listener) override;
 
  private:
+  ports::Async<PrunedCache> prune_some(std::vector<std::string> ids, Duration unused_for);
+
   struct Credentials {
     std::string auth;     // of X-Registry-Auth; "" without a configured folder, or a login for the registry
     std::string problem;  // why there is none although there should be

@@ -1,6 +1,7 @@
 // What has to be done so that a builder is warm: desired, observed, memory, now → steps. Pure.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -51,12 +52,24 @@ struct DesiredBuilder {
   Duration engine_settles{2'000};  // how long an engine must be known before anything is done on it
 };
 
-// What a builder that does not answer is doing. A hang is a row of questions during which nothing of it ran: a busy
-// builder uses the CPU, or waits for a disk; where that cannot be told it counts as busy.
+// What the process that listens on a builder's socket did while a question was open.
+struct Work {
+  Duration time{0};  // that it was open
+  std::chrono::nanoseconds cpu{0};
+  bool stopped = false;         // by a signal or a tracer, at its end
+  bool waits_for_disk = false;  // at its end
+};
+
+// Stopped, or less than a hundredth of a CPU, waiting for no disk: a healthy buildkitd that nobody uses takes 3-4 ms in
+// 10 s, and one that hangs need not take less.
+bool does_next_to_nothing(const Work& work);
+
+// What a builder that does not answer is doing. A hang is a row of questions during which it did next to nothing: a
+// busy builder uses the CPU, or waits for a disk; where that cannot be told it counts as busy.
 struct Silence {
   int questions = 0;       // without an answer, in a row
   Duration lasts{0};       // since the first of them was asked
-  int idle_questions = 0;  // the latest of them, in a row, during which nothing of it ran
+  int idle_questions = 0;  // the latest of them, in a row, during which it did next to nothing
   Duration idle{0};        // since the first of those was asked
 };
 
@@ -78,6 +91,7 @@ struct CrashMemory {
   std::string container;  // the one that the next two are of
   int restarts = 0;
   std::string ended;
+  bool answered = false;  // since its last start: its next end is none of a loop
   int count = 0;
   std::optional<BootTime> first;
   int volume = 1;     // in use

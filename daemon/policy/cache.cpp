@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -15,22 +16,101 @@ Duration age_for(const EvictionRules& rules, Now now) {
   return age;
 }
 
-bool may_go(const CacheRecord& record, Duration age, Now now) {
-  return !record.in_use && !record.shared && std::max(now.wall - record.last_used, Duration{0}) >= age;
-}
-
-bool record_goes_before(const CacheRecord* one, const CacheRecord* other) {
-  return std::tie(one->last_used, one->id) < std::tie(other->last_used, other->id);
+bool may_go(const CacheEntry& entry, Duration age, Now now) {
+  return !entry.held && std::max(now.wall - entry.used, Duration{0}) >= age;
 }
 
 Bytes own_bytes(const CacheRecord& record) { return record.shared ? 0 : record.size; }
 
+// The records with their parents, and what each one learns from its descendants.
+class Tree {
+ public:
+  explicit Tree(std::vector<const CacheRecord*> records);
+  [[nodiscard]] CacheOrder order() &&;
+
+ private:
+  struct Node {
+    CacheEntry entry;
+    bool led = false;          // its use is a descendant's
+    std::size_t height = 0;    // above the farthest leaf
+    std::size_t children = 0;  // that have not told it yet
+    std::vector<std::size_t> parents;
+  };
+  void find_parents();
+  void ask_descendants();
+  void tell(const Node& child, Node& parent) const;
+
+  std::vector<Node> nodes_;  // by id
+};
+
+Tree::Tree(std::vector<const CacheRecord*> records) : nodes_(records.size()) {
+  std::sort(records.begin(), records.end(),
+            [](const CacheRecord* one, const CacheRecord* other) { return one->id < other->id; });
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const auto& record = *records[i];
+    nodes_[i].entry = {&record, record.last_used, i, record.in_use || record.shared};
+  }
+  find_parents();
+  ask_descendants();
+}
+
+void Tree::find_parents() {
+  const auto is_before = [](const Node& node, const std::string& id) { return node.entry.record->id < id; };
+  for (auto& node : nodes_) {
+    for (const auto& id : node.entry.record->parents) {
+      const auto parent = std::lower_bound(nodes_.begin(), nodes_.end(), id, is_before);
+      if (parent == nodes_.end() || parent->entry.record->id != id) continue;
+      node.parents.push_back(static_cast<std::size_t>(parent - nodes_.begin()));
+      ++parent->children;
+    }
+  }
+}
+
+// From the leaves upwards. What is never reached descends from itself, and nothing is known of it.
+void Tree::ask_descendants() {
+  std::vector<std::size_t> ready;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].children == 0) ready.push_back(i);
+  }
+  for (std::size_t at = 0; at < ready.size(); ++at) {
+    const auto& node = nodes_[ready[at]];
+    for (const auto parent : node.parents) {
+      tell(node, nodes_[parent]);
+      if (--nodes_[parent].children == 0) ready.push_back(parent);
+    }
+  }
+  for (auto& node : nodes_) node.entry.held = node.entry.held || node.children > 0;
+}
+
+// Of equal uses a descendant's counts, so that the two go together.
+void Tree::tell(const Node& child, Node& parent) const {
+  parent.entry.held = parent.entry.held || child.entry.held;
+  parent.height = std::max(parent.height, child.height + 1);
+  const auto theirs = std::make_tuple(child.entry.used, true, child.entry.unit);
+  if (theirs <= std::make_tuple(parent.entry.used, parent.led, parent.entry.unit)) return;
+  parent.entry.used = child.entry.used;
+  parent.entry.unit = child.entry.unit;
+  parent.led = true;
+}
+
+CacheOrder Tree::order() && {
+  std::sort(nodes_.begin(), nodes_.end(), [](const Node& one, const Node& other) {
+    return std::tie(one.entry.used, one.entry.unit, one.height, one.entry.record->id) <
+           std::tie(other.entry.used, other.entry.unit, other.height, other.entry.record->id);
+  });
+  CacheOrder order;
+  order.reserve(nodes_.size());
+  for (const auto& node : nodes_) order.push_back(node.entry);
+  return order;
+}
+
 }  // namespace
 
 CacheList::CacheList(std::vector<CacheRecord> records) : records_(std::move(records)) {
-  order_.reserve(records_.size());
-  for (const auto& record : records_) order_.push_back(&record);
-  std::sort(order_.begin(), order_.end(), record_goes_before);
+  std::vector<const CacheRecord*> all;
+  all.reserve(records_.size());
+  for (const auto& record : records_) all.push_back(&record);
+  order_ = Tree(std::move(all)).order();
 }
 
 Bytes cache_bytes(const std::vector<CacheRecord>& records) {
@@ -41,7 +121,7 @@ Bytes cache_bytes(const std::vector<CacheRecord>& records) {
 
 Bytes cache_bytes(const CacheOrder& records) {
   Bytes bytes = 0;
-  for (const auto* record : records) bytes += own_bytes(*record);
+  for (const auto& entry : records) bytes += own_bytes(*entry.record);
   return bytes;
 }
 
@@ -52,31 +132,44 @@ std::vector<CacheStep> cache_steps(const CacheOrder& records, const CacheBounds&
   Bytes left = cache_bytes(records);
   std::vector<CacheStep> steps;
   CacheStep step;
-  for (const auto* record : records) {
+  for (auto entry = records.begin(); entry != records.end(); ++entry) {
     if (left <= std::max<Bytes>(bounds.floor, 0)) break;
-    if (!may_go(*record, age, now)) continue;
-    left -= record->size;
+    if (!may_go(*entry, age, now)) continue;
+    left -= entry->record->size;
     step.unused_for = age;
-    step.keep = left;
-    step.frees += record->size;
-    step.records += 1;
-    step.newest = record->last_used;
-    if (step.frees < std::max<Bytes>(bounds.chunk, 1)) continue;
-    steps.push_back(step);
-    step = CacheStep{};
+    step.ids.push_back(entry->record->id);
+    step.frees += entry->record->size;
+    step.newest = entry->used;
+    const auto next = std::next(entry);
+    const bool goes_on = next != records.end() && next->unit == entry->unit;
+    if (goes_on || step.frees < std::max<Bytes>(bounds.chunk, 1)) continue;
+    steps.push_back(std::exchange(step, CacheStep{}));
   }
-  if (step.frees > 0) steps.push_back(step);
+  if (step.frees > 0) steps.push_back(std::move(step));
   return steps;
 }
 
-CacheOrder after_step(CacheOrder records, Bytes keep, Duration unused_for, Now now) {
-  Bytes left = cache_bytes(records);
-  std::erase_if(records, [&](const CacheRecord* record) {
-    if (left <= keep || !may_go(*record, unused_for, now)) return false;
-    left -= record->size;
-    return true;
+CacheOrder without(const CacheOrder& records, const std::set<std::string>& ids) {
+  std::vector<const CacheRecord*> left;
+  left.reserve(records.size());
+  for (const auto& entry : records) {
+    if (!ids.contains(entry.record->id)) left.push_back(entry.record);
+  }
+  return Tree(std::move(left)).order();
+}
+
+std::set<std::string> those_left(const std::vector<CacheRecord>& records, const std::set<std::string>& ids) {
+  std::set<std::string> left;
+  for (const auto& record : records) {
+    if (ids.contains(record.id)) left.insert(record.id);
+  }
+  return left;
+}
+
+bool is_cache_id(std::string_view id) {
+  return !id.empty() && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
   });
-  return records;
 }
 
 }  // namespace buildwarden::policy

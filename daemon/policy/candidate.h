@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -118,10 +119,22 @@ struct CacheRecord {
   bool in_use = false;
   WallTime last_used;   // creation when it was never used
   bool shared = false;  // also in an image: no part of the cache's own size, and a prune frees nothing of it
+  std::vector<std::string> parents{};  // ids of those that it is built on; one that is not listed counts for nothing
 };
 
-// Records of a cache, or what is left of them, least recently used first. They live elsewhere.
-using CacheOrder = std::vector<const CacheRecord*>;
+// A record in its tree. BuildKit never deletes one that has children, and a cached build touches the leaf alone: so a
+// record was used when any descendant was, and goes only after all of them.
+struct CacheEntry {
+  const CacheRecord* record = nullptr;  // lives elsewhere
+  WallTime used;                        // the last use of it or of any descendant
+  std::size_t unit =
+      0;              // the same for those that go together: a record, and what it is built on and was last used by it
+  bool held = false;  // it or a descendant is in use or shared, or its descendants form a ring: it cannot go
+};
+
+// Records of a cache, or what is left of them: least recently used first, a descendant before what it is built on, and
+// each unit in one piece.
+using CacheOrder = std::vector<CacheEntry>;
 
 // A cache's records, put in order once. Stays where it is, since the order points into it.
 class CacheList {
@@ -136,30 +149,35 @@ class CacheList {
   CacheOrder order_;
 };
 
-// A prune of a cache by size: "keep the `keep` most recently used bytes".
+// A prune of a cache by id.
 struct CacheStep {
-  Bytes keep = 0;
-  Bytes frees = 0;  // by the records' sizes
-  std::size_t records = 0;
-  WallTime newest;         // the last use of the youngest record that it deletes
+  std::vector<std::string> ids;  // children before their parents
+  Bytes frees = 0;               // by the records' sizes
+  WallTime newest;               // the last use of the youngest record that it deletes, or of its descendants
   Duration unused_for{0};  // the age to give to the prune: spares what is too young or used since the oldest job start
 };
 
 // How far a cache is pruned, and in which steps.
 struct CacheBounds {
-  Bytes chunk = 0;  // about so much a step; 0 and below: a record a step
+  Bytes chunk = 0;  // about so much a step; 0 and below: a unit a step
   Bytes floor = 0;  // nothing goes once at most so much is left: what the cache may hold without being asked
 };
 
-// Prune steps of about `chunk` bytes each, least recently used first, over the records unused for `age` and not in use.
-// Both bounds of a step must be given to the prune: an engine's order is not purely by last use, so `keep` alone may
-// cost a younger record. Empty also when the oldest job seems to start in the future: then nothing tells what it used.
+// Prune steps of about `chunk` bytes each, least recently used first, over the records unused for `age` and not held.
+// What goes together is in one step, but where the floor is met within it. A prune by bytes would not do: BuildKit
+// ranks by last use and by the number of uses. Empty also when the oldest job seems to start in the future: then
+// nothing tells what it used.
 std::vector<CacheStep> cache_steps(const CacheOrder& records, const CacheBounds& bounds, const EvictionRules& rules,
                                    Now now);
 
-// What is left of the records after a step: the least recently used of those that it may delete are gone until at most
-// `keep` bytes are there. For plans that build on steps which were only pretended.
-CacheOrder after_step(CacheOrder records, Bytes keep, Duration unused_for, Now now);
+// What is left without those. For plans that build on steps which were only pretended.
+CacheOrder without(const CacheOrder& records, const std::set<std::string>& ids);
+
+// Those of `ids` that the cache still has.
+std::set<std::string> those_left(const std::vector<CacheRecord>& records, const std::set<std::string>& ids);
+
+// Whether it may stand in BuildKit's filters as it is: letters, digits, '_' and '-'; every id of BuildKit's own does.
+bool is_cache_id(std::string_view id);
 
 // The bytes of a cache's own: what a prune can bring down. Shared records are an image's.
 Bytes cache_bytes(const std::vector<CacheRecord>& records);

@@ -68,11 +68,17 @@ CrashMemory count_crashes(CrashMemory memory, const ObservedBuilder& observed, N
     return memory;
   }
   const auto& real = observed.real;
-  const int ends = memory.container == real.id && !real.id.empty() ? new_ends(memory, real) : 0;
+  const bool same = memory.container == real.id && !real.id.empty();
+  const bool ended = same && (real.restarts != memory.restarts || real.ended != memory.ended);
+  int ends = same ? new_ends(memory, real) : 0;
+  // Of a run that had answered: buildkitd ends with 1 when it is asked to (SIGTERM), too.
+  if (ends > 0 && memory.answered) --ends;
+  memory.answered = same && memory.answered && !ended;
   memory.container = real.id;
   memory.restarts = real.restarts;
   memory.ended = real.ended;
   if (observed.answers) {
+    memory.answered = true;
     begin_anew(memory);
     memory.left = 0;
     memory.vain = false;

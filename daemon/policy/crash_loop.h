@@ -9,7 +9,8 @@
 namespace buildwarden::policy {
 
 // The memory with this look in it. Ends that somebody asked for (a stop, a kill, the engine's own end) do not count,
-// nor do those before the container was first looked at; an answer, or an engine that went away, ends the row.
+// nor does the end of a run that had answered, nor those before the container was first looked at; an answer, or an
+// engine that went away, ends the row.
 CrashMemory count_crashes(CrashMemory memory, const ObservedBuilder& observed, Now now);
 
 struct CrashVerdict {

@@ -11,6 +11,15 @@ namespace {
 constexpr int kFrozenQuestions = 3;
 constexpr Duration kFrozen = std::chrono::seconds{30};
 constexpr Duration kFrozenAtStart = std::chrono::minutes{2};
+constexpr Duration kLongestSilence = std::chrono::minutes{5};
+constexpr Duration kLongestStart = std::chrono::minutes{15};
+constexpr int kIdlePart = 100;
+
+bool does_nothing(const ObservedBuilder& observed) {
+  const auto& silence = observed.silence;
+  return silence.idle_questions >= kFrozenQuestions &&
+         silence.idle >= (observed.answered_before ? kFrozen : kFrozenAtStart);
+}
 
 void add(RealSteps& result, BuilderAction action, std::string_view rule, std::string what) {
   result.needs_image = result.needs_image || action == BuilderAction::kCreate;
@@ -85,11 +94,14 @@ std::optional<Change> wanted_change(const DesiredBuilder& desired, const Observe
   return std::nullopt;
 }
 
-void restart_frozen(RealSteps& result, const std::string& name, const Silence& silence) {
+void restart_frozen(RealSteps& result, const std::string& name, const ObservedBuilder& observed) {
+  const auto& silence = observed.silence;
+  const auto how = does_nothing(observed) ? format("{} questions in {} and did next to nothing in that time",
+                                                   silence.idle_questions, format_duration(silence.idle))
+                                          : format("{} questions in {}, whatever else it does", silence.questions,
+                                                   format_duration(silence.lasts));
   add(result, BuilderAction::kRestart, "frozen",
-      format("the container {} has not answered {} questions in {} and did not run in that time: it counts as dead and "
-             "is restarted",
-             name, silence.idle_questions, format_duration(silence.idle)));
+      format("the container {} has not answered {}: it counts as dead and is restarted", name, how));
 }
 
 // `frozen`: what it carried is dead.
@@ -113,7 +125,7 @@ void heal_ours(RealSteps& result, const std::string& name, const DesiredBuilder&
     return recreate(result, "dead", format("the container {} is dead: it is made anew on its volume", name));
   if (const auto change = wanted_change(desired, observed, name))
     return apply(result, name, desired, observed, *change);
-  if (is_frozen(observed)) return restart_frozen(result, name, observed.silence);
+  if (is_frozen(observed)) return restart_frozen(result, name, observed);
   revive(result, name, state);
 }
 
@@ -132,10 +144,15 @@ bool end_loop(RealSteps& result, const DesiredBuilder& desired, const ObservedBu
 
 }  // namespace
 
+bool does_next_to_nothing(const Work& work) {
+  return work.stopped || (!work.waits_for_disk && work.cpu * kIdlePart <= work.time);
+}
+
 bool is_frozen(const ObservedBuilder& observed) {
-  const auto& silence = observed.silence;
-  return observed.real.state == ContainerState::kRunning && silence.idle_questions >= kFrozenQuestions &&
-         silence.idle >= (observed.answered_before ? kFrozen : kFrozenAtStart);
+  if (observed.real.state != ContainerState::kRunning) return false;
+  const auto longest = observed.answered_before ? kLongestSilence : kLongestStart;
+  return does_nothing(observed) ||
+         (observed.silence.questions >= kFrozenQuestions && observed.silence.lasts >= longest);
 }
 
 RealSteps heal_real(const DesiredBuilder& desired, const ObservedBuilder& observed, const BuilderMemory& memory,

@@ -24,8 +24,8 @@ struct RealSteps {
 RealSteps heal_real(const DesiredBuilder& desired, const ObservedBuilder& observed, const BuilderMemory& memory,
                     Now now);
 
-// Three questions in a row, of ten seconds each, during which nothing of it ran; one that never answered is given two
-// minutes.
+// Three questions in a row, of ten seconds each, during which it did next to nothing; one that never answered is given
+// two minutes. Whatever it does: no answer in five minutes, in fifteen if it never answered.
 bool is_frozen(const ObservedBuilder& observed);
 
 }  // namespace buildwarden::policy

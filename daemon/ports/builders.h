@@ -46,7 +46,7 @@ class Handout {
   // left out of the grant, whose `note` says so.
   virtual boost::asio::awaitable<void> prepare(GrantRequest request) = 0;
   // Immediate. kInvalid names a builder that is not configured and lists those that are. A builder that is not warm yet
-  // is handed out all the same: buildx waits for its socket.
+  // is handed out all the same: buildx waits for its socket. One that does not answer is not, and the note says so.
   virtual Result<Grant> grant(const GrantRequest& request) = 0;
   virtual void release(const std::string& job) = 0;
 };

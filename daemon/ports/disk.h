@@ -116,6 +116,7 @@ class Rung {
   struct Taken {
     std::string dropped;  // why it was left alone; "" = deleted
     Bytes reported = 0;
+    Bytes spared = 0;  // of the candidate's size: what was left alone after all
   };
   virtual Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) = 0;
   // Nothing of the last list() is taken any more: what it holds open is closed.

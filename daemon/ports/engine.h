@@ -112,13 +112,20 @@ class ImageSource {
   virtual Async<void> pull(std::string reference) = 0;
 };
 
+// What a prune by id came to.
+struct CachePrune {
+  Bytes freed = 0;             // by the cache's own figure; trust statvfs
+  std::set<std::string> left;  // asked for and still there: in use, used meanwhile, or something was built on it
+};
+
 class BuildCache {
  public:
   virtual ~BuildCache() = default;
   virtual Async<std::vector<policy::CacheRecord>> cache_records() = 0;
-  // Deletes records unused for `unused_for`, least recently used first, until at most `keep` bytes are left.
-  // Never what is in use. The engine's own figure of freed bytes; trust statvfs.
-  virtual Async<Bytes> prune_cache(Bytes keep, Duration unused_for) = 0;
+  // Deletes those records that were unused for `unused_for`; children stand before their parents. BuildKit passes over
+  // in silence what has children or is in use, so whatever its answer does not name is looked for afterwards. kInvalid:
+  // an id that is none (policy::is_cache_id).
+  virtual Async<CachePrune> prune_cache(std::vector<std::string> ids, Duration unused_for) = 0;
 };
 
 class Containers {

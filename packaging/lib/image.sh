@@ -29,17 +29,16 @@ compile_static() {
 
 make_root() {
   local engine=$1 root=$2 applet
-  mkdir -p "$root"/{bin,etc/buildkit,proc,run/buildkit,sys,dev,tmp,usr/bin,var/lib/buildkit}
+  mkdir -p "$root"/{bin,etc/buildkit,proc,run/buildkit,sys,dev,tmp,usr/bin,usr/lib/buildkit,var/lib/buildkit}
   compile_static "$root/usr/bin/buildctl" buildctl.cpp control.cpp grpc.cpp streams.cpp
-  compile_static "$root/usr/bin/buildkit-gateway" gateway.cpp streams.cpp
-  install -m 755 "$builder_sources/buildkitd" "$root/usr/bin/buildkitd"
+  compile_static "$root/usr/bin/buildkitd" buildkitd.cpp streams.cpp
+  install -m 755 "$builder_sources/engine" "$root/usr/lib/buildkit/engine"
   cp "$engine"/{dockerd,containerd,containerd-shim-runc-v2,runc} "$root/usr/bin/"
   cp "$(command -v busybox)" "$root/bin/busybox"
   for applet in $builder_applets; do
     ln -s busybox "$root/bin/$applet"
   done
   copy_libraries "$root"
-  printf '%s\n' "$builder_version" > "$root/etc/buildkit-version"
   printf 'root:x:0:0:root:/:/bin/sh\n' > "$root/etc/passwd"
   printf 'root:x:0:\ndocker:x:999:\n' > "$root/etc/group"
 }

@@ -12,8 +12,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (!records) return 0;
     for (const auto& record : *records) fuzz::expect(!record.id.empty() && record.size >= 0);
   } else if (which == 1) {
-    const auto freed = builders::decode_pruned(text);
-    fuzz::expect(!freed || *freed >= 0);
+    const auto pruned = builders::decode_pruned(text);
+    fuzz::expect(!pruned || pruned->bytes >= 0);
   } else if (which == 2) {
     const auto command = builders::fetch_command(text);
     if (!command) return 0;

@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     case 7: (void)engine::decode_networks(text); break;
     case 8: (void)engine::decode_volumes(text); break;
     case 9: (void)engine::decode_identity(text); break;
-    case 10: fuzz::expect(engine::decode_pruned(text).value_or(0) >= 0); break;
+    case 10: fuzz::expect(engine::decode_pruned(text).value_or(engine::PrunedCache{}).bytes >= 0); break;
     case 11: (void)engine::decode_id(text); break;
     case 12: (void)engine::decode_exec(text); break;
     case 13: (void)engine::decode_wait(text); break;

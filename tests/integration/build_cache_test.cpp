@@ -18,6 +18,10 @@ class BuildCaches : public DaemonFixture {
         "'FROM scratch' 'COPY busybox /busybox' 'RUN [\"/busybox\", \"dd\", \"if=/dev/urandom\", \"of=/" + name +
         "\", \"bs=1048576\", \"count=90\"]' > $d/Dockerfile && chmod -R a+rX $d");
     if (context.exit_code != 0) return context;
+    return build_of(name);
+  }
+  // Of a context that is there.
+  [[nodiscard]] CommandResult build_of(const std::string& name) const {
     return job_shell("eval \"$(buildwarden job start --id " + name + " --use s3)\"\n" +
                      "docker build --progress plain \"$DIR/" + name + "\" 2>&1\n" + "buildwarden job end --id " + name);
   }
@@ -35,6 +39,13 @@ class BuildCaches : public DaemonFixture {
   [[nodiscard]] std::int64_t number(const std::string& path, const std::string& filter) const {
     const auto text = query(path, filter);
     return text.empty() || text == "null" ? 0 : std::stoll(text);
+  }
+  // Of a reclaim's builder caches.
+  [[nodiscard]] static std::int64_t bytes_of(const std::string& answer, const std::string& field) {
+    const auto sum = run_shell("jq '[.. | objects | select(.rung? == \"build_cache\") | ." + field +
+                               " // 0] | add // 0' <<'END'\n" + answer + "\nEND\n");
+    EXPECT_EQ(sum.exit_code, 0) << sum.out << answer;
+    return sum.exit_code == 0 ? std::stoll(sum.out) : 0;
   }
   // Of the steps that pruned: how many, and what they freed in all as statvfs measured it.
   [[nodiscard]] std::int64_t steps(const std::string& rung, const std::string& what) const {
@@ -64,6 +75,45 @@ TEST_F(BuildCaches, ABuildersCacheGoesByLastUse) {
   EXPECT_TRUE(builder_is_warm());
   EXPECT_TRUE(is_cached("a")) << "it was used last";
   EXPECT_FALSE(is_cached("b")) << "it was used longest ago";
+}
+
+// Issue 15: a cached build touches its leaf alone, and BuildKit deletes nothing that has children. What is built on an
+// old base keeps it; the plan promises nothing of it, and what it promises is given back.
+TEST_F(BuildCaches, ABaseUnderALeafThatWasJustUsedIsNeitherPlannedNorLost) {
+  DaemonOptions options;
+  options.disk =
+      "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 20s, grace: 1s, "
+      "ballast: 0B";
+  start_daemon(options);
+  wait_until_warm();
+  const auto chain =
+      run_shell("d=" + dir() + "/chain; mkdir -p $d && cp " + dir() +
+                "/context/busybox $d/ && printf '%s\\n' 'FROM scratch' 'COPY busybox /busybox' " +
+                "'RUN [\"/busybox\", \"dd\", \"if=/dev/urandom\", \"of=/base\", \"bs=1048576\", " +
+                "\"count=200\"]' 'RUN [\"/busybox\", \"mkdir\", \"/leaf\"]' > $d/Dockerfile && chmod -R a+rX $d");
+  ASSERT_EQ(chain.exit_code, 0) << chain.out;
+  const auto touched = [this] {
+    const auto built = build_of("chain");
+    EXPECT_EQ(built.exit_code, 0) << built.out;
+    return built.out.find("CACHED") != std::string::npos && built.out.find("records in") == std::string::npos;
+  };
+  ASSERT_FALSE(touched()) << "its first build";
+  build_all({"a", "b"});  // younger than the base, as it looks
+  std::int64_t planned = 0;
+  ASSERT_TRUE(eventually([&] {
+    EXPECT_TRUE(touched());
+    planned = bytes_of(reclaim(true), "reported_bytes");
+    return planned > 2 * kLayer;
+  })) << api("/v1/events?since=0");
+  EXPECT_LT(planned, 2 * kLayer + 50 * kMiB) << "without the base";
+  ASSERT_TRUE(touched());
+  const auto done = reclaim(false);
+  EXPECT_NEAR(static_cast<double>(bytes_of(done, "reported_bytes")), static_cast<double>(planned), 0.1 * kLayer)
+      << done;
+  EXPECT_NEAR(static_cast<double>(bytes_of(done, "freed_bytes")), static_cast<double>(planned), 0.2 * kLayer) << done;
+  EXPECT_TRUE(touched()) << "the base is there";
+  EXPECT_FALSE(is_cached("a"));
+  EXPECT_EQ(events("reclaim.nothing_freed"), "");
 }
 
 // Nothing is old enough, so the cache is brought down to its share and no further.

@@ -78,7 +78,9 @@ TEST_F(JobSecrets, WhatABuildWasGivenIsForgottenWithTheLease) {
       job("eval \"$(buildwarden job start --id 1 --use s3)\"\n"
           "docker build --build-arg MARK=word-of-the-job \"$CONTEXT\"");
   ASSERT_EQ(built.exit_code, 0) << built.out;
-  const auto remembered = [this] { return engine_shell("docker exec buildwarden_s3 buildctl debug histories").out; };
+  const auto remembered = [this] {
+    return engine_shell("docker exec buildwarden_s3 buildctl debug histories --format '{{json .}}'").out;
+  };
   EXPECT_NE(remembered().find("word-of-the-job"), std::string::npos) << remembered();
   EXPECT_EQ(job("buildwarden job end --id 1").exit_code, 0);
   EXPECT_TRUE(eventually([&] { return remembered().empty(); })) << remembered();

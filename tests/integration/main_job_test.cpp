@@ -125,7 +125,7 @@ TEST_F(MainJob, ReclaimsByLastUseAndTouchesNothingInUse) {
   EXPECT_FALSE(has_image("old:1"));
   EXPECT_TRUE(has_image("busy:1"));
   EXPECT_TRUE(has_image("fresh:1"));
-  EXPECT_TRUE(has_image("moby/buildkit:buildx-stable-1"));
+  EXPECT_TRUE(has_image(builder_image()));
   const auto steps = query("/v1/events?since=0", ".events[] | select(.kind == \"reclaim.step\") | .fields.name");
   EXPECT_LT(steps.find("older:1"), steps.find("old:1")) << steps;
   const auto freed = std::stoll(

@@ -125,8 +125,8 @@ TEST_F(WhileOthersBuild, AForeignBuilderIsAdoptedOrRefusedAndNeverDestroyed) {
     const auto made = engine_shell("mkdir -p " + folder +
                                    "; docker rm -f buildwarden_s3 2>/dev/null || true; "
                                    "docker run -d --name buildwarden_s3 --privileged -v foreign:/var/lib/buildkit " +
-                                   mount +
-                                   " moby/buildkit:buildx-stable-1 --addr unix:///run/buildkit/buildkitd.sock "
+                                   mount + " " + builder_image() +
+                                   " --addr unix:///run/buildkit/buildkitd.sock "
                                    "--group 2000");
     ASSERT_EQ(made.exit_code, 0) << made.out;
   };

@@ -19,9 +19,11 @@ struct Harm {
   std::string command;  // CONTAINER and VOLUME stand for the builder's
 };
 
+// buildkitd alone: docker-init above it goes on, and so does what it has started.
 const std::string kFreeze =
-    "ns=$(readlink /proc/$(docker inspect -f '{{.State.Pid}}' CONTAINER)/ns/pid); for p in /proc/[0-9]*; do "
-    "if [ \"$(readlink $p/ns/pid)\" = \"$ns\" ]; then kill -STOP ${p#/proc/}; fi; done";
+    "ns=$(readlink /proc/$(docker inspect -f '{{.State.Pid}}' CONTAINER)/ns/pid); frozen=; for p in /proc/[0-9]*; do "
+    "if [ \"$(readlink $p/ns/pid)\" = \"$ns\" ] && [ \"$(cat $p/comm)\" = buildkitd ]; then kill -STOP ${p#/proc/}; "
+    "frozen=yes; fi; done; [ \"$frozen\" = yes ]";
 
 std::string with(std::string text, const std::string& word, const std::string& value) {
   for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + value.size())) {
@@ -128,7 +130,7 @@ TEST_F(Sabotage, OfTheContainerOrTheEngineIsNotNoticedByTheNextJob) {
   for (const std::string signal : {"TERM", "KILL"}) ASSERT_NO_FATAL_FAILURE(try_engine_end(signal));
 }
 
-// SIGSTOP of all of it: connections are accepted and never answered.
+// SIGSTOP of buildkitd: connections are accepted and never answered. Jobs are told so instead of being handed it.
 TEST_F(Sabotage, AFrozenBuilderIsRestarted) {
   start_daemon();
   wait_until_warm();
@@ -138,6 +140,11 @@ TEST_F(Sabotage, AFrozenBuilderIsRestarted) {
   const Harm freeze{"frozen", kFreeze};
   ASSERT_EQ(harm(freeze, "buildwarden_s3", "").exit_code, 0);
   const auto frozen_at = std::chrono::steady_clock::now();
+  const auto told = job_shell(
+      "buildwarden job start --id meanwhile --use s3 > $DOCKER_CONFIG/script 2>&1; cat $DOCKER_CONFIG/script");
+  EXPECT_NE(told.out.find("builder s3 is not handed out: the process "), std::string::npos) << told.out;
+  EXPECT_EQ(told.out.find("BUILDX_BUILDER"), std::string::npos) << told.out;
+  EXPECT_LT(std::chrono::steady_clock::now() - frozen_at, seconds{10}) << "a build would have hung for 40 s";
   EXPECT_EQ(harm(freeze, kPlain, "").exit_code, 0);
   const auto alone = plain_build();
   EXPECT_NE(alone.exit_code, 0) << "else this is no hang: " << alone.out;
@@ -157,8 +164,9 @@ TEST_F(Sabotage, ADamagedCacheIsSetAside) {
   start_daemon();
   wait_until_warm();
   const auto data = dir() + "/disk/docker/volumes/buildwarden_s3/_data";
-  const auto damaged = engine_shell("docker stop -t 1 buildwarden_s3; rm -rf --one-file-system " + data +
-                                    "/engine; touch " + data + "/engine; docker kill buildwarden_s3 || true");
+  const auto damaged = engine_shell("docker stop -t 1 buildwarden_s3; for f in " + data +
+                                    "/*; do if [ -d $f ]; then rm -rf --one-file-system $f; touch $f; fi; done; "
+                                    "docker kill buildwarden_s3 || true");
   ASSERT_EQ(damaged.exit_code, 0) << damaged.out;
   ASSERT_TRUE(eventually([&] { return !events("builder.fresh_volume").empty() && builder_is_warm(); }))
       << api("/v1/builders");

@@ -31,6 +31,7 @@ std::string shell_quoted(const std::string& text) {
 }
 
 constexpr const char* kImage = "BUILDWARDEN_TEST_BUILDKIT_IMAGE";
+constexpr const char* kDefaultImage = "moby/buildkit:buildx-stable-1";
 
 // Each builder of the YAML list with the image that was asked for.
 std::string with_image(const std::string& builders) {
@@ -40,6 +41,11 @@ std::string with_image(const std::string& builders) {
 }
 
 }  // namespace
+
+std::string DaemonFixture::builder_image() {
+  auto image = from_environment(kImage);
+  return image.empty() ? kDefaultImage : image;
+}
 
 void DaemonFixture::SetUp() {
   sandbox_ = from_environment("BUILDWARDEN_SANDBOX");

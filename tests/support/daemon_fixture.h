@@ -25,6 +25,9 @@ class DaemonFixture : public ::testing::Test {
   // The number of the agent's user and group. The daemon looks at all processes of that user on the machine.
   [[nodiscard]] virtual std::string agent() const { return "2000"; }
 
+  // The image that builders are made of.
+  [[nodiscard]] static std::string builder_image();
+
   // Where the daemon finds the engine, when not at the sandbox's own socket.
   [[nodiscard]] virtual std::string engine_socket() const { return dir_ + "/docker.sock"; }
 

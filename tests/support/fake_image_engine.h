@@ -115,19 +115,18 @@ class FakeImageEngine final : public ports::EngineState,
     if (const auto at = fail.find("records"); at != fail.end()) co_return at->second;
     co_return records;
   }
-  ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override {
+  ports::Async<ports::CachePrune> prune_cache(std::vector<std::string> ids, Duration unused_for) override {
     pruned_unused.push_back(unused_for);
     if (const auto at = fail.find("prune"); at != fail.end()) co_return at->second;
-    std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.last_used < b.last_used; });
-    Bytes total = 0;
-    Bytes gone = 0;
-    for (const auto& record : records) total += record.size;
-    while (!records.empty() && total - gone > keep) {
-      gone += records.front().size;
-      records.erase(records.begin());
+    ports::CachePrune done;
+    for (const auto& id : ids) {
+      const auto record = std::find_if(records.begin(), records.end(), [&id](const auto& one) { return one.id == id; });
+      if (record == records.end()) continue;
+      done.freed += record->size;
+      records.erase(record);
     }
-    freed(gone);
-    co_return gone;
+    freed(done.freed);
+    co_return done;
   }
 
  private:

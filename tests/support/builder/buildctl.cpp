@@ -6,11 +6,14 @@
 //   (null: none) buildctl prune [--all] [--keep-storage MB] [--keep-duration DUR] [--filter F] [--format '{{json .}}']
 //                                                             a table, or a JSON object a line for each record that was
 //                                                             removed
+//   buildctl debug histories [--format '{{json .}}']          a table, or a line for each record with all that it holds
+//   buildctl prune-histories                                  deletes them; a table of those that went
 //   buildctl --version
 // It speaks BuildKit's own gRPC, so the answers are the builder's. Exit codes: 0 done, 1 failed or not supported here.
 
 #include <unistd.h>
 
+#include <array>
 #include <cctype>
 #include <chrono>
 #include <csignal>
@@ -149,18 +152,48 @@ std::chrono::nanoseconds parse_duration(const std::string& text) {
   return std::chrono::nanoseconds(static_cast<std::int64_t>(total));
 }
 
-void print_table(const std::vector<CacheRecord>& records) {
-  std::int64_t total = 0;
-  std::int64_t reclaimable = 0;
-  std::printf("%-72s%-14s%-14s%s\n", "ID", "RECLAIMABLE", "SIZE", "LAST ACCESSED");
-  for (const CacheRecord& record : records) {
-    std::printf("%-72s%-14s%-14s%s\n", record.id.c_str(), record.in_use ? "false" : "true",
-                (std::to_string(record.size) + "B").c_str(), record.last_used_at.c_str());
-    total += record.size;
-    reclaimable += record.in_use ? 0 : record.size;
+/// As the real one's: "20.99MB", "0B".
+std::string size_text(std::int64_t bytes) {
+  constexpr std::array<const char*, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
+  constexpr double kStep = 1000;
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; value >= kStep && unit + 1 < kUnits.size(); ++unit) {
+    value /= kStep;
   }
-  std::printf("Reclaimable:\t%lldB\nTotal:\t\t%lldB\n", static_cast<long long>(reclaimable),
-              static_cast<long long>(total));
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), unit == 0 ? "%.0f%s" : "%.2f%s", value, kUnits[unit]);
+  return text.data();
+}
+
+void print_rows(const std::vector<CacheRecord>& records) {
+  std::printf("%-71s\t%-11s\t%s\t%s\n", "ID", "RECLAIMABLE", "SIZE", "LAST ACCESSED");
+  for (const CacheRecord& record : records) {
+    std::printf("%-71s\t%-11s\t%s%s\t\n", (record.id + (record.is_mutable ? "*" : "")).c_str(),
+                record.in_use ? "false" : "true", size_text(record.size).c_str(), record.shared ? "*" : "");
+  }
+}
+
+std::int64_t total_of(const std::vector<CacheRecord>& records, bool with_used) {
+  std::int64_t total = 0;
+  for (const CacheRecord& record : records) {
+    total += record.in_use && !with_used ? 0 : record.size;
+  }
+  return total;
+}
+
+void print_usage(const std::vector<CacheRecord>& records) {
+  print_rows(records);
+  std::printf("Reclaimable:\t%s\nTotal:\t\t%s\n", size_text(total_of(records, false)).c_str(),
+              size_text(total_of(records, true)).c_str());
+}
+
+/// Of nothing the real one prints the sum alone.
+void print_pruned(const std::vector<CacheRecord>& records) {
+  if (!records.empty()) {
+    print_rows(records);
+  }
+  std::printf("Total:\t%s\n", size_text(total_of(records, true)).c_str());
 }
 
 void print_array(const std::vector<CacheRecord>& records) {
@@ -183,7 +216,7 @@ void debug_workers(const CommandLine& line) {
 
 void du(const CommandLine& line) {
   const std::vector<CacheRecord> records = test_builder::disk_usage(socket_path(line), filters(line));
-  wants_json(line) ? print_array(records) : print_table(records);
+  wants_json(line) ? print_array(records) : print_usage(records);
 }
 
 void prune(const CommandLine& line) {
@@ -194,7 +227,7 @@ void prune(const CommandLine& line) {
   request.filters = filters(line);
   const std::vector<CacheRecord> pruned = test_builder::prune(socket_path(line), request);
   if (!wants_json(line)) {
-    print_table(pruned);
+    print_pruned(pruned);
     return;
   }
   for (const CacheRecord& record : pruned) {
@@ -202,22 +235,31 @@ void prune(const CommandLine& line) {
   }
 }
 
-// The real one prints a table; here all that is printable of each record, since a test looks for what should not be in
-// it.
+/// As JSON the real one shows the whole record; here it is all of it that is printable, since a test looks for what
+/// should not be in it. The table has the reference alone.
 void debug_histories(const CommandLine& line) {
+  const bool whole = wants_json(line);
+  if (!whole) {
+    std::puts("TYPE\t\tREF\t\t\t\tCREATED\t\t\tCOMPLETED\t\tGENERATION\tPINNED");
+  }
   for (const test_builder::HistoryRecord& record : test_builder::histories(socket_path(line))) {
     std::string text = record.bytes;
     for (char& c : text) {
       c = c >= ' ' && c <= '~' ? c : '.';
     }
-    std::printf("%s %s\n", record.ref.c_str(), text.c_str());
+    if (whole) {
+      std::printf("%s %s\n", record.ref.c_str(), text.c_str());
+    } else {
+      std::printf("COMPLETE\t%s\n", record.ref.c_str());
+    }
   }
 }
 
 void prune_histories(const CommandLine& line) {
+  std::puts("TYPE\t\tREF\t\t\t\tCREATED\t\t\tCOMPLETED\t\tGENERATION");
   for (const test_builder::HistoryRecord& record : test_builder::histories(socket_path(line))) {
     test_builder::delete_history(socket_path(line), record.ref);
-    std::printf("%s\n", record.ref.c_str());
+    std::printf("COMPLETE\t%s\n", record.ref.c_str());
   }
 }
 

@@ -149,6 +149,18 @@ TEST_P(JobScript, ExportsToChildren) {
   EXPECT_EQ(content(folder / "dc" / "buildx" / "instances" / "buildwarden-s3"), "{}");
 }
 
+// What was wished and could not be given is no failure, but nobody looks for it in vain.
+TEST_P(JobScript, ANoteIsSaidAndTheJobGoesOn) {
+  answer.grant.note = "builder s3 is not handed out: it's stopped";
+  for (const bool with_files : {false, true}) {
+    if (with_files) answer.grant.files = {{"instances/buildwarden-arm", 0600, "{}"}};
+    const auto ran = run(job_script(answer), {"BUILDX_CONFIG=" + (folder / "bx").string()}, "echo on");
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_EQ(ran.out, "on\n");
+    EXPECT_EQ(ran.err, "buildwarden: builder s3 is not handed out: it's stopped\n");
+  }
+}
+
 TEST_P(JobScript, FilesHaveTheirModeAndFoldersAreForTheJobAlone) {
   answer.grant.files = {{"a/b/c", 0640, "x"}, {"top", 0600, "y"}};
   EXPECT_EQ(run(job_script(answer), {"BUILDX_CONFIG=" + (folder / "bx").string()}, "").status, 0);

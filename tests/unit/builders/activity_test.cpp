@@ -16,10 +16,10 @@ namespace {
 using buildwarden::testing::IdleProcess;
 
 bool changes(pid_t pid) {
-  const auto before = activity_of(pid);
+  const auto before = activity_of(pid, Reach::kDescendants);
   const auto end = std::chrono::steady_clock::now() + buildwarden::testing::kTestPatience;
   while (std::chrono::steady_clock::now() < end) {
-    const auto now = activity_of(pid);
+    const auto now = activity_of(pid, Reach::kDescendants);
     if (!before || !now || !(*now == *before)) return true;
   }
   return false;
@@ -28,13 +28,15 @@ bool changes(pid_t pid) {
 TEST(ActivityOf, AStoppedProcessDoesNothing) {
   const IdleProcess process("while :; do :; done");
   process.stop();
-  const auto before = activity_of(process.pid());
+  const auto before = activity_of(process.pid(), Reach::kProcess);
   for (int i = 0; i < 100; ++i) {
-    const auto after = activity_of(process.pid());
+    const auto after = activity_of(process.pid(), Reach::kProcess);
     ASSERT_TRUE(before && after);
     EXPECT_EQ(*before, *after);
     EXPECT_FALSE(after->waits_for_disk);
+    EXPECT_TRUE(after->stopped);
   }
+  EXPECT_TRUE(is_stopped(process.pid()));
   EXPECT_GT(before->threads, 0U);
 }
 
@@ -47,13 +49,37 @@ TEST(ActivityOf, SeesWorkAlsoOfAChild) {
   EXPECT_TRUE(changes(parent.pid()));
 }
 
+// As docker-init above a buildkitd, and the other way round what a build runs below it.
+TEST(ActivityOf, OfOneProcessTellsNothingOfItsChildren) {
+  const IdleProcess parent(
+      "sh -c 'i=0; while [ $i -lt 3000000 ]; do i=$((i+1)); done' < /dev/null > /dev/null 2>&1 & wait");
+  const auto descendants_run = [&parent] {
+    const auto all = activity_of(parent.pid(), Reach::kDescendants);
+    return all && all->threads > 1;
+  };
+  ASSERT_TRUE(buildwarden::testing::eventually(descendants_run));
+  const auto before = activity_of(parent.pid(), Reach::kProcess);
+  const auto whole = activity_of(parent.pid(), Reach::kDescendants);
+  const auto all_go_on = [&] {
+    const auto now = activity_of(parent.pid(), Reach::kDescendants);
+    return whole && now && now->cpu_nanoseconds > whole->cpu_nanoseconds;
+  };
+  EXPECT_TRUE(buildwarden::testing::eventually(all_go_on));
+  const auto after = activity_of(parent.pid(), Reach::kProcess);
+  ASSERT_TRUE(before && after);
+  EXPECT_EQ(*before, *after);
+  EXPECT_FALSE(after->stopped);
+  EXPECT_FALSE(is_stopped(parent.pid()));
+}
+
 TEST(ActivityOf, IsUnknownForAProcessThatIsGone) {
   pid_t gone = 0;
   {
     const IdleProcess process;
     gone = process.pid();
   }
-  EXPECT_FALSE(activity_of(gone));
+  EXPECT_FALSE(activity_of(gone, Reach::kProcess));
+  EXPECT_FALSE(is_stopped(gone));
 }
 
 TEST(SeesOtherFolder, ComparesWhatIsThere) {

@@ -28,6 +28,8 @@ TEST(Buildctl, ReadsTheRecords) {
   ASSERT_EQ(records->size(), 3U);
   EXPECT_EQ(records->at(0).id, "a");
   EXPECT_EQ(records->at(0).size, 8192);
+  EXPECT_EQ(records->at(0).parents, Command{"b"});
+  EXPECT_TRUE(records->at(1).parents.empty());
   EXPECT_FALSE(records->at(0).in_use);
   EXPECT_EQ(format_rfc3339(records->at(0).last_used), "2026-01-02T10:00:00.000Z");
   EXPECT_TRUE(records->at(1).in_use);
@@ -43,6 +45,8 @@ TEST(Buildctl, AnythingElseIsNoList) {
                            R"([{"id":"a","inUse":false,"size":"1","createdAt":"2026-01-01T09:00:00Z","shared":false}])",
                            R"([{"id":"a","inUse":0,"size":1,"createdAt":"2026-01-01T09:00:00Z","shared":false}])",
                            R"([{"id":"a","inUse":false,"size":1,"createdAt":"yesterday","shared":false}])",
+                           R"([{"id":"a","inUse":false,"size":1,"createdAt":"2026-01-01T09:00:00Z","shared":false,)"
+                           R"("parents":"b"}])",
                            R"([{"id":"","inUse":false,"size":1,"createdAt":"2026-01-01T09:00:00Z","shared":false}])"}) {
     const auto records = decode_usage(text);
     ASSERT_FALSE(records) << text;
@@ -51,27 +55,27 @@ TEST(Buildctl, AnythingElseIsNoList) {
 }
 
 TEST(Buildctl, AddsUpWhatWasPruned) {
-  EXPECT_EQ(*decode_pruned(""), 0);
-  EXPECT_EQ(*decode_pruned("{\"id\":\"a\",\"size\":10,\"shared\":false}\r\n\n"
-                           "{\"id\":\"b\",\"size\":5,\"shared\":true}\n{\"id\":\"c\",\"size\":2,\"shared\":false}"),
-            12);
+  EXPECT_EQ(decode_pruned("")->bytes, 0);
+  const auto pruned = decode_pruned(
+      "{\"id\":\"a\",\"size\":10,\"shared\":false}\r\n\n"
+      "{\"id\":\"b\",\"size\":5,\"shared\":true}\n{\"id\":\"c\",\"size\":2,\"shared\":false}");
+  ASSERT_TRUE(pruned) << pruned.error().message();
+  EXPECT_EQ(pruned->bytes, 12);
+  EXPECT_EQ(pruned->ids, (std::set<std::string>{"a", "b", "c"}));
   EXPECT_FALSE(decode_pruned("{\"id\":\"a\"}"));
+  EXPECT_FALSE(decode_pruned("{\"size\":10,\"shared\":false}"));
   EXPECT_FALSE(decode_pruned("error: no"));
   EXPECT_FALSE(decode_pruned("[]"));
 }
 
-// BuildKit stops when less than the bound is left.
-TEST(Buildctl, PrunesByBothBounds) {
+TEST(Buildctl, PrunesByIdAndAge) {
   const Command head = {"buildctl", "prune", "--all", "--format", "{{json .}}", "--keep-duration"};
   auto expected = head;
-  expected.insert(expected.end(), {"14401s", "--keep-storage", "1073.7418255"});
-  EXPECT_EQ(prune_command(kGiB, std::chrono::hours{4} + Duration{1}), expected);
+  expected.insert(expected.end(), {"14401s", "--filter", "id==a", "--filter", "id==b"});
+  EXPECT_EQ(prune_command(Command{"a", "b"}, std::chrono::hours{4} + Duration{1}), expected);
   expected = head;
-  expected.insert(expected.end(), {"600s", "--keep-storage", "0.0000025"});
-  EXPECT_EQ(prune_command(1, std::chrono::minutes{10}), expected);
-  expected = head;
-  expected.emplace_back("0s");
-  EXPECT_EQ(prune_command(0, Duration{-1}), expected);
+  expected.insert(expected.end(), {"0s", "--filter", "id==a"});
+  EXPECT_EQ(prune_command(Command{"a"}, Duration{-1}), expected);
 }
 
 class BuilderCacheTest : public ::testing::Test {
@@ -105,10 +109,38 @@ class BuilderCacheTest : public ::testing::Test {
 
 TEST_F(BuilderCacheTest, AsksInTheContainerByItsId) {
   EXPECT_EQ(run_on(loop_, cache_.cache_records())->size(), 3U);
-  EXPECT_EQ(*run_on(loop_, cache_.prune_cache(100, std::chrono::hours{1})), 8192);
+  const auto pruned = run_on(loop_, cache_.prune_cache({"a"}, std::chrono::hours{1}));
+  ASSERT_TRUE(pruned) << pruned.error().message();
+  EXPECT_EQ(pruned->freed, 8192);
+  EXPECT_TRUE(pruned->left.empty());
   EXPECT_EQ(engine_.calls, (Command{"exec one buildctl du --format {{json .}}",
                                     "exec one buildctl prune --all --format {{json .}} --keep-duration 3600s "
-                                    "--keep-storage 0.0001015"}));
+                                    "--filter id==a"}));
+}
+
+// "b" has a child and "gone" is not there any more: of neither BuildKit says a word.
+TEST_F(BuilderCacheTest, WhatIsNotNamedAsPrunedIsLookedFor) {
+  ASSERT_TRUE(run_on(loop_, cache_.cache_records()));
+  const auto pruned = run_on(loop_, cache_.prune_cache({"a", "b", "gone"}, Duration{0}));
+  ASSERT_TRUE(pruned) << pruned.error().message();
+  EXPECT_EQ(pruned->left, std::set<std::string>{"b"});
+  EXPECT_EQ(engine_.calls.back(), "exec one buildctl du --format {{json .}}");
+}
+
+TEST_F(BuilderCacheTest, OnlyIdsAreAskedFor) {
+  ASSERT_TRUE(run_on(loop_, cache_.cache_records()));
+  EXPECT_EQ(run_on(loop_, cache_.prune_cache({"a", "size>0"}, Duration{0})).error().code(), Errc::kInvalid);
+  EXPECT_EQ(engine_.calls.size(), 1U);
+}
+
+TEST_F(BuilderCacheTest, ManyGoInSeveralCallsChildrenFirst) {
+  ASSERT_TRUE(run_on(loop_, cache_.cache_records()));
+  std::vector<std::string> ids(501, "x");
+  ids.back() = "last";
+  ASSERT_TRUE(run_on(loop_, cache_.prune_cache(ids, Duration{0})));
+  ASSERT_EQ(engine_.calls.size(), 4U);
+  EXPECT_EQ(engine_.calls[1].find("id==last"), std::string::npos);
+  EXPECT_TRUE(engine_.calls[2].ends_with("0s --filter id==last")) << engine_.calls[2];
 }
 
 TEST_F(BuilderCacheTest, OnlyOneThatIsOursAndRunsIsAsked) {
@@ -123,10 +155,10 @@ TEST_F(BuilderCacheTest, OnlyOneThatIsOursAndRunsIsAsked) {
 }
 
 TEST_F(BuilderCacheTest, APlanIsForTheContainerThatItWasMadeIn) {
-  EXPECT_EQ(run_on(loop_, cache_.prune_cache(1, Duration{0})).error().code(), Errc::kConflict);
+  EXPECT_EQ(run_on(loop_, cache_.prune_cache({"a"}, Duration{0})).error().code(), Errc::kConflict);
   ASSERT_TRUE(run_on(loop_, cache_.cache_records()));
   seen().id = "two";
-  EXPECT_EQ(run_on(loop_, cache_.prune_cache(1, Duration{0})).error().code(), Errc::kConflict);
+  EXPECT_EQ(run_on(loop_, cache_.prune_cache({"a"}, Duration{0})).error().code(), Errc::kConflict);
   EXPECT_EQ(engine_.calls.size(), 1U);
 }
 

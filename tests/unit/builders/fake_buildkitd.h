@@ -1,6 +1,10 @@
 // Something that listens where buildkitd would, on the test's own loop.
 #pragma once
 
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
@@ -11,11 +15,49 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <csignal>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace buildwarden::testing {
+
+// A process that listens on a socket and does nothing else: whoever connects meets it (SO_PEERCRED), whoever accepts.
+class ListeningProcess {
+ public:
+  explicit ListeningProcess(int socket) {
+    std::array<int, 2> ready{-1, -1};
+    if (::pipe(ready.data()) != 0) throw std::runtime_error("no pipe");
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      const char said = ::listen(socket, 16) == 0 ? 'y' : 'n';
+      if (::write(ready[1], &said, 1) != 1) ::_exit(1);
+      for (;;) ::pause();
+    }
+    char heard = 'n';
+    const bool listens = pid_ > 0 && ::read(ready[0], &heard, 1) == 1 && heard == 'y';
+    ::close(ready[0]);
+    ::close(ready[1]);
+    if (!listens) throw std::runtime_error("no process listens");
+  }
+  ~ListeningProcess() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  ListeningProcess(const ListeningProcess&) = delete;
+  ListeningProcess& operator=(const ListeningProcess&) = delete;
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  void stop() const {
+    ::kill(pid_, SIGSTOP);
+    ::waitpid(pid_, nullptr, WUNTRACED);
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
 
 // Lives as long as the loop runs; stop() ends its coroutines.
 class FakeBuildkitd {
@@ -23,8 +65,16 @@ class FakeBuildkitd {
   enum class Manner { kAnswers, kFrozen, kForeign, kHangsUp };
   using Protocol = boost::asio::local::stream_protocol;
 
-  FakeBuildkitd(boost::asio::io_context& loop, const std::string& path, Manner as)
-      : manner(as), acceptor_(loop, Protocol::endpoint(path)) {
+  // `apart`: another process listens, which does nothing at all.
+  FakeBuildkitd(boost::asio::io_context& loop, const std::string& path, Manner as, bool apart = false)
+      : manner(as), acceptor_(loop) {
+    acceptor_.open();
+    acceptor_.bind(Protocol::endpoint(path));
+    if (apart) {
+      listener.emplace(acceptor_.native_handle());
+    } else {
+      acceptor_.listen();
+    }
     boost::asio::co_spawn(loop, accept_all(), boost::asio::detached);
   }
   void stop() {
@@ -34,6 +84,7 @@ class FakeBuildkitd {
 
   Manner manner;
   int asked = 0;
+  std::optional<ListeningProcess> listener;
   std::string received;  // of the last connection
 
  private:

@@ -199,7 +199,7 @@ CacheSettings s3_cache() {
   cache.type = CacheType::kS3;
   cache.bucket = "b";
   cache.region = "us-east-1";
-  cache.prefix = "p/";
+  cache.prefix = "p";  // BuildKit would make "pblobs/…" of it
   return cache;
 }
 
@@ -260,6 +260,31 @@ bool is_prepared_at_once(Handout& handout) {
 }
 
 // How long the preparation of a request took.
+// A build on it would hang for 40 s before it fails.
+TEST(Handout, LeavesOutABuilderThatDoesNotAnswerAndSaysWhy) {
+  auto handout = two_builders();
+  handout.ask_withheld([](const std::string& builder) { return builder == "s3" ? "it is stopped" : ""; });
+  auto wanted = request("1");
+  auto grant = handout.grant(wanted);
+  ASSERT_TRUE(grant);
+  ASSERT_EQ(grant->files.size(), 1U);
+  EXPECT_EQ(grant->files[0].path, "instances/buildwarden-arm");
+  EXPECT_EQ(grant->note, "builder s3 is not handed out: it is stopped");
+  EXPECT_THAT(handout.leases_on("s3"), IsEmpty());
+  wanted.use = "shared";
+  wanted.reuse_context = true;
+  grant = handout.grant(wanted);
+  ASSERT_TRUE(grant);
+  EXPECT_THAT(grant->env, IsEmpty()) << "nothing is used that is not there";
+  EXPECT_EQ(grant->note,
+            "builder s3 is not handed out: it is stopped; the build context is not reused, which needs pipeline and "
+            "checkout_path");
+  handout.ask_withheld([](const std::string&) { return std::string(); });
+  grant = handout.grant(wanted);
+  ASSERT_TRUE(grant);
+  EXPECT_THAT(grant->env, ElementsAre(Pair("BUILDX_BUILDER", "buildwarden-s3"))) << "the job asks again";
+}
+
 Duration prepared_within(Handout& handout, const std::string& use) {
   boost::asio::io_context loop;
   ports::GrantRequest from;

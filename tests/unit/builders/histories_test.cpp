@@ -80,6 +80,28 @@ TEST_F(HistoriesTest, ADryRunDeletesNothing) {
   EXPECT_EQ(told_after_a_turn(), 0U);
 }
 
+// Issue 15: a deletion that fails must not leave the keys of a job's cache until the next lease ends.
+TEST_F(HistoriesTest, AFailedDeletionIsTriedAgain) {
+  exit_code_ = 1;
+  grant("1");
+  handout_.release("1");
+  std::string asked;
+  for (int turn = 0; turn < 9; ++turn) asked += std::to_string(told_after_a_turn());
+  EXPECT_EQ(asked, "110100010") << "after 1, 2, 4 … turns";
+  handout_.release("2");
+  grant("2");
+  handout_.release("2");
+  exit_code_ = 0;
+  EXPECT_EQ(told_after_a_turn(), 1U) << "another lease has ended";
+  EXPECT_EQ(told_after_a_turn(), 0U);
+  engine_.containers.at("buildwarden_s3").seen.state = policy::ContainerState::kExited;
+  grant("3");
+  handout_.release("3");
+  EXPECT_EQ(told_after_a_turn(), 0U);
+  engine_.containers.at("buildwarden_s3").seen.state = policy::ContainerState::kRunning;
+  EXPECT_EQ(told_after_a_turn(), 1U) << "what it remembers lay on its volume";
+}
+
 TEST_F(HistoriesTest, ABuilderThatDoesNotDoItIsToldOfOnceAndOneThatIsAwayNever) {
   exit_code_ = 3;
   for (const std::string job : {"1", "2"}) {

@@ -40,7 +40,7 @@ class ReconcilerTest : public ::testing::Test {
     settings_.builders[0].aliases = {"shared"};
     engine_.images[settings_.builders[0].image] = "sha256:kit";
     engine_.started = [this](const std::string& name) {
-      if (name == "buildwarden_s3" && !buildkitd_) serve(FakeBuildkitd::Manner::kAnswers);
+      if (name == "buildwarden_s3" && !buildkitd_) serve(FakeBuildkitd::Manner::kAnswers, apart_);
     };
   }
   ~ReconcilerTest() override {
@@ -59,9 +59,9 @@ class ReconcilerTest : public ::testing::Test {
     }
     return *reconciler_;
   }
-  void serve(FakeBuildkitd::Manner manner) {
+  void serve(FakeBuildkitd::Manner manner, bool apart = false) {
     ASSERT_TRUE(make_folders(settings_.paths.run + "/builders/s3"));
-    buildkitd_ = std::make_unique<FakeBuildkitd>(loop_, socket_path(settings_.paths, "s3"), manner);
+    buildkitd_ = std::make_unique<FakeBuildkitd>(loop_, socket_path(settings_.paths, "s3"), manner, apart);
   }
   // What was done in one turn.
   std::vector<std::string> turn() {
@@ -92,6 +92,7 @@ class ReconcilerTest : public ::testing::Test {
   std::unique_ptr<Reconciler> reconciler_;
   std::unique_ptr<FakeBuildkitd> buildkitd_;
   Duration again_{0};
+  bool apart_ = false;  // a process of its own listens where buildkitd would
 };
 
 }  // namespace buildwarden::testing

@@ -273,6 +273,8 @@ snapshotter = "native"
 TEST(Toml, WritesSharesAsWholePercents) {
   BuilderSettings builder;
   builder.cache_share = Amount::share(0.29);  // 0.29 * 100 is a little less than 29
+  EXPECT_THAT(buildkitd_toml(builder, 100 * kGiB), HasSubstr("maxUsedSpace = 31138512895\n"))
+      << "BuildKit makes 30 GB of 29% of 100 GiB";
   EXPECT_THAT(buildkitd_toml(builder), HasSubstr("\"29%\""));
   builder.cache_share = Amount::share(0.001);
   EXPECT_THAT(buildkitd_toml(builder), HasSubstr("\"1%\"")) << "none at all is never meant";

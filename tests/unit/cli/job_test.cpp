@@ -188,6 +188,15 @@ TEST(JobStart, AFileAtALinkReplacesTheLink) {
   EXPECT_EQ(read_file(world.folder() + "/current").value_or(""), "{}");
 }
 
+TEST(JobStart, SaysWhatCouldNotBeGiven) {
+  ClientWorld world;
+  const auto run = start(world, http_answer(201, R"({"verdict":"run","env":{},"files":[],
+    "note":"builder s3 is not handed out: it has not answered for 41s"})"));
+  EXPECT_EQ(run.code, cli::kYes);
+  EXPECT_EQ(run.out, "");
+  EXPECT_THAT(run.err, HasSubstr("builder s3 is not handed out: it has not answered for 41s"));
+}
+
 TEST(JobStart, HostileValuesStayOneWord) {
   ClientWorld world;
   const std::string value = R"(a'b"; rm -rf / $(touch evil) `id` \\n)";

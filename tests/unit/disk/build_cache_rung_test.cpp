@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <set>
 
 #include "common/format.h"
-#include "daemon/disk/cache_step_id.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"
@@ -39,7 +39,7 @@ class FixedMeter final : public Meter {
 class FakeCache final : public ports::BuildCache {
  public:
   struct Prune {
-    Bytes keep;
+    std::vector<std::string> ids;
     Duration unused_for;
     bool operator==(const Prune&) const = default;
   };
@@ -47,15 +47,24 @@ class FakeCache final : public ports::BuildCache {
   std::vector<Prune> prunes;
   std::optional<Error> fail_list;
   std::optional<Error> fail_prune;
+  std::set<std::string> held;  // passed over in silence
 
   ports::Async<std::vector<policy::CacheRecord>> cache_records() override {
     if (fail_list) co_return *fail_list;
     co_return records;
   }
-  ports::Async<Bytes> prune_cache(Bytes keep, Duration unused_for) override {
+  ports::Async<ports::CachePrune> prune_cache(std::vector<std::string> ids, Duration unused_for) override {
     if (fail_prune) co_return *fail_prune;
-    prunes.push_back({keep, unused_for});
-    co_return kGiB;
+    ports::CachePrune done;
+    for (const auto& id : ids) {
+      if (held.contains(id)) {
+        done.left.insert(id);
+      } else {
+        done.freed += kGiB;
+      }
+    }
+    prunes.push_back({std::move(ids), unused_for});
+    co_return done;
   }
 };
 
@@ -68,7 +77,7 @@ class BuildCacheRungTest : public ::testing::Test {
   }
   policy::CacheRecord record(int unused_hours) {
     policy::CacheRecord record;
-    record.id = format("{} hours", unused_hours);
+    record.id = format("hours{}", unused_hours);
     record.size = kGiB;
     record.last_used = clock_.now().wall - hours{unused_hours};
     return record;
@@ -133,9 +142,9 @@ TEST_F(BuildCacheRungTest, AStepIsPrunedWhereItBelongs) {
   ASSERT_EQ(steps.size(), 6U);
   EXPECT_EQ(run_on(loop_, by_age_.take(steps[3], turn_))->reported, kGiB);
   EXPECT_TRUE(own_.prunes.empty());
-  EXPECT_EQ(builder_.prunes, (std::vector<FakeCache::Prune>{{3 * kGiB, hours{4}}}));
+  EXPECT_EQ(builder_.prunes, (std::vector<FakeCache::Prune>{{{"hours17"}, hours{4}}}));
   ASSERT_TRUE(run_on(loop_, by_age_.take(steps[1], turn_)));
-  EXPECT_EQ(own_.prunes, (std::vector<FakeCache::Prune>{{2 * kGiB, hours{4}}}));
+  EXPECT_EQ(own_.prunes, (std::vector<FakeCache::Prune>{{{"hours14"}, hours{4}}}));
 }
 
 // Of 10 GiB: the engine's cache may hold 3.5, the builder's 1.5.
@@ -220,13 +229,53 @@ TEST_F(BuildCacheRungTest, ABuilderThatIsNotThereHasNothing) {
   EXPECT_TRUE(list(by_age_).empty());
 }
 
+// A base under a leaf that was used just now: nothing of it is promised.
+TEST_F(BuildCacheRungTest, ARecordIsPlannedAfterItsDescendants) {
+  builder_.records.back().parents = {"hours17"};
+  EXPECT_EQ(plan(by_age_), (Steps{"engine 20h", "engine 14h", "builder:s3 11h", "engine 8h", "builder:s3 5h"}));
+  builder_.records.back().last_used = clock_.now().wall - hours{6};
+  EXPECT_EQ(plan(by_age_),
+            (Steps{"engine 20h", "engine 14h", "builder:s3 11h", "engine 8h", "builder:s3 6h", "builder:s3 5h"}));
+  const auto steps = list(by_age_);
+  ASSERT_EQ(steps.at(4).size, 2 * kGiB);
+  ASSERT_TRUE(run_on(loop_, by_age_.take(steps[4], turn_)));
+  EXPECT_EQ(builder_.prunes, (std::vector<FakeCache::Prune>{{{"hours1", "hours17"}, hours{4}}}));
+}
+
+// BuildKit passes them over in silence: that is no failure, and nothing was promised of them.
+TEST_F(BuildCacheRungTest, WhatIsPassedOverIsToldAndNoAlarm) {
+  builder_.records.back() = record(17);
+  builder_.records.back().id = "leaf";
+  builder_.records.back().parents = {"hours17"};
+  const auto steps = list(by_age_);
+  const auto both = std::find_if(steps.begin(), steps.end(), [](const auto& one) { return one.size == 2 * kGiB; });
+  ASSERT_NE(both, steps.end());
+  builder_.held = {"hours17"};
+  auto taken = run_on(loop_, by_age_.take(*both, turn_));
+  ASSERT_TRUE(taken) << taken.error().message();
+  EXPECT_EQ(taken->dropped, "");
+  EXPECT_EQ(taken->reported, kGiB);
+  EXPECT_EQ(taken->spared, kGiB);
+  EXPECT_EQ(
+      journal_.last("reclaim.dropped").reason,
+      "Left 1 of the 2 records of builder s3's build cache alone: in use again, used since the plan, or something "
+      "was built on them.");
+  builder_.held = {"hours17", "leaf"};
+  taken = run_on(loop_, by_age_.take(*both, turn_));
+  ASSERT_TRUE(taken) << taken.error().message();
+  EXPECT_NE(taken->dropped, "");
+}
+
 TEST_F(BuildCacheRungTest, WhatAnEarlierTurnPretendedToDeleteIsTakenForGone) {
+  turn_.found = std::make_shared<policy::Findings>();
+  turn_.dry_run = true;
   policy::Pretended gone;
   for (const auto& step : list(by_age_)) gone.order.push_back(step.id);
   gone.order.emplace_back("sha256:some image");
   turn_.pretended = std::make_shared<const policy::Pretended>(gone);
   EXPECT_TRUE(list(by_age_).empty());
-  turn_ = {RungId::kBuildCacheShare, 1, minutes{10}, true, false, turn_.pretended};
+  turn_.rung = RungId::kBuildCacheShare;
+  turn_.age = minutes{10};
   EXPECT_TRUE(list(by_share_).empty());
   gone.order.resize(1);  // the engine's oldest
   turn_.pretended = std::make_shared<const policy::Pretended>(gone);
@@ -260,28 +309,15 @@ TEST_F(BuildCacheRungTest, AnotherEngineContainerOrPruneDropsTheStep) {
   EXPECT_TRUE(own_.prunes.empty());
 }
 
-TEST_F(BuildCacheRungTest, OnlyItsOwnStepsAreTaken) {
-  list(by_age_);
+TEST_F(BuildCacheRungTest, OnlyStepsOfTheLastPlanAreTaken) {
+  const auto steps = list(by_age_);
   policy::Candidate foreign;
-  for (const auto* id :
-       {"", "engine", "engine keep", "engine keep -1 unused 4", "engine keep 1 unused 4x", "engine keep 1",
-        "engine keep  unused 1", " keep 1 unused 1", "engine unused 1 keep 1", "engine keep unused 1"}) {
-    foreign.id = id;
-    EXPECT_FALSE(run_on(loop_, by_age_.take(foreign, turn_))) << id;
-  }
-  foreign.id = "builder:other keep 1 unused 4";
-  const auto of_nobody = run_on(loop_, by_age_.take(foreign, turn_));
-  EXPECT_TRUE(of_nobody && !of_nobody->dropped.empty()) << "its builder may have gone by a reload";
+  foreign.id = "engine 1 from hours2";
+  EXPECT_EQ(run_on(loop_, by_age_.take(foreign, turn_))->dropped, "it is not of the last plan");
+  by_age_.forget_list();
+  EXPECT_EQ(run_on(loop_, by_age_.take(steps.at(0), turn_))->dropped, "it is not of the last plan");
   EXPECT_TRUE(own_.prunes.empty());
   EXPECT_TRUE(builder_.prunes.empty());
-}
-
-TEST(CacheStepIds, ComeBackAsTheyWere) {
-  const auto step = parse_cache_step_id(cache_step_id({"builder:s3", 5 * kGiB, hours{4}}));
-  ASSERT_TRUE(step);
-  EXPECT_EQ(step->source, "builder:s3");
-  EXPECT_EQ(step->keep, 5 * kGiB);
-  EXPECT_EQ(step->unused_for, Duration{hours{4}});
 }
 
 // A reload between a plan and its step.

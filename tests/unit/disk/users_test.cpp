@@ -34,7 +34,9 @@ class EngineCache final : public ports::BuildCache {
     records[1].size = 2 * kGiB;
     co_return records;
   }
-  ports::Async<Bytes> prune_cache(Bytes, Duration) override { co_return Bytes{0}; }
+  ports::Async<ports::CachePrune> prune_cache(std::vector<std::string>, Duration) override {
+    co_return ports::CachePrune{};
+  }
 };
 
 TEST(DiskUsers, HoldEachBuildersCache) {

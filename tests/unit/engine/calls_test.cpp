@@ -204,11 +204,26 @@ TEST_F(CallsTest, ACancelledCallLetsTheNextThrough) {
 
 TEST_F(CallsTest, PrunesTheCache) {
   answer("POST /build/prune", FakeAnswer::json(200, R"({"CachesDeleted":["a"],"SpaceReclaimed":4096})"));
-  const auto freed = run(engine_->prune_cache(1000, 60s));
+  const auto freed = run(engine_->prune_cache({"a"}, 60s));
   ASSERT_TRUE(freed) << freed.error().message();
-  EXPECT_EQ(*freed, 4096);
+  EXPECT_EQ(freed->freed, 4096);
+  EXPECT_TRUE(freed->left.empty());
   EXPECT_EQ(asked("POST", "/build"),
-            "/build/prune?all=1&filters=%7B%22until%22%3A%7B%2260s%22%3Atrue%7D%7D&keep-storage=1000");
+            "/build/prune?all=1&filters=%7B%22id%22%3A%7B%22%5E%28a%29%24%22%3Atrue%7D%2C%22until%22%3A%7B%2260s%22%3A"
+            "true%7D%7D");
+  EXPECT_EQ(run(engine_->prune_cache({".*"}, 60s)).error().code(), Errc::kInvalid);
+}
+
+// The engine says nothing of what has children or is in use.
+TEST_F(CallsTest, WhatAPrunePassedOverIsLookedFor) {
+  answer("POST /build/prune", FakeAnswer::json(200, R"({"CachesDeleted":null,"SpaceReclaimed":0})"));
+  answer("GET /system/df", FakeAnswer::json(200, kCacheText));
+  const auto records = run(engine_->cache_records());
+  ASSERT_TRUE(records) << records.error().message();
+  const auto& id = records->at(0).id;
+  const auto freed = run(engine_->prune_cache({id, "gone"}, 60s));
+  ASSERT_TRUE(freed) << freed.error().message();
+  EXPECT_EQ(freed->left, std::set<std::string>{id});
 }
 
 TEST_F(CallsTest, ListsAndInspectsContainers) {

@@ -266,7 +266,9 @@ TEST(DecodeMessage, GivesTheEnginesWords) {
 
 TEST(DecodeSmall, IdsPrunesAndCommands) {
   EXPECT_EQ(*decode_id(R"({"Id":"abc","Warnings":[]})"), "abc");
-  EXPECT_EQ(*decode_pruned(R"({"CachesDeleted":null,"SpaceReclaimed":123})"), 123);
+  EXPECT_EQ(decode_pruned(R"({"CachesDeleted":null,"SpaceReclaimed":123})")->bytes, 123);
+  EXPECT_EQ(decode_pruned(R"({"CachesDeleted":["a","b"],"SpaceReclaimed":1})")->ids,
+            (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(decode_exec(R"({"Running":false,"ExitCode":3})")->exit_code, 3);
   EXPECT_TRUE(decode_exec(R"({"Running":true,"ExitCode":null})")->running);
   EXPECT_EQ(decode_exec(R"({"Running":false,"ExitCode":null})").error().code(), Errc::kProtocol);

@@ -37,21 +37,18 @@ TEST(EncodeQuery, EncodesValues) {
   EXPECT_EQ(encode_query({{"a", "1"}, {"b", "x&y=z/+ "}}), "?a=1&b=x%26y%3Dz%2F%2B%20");
 }
 
-TEST(PruneQuery, UsesTheWordsOfEachVersion) {
-  constexpr ApiVersion kOld{1, 45};
-  constexpr ApiVersion kNew{1, 48};
-  const Query old = {{"all", "1"}, {"filters", R"({"until":{"240s":true}})"}, {"keep-storage", "1000"}};
-  const Query now = {{"all", "1"}, {"filters", R"({"until":{"240s":true}})"}, {"max-used-space", "1000"}};
-  EXPECT_EQ(prune_query(kOld, 1000, 240s), old);
-  EXPECT_EQ(prune_query(kNew, 1000, 240s), now);
+TEST(PruneQuery, NamesTheRecordsInOnePattern) {
+  const std::vector<std::string> ids = {"leaf", "base"};
+  const Query both = {{"all", "1"}, {"filters", R"({"id":{"^(leaf|base)$":true},"until":{"240s":true}})"}};
+  EXPECT_EQ(prune_query(ids, 240s), both);
 }
 
-TEST(PruneQuery, ZeroIsNoBound) {
-  const Query all = {{"all", "1"}};
-  EXPECT_EQ(prune_query(kOldestApi, 0, 0s), all);
-  EXPECT_EQ(prune_query(kNewestApi, 0, 0s), all);
-  const Query rounded = {{"all", "1"}, {"filters", R"({"until":{"2s":true}})"}};
-  EXPECT_EQ(prune_query(kNewestApi, 0, 1500ms), rounded) << "never younger than was asked for";
+TEST(PruneQuery, AnAgeIsRoundedUpAndZeroIsNone) {
+  const std::vector<std::string> ids = {"x"};
+  const Query all = {{"all", "1"}, {"filters", R"({"id":{"^(x)$":true}})"}};
+  EXPECT_EQ(prune_query(ids, 0s), all);
+  const Query rounded = {{"all", "1"}, {"filters", R"({"id":{"^(x)$":true},"until":{"2s":true}})"}};
+  EXPECT_EQ(prune_query(ids, 1500ms), rounded) << "never younger than was asked for";
 }
 
 TEST(UsageQuery, AsksForTheCacheAlone) {

@@ -27,6 +27,20 @@ TEST(Reconcile, RestartsAFrozenOneThoughSomebodyBuildsOnIt) {
                 {"silent twice", silent(2, 2), "", BuilderState::kWarm},
                 {"silent and idle three times", silent(3, 3), "restart(frozen)", BuilderState::kHealing},
                 {"a busy disk is not a hang", silent(9, 0), "", BuilderState::kHealing},
+                {"for almost five minutes", silent(29, 0), "", BuilderState::kHealing},
+                {"whatever it does, for five minutes", silent(30, 0), "restart(frozen)", BuilderState::kHealing},
+                {"one that starts is given a quarter of an hour",
+                 [](auto&, auto& seen) {
+                   fall_silent(seen, 89, 0);
+                   seen.answered_before = false;
+                 },
+                 "", BuilderState::kHealing},
+                {"and no more",
+                 [](auto&, auto& seen) {
+                   fall_silent(seen, 90, 0);
+                   seen.answered_before = false;
+                 },
+                 "restart(frozen)", BuilderState::kHealing},
                 {"it ran until lately", silent(9, 2), "", BuilderState::kHealing},
                 {"it ran until 30 s ago", silent(9, 3), "restart(frozen)", BuilderState::kHealing},
                 {"three short questions are no half minute",
@@ -63,13 +77,28 @@ TEST(Reconcile, RestartsAFrozenOneThoughSomebodyBuildsOnIt) {
   auto seen = healthy();
   fall_silent(seen, 3, 3);
   EXPECT_EQ(reconcile(desired(), seen, warm_before(), kNow).reason,
-            "the container buildwarden_s3 has not answered 3 questions in 30s and did not run in that time: it counts "
-            "as dead and is restarted");
+            "the container buildwarden_s3 has not answered 3 questions in 30s and did next to nothing in that time: it "
+            "counts as dead and is restarted");
   fall_silent(seen, 2, 2);
   EXPECT_EQ(reconcile(desired(), seen, warm_before(), kNow).reason, "buildwarden_s3 runs; it has not answered for 20s");
   fall_silent(seen, 4, 0);
   EXPECT_EQ(reconcile(desired(), seen, warm_before(), kNow).reason,
             "buildwarden_s3 runs, but has not answered for 40s");
+}
+
+// A buildkitd that nobody uses takes 3-4 ms in 10 s.
+TEST(DoesNextToNothing, ByItsShareOfACpu) {
+  Work work;
+  work.time = seconds{10};
+  work.cpu = std::chrono::milliseconds{4};
+  EXPECT_TRUE(does_next_to_nothing(work));
+  work.waits_for_disk = true;
+  EXPECT_FALSE(does_next_to_nothing(work)) << "the disk is busy, or gone; it is not to blame";
+  work.waits_for_disk = false;
+  work.cpu = std::chrono::milliseconds{101};
+  EXPECT_FALSE(does_next_to_nothing(work));
+  work.stopped = true;
+  EXPECT_TRUE(does_next_to_nothing(work)) << "it was stopped meanwhile";
 }
 
 TEST(Reconcile, MovesToTheHostsSocketFolderOnceItIsIdle) {
