@@ -83,7 +83,7 @@ class Check {
   void look(const toml::table& table) {
     for (const auto& [key, value] : table) {
       path_.push_back(small_letters(key.str()));
-      shown_.push_back(std::string(key.str()));
+      shown_.emplace_back(key.str());
       if (!refuse(key, value) && value.is_table()) look(*value.as_table());
       path_.pop_back();
       shown_.pop_back();
