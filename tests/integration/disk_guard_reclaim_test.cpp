@@ -26,6 +26,8 @@ class DiskGuard : public GuardFixture, public ::testing::WithParamInterface<cons
   [[nodiscard]] DaemonOptions options(bool dry_run) const {
     auto options = guard_options(std::to_string(age_) + "s", std::to_string(age_ * 3 / 4) + "s");
     options.dry_run = dry_run;
+    // The host's own platform needs no handler, but emulation is wanted, and its image is held.
+    options.emulation = "platforms: [linux/amd64], image: \"docker.io/binfmt/x:1\"";
     return options;
   }
   void make_world() const;
@@ -66,6 +68,7 @@ void DiskGuard::make_world() const {
   for (const std::string tag : {"middle/m:1", "two/tags:1", "busy/x:1", "stopped/x:1", "kept/x:1", "fresh/x:1"}) {
     make_image(tag, kImageMib);
   }
+  make_image("binfmt/x:1", 1);
   make_image("fresh/x:1", kImageMib);  // the one before is dangling now
   on_engine("docker tag two/tags:1 two/also:1");
   for (const std::string name : {"old1", "old2", "old3", "old4", "old5", "old6"}) build_cache(name, 40, 256);
@@ -77,7 +80,9 @@ void DiskGuard::make_world() const {
 }
 
 void DiskGuard::expect_nothing_in_use_touched() const {
-  for (const std::string tag : {"busy/x:1", "stopped/x:1", "kept/x:1", "fresh/x:1"}) EXPECT_TRUE(has_image(tag)) << tag;
+  for (const std::string tag : {"busy/x:1", "stopped/x:1", "kept/x:1", "fresh/x:1", "binfmt/x:1"}) {
+    EXPECT_TRUE(has_image(tag)) << tag;
+  }
   EXPECT_EQ(on_engine("docker inspect -f '{{.State.Running}}' holds"), "true\n");
   EXPECT_TRUE(is_cached("young"));
 }
