@@ -135,10 +135,15 @@ boost::asio::awaitable<void> Handout::prepare(ports::GrantRequest request) {
 bool Handout::is_any_healing(const ports::GrantRequest& request) const {
   auto names = request.builders;
   if (!request.use.empty()) names.push_back(request.use);
-  return healing_ && std::any_of(names.begin(), names.end(), [this](const std::string& name) {
-           const auto* builder = find(name);
-           return builder != nullptr && healing_(builder->name);
-         });
+  return std::any_of(names.begin(), names.end(), [this](const std::string& name) {
+    const auto* builder = find(name);
+    return builder != nullptr && is_unready(builder->name);
+  });
+}
+
+// One that does not answer may have ended a moment ago, before its event comes.
+bool Handout::is_unready(const std::string& builder) const {
+  return (healing_ && healing_(builder)) || (withheld_ && !withheld_(builder).empty());
 }
 
 void Handout::reuse_context(const ports::GrantRequest& request, ports::Grant& grant) const {

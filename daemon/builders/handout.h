@@ -22,8 +22,8 @@ class Handout final : public ports::Handout {
   // From now on these are handed out; who holds one already keeps it.
   void reconfigure(std::vector<BuilderSettings> builders) { builders_ = std::move(builders); }
 
-  // Also waits for a builder that the request names and that is just being healed, for less than a second: buildx
-  // itself would wait in whole seconds, and a client takes two of silence for an absent daemon.
+  // Also waits for a builder that the request names and that is being healed or does not answer, for less than a
+  // second: buildx itself would wait in whole seconds, and a client takes two of silence for an absent daemon.
   boost::asio::awaitable<void> prepare(ports::GrantRequest request) override;
 
   // An instance file for each builder; `use` names one of them, or an alias, and is granted too when `builders` leaves
@@ -52,6 +52,7 @@ class Handout final : public ports::Handout {
   Result<std::vector<const BuilderSettings*>> chosen(const ports::GrantRequest& request) const;
 
   [[nodiscard]] bool is_any_healing(const ports::GrantRequest& request) const;
+  [[nodiscard]] bool is_unready(const std::string& builder) const;
   void reuse_context(const ports::GrantRequest& request, ports::Grant& grant) const;
   // Takes those out that are not to be handed out; why.
   [[nodiscard]] std::string withhold(std::vector<const BuilderSettings*>& granted) const;

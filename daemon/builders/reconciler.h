@@ -81,8 +81,8 @@ class Reconciler final : public ports::BuilderViews, public ports::BuilderContro
   // Builder images and containers, of all configured builders, whether they are there or not.
   [[nodiscard]] ports::Holdings now() const override;
   // Why a job is not to be given that builder now: it does not answer, or cannot be made; "" when it is. One that is on
-  // its way is given, since buildx waits for its socket. From memory, and the state of one process; a builder that was
-  // not asked for some seconds is asked behind it.
+  // its way, for half a minute, is given, since buildx waits for its socket. From memory, and the state of one process;
+  // a builder that was not asked for some seconds is asked behind it.
   [[nodiscard]] std::string why_withheld(const std::string& builder);
   // Each builder that is not warm, with the reason.
   [[nodiscard]] std::vector<ports::NotReady> not_ready() const;

@@ -18,6 +18,10 @@ std::string attribute(const ports::EngineEvent& event, const std::string& name) 
 // A job learns of a hang that is older than this and one question.
 constexpr Duration kAnswerKept = std::chrono::seconds{5};
 
+// One that has not answered since its start, or whose socket nobody serves since it has just ended, is on its way for
+// so long; buildx waits 20 s for its socket.
+constexpr Duration kStartPatience = std::chrono::seconds{30};
+
 bool is_loss(const std::string& action) {
   static constexpr std::array<std::string_view, 4> kLosses = {"die", "pause", "destroy", "rename"};
   return std::find(kLosses.begin(), kLosses.end(), action) != kLosses.end();
@@ -80,8 +84,10 @@ std::string Reconciler::why_withheld(const std::string& builder) {
     const bool looked_at = ports_.engine.status().up && !found->memory.engine.empty();
     return looked_at ? found->reason : "";
   }
-  if (liveness.silent > 0) return format("it has not answered for {}", format_duration(now - liveness.silent_since));
-  if (!liveness.answered) return "";
+  const auto silence = liveness.silent > 0 ? now - liveness.silent_since : Duration{0};
+  const bool on_its_way = !liveness.answered || !found->probe.listener();
+  if (on_its_way && silence < kStartPatience) return "";
+  if (liveness.silent > 0) return format("it has not answered for {}", format_duration(silence));
   if (!liveness.asked || now - *liveness.asked > kAnswerKept) found->pace.wake();
   const auto listener = found->probe.listener();
   if (!listener || !is_stopped(*listener)) return "";

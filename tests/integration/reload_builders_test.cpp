@@ -17,7 +17,7 @@ class ReloadBuilders : public SabotageFixture {
   // The daemon sees the changed file by itself.
   void rewrite_builders(const std::string& builders) const {
     const auto edited =
-        run_shell("sed -i 's/^builders: .*/builders: " + builders + "/' " + dir() + "/buildwarden.yaml");
+        run_shell("sed -i 's|^builders: .*|builders: " + with_image(builders) + "|' " + dir() + "/buildwarden.yaml");
     ASSERT_EQ(edited.exit_code, 0) << edited.out;
   }
   [[nodiscard]] CommandResult build_on(const std::string& builder, const std::string& job) const {

@@ -33,18 +33,17 @@ std::string shell_quoted(const std::string& text) {
 constexpr const char* kImage = "BUILDWARDEN_TEST_BUILDKIT_IMAGE";
 constexpr const char* kDefaultImage = "moby/buildkit:buildx-stable-1";
 
-// Each builder of the YAML list with the image that was asked for.
-std::string with_image(const std::string& builders) {
-  const auto image = from_environment(kImage);
-  if (image.empty()) return builders;
-  return std::regex_replace(builders, std::regex("\\{ name: (\\w+)"), "{ name: $1, image: \"" + image + "\"");
-}
-
 }  // namespace
 
 std::string DaemonFixture::builder_image() {
   auto image = from_environment(kImage);
   return image.empty() ? kDefaultImage : image;
+}
+
+std::string DaemonFixture::with_image(const std::string& builders) {
+  const auto image = from_environment(kImage);
+  if (image.empty()) return builders;
+  return std::regex_replace(builders, std::regex("\\{ name: (\\w+)"), "{ name: $1, image: \"" + image + "\"");
 }
 
 void DaemonFixture::SetUp() {

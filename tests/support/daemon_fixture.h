@@ -27,6 +27,8 @@ class DaemonFixture : public ::testing::Test {
 
   // The image that builders are made of.
   [[nodiscard]] static std::string builder_image();
+  // Each builder of a YAML list with the image that was asked for, if one was.
+  [[nodiscard]] static std::string with_image(const std::string& builders);
 
   // Where the daemon finds the engine, when not at the sandbox's own socket.
   [[nodiscard]] virtual std::string engine_socket() const { return dir_ + "/docker.sock"; }

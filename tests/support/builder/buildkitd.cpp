@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -87,7 +88,19 @@ void handle(Descriptor client, const std::string& engine_socket) {
   }
 }
 
+/// Where connections are accepted; -1 before, and once somebody asked for the end: as the real one does, nobody listens
+/// from then on.
+std::atomic<int> listening{-1};
+
+void stop_listening() {
+  const int fd = listening.exchange(-1);
+  if (fd >= 0) {
+    shutdown(fd, SHUT_RDWR);
+  }
+}
+
 [[noreturn]] void accept_all(const Descriptor& listener, const std::string& engine_socket) {
+  listening = listener.get();
   for (;;) {
     const int fd = accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) {
@@ -155,6 +168,7 @@ void wait_for_the_end(pid_t engine, const sigset_t& signals) {
     int signal = 0;
     sigwait(&signals, &signal);
     if (signal != SIGCHLD) {
+      stop_listening();
       kill(engine, SIGTERM);
       continue;
     }

@@ -312,6 +312,11 @@ TEST(HandoutHold, ABuilderThatIsJustBeingHealedIsWaitedForForLessThanASecond) {
   handout.ask_healing([&looks](const std::string&) { return ++looks > 0; });
   EXPECT_GE(prepared_within(handout, "s3"), Duration{800});
   EXPECT_LT(looks, 50) << "every 20 ms for less than a second";
+  looks = 0;
+  handout.ask_healing({});
+  handout.ask_withheld([&looks](const std::string&) { return ++looks < 3 ? "its end is not known yet" : ""; });
+  prepared_within(handout, "s3");
+  EXPECT_EQ(looks, 3);
 }
 
 }  // namespace

@@ -84,6 +84,15 @@ TEST_F(Hang, IsNoReasonToHandItOut) {
   EXPECT_EQ(reconciler().why_withheld("s3"), "");
 }
 
+TEST_F(Hang, OfOneThatStartsIsWaitedForByTheJobsThatAreHandedIt) {
+  serve(FakeBuildkitd::Manner::kHangsUp);
+  turn();
+  silent_turns(2);
+  EXPECT_EQ(reconciler().why_withheld("s3"), "");
+  silent_turns(2);
+  EXPECT_EQ(reconciler().why_withheld("s3"), "it has not answered for 40s");
+}
+
 TEST_F(ReconcilerTest, CountsAHealThatWasTheEnginesOwnRestart) {
   warm();
   auto& seen = engine_.containers.at("buildwarden_s3").seen;
