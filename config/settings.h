@@ -24,7 +24,8 @@ struct DiskSettings {
   Amount reclaim_to = Amount::share(0.25);
   Duration keep_used_within = std::chrono::hours{4};
   Duration grace = std::chrono::minutes{10};
-  std::vector<std::string> keep;  // globs over image references
+  // Globs over image references; with container:, network: or volume: before it, over the names of such.
+  std::vector<std::string> keep;
   std::vector<std::string> cache_dirs;
   Amount ballast = Amount::bytes(kGiB);
 };

@@ -80,6 +80,11 @@ Scene look_around(const Context& context, const config::LoadRequest& config);
 // Prints what the checks find; kNo when one of the findings is an error.
 int report_findings(const Context& context, const Scene& scene, std::span<const Check> checks);
 
+// Parts of check_engine() and check_space(), by what the engine's /info and the daemon's /v1/disk say.
+Findings of_address_pools(const Scene& scene, const boost::json::value& info);
+Findings of_unnamed_volumes(const Scene& scene);
+Findings of_image_store(const boost::json::value& disk);
+
 Finding fine(std::string text);
 Finding warning(std::string text, std::string fix);
 Finding error(std::string text, std::string fix);

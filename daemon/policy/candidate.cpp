@@ -21,6 +21,12 @@ std::optional<std::pair<std::string, std::string>> kept(const Candidate& candida
       if (glob_matches(pattern, reference)) return std::pair{reference, pattern};
     }
   }
+  // The kind is written out: `*` alone is over images.
+  const auto kind = candidate.kept_as.substr(0, candidate.kept_as.find(':') + 1);
+  for (const auto& pattern : rules.keep) {
+    const bool is_of_kind = !kind.empty() && pattern.starts_with(kind);
+    if (is_of_kind && glob_matches(pattern, candidate.kept_as)) return std::pair{candidate.kept_as, pattern};
+  }
   return std::nullopt;
 }
 
@@ -72,6 +78,7 @@ std::string_view to_string(RungId rung) {
   switch (rung) {
     case RungId::kLeftovers: return "leftovers";
     case RungId::kContainers: return "containers";
+    case RungId::kAnonymousVolumes: return "anonymous_volumes";
     case RungId::kDanglingImages: return "dangling_images";
     case RungId::kBuildCache: return "build_cache";
     case RungId::kImages: return "images";
