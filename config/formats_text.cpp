@@ -197,7 +197,10 @@ Text purgeable_path() {
 }
 Text image_reference() { return text_format("an image reference", "moby/buildkit:buildx-stable-1", is_image); }
 Text optional_image() { return optional(image_reference()); }
-Text image_glob() { return text_format("a glob over image references", "example.com/base/*", is_glob); }
+Text image_glob() {
+  return text_format("a glob over image references, or over names after container:, network: or volume:",
+                     "example.com/base/* or network:shop_*", is_glob);
+}
 Text builder_name() {
   return text_format("a builder's name (a-z first, then at most 30 of a-z, 0-9 and -)", "s3", is_builder_name);
 }

@@ -24,7 +24,9 @@ struct DiskSettings {
   Amount reclaim_to = Amount::share(0.25);
   Duration keep_used_within = std::chrono::hours{4};
   Duration grace = std::chrono::minutes{10};
-  std::vector<std::string> keep;  // patterns as policy::KeepPatterns takes them
+  // Patterns as policy::KeepPatterns takes them; with container:, network: or volume: before it, over the names of
+  // such.
+  std::vector<std::string> keep;
   std::vector<std::string> cache_dirs;
   Amount ballast = Amount::bytes(kGiB);
 };

@@ -93,8 +93,10 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, cache_sizes.run(), asio::detached);
   asio::co_spawn(loop, worker_facts.run(), asio::detached);
   asio::co_spawn(loop, idle_caches.run(), asio::detached);
+  asio::co_spawn(loop, network_collection.run(), asio::detached);
   asio::co_spawn(loop, checkout_sizes.run(), asio::detached);
   asio::co_spawn(loop, deletion_roots.run(), asio::detached);
+  asio::co_spawn(loop, image_store.run(), asio::detached);
   asio::co_spawn(loop, job_evidence.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);
   asio::co_spawn(loop, emulation.run(), asio::detached);
@@ -164,6 +166,8 @@ asio::awaitable<void> Daemon::Rooms::end() {
   purge.stop();
   checkout_sizes.stop();
   deletion_roots.stop();
+  image_store.stop();
+  network_collection.stop();
   job_evidence.stop();
   watch.stop();
   cache_sizes.stop();

@@ -1,6 +1,5 @@
 #include "daemon/rooms.h"
 
-#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -50,15 +49,6 @@ builders::ReconcilerSettings reconciler_settings(const Settings& settings, std::
   result.userns_remap = settings.engine.userns_remap;
   result.dry_run = settings.dry_run;
   return result;
-}
-
-// Until the engine says where it is: where it is configured to be, if that is there. A host whose engine lies elsewhere
-// has no /var/lib/docker, and nothing that would have to be told of it.
-std::string data_root_of(const ports::EngineState& engine, const Settings& settings) {
-  const auto status = engine.status();
-  if (!status.identity.root_dir.empty()) return status.identity.root_dir;
-  std::error_code unknown;
-  return std::filesystem::is_directory(settings.engine.data_root, unknown) ? settings.engine.data_root : "";
 }
 
 }  // namespace
@@ -114,17 +104,20 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
                   [this](const std::string& builder) { return worker_facts.of(builder); }}),
       in_use(registry, reconciler, [this] { return emulation.held_images(); }),
       people(foreign, [user = settings.agent.user] { return builders::homes_of_people("/etc/passwd", user); }),
+      image_store({settings, engine, journal, foreign, {}, [this] { watch.look_now(); }}),
       sampler(std::make_shared<disk::MountTable>("/proc/self/mountinfo"), {}),
-      gauges({settings, clock, sampler, [this] { return data_root_of(engine, settings); }}),
+      gauges({settings, clock, sampler, [this] { return image_store.home(); }}),
       deletion_roots({settings, journal}),
       own_leftovers({settings, clock, trees}),
-      cache_dirs({settings, clock, trees, [this] { return data_root_of(engine, settings); },
+      cache_dirs({settings, clock, trees, [this] { return engine_folders(); },
                   [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); }}),
       job_folders({clock, trees, registry}),
       network_use(clock),
       ended_containers({engine, engine, engine, in_use, clock,
-                        [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); }}),
+                        [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); },
+                        [this](ports::Kept kept) { return device_of(kept); }}),
       empty_networks({engine, engine, engine, network_use, clock}),
+      anonymous_volumes({engine, engine, engine, ledger, clock}),
       ballast({settings, clock, journal, gauges, [this] { return are_wishes_unknown(loaded); }, disk::work_on_ballast}),
       dangling_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache(policy::RungId::kBuildCache, build_cache_parts()),
@@ -140,17 +133,19 @@ Daemon::Rooms::Rooms(boost::asio::io_context& on, Start from)
                  journal,
                  in_use,
                  gauges,
-                 {&own_leftovers, &cache_dirs, &job_folders, &ended_containers, &empty_networks, &dangling_images,
-                  &build_cache, &unused_images, &build_cache_share, &orphans, &purge, &last_resort},
+                 {&own_leftovers, &cache_dirs, &job_folders, &ended_containers, &empty_networks, &anonymous_volumes,
+                  &dangling_images, &build_cache, &unused_images, &build_cache_share, &orphans, &purge, &last_resort},
                  {},
                  [this] { return are_wishes_unknown(loaded); },
                  {},
                  &workers}),
       users({engine, engine, reconciler, clock, workers}),
-      views({gauges, reclaimer, users, ledger, [this] { return checkout_sizes.users(); }, &deletion_roots}),
+      views({gauges, reclaimer, users, ledger, [this] { return checkout_sizes.users(); }, &deletion_roots,
+             [this] { return image_store.view(); }}),
       watch({settings, clock, journal, gauges, reclaimer, users, ballast,
              [this](const ports::Place& place) { return reclaimer.can_free(place); }, settings.paths.run, boot_id()}),
-      idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock}),
+      idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock, settings}),
+      network_collection({settings, reclaimer, empty_networks}),
       prefetch({settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
       binfmt_image({engine, engine, engine, engine, settings.paths.images}),
       emulation(emulation_parts()),
@@ -186,6 +181,7 @@ void Daemon::Rooms::listen_to_engine() {
   engine.on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
     feed.on_connected(identity, gap);
     network_use.on_connected();
+    image_store.look_now();
     emulation.look_now();
   });
   engine.on_lost([this](const std::string&) {

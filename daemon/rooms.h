@@ -27,6 +27,7 @@
 #include "daemon/checkouts/purge.h"
 #include "daemon/checkouts/sizes.h"
 #include "daemon/daemon.h"
+#include "daemon/disk/anonymous_volumes.h"
 #include "daemon/disk/ballast.h"
 #include "daemon/disk/build_cache_rung.h"
 #include "daemon/disk/builder_use.h"
@@ -37,9 +38,11 @@
 #include "daemon/disk/gauges.h"
 #include "daemon/disk/idle_caches.h"
 #include "daemon/disk/image_rungs.h"
+#include "daemon/disk/image_store.h"
 #include "daemon/disk/job_folders.h"
 #include "daemon/disk/ledger.h"
 #include "daemon/disk/ledger_feed.h"
+#include "daemon/disk/network_collection.h"
 #include "daemon/disk/network_use.h"
 #include "daemon/disk/orphans.h"
 #include "daemon/disk/own_leftovers.h"
@@ -125,6 +128,7 @@ struct Daemon::Rooms {
   AllInUse in_use;
   builders::People people;
 
+  disk::ImageStore image_store;
   disk::Sampler sampler;
   disk::Gauges gauges;
   disk::DeletionRoots deletion_roots;
@@ -134,6 +138,7 @@ struct Daemon::Rooms {
   disk::NetworkUse network_use;
   disk::EndedContainers ended_containers;
   disk::EmptyNetworks empty_networks;
+  disk::AnonymousVolumes anonymous_volumes;
   disk::Ballast ballast;
   disk::DanglingImages dangling_images;
   disk::BuildCacheRung build_cache;
@@ -149,6 +154,7 @@ struct Daemon::Rooms {
   disk::Views views;
   disk::Watch watch;
   disk::IdleCaches idle_caches;
+  disk::NetworkCollection network_collection;
 
   prefetch::Prefetch prefetch;
   emulation::ImageRegistrar binfmt_image;
@@ -194,6 +200,9 @@ struct Daemon::Rooms {
   [[nodiscard]] std::vector<std::string> warm_builders() const;
   [[nodiscard]] jobs::AgentOnHost agent_on_host() const;
   [[nodiscard]] bool are_builds_short() const;
+  [[nodiscard]] std::vector<std::string> engine_folders() const;
+  // "" when it is not known.
+  [[nodiscard]] std::string device_of(ports::Kept kept) const;
 
   boost::asio::steady_timer outside_timer_;
   bool outside_is_stale_ = true;  // something happened since inform_outside()

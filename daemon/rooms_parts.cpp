@@ -97,6 +97,20 @@ jobs::AgentOnHost Daemon::Rooms::agent_on_host() const {
   return on_host;
 }
 
+std::vector<std::string> Daemon::Rooms::engine_folders() const {
+  auto home = image_store.home();
+  auto folders = std::move(home.stores);
+  folders.push_back(std::move(home.data_root));
+  return folders;
+}
+
+std::string Daemon::Rooms::device_of(ports::Kept kept) const {
+  const auto filesystems = gauges.last();
+  const auto home = std::find_if(filesystems.begin(), filesystems.end(),
+                                 [kept](const disk::Measured& one) { return one.keeps.contains(kept); });
+  return home == filesystems.end() ? std::string() : home->device;
+}
+
 bool Daemon::Rooms::are_builds_short() const {
   const auto filesystems = gauges.last();
   return std::any_of(filesystems.begin(), filesystems.end(), [](const disk::Measured& one) {

@@ -17,6 +17,7 @@ Response disk(const ApiContext& context) {
   const auto view = context.disk->disk_view();
   json::object object;
   object["filesystems"] = filesystems_json(view.filesystems);
+  object["image_store"] = image_store_json(view.image_store);
   object["reclaiming"] = view.reclaiming;
   object["refused_roots"] = refused_roots_json(view.refused_roots);
   return json_response(object);

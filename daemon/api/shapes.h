@@ -20,6 +20,7 @@
 namespace buildwarden::api {
 
 boost::json::array filesystems_json(const std::vector<ports::FilesystemView>& filesystems);
+boost::json::object image_store_json(const ports::ImageStoreView& store);
 boost::json::array refused_roots_json(const std::vector<ports::RefusedRoot>& roots);
 boost::json::array users_json(const std::vector<ports::DiskUser>& users);
 // `emulators` tell what the kernel runs; what a builder builds for beyond that it must emulate itself.

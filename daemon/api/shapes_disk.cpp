@@ -85,6 +85,13 @@ json::array filesystems_json(const std::vector<ports::FilesystemView>& filesyste
   return list;
 }
 
+json::object image_store_json(const ports::ImageStoreView& store) {
+  json::object object;
+  object["folders"] = texts(store.folders);
+  object["unknown"] = store.unknown.empty() ? json::value(nullptr) : json::value(text(store.unknown));
+  return object;
+}
+
 json::array refused_roots_json(const std::vector<ports::RefusedRoot>& roots) {
   json::array list;
   for (const auto& root : roots) {

@@ -88,6 +88,11 @@ int report_findings(const Context& context, const Scene& scene, std::span<const 
 // The path of a program that PATH leads to; "" without one.
 std::string program_in_path(const Scene& scene, const std::string& name);
 
+// Parts of check_engine() and check_space(), by what the engine's /info and the daemon's /v1/disk say.
+Findings of_address_pools(const Scene& scene, const boost::json::value& info);
+Findings of_unnamed_volumes(const Scene& scene);
+Findings of_image_store(const boost::json::value& disk);
+
 Finding fine(std::string text);
 Finding warning(std::string text, std::string fix);
 Finding error(std::string text, std::string fix);

@@ -163,6 +163,7 @@ Findings check_space(const Scene& scene) {
   }
   for (auto& finding : of_filesystems(scene, disk->json)) findings.push_back(std::move(finding));
   for (auto& finding : of_refused(disk->json)) findings.push_back(std::move(finding));
+  for (auto& finding : of_image_store(disk->json)) findings.push_back(std::move(finding));
   return findings;
 }
 
@@ -182,6 +183,8 @@ Findings check_engine(const Scene& scene) {
   Findings findings{fine(
       format("version {} answers, data in {}", text(info->json, "ServerVersion"), text(info->json, "DockerRootDir")))};
   findings.push_back(of_remap(scene, info->json));
+  for (auto& finding : of_address_pools(scene, info->json)) findings.push_back(std::move(finding));
+  for (auto& finding : of_unnamed_volumes(scene)) findings.push_back(std::move(finding));
   return findings;
 }
 

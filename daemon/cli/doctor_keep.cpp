@@ -15,6 +15,7 @@ namespace {
 struct Kept {
   std::string id;
   std::vector<std::string> names;
+  std::string with_kind{};  // "container:web", "network:shared", "volume:data"
 };
 
 std::vector<std::string> texts_of(const json::value& value, std::string_view key) {
@@ -39,13 +40,16 @@ void add_containers(const json::value& answer, std::vector<Kept>& into) {
   for (const auto& container : containers == nullptr ? json::array() : *containers) {
     Kept kept;
     for (auto& name : texts_of(container, "Names")) kept.names.push_back(name.substr(name.find_first_not_of('/')));
+    if (!kept.names.empty()) kept.with_kind = "container:" + kept.names.front();
     into.push_back(std::move(kept));
   }
 }
 
-void add_named(const json::value& named, std::vector<Kept>& into) {
+void add_named(const json::value& named, const std::string& kind, std::vector<Kept>& into) {
   const auto* all = named.if_array();
-  for (const auto& one : all == nullptr ? json::array() : *all) into.push_back(Kept{"", {text(one, "Name")}});
+  for (const auto& one : all == nullptr ? json::array() : *all) {
+    into.push_back(Kept{"", {text(one, "Name")}, kind + text(one, "Name")});
+  }
 }
 
 // All that there is on the engine; nothing when it does not tell of the images.
@@ -55,15 +59,16 @@ std::optional<std::vector<Kept>> all_on(const Ask& engine) {
   if (!images || !images->good()) return std::nullopt;
   add_images(images->json, all);
   if (const auto containers = engine("/containers/json?all=1")) add_containers(containers->json, all);
-  if (const auto volumes = engine("/volumes")) add_named(member(volumes->json, "Volumes"), all);
-  if (const auto networks = engine("/networks")) add_named(networks->json, all);
+  if (const auto volumes = engine("/volumes")) add_named(member(volumes->json, "Volumes"), "volume:", all);
+  if (const auto networks = engine("/networks")) add_named(networks->json, "network:", all);
   return all;
 }
 
 bool keeps_any(const std::string& pattern, const std::vector<Kept>& all) {
   const policy::KeepPatterns patterns({pattern});
-  return std::any_of(all.begin(), all.end(),
-                     [&patterns](const Kept& one) { return patterns.match(one.names, one.id).has_value(); });
+  return std::any_of(all.begin(), all.end(), [&](const Kept& one) {
+    return patterns.match(one.names, one.id).has_value() || policy::glob_matches(pattern, one.with_kind);
+  });
 }
 
 }  // namespace

@@ -31,7 +31,9 @@ std::string refused_lines(const json::value& answer) {
   for (const auto& root : list(answer, "refused_roots")) {
     lines += visible(format("nothing is deleted in {}: {}", text(root, "path"), text(root, "reason"))) + "\n";
   }
-  return lines;
+  const auto unknown = text(member(answer, "image_store"), "unknown");
+  if (unknown.empty()) return lines;
+  return lines + visible(format("no image is deleted: where containerd has them is not known ({})", unknown)) + "\n";
 }
 
 int show_disk(const Context& context) {

@@ -97,21 +97,21 @@ bool BuildCacheRung::ages_are_known(Now now) const {
   return parts_.clock_is_steady_for(time);
 }
 
+// Of one that nobody knows nothing is taken.
+bool BuildCacheRung::has_size(const Home& home) { return !home.is_known || home.total > 0; }
+
 ports::Async<BuildCacheRung::Homes> BuildCacheRung::homes() {
   Homes homes;
-  bool apart = false;
   for (const auto& filesystem : co_await parts_.meter.measure()) {
     Home home;
+    home.is_known = true;
     home.device = filesystem.device;
     if (filesystem.reading) home.total = filesystem.reading->total;
-    if (filesystem.has_role("data_root")) homes.engine = home;
-    if (!filesystem.has_role("volumes")) continue;
-    homes.builders = home;
-    apart = true;
+    if (filesystem.keeps.contains(ports::Kept::kImages)) homes.engine = home;
+    if (filesystem.keeps.contains(ports::Kept::kVolumes)) homes.builders = home;
   }
-  if (!apart) homes.builders = homes.engine;
   const bool by_share = id_ == policy::RungId::kBuildCacheShare;
-  if (!by_share || (homes.engine.total > 0 && homes.builders.total > 0)) co_return homes;
+  if (!by_share || (has_size(homes.engine) && has_size(homes.builders))) co_return homes;
   co_return Error(Errc::kUnavailable, "the size of the engine's filesystem is not known");
 }
 
@@ -130,6 +130,7 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_all(policy::Ru
   for (const auto& source : sources) {
     if (source.is_engines_own && !turn.engine_cache) continue;
     auto home = source.is_engines_own ? homes->engine : homes->builders;
+    if (!home.is_known) continue;  // nobody knows which disk it would free
     auto listed = co_await list_one(&source, turn, std::move(home));
     any = any || listed;
     if (listed) {

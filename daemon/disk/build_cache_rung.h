@@ -45,10 +45,8 @@ class BuildCacheRung final : public ports::Rung {
   BuildCacheRung(policy::RungId id, Parts parts);
 
   [[nodiscard]] policy::RungId id() const override { return id_; }
-  // The engine's own cache lies on its data root, the builders' in its volumes, which may be another filesystem.
-  [[nodiscard]] bool frees(const ports::Place& place) const override {
-    return place.has_role("data_root") || place.has_role("volumes");
-  }
+  // The engine's own cache lies with its images, the builders' in its volumes, which may be another filesystem.
+  [[nodiscard]] bool frees(const ports::Place& place) const override { return !place.keeps.empty(); }
   // A source that fails is recorded and the others are listed; an error when none can be. One that is not there
   // (kNotFound) has nothing.
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
@@ -62,8 +60,9 @@ class BuildCacheRung final : public ports::Rung {
     policy::CacheStep step;
   };
   ports::Async<std::vector<policy::Candidate>> list_all(policy::RungTurn turn);
-  // Where caches lie. Without a reading of it `total` is 0.
+  // Where caches lie, if anybody knows. Without a reading of it `total` is 0.
   struct Home {
+    bool is_known = false;
     std::string device;
     Bytes total = 0;
   };
@@ -82,6 +81,7 @@ class BuildCacheRung final : public ports::Rung {
                  const ports::CachePrune& done);
   // kUnavailable where a share is asked for of a filesystem whose size is not known.
   ports::Async<Homes> homes();
+  [[nodiscard]] static bool has_size(const Home& home);
   [[nodiscard]] bool ages_are_known(Now now) const;
 
   policy::RungId id_;

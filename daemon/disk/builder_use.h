@@ -1,4 +1,4 @@
-// When each builder that a job made with buildx was used last: the engine does not know.
+// When each builder that a job made with buildx, and each anonymous volume, was used last: the engine does not know.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -17,12 +17,17 @@ namespace buildwarden::disk {
 inline constexpr std::string_view kBuildxPrefix = "buildx_buildkit_";
 bool is_buildx_container(const ports::ContainerRecord& container);  // by its name, and not ours
 bool is_buildx_volume(std::string_view name);
+// By its name alone (64 hexadecimal digits): what the engine calls a volume that nobody named.
+bool is_unnamed_volume(std::string_view name);
+// By all that tells: such a name, the engine's own label and no other, files of the engine's own driver. Before engine
+// 23.0 there is no such label, and nobody knows whether somebody gave it that name.
+bool is_anonymous_volume(const ports::VolumeRecord& volume);
 // The volume that `buildx rm` would delete with the container.
 std::string state_volume_of(const std::string& container_name);
 
 // Keeps them in the ledger, so that a restart of the daemon does not make them young. Everything that happens to such a
 // container is a use, each command in it (that is how builds come in) and each look at it by `buildx ls` included; a
-// volume is used as long as any container, running or not, mounts it.
+// volume is used as long as any container, running or not, mounts it. Anonymous volumes are followed in the same way.
 class BuilderUse {
  public:
   struct Parts {

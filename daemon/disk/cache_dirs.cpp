@@ -44,9 +44,9 @@ ports::Async<ports::Rung::Taken> CacheDirs::take(const policy::Candidate& candid
 
 std::vector<std::string> CacheDirs::never() const {
   const auto& paths = parts_.settings.paths;
-  std::vector<std::string> all = {parts_.data_root(), kContainerdRoot, paths.run,
-                                  paths.state,        paths.images,    paths.builds};
+  std::vector<std::string> all = {kContainerdRoot, paths.run, paths.state, paths.images, paths.builds};
   all.insert(all.end(), kSystemFolders.begin(), kSystemFolders.end());
+  for (auto& folder : parts_.engine_folders()) all.push_back(std::move(folder));
   std::erase(all, std::string());
   return all;
 }

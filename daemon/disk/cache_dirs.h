@@ -4,6 +4,8 @@
 #include <functional>
 #include <map>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/worker.h"
@@ -23,7 +25,7 @@ class CacheDirs final : public ports::Rung {
     const Settings& settings;
     const Clock& clock;
     WorkerPool& workers;
-    std::function<std::string()> data_root;  // the engine's, now
+    std::function<std::vector<std::string>()> engine_folders;  // where the engine keeps what it has, now
     // Whether the wall clock can be trusted for ages; while it cannot, nothing is a candidate.
     std::function<bool()> clock_is_steady;
   };

@@ -61,6 +61,7 @@ ports::Async<std::vector<policy::Candidate>> EmptyNetworks::list_empty(policy::R
     policy::Candidate candidate;
     candidate.id = network.id;
     candidate.name = format("network {}", network.name);
+    candidate.kept_as = format("network:{}", network.name);
     candidate.in_use_by = user_of(network, *containers);
     if (!candidate.in_use_by.empty()) parts_.use.used(network.id);
     if (ours(network)) candidate.protected_as = "a network of buildwarden";

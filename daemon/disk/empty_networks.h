@@ -7,8 +7,9 @@
 
 namespace buildwarden::disk {
 
-// They cost hardly any space, but addresses. Lost: a `docker network create`. Never the engine's own, ours, one that
-// any container names, running or not, or one of a compose project that has containers.
+// They cost hardly any space, but addresses, which is why NetworkCollection takes them however much is free. Lost: a
+// `docker network create`. Never the engine's own, ours, one that any container names, running or not, or one of a
+// compose project that has containers.
 class EmptyNetworks final : public ports::Rung {
  public:
   struct Parts {
@@ -21,6 +22,7 @@ class EmptyNetworks final : public ports::Rung {
   explicit EmptyNetworks(Parts parts) : parts_(parts) {}
 
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kContainers; }
+  [[nodiscard]] bool frees(const ports::Place& place) const override { return place.has_role("data_root"); }
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
 

@@ -1,5 +1,6 @@
 #include "daemon/disk/ended_containers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/format.h"
@@ -53,7 +54,14 @@ ports::Async<std::vector<policy::Candidate>> EndedContainers::list_ended(policy:
     if (!ended(container.state)) continue;
     policy::Candidate candidate;
     candidate.id = container.id;
-    candidate.name = format("container {} ({})", container.name, word_of(container.state));
+    // A named one has such a name only where somebody chose it, and that one stays.
+    const bool has_volumes = std::any_of(container.volumes.begin(), container.volumes.end(), is_unnamed_volume);
+    const auto device = device_of(has_volumes);
+    if (!device) continue;
+    candidate.device = *device;
+    candidate.name = format("container {} ({}{})", container.name, word_of(container.state),
+                            has_volumes ? ", with its anonymous volumes" : "");
+    candidate.kept_as = format("container:{}", container.name);
     candidate.protected_as = spared(container, held);
     auto details = co_await parts_.ended.describe_container(container.id, false);
     if (!details && details.error().code() == Errc::kNotFound) continue;
@@ -67,11 +75,19 @@ ports::Async<std::vector<policy::Candidate>> EndedContainers::list_ended(policy:
     if (candidate.protected_as.empty() && candidate.last_use.observed >= turn.age) {
       const auto measured = co_await parts_.ended.describe_container(container.id, true);
       if (measured) candidate.size = measured->size;
-      candidate.is_unsized = !measured;
+      candidate.is_unsized = !measured || has_volumes;
     }
     candidates.push_back(std::move(candidate));
   }
   co_return candidates;
+}
+
+std::optional<std::string> EndedContainers::device_of(bool has_volumes) const {
+  const auto own = parts_.device_of(ports::Kept::kImages);
+  const auto volumes = has_volumes ? parts_.device_of(ports::Kept::kVolumes) : own;
+  if (own.empty() && volumes.empty()) return std::nullopt;
+  if (own.empty()) return volumes;
+  return own == volumes || volumes.empty() ? own : std::string();
 }
 
 ports::Async<std::string> EndedContainers::changed(policy::Candidate candidate) {

@@ -35,8 +35,10 @@ void Gauge::assign(const std::vector<WatchedFolder>& folders) {
   const bool whole = std::any_of(folders.begin(), folders.end(), is_data_root);
   view_.paths.clear();
   view_.roles.clear();
+  view_.keeps.clear();
   view_.gate = false;
   for (const auto& folder : folders) {
+    view_.keeps.insert(folder.keeps.begin(), folder.keeps.end());
     if (whole && folder.roles == std::vector<std::string>{"volumes"}) continue;
     view_.paths.push_back(folder.path);
     for (const auto& role : folder.roles) add_once(view_.roles, role);

@@ -27,6 +27,7 @@ Measured measured(const std::string& name, const Gauge& gauge) {
   one.mount = view.mount;
   one.paths = view.paths;
   one.roles = view.roles;
+  one.keeps = view.keeps;
   one.gate = view.gate;
   one.marks = view.marks;
   one.level = view.pressure.level;
@@ -41,7 +42,7 @@ Measured measured(const std::string& name, const Gauge& gauge) {
 Gauges::Gauges(Parts parts) : parts_(std::move(parts)) {}
 
 asio::awaitable<void> Gauges::observe(bool every) {
-  const auto folders = watched_folders(parts_.settings, parts_.data_root());
+  const auto folders = watched_folders(parts_.settings, parts_.home());
   const Now began = parts_.clock.now();
   auto paths = due_paths(folders, began, every);
   const bool calm = std::all_of(gauges_.begin(), gauges_.end(), [](const auto& one) { return one.second.is_calm(); });
@@ -53,7 +54,7 @@ asio::awaitable<void> Gauges::observe(bool every) {
 }
 
 asio::awaitable<std::vector<Measured>> Gauges::measure() {
-  const auto folders = watched_folders(parts_.settings, parts_.data_root());
+  const auto folders = watched_folders(parts_.settings, parts_.home());
   const Now began = parts_.clock.now();
   auto paths = paths_of(folders);
   const auto samples = co_await parts_.sampler.sample(std::move(paths), began);
@@ -154,9 +155,15 @@ void Gauges::place(const Folders& folders, const std::vector<Sample>& samples) {
 
 void Gauges::regroup(const Folders& folders) {
   std::map<std::string, Folders> groups;
-  for (const auto& folder : folders) {
+  const bool volumes_are_seen = std::any_of(folders.begin(), folders.end(), [this](const WatchedFolder& folder) {
+    return folder.keeps.contains(ports::Kept::kVolumes) && gauge_of_.contains(folder.path);
+  });
+  for (auto folder : folders) {
+    // Volumes that are still to be made will lie there.
+    const bool is_root = std::find(folder.roles.begin(), folder.roles.end(), "data_root") != folder.roles.end();
+    if (is_root && !volumes_are_seen) folder.keeps.insert(ports::Kept::kVolumes);
     const auto name = gauge_of_.find(folder.path);
-    if (name != gauge_of_.end()) groups[name->second].push_back(folder);
+    if (name != gauge_of_.end()) groups[name->second].push_back(std::move(folder));
   }
   std::erase_if(gauges_, [&groups](const auto& entry) { return !groups.contains(entry.first); });
   for (const auto& [name, its_folders] : groups) gauges_[name].assign(its_folders);

@@ -46,7 +46,7 @@ class Gauges final : public Meter {
     const Settings& settings;
     const Clock& clock;
     Sampler& sampler;
-    std::function<std::string()> data_root;  // the engine's, now
+    std::function<EngineHome()> home;  // the engine's, now
   };
   explicit Gauges(Parts parts);
 

@@ -24,19 +24,25 @@ policy::IdleCacheFacts IdleCaches::facts_of(const Source& source) const {
     facts.running_builds = builder.running_builds;
     facts.cache = builder.cache_bytes;
   }
-  bool apart = false;
   for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
     ports::Place place;
     place.device = filesystem.device;
     place.mount = filesystem.mount;
     place.paths = filesystem.paths;
     place.roles = filesystem.roles;
-    // A builder's cache lies with the volumes, where these lie apart.
-    const bool is_home = source.rung->frees(place) && filesystem.reading && (!apart || place.has_role("volumes"));
-    if (is_home) facts.share = source.share.of(filesystem.reading->total);
-    apart = apart || (is_home && place.has_role("volumes"));
+    place.keeps = filesystem.keeps;
+    // A builder's cache is a volume.
+    const bool is_home = source.rung->frees(place) && place.keeps.contains(ports::Kept::kVolumes);
+    if (is_home && filesystem.reading) facts.share = source.share.of(filesystem.reading->total);
   }
   return facts;
+}
+
+policy::RungTurn IdleCaches::collection_turn() const {
+  policy::RungTurn turn{.rung = policy::RungId::kBuildCacheShare};
+  turn.age = parts_.settings.disk.grace;
+  turn.engine_cache = false;
+  return turn;
 }
 
 asio::awaitable<void> IdleCaches::turn() {
@@ -45,8 +51,10 @@ asio::awaitable<void> IdleCaches::turn() {
     auto& memory = memory_[source.builder];
     const auto plan = policy::decide_idle_cache(facts_of(source), memory, parts_.clock.now());
     memory = plan.memory;
-    if (plan.collect)
-      co_await parts_.reclaimer.collect(source.rung, format("builder {}: {}", source.builder, plan.reason));
+    if (plan.collect) {
+      auto for_whom = format("builder {}: {}", source.builder, plan.reason);
+      co_await parts_.reclaimer.collect(source.rung, collection_turn(), std::move(for_whom));
+    }
     if (pace_.stopped()) co_return;
   }
 }

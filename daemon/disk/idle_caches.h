@@ -31,6 +31,7 @@ class IdleCaches {
     const ports::DiskViews& disk;
     Reclaimer& reclaimer;
     const Clock& clock;
+    const Settings& settings;
   };
   explicit IdleCaches(Parts parts) : parts_(std::move(parts)) {}
 
@@ -41,6 +42,7 @@ class IdleCaches {
 
  private:
   [[nodiscard]] policy::IdleCacheFacts facts_of(const Source& source) const;
+  [[nodiscard]] policy::RungTurn collection_turn() const;
 
   Parts parts_;
   std::map<std::string, policy::IdleCacheMemory> memory_;

@@ -189,9 +189,10 @@ void Ledger::use_all(std::optional<Duration> gap, const std::string& why, Now no
   ports::Event event;
   event.kind = "ledger.gap";
   event.severity = ports::Severity::kWarning;
-  event.reason =
-      format("Engine events were not followed for {}, {}: all {} images and jobs' builders count as used now.", length,
-             why, moved);
+  event.reason = format(
+      "Engine events were not followed for {}, {}: all {} images, jobs' builders and anonymous volumes count as used "
+      "now.",
+      length, why, moved);
   event.rule = "gap";
   event.fields.emplace_back("images", moved);
   if (gap) event.fields.emplace_back("gap_seconds", static_cast<double>(gap->count()) / 1000.0);

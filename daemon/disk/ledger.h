@@ -48,7 +48,7 @@ class Ledger final : public ports::ImageUse {
   // The ids of the engine's images, all of them and sorted: unknown ones were first seen now, those that are gone are
   // forgotten. Lets others have the loop in between; breaks off when another engine answers by then.
   boost::asio::awaitable<void> seen(std::shared_ptr<const std::vector<std::string>> ids);
-  // The same of builders that jobs made: the rows of all of them.
+  // The same of builders that jobs made, and of anonymous volumes: the rows of all of them.
   void seen_builders(const std::set<std::string>& rows);
   // A stamp from the future counts as now.
   void used(const std::string& id, WallTime when, const std::string& why) override;

@@ -35,7 +35,7 @@ class Orphans final : public ports::Rung {
 
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kOrphans; }
   [[nodiscard]] bool frees(const ports::Place& place) const override {
-    return place.has_role("data_root") || place.has_role("volumes");
+    return place.keeps.contains(ports::Kept::kVolumes);
   }
   // kUnavailable: no engine, or the ledger does not know it yet; also when it is not known which are people's.
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;

@@ -53,9 +53,10 @@ class Reclaimer final : public ports::Space {
   explicit Reclaimer(Parts parts);
 
   ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override;
-  // Takes all that `rung` lists for rung 6 (a cache over its share), however much is free; ends early when somebody who
-  // needs space waits. Each step and the end are recorded like a climb's, nothing when there was nothing to take.
-  boost::asio::awaitable<void> collect(ports::Rung* rung, std::string on_behalf_of);
+  // Takes all that `rung` lists for that turn (a cache over its share, empty networks), however much is free; ends
+  // early when somebody who needs space waits. Each step and the end are recorded like a climb's, nothing when there
+  // was nothing to take.
+  boost::asio::awaitable<void> collect(ports::Rung* rung, policy::RungTurn turn, std::string on_behalf_of);
   // A climb under way ends after the deletion that it is at; further ones do nothing.
   void stop() { pace_.stop(); }
   // The settings are others now: nothing that was listed by the old ones is taken any more, and a climb under way

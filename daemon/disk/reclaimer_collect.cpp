@@ -1,4 +1,4 @@
-// The reclaimer without a need: a cache that is over its share, while nobody uses it.
+// The reclaimer without a need: a cache that is over its share while nobody uses it, networks that are empty.
 #include <chrono>
 #include <utility>
 
@@ -15,7 +15,7 @@ constexpr Duration kLongest = std::chrono::hours{1};
 
 }  // namespace
 
-asio::awaitable<void> Reclaimer::collect(ports::Rung* rung, std::string on_behalf_of) {
+asio::awaitable<void> Reclaimer::collect(ports::Rung* rung, policy::RungTurn turn, std::string on_behalf_of) {
   Climb climb;
   climb.only = rung;
   climb.request.on_behalf_of = std::move(on_behalf_of);
@@ -29,11 +29,9 @@ asio::awaitable<void> Reclaimer::collect(ports::Rung* rung, std::string on_behal
   climb.seen = co_await parts_.meter.measure();
   climb.at = standing_of(climb);
   note_first(climb);
+  const bool is_gentle = turn.rung <= policy::RungId::kDanglingImages;
   const bool gentle_alone = parts_.only_gentle && parts_.only_gentle();
-  if (over(climb) || gentle_alone) co_return;
-  policy::RungTurn turn{.rung = policy::RungId::kBuildCacheShare};
-  turn.age = parts_.settings.disk.grace;
-  turn.engine_cache = false;
+  if (over(climb) || (gentle_alone && !is_gentle)) co_return;
   co_await run_rung(climb, *rung, std::move(turn));
   note_last(climb);
   if (!climb.result.steps.empty()) parts_.journal.record(collected_event(climb.request, climb.result, climb.at));

@@ -10,15 +10,12 @@ bool has_role(const ports::FilesystemView& filesystem, const std::string& role) 
   return std::find(filesystem.roles.begin(), filesystem.roles.end(), role) != filesystem.roles.end();
 }
 
-// The builders' caches lie in the engine's volumes, also where these lie apart from its data root.
+// The builders' caches lie in the engine's volumes, and its images where it has its store.
 void add_engine_users(ports::DiskView& view, const std::vector<ports::DiskUser>& users) {
-  auto& all = view.filesystems;
-  const auto apart = std::find_if(all.begin(), all.end(), [](const auto& one) { return has_role(one, "volumes"); });
-  for (auto& filesystem : all) {
-    const bool is_root = Gauges::engine_owned(filesystem);
-    const bool is_home = apart == all.end() ? is_root : &filesystem == &*apart;
+  for (auto& filesystem : view.filesystems) {
     for (const auto& user : users) {
-      if (user.kind == "builder_cache" ? is_home : is_root) filesystem.users.push_back(user);
+      const auto kind = user.kind == "builder_cache" ? ports::Kept::kVolumes : ports::Kept::kImages;
+      if (filesystem.keeps.contains(kind)) filesystem.users.push_back(user);
     }
   }
 }
@@ -41,6 +38,7 @@ ports::DiskView Views::disk_view() const {
   add_builds_users(view);
   view.rungs = parts_.reclaimer.stats();
   view.reclaiming = parts_.reclaimer.busy();
+  if (parts_.store) view.image_store = parts_.store();
   if (parts_.roots != nullptr) view.refused_roots = parts_.roots->refused();
   view.ledger_error = parts_.ledger.error();
   return view;

@@ -24,7 +24,8 @@ class Views final : public ports::DiskViews {
     const Ledger& ledger;
     // Who uses the disk that the builds are on; may be empty.
     std::function<std::vector<ports::DiskUser>()> builds_users{};
-    const DeletionRoots* roots = nullptr;  // may be none
+    const DeletionRoots* roots = nullptr;            // may be none
+    std::function<ports::ImageStoreView()> store{};  // may be empty
   };
   explicit Views(Parts parts) : parts_(std::move(parts)) {}
   [[nodiscard]] ports::DiskView disk_view() const override;

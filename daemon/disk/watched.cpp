@@ -1,6 +1,7 @@
 #include "daemon/disk/watched.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace buildwarden::disk {
 namespace {
@@ -15,16 +16,30 @@ void add(std::vector<WatchedFolder>& folders, WatchedFolder folder) {
   }
   same->roles.insert(same->roles.end(), folder.roles.begin(), folder.roles.end());
   same->gate = same->gate || folder.gate;
+  same->keeps.merge(folder.keeps);
   same->optional = same->optional && folder.optional;
+}
+
+void add_engines(std::vector<WatchedFolder>& folders, const EngineHome& home, bool gate) {
+  if (!home.data_root.empty()) {
+    WatchedFolder root{home.data_root, {"data_root"}, gate, false};
+    if (home.stores.empty() && !home.is_store_unknown) root.keeps.insert(ports::Kept::kImages);
+    add(folders, std::move(root));
+    add(folders, WatchedFolder{home.data_root + "/volumes", {"volumes"}, gate, true, {ports::Kept::kVolumes}});
+  }
+  for (const auto& store : home.stores) {
+    WatchedFolder folder{store, {"containerd", "images"}, gate, false};
+    if (!home.is_store_unknown) folder.keeps.insert(ports::Kept::kImages);
+    add(folders, std::move(folder));
+  }
 }
 
 }  // namespace
 
-std::vector<WatchedFolder> watched_folders(const Settings& settings, const std::string& data_root) {
+std::vector<WatchedFolder> watched_folders(const Settings& settings, const EngineHome& home) {
   std::vector<WatchedFolder> folders;
   const bool automatic = settings.disk.watch.empty();
-  add(folders, WatchedFolder{data_root, {"data_root"}, automatic, false});
-  if (!data_root.empty()) add(folders, WatchedFolder{data_root + "/volumes", {"volumes"}, automatic, true});
+  add_engines(folders, home, automatic);
   for (const auto& watched : settings.disk.watch) {
     add(folders, WatchedFolder{watched.path, {"configured"}, watched.gate, false});
   }
@@ -34,7 +49,7 @@ std::vector<WatchedFolder> watched_folders(const Settings& settings, const std::
     add(folders, WatchedFolder{settings.paths.builds, {"builds"}, false, true});
   }
   if (!automatic) return folders;
-  add(folders, WatchedFolder{kContainerdRoot, {"containerd"}, true, true});
+  if (home.stores.empty()) add(folders, WatchedFolder{kContainerdRoot, {"containerd"}, true, true});
   add(folders, WatchedFolder{settings.paths.builds, {"builds"}, true, true});
   add(folders, WatchedFolder{settings.paths.state, {"state"}, false, true});
   add(folders, WatchedFolder{"/", {"root"}, false, false});

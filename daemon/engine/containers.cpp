@@ -28,7 +28,7 @@ Act act_of(ports::ContainerVerb verb) {
     case ports::ContainerVerb::kRestart: return {"POST", "/restart?t=0", "restarting"};
     case ports::ContainerVerb::kRemove: break;
   }
-  return {"DELETE", "?force=1&v=0", "removing"};
+  return {"DELETE", "?force=1&v=1", "removing"};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "daemon/engine/decode.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -21,6 +22,28 @@ Result<T> decoded(std::string_view text, std::string_view what, Result<T> (*read
   return read(*root).with_context(what);
 }
 
+constexpr std::string_view kSnapshotter = "io.containerd.snapshotter.v1";
+
+// Engine API, GET /info: DriverStatus is a list of pairs; containerd's image store tells its driver's type there.
+bool is_snapshotter(const json::value* driver_status) {
+  const auto* pairs = driver_status == nullptr ? nullptr : driver_status->if_array();
+  if (pairs == nullptr) return false;
+  return std::any_of(pairs->begin(), pairs->end(), [](const json::value& pair) {
+    const auto* words = pair.if_array();
+    if (words == nullptr || words->size() != 2 || !(*words)[0].is_string() || !(*words)[1].is_string()) return false;
+    return (*words)[0].get_string() == "driver-type" && (*words)[1].get_string() == kSnapshotter;
+  });
+}
+
+std::string containerd_socket(const FieldReader& engine) {
+  const auto* containerd = engine.find("Containerd");
+  if (containerd == nullptr) return "";
+  FieldReader fields(*containerd, "the engine's containerd");
+  auto address = fields.optional_text("Address");
+  constexpr std::string_view kScheme = "unix://";
+  return address.starts_with(kScheme) ? address.substr(kScheme.size()) : address;
+}
+
 Result<ports::EngineIdentity> read_identity(const json::value& root) {
   FieldReader fields(root, "the engine");
   ports::EngineIdentity identity;
@@ -33,6 +56,8 @@ Result<ports::EngineIdentity> read_identity(const json::value& root) {
   identity.proxies.http = fields.optional_text("HttpProxy");
   identity.proxies.https = fields.optional_text("HttpsProxy");
   identity.proxies.none_for = fields.optional_text("NoProxy");
+  if (is_snapshotter(fields.find("DriverStatus"))) identity.snapshotter = fields.text("Driver");
+  identity.containerd = containerd_socket(fields);
   if (identity.id.empty() || identity.root_dir.empty()) fields.fail("tells no ID or no DockerRootDir");
   if (auto read = fields.result(); !read) return std::move(read).error();
   return identity;

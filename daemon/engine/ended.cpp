@@ -32,7 +32,7 @@ ports::Async<void> Engine::remove_ended_container(std::string id) {
   if (!name) co_return Error(name.error()).with_context(doing);
   Call remove;
   remove.method = "DELETE";
-  remove.target = format("/containers/{}?force=0&v=0", *name);
+  remove.target = format("/containers/{}?force=0&v=1", *name);
   remove.limits.deadline = kRemoveDeadline;
   auto removed = co_await transport_.call(std::move(remove));
   if (!removed) co_return std::move(removed).error().with_context(doing);

@@ -30,8 +30,8 @@ ports::Async<void> Engine::stop_container(std::string id) {
 }
 
 ports::Async<std::vector<ports::VolumeRecord>> Engine::list_volumes(std::string part) {
-  const auto filters = encode_name_filter(part);
-  const Query query = {{"filters", filters}};
+  Query query;
+  if (!part.empty()) query.emplace_back("filters", encode_name_filter(part));
   Call list;
   list.target = "/volumes" + encode_query(query);
   list.limits.deadline = kListDeadline;

@@ -15,6 +15,16 @@ Skipped skip(Candidate candidate, std::string_view rule, std::string why) {
   return {std::move(candidate), std::move(why), std::string(rule)};
 }
 
+// Of what is no image; nothing when no pattern names it. The kind is written out: `*` alone is over images.
+std::optional<KeepPatterns::Match> kept_by_kind(const Candidate& candidate, const std::vector<std::string>& patterns) {
+  const auto kind = candidate.kept_as.substr(0, candidate.kept_as.find(':') + 1);
+  for (const auto& pattern : patterns) {
+    const bool is_of_kind = !kind.empty() && pattern.starts_with(kind);
+    if (is_of_kind && glob_matches(pattern, candidate.kept_as)) return KeepPatterns::Match{candidate.kept_as, pattern};
+  }
+  return std::nullopt;
+}
+
 // By the stamp, or by the age that counts where the clock was set since; a job that starts in the future tells nothing,
 // so everything may be its.
 bool used_since(const LastUse& use, WallTime start, Now now) {
@@ -30,6 +40,8 @@ Prohibition forbidden(const Candidate& candidate, const KeepPatterns& keep, cons
   if (!candidate.in_use_by.empty()) return std::pair{"in_use", format("in use by {}", candidate.in_use_by)};
   if (!candidate.protected_as.empty()) return std::pair{"protected", format("protected: {}", candidate.protected_as)};
   if (const auto match = keep.match(candidate.references, candidate.id))
+    return std::pair{"keep", format("{} matches the pattern {} of disk.keep", match->name, match->pattern)};
+  if (const auto match = kept_by_kind(candidate, rules.keep))
     return std::pair{"keep", format("{} matches the pattern {} of disk.keep", match->name, match->pattern)};
   if (candidate.thrown_away || candidate.given_up) return std::nullopt;
   const auto age = age_of(candidate.last_use, now);
@@ -127,6 +139,7 @@ std::string_view to_string(RungId rung) {
   switch (rung) {
     case RungId::kLeftovers: return "leftovers";
     case RungId::kContainers: return "containers";
+    case RungId::kAnonymousVolumes: return "anonymous_volumes";
     case RungId::kDanglingImages: return "dangling_images";
     case RungId::kBuildCache: return "build_cache";
     case RungId::kImages: return "images";

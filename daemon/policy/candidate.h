@@ -25,9 +25,10 @@ enum class RungId : std::uint8_t {
   kOrphans = 7,
   kCheckouts = 8,
   kLastResort = 9,
+  kAnonymousVolumes = 10,  // climbed after kContainers; of step 2 there
 };
-// "leftovers", "containers", "dangling_images", "build_cache", "images", "build_cache_share", "orphans", "checkouts",
-// "last_resort".
+// "leftovers", "containers", "anonymous_volumes", "dangling_images", "build_cache", "images", "build_cache_share",
+// "orphans", "checkouts", "last_resort".
 std::string_view to_string(RungId rung);
 
 // When something was used last, by both clocks.
@@ -43,21 +44,24 @@ struct Candidate {
   Bytes size = 0;    // as the engine reports it; once ranked, of an image what others do not share. Freed is measured
   LastUse last_use;
   std::vector<std::string> references;  // what `keep` matches: names of an image as the engine shows them, tags first
-  std::string in_use_by;                // "container web", "" when nobody uses it
-  std::string protected_as;             // "builder image", "leased by job 12", "" when it is not
-  bool thrown_away = false;             // by us, before: nobody can want it, so no age holds it back
-  bool given_up = false;                // whoever used it last says that it is over: no age holds it back either
-  bool last = false;                    // goes after all others, however old
-  std::string device;                   // the filesystem that it lies on, "8:1"; "": any that its rung frees
-  bool is_unsized = false;              // nobody knows its size, which then is 0
-  LayerChain layers;                    // of an image
-  bool is_beside = false;               // no candidate of this rung, but what has no more than its layers stays with it
+  // What `keep` calls it where it is no image: "container:web", "network:shop_default", "volume:<name>".
+  std::string kept_as{};
+  std::string in_use_by;     // "container web", "" when nobody uses it
+  std::string protected_as;  // "builder image", "leased by job 12", "" when it is not
+  bool thrown_away = false;  // by us, before: nobody can want it, so no age holds it back
+  bool given_up = false;     // whoever used it last says that it is over: no age holds it back either
+  bool last = false;         // goes after all others, however old
+  std::string device;        // the filesystem that it lies on, "8:1"; "": any that its rung frees
+  bool is_unsized = false;   // nobody knows its size, which then is 0
+  LayerChain layers;         // of an image
+  bool is_beside = false;    // no candidate of this rung, but what has no more than its layers stays with it
 };
 
 struct EvictionRules {
-  Duration age{0};                           // keep_used_within, or grace in the second pass
-  Duration grace{0};                         // younger is never deleted, whatever the age
-  std::vector<std::string> keep;             // as KeepPatterns takes them
+  Duration age{0};    // keep_used_within, or grace in the second pass
+  Duration grace{0};  // younger is never deleted, whatever the age
+  // As KeepPatterns takes them; those that begin with `container:`, `network:` or `volume:` are over the names of such.
+  std::vector<std::string> keep;
   std::optional<WallTime> oldest_job_start;  // used since then: it may be that job's. Now less its boot age
 };
 

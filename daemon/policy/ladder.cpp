@@ -27,11 +27,13 @@ std::vector<RungTurn> climb(const LadderRequest& request) {
   using enum RungId;
   if (request.level == Level::kUnknown) return {};
   std::vector<RungTurn> turns;
-  const auto last = request.only_gentle ? kDanglingImages : kOrphans;
-  for (const auto rung : {kLeftovers, kContainers, kDanglingImages, kBuildCache, kImages, kBuildCacheShare, kOrphans}) {
+  const auto last = request.only_gentle ? kDanglingImages : kAnonymousVolumes;
+  for (const auto rung : {kLeftovers, kContainers, kAnonymousVolumes, kDanglingImages, kBuildCache, kImages,
+                          kBuildCacheShare, kOrphans}) {
     if (rung <= last) turns.push_back(turn(request, rung, 1));
   }
   if (!is_critical(request.level)) return turns;
+  // No second pass over anonymous volumes: what is in them cannot be made again.
   for (const auto rung : {kContainers, kDanglingImages, kBuildCache, kImages, kBuildCacheShare, kOrphans}) {
     if (rung <= last) turns.push_back(turn(request, rung, 2));
   }

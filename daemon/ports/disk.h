@@ -86,12 +86,16 @@ class Space {
   }
 };
 
+// What the engine keeps somewhere: kImages with its build cache and containers' own files, kVolumes.
+enum class Kept : std::uint8_t { kImages, kVolumes };
+
 // A watched filesystem: what a rung needs to know of it.
 struct Place {
   std::string device;  // "8:1"
   std::string mount;
   std::vector<std::string> paths;  // that are watched on it
   std::vector<std::string> roles;  // as in FilesystemView
+  std::set<Kept> keeps{};          // of the engine's; nothing while it is not known where that lies
   [[nodiscard]] bool has_role(std::string_view role) const {
     return std::find(roles.begin(), roles.end(), role) != roles.end();
   }
@@ -107,7 +111,7 @@ class Rung {
   [[nodiscard]] virtual policy::RungId id() const = 0;
   // Whether what it deletes lies on that filesystem: it is run only for one that it frees, and what it freed is
   // measured there. From memory, without waiting. By default: where the engine keeps its images and caches.
-  [[nodiscard]] virtual bool frees(const Place& place) const { return place.has_role("data_root"); }
+  [[nodiscard]] virtual bool frees(const Place& place) const { return place.keeps.contains(Kept::kImages); }
   // What could go, in-use and protected ones marked; never deletes. Where a rung frees several filesystems, each
   // candidate names the device that it lies on.
   virtual Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) = 0;
@@ -181,7 +185,8 @@ struct FilesystemView {
   std::string device;  // "8:1"
   std::string mount;
   std::vector<std::string> paths;  // that are watched on it
-  std::vector<std::string> roles;  // "data_root", "builds", "configured", "root", …
+  std::vector<std::string> roles;  // "data_root", "containerd", "images", "builds", "configured", "root", …
+  std::set<Kept> keeps{};          // as in Place
   bool gate = false;
   std::optional<policy::Reading> reading;  // the last good one
   policy::Marks marks;
@@ -213,8 +218,15 @@ struct RefusedRoot {
   std::string reason;   // why, and the cure
 };
 
+// Where the engine has its images.
+struct ImageStoreView {
+  std::vector<std::string> folders;  // of containerd's image store; empty: in the data root, or not known
+  std::string unknown;               // why that is not known, "" when it is: then nothing of it is deleted
+};
+
 struct DiskView {
   std::vector<FilesystemView> filesystems;
+  ImageStoreView image_store;
   std::vector<RungStats> rungs;
   bool reclaiming = false;
   std::vector<RefusedRoot> refused_roots;

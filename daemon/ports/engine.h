@@ -41,6 +41,10 @@ struct EngineIdentity {
   std::string api_version;  // negotiated: "1.45"
   bool userns_remap = false;
   EngineProxies proxies{};
+  // The snapshotter of containerd that has the images and containers (containerd's image store); "": they lie in
+  // root_dir.
+  std::string snapshotter{};
+  std::string containerd{};  // the path of containerd's socket; "" where the engine does not tell it (before API 1.46)
   friend bool operator==(const EngineIdentity&, const EngineIdentity&) = default;
 };
 
@@ -143,7 +147,8 @@ class EndedContainers {
   virtual ~EndedContainers() = default;
   // `measure`: with its size, for which the engine walks the container's layer. kNotFound: gone.
   virtual Async<ContainerDetails> describe_container(std::string id, bool measure) = 0;
-  // Not by force, and volumes stay. kConflict: it runs, or is being removed; kNotFound: gone. Both are results.
+  // Not by force, and with its anonymous volumes that no other container mounts; named ones stay. kConflict: it runs,
+  // or is being removed; kNotFound: gone. Both are results.
   virtual Async<void> remove_ended_container(std::string id) = 0;
   // Gives it 10 s to end by itself. Fine when it does not run already; kNotFound: gone.
   virtual Async<void> stop_container(std::string id) = 0;
@@ -157,10 +162,13 @@ struct VolumeRecord {
   std::map<std::string, std::string> labels;
 };
 
+// Labels every volume that the engine made because nobody gave it a name (from engine 23.0 on).
+inline constexpr std::string_view kAnonymousLabel = "com.docker.volume.anonymous";
+
 class Volumes {
  public:
   virtual ~Volumes() = default;
-  // Those whose name contains `part`, without their sizes: the engine would walk through them.
+  // Those whose name contains `part` (all with ""), without their sizes: the engine would walk through them.
   virtual Async<std::vector<VolumeRecord>> list_volumes(std::string part) = 0;
   // Not by force. kConflict: a container mounts it; kNotFound: gone. Both are results.
   virtual Async<void> remove_volume(std::string name) = 0;
@@ -211,7 +219,8 @@ struct ContainerSpec {
   std::int64_t nano_cpus = 0;  // 0: no limit
 };
 
-// kRestart: killed at once, for what does not react any more. kRemove: by force, volumes stay.
+// kRestart: killed at once, for what does not react any more. kRemove: by force, with its anonymous volumes; named ones
+// stay.
 enum class ContainerVerb : std::uint8_t { kStart, kUnpause, kRestart, kRemove };
 
 class ContainerControl {

@@ -30,9 +30,8 @@ policy::PrefetchFacts Prefetch::facts() const {
   facts.engine_up = parts_.engine.status().up;
   facts.since_start = parts_.clock.now().boot - started_.boot;
   for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
-    const bool lands_there = std::any_of(filesystem.roles.begin(), filesystem.roles.end(), [](const std::string& role) {
-      return role == "data_root" || role == "containerd";
-    });
+    // What is fetched is written into containerd's content, too, where it has the images.
+    const bool lands_there = filesystem.keeps.contains(ports::Kept::kImages);
     if (!lands_there) continue;
     policy::PrefetchDisk disk;
     disk.mount = filesystem.mount;

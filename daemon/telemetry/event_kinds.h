@@ -7,7 +7,7 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 60> kEventKinds = {
+inline constexpr std::array<std::string_view, 61> kEventKinds = {
     "ballast.failed",
     "ballast.given",
     "ballast.made",
@@ -32,6 +32,7 @@ inline constexpr std::array<std::string_view, 60> kEventKinds = {
     "daemon.stopped",
     "daemon.unclean_end",
     "deletion.refused",
+    "disk.image_store",
     "disk.level",
     "disk.marks",
     "emulation.lost",

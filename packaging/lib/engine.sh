@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # names of common.sh
-# engine.sh - a private Docker engine on a disk of its own, below one folder. Sourced after common.sh and processes.sh.
+# engine.sh - a private Docker engine on a disk of its own, below one folder; where asked, with a containerd beside it on a second disk. Sourced after common.sh and processes.sh.
 #
 # Every name is derived from the folder's (bridge, control group) or lies below it (disk, sockets), so that `down` needs to remember
 # nothing and can clean up after an `up` that died anywhere. The machine's own engine, its docker0 and its packet filter stay
@@ -11,24 +11,24 @@ group_of() { printf '/buildwarden-%s' "$(folder_hash "$1")"; }
 
 # ---- disk
 
-# make_disk DIR SIZE [OPTION...]: options of mkfs.ext4.
+# make_disk FOLDER SIZE [OPTION...]: an ext4 in FOLDER.img, mounted on FOLDER; options of mkfs.ext4.
 make_disk() {
-  local dir=$1 size=$2
+  local folder=$1 size=$2
   shift 2
-  mkdir -p "$dir/disk"
-  truncate -s "$size" "$dir/disk.img"
-  mkfs.ext4 -qF "$@" "$dir/disk.img"
-  mount_disk "$dir"
+  mkdir -p "$folder"
+  truncate -s "$size" "$folder.img"
+  mkfs.ext4 -qF "$@" "$folder.img"
+  mount_disk "$folder"
 }
 
 # A neighbour that takes or gives back loop devices at the same moment makes `mount` fail.
 mount_disk() {
-  local dir=$1
+  local folder=$1
   for _ in $(seq 20); do
-    if mount -o loop "$dir/disk.img" "$dir/disk" 2>/dev/null; then return; fi
+    if mount -o loop "$folder.img" "$folder" 2>/dev/null; then return; fi
     sleep 0.2
   done
-  mount -o loop "$dir/disk.img" "$dir/disk"
+  mount -o loop "$folder.img" "$folder"
 }
 
 # mounts_below DIR [PROCESS]: mount points below DIR, the last mounted first; as PROCESS sees them.
@@ -51,7 +51,7 @@ unmount_below() {
 unmount_elsewhere() {
   local dir=$1 file pid point
   for file in /proc/[0-9]*/mountinfo; do
-    grep -qsF " $dir/disk " "$file" || continue
+    grep -qsE " $dir/(disk|store) " "$file" || continue
     pid=$(cut -d/ -f3 <<< "$file")
     while read -r point; do
       nsenter --mount --target "$pid" umount "$point" 2>/dev/null || true
@@ -59,7 +59,12 @@ unmount_elsewhere() {
   done
 }
 
-loop_devices_of() { losetup -n -O NAME -j "$1/disk.img" 2>/dev/null || true; }
+loop_devices_of() {
+  local image
+  for image in "$1"/{disk,store}.img; do
+    losetup -n -O NAME -j "$image" 2>/dev/null || true
+  done
+}
 no_loop_device() { [[ -z $(loop_devices_of "$1") ]]; }
 
 detach_loop_devices() {
@@ -150,13 +155,58 @@ close_inherited() {
   done
 }
 
+# write_engine_settings DIR STORE: the engine's own configuration file. Its id must not be that of the machine's engine (the key).
+write_engine_settings() {
+  local dir=$1 features=
+  if [[ $2 == containerd ]]; then features=', "features": { "containerd-snapshotter": true }'; fi
+  printf '{ "deprecated-key-path": "%s"%s }\n' "$dir/key.json.engine" "$features" > "$dir/daemon.json.engine"
+}
+
+# ---- containerd beside the engine, on the second disk
+
+own_containerd_answers() { [[ -S $1/exec/own.sock ]]; }
+own_containerd_came_or_died() { own_containerd_answers "$1" || is_gone "$2"; }
+
+# The pid of DIR's own containerd, if it lives.
+own_containerd_pid() {
+  local dir=$1 pid
+  pid=$(cat "$dir/exec/own.pid" 2>/dev/null) || return 0
+  if has_argument "$pid" "$dir/exec/own.toml"; then printf '%s' "$pid"; fi
+}
+
+# As a unit of its own on a real machine: it outlives the engine.
+start_own_containerd() {
+  local dir=$1 programs=$2
+  [[ -z $(own_containerd_pid "$dir") ]] || return 0
+  mkdir -p "$dir/exec"
+  rm -f "$dir/exec/own.sock"
+  printf 'version = 2\nroot = "%s"\nstate = "%s"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n  address = "%s"\n' \
+    "$dir/store/containerd" "$dir/exec/own" "$dir/exec/own.sock" > "$dir/exec/own.toml"
+  (
+    cd /
+    close_inherited
+    PATH=$programs:$PATH exec setsid containerd --config "$dir/exec/own.toml"
+  ) </dev/null >>"$dir/containerd.log" 2>&1 &
+  local pid=$!
+  disown "$pid"
+  printf '%s' "$pid" > "$dir/exec/own.pid"
+  wait_for 300 own_containerd_came_or_died "$dir" "$pid" || true
+  own_containerd_answers "$dir" || { tail -n 20 "$dir/containerd.log" >&2; die "the containerd of $dir does not answer"; }
+}
+
+# ---- engine, its start and end
+
 # start_engine DIR PROGRAMS [NAME]: with the data root DIR/disk/NAME. The engine leaves this shell's process group, terminal and
-# descriptors. cgroupfs, not systemd: no units of the machine are made. Its id must not be that of the machine's engine (the key).
+# descriptors. cgroupfs, not systemd: no units of the machine are made.
 start_engine() {
   local dir=$1 programs=$2 name=${3:-docker}
+  local -a more=()
   [[ -z $(engine_pid "$dir") ]] || return 0
   rm -f "$dir/docker.pid"  # of a killed engine: its number may be another process's by now
-  printf '{ "deprecated-key-path": "%s" }\n' "$dir/key.json.engine" > "$dir/daemon.json.engine"
+  if [[ -e $dir/store.img ]]; then
+    start_own_containerd "$dir" "$programs"
+    more+=(--containerd="$dir/exec/own.sock")
+  fi
   (
     cd /
     close_inherited
@@ -164,7 +214,7 @@ start_engine() {
       --config-file="$dir/daemon.json.engine" --data-root="$dir/disk/$name" --exec-root="$dir/exec" \
       --host="unix://$dir/docker.sock" --pidfile="$dir/docker.pid" \
       --bridge="$(bridge_of "$dir")" --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
-      --userland-proxy=false --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent="$(group_of "$dir")"
+      --userland-proxy=false --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent="$(group_of "$dir")" "${more[@]}"
   ) </dev/null >>"$dir/engine.log" 2>&1 &
   local pid=$!
   disown "$pid"

@@ -61,6 +61,7 @@ class FullDisk final : public disk::Meter {
     disk.device = "8:1";
     disk.mount = "/docker";
     disk.roles = {"data_root"};
+    disk.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
     disk.level = policy::Level::kCritical;
     disk.wants_reclaim = true;
     disk.marks.target = kMiB * kGiB;  // out of reach: the whole ladder is climbed

@@ -128,12 +128,12 @@ class IdleCache : public testing::DaemonFixture {
   std::unique_ptr<testing::Background> background_;
   std::unique_ptr<builders::BuilderCache> cache_;
   Sampler sampler_{std::make_shared<MountTable>("/proc/self/mountinfo"), {}};
-  Gauges gauges_{{settings_, clock_, sampler_, [this] { return dir() + "/disk/docker"; }}};
+  Gauges gauges_{{settings_, clock_, sampler_, [this] { return EngineHome{dir() + "/disk/docker", {}, false}; }}};
   GaugeViews views_{gauges_};
   Reclaimer reclaimer_{Reclaimer::Parts{settings_, clock_, journal_, nobody_, gauges_, {}}};
   std::unique_ptr<BuildCacheRung> rung_;
   IdleCaches idle_{{[this] { return std::vector<IdleCaches::Source>{{"s3", rung_.get(), Amount::share(kShare)}}; },
-                    builders_, views_, reclaimer_, clock_}};
+                    builders_, views_, reclaimer_, clock_, settings_}};
 };
 
 TEST_F(IdleCache, IsCollectedDownToItsShareAfterFiveMinutes) {

@@ -74,7 +74,8 @@ void DaemonFixture::TearDown() {
 
 std::string DaemonFixture::yaml(const DaemonOptions& options) const {
   std::string text = options.dry_run ? "dry_run: true\n" : "";
-  text += "disk: { watch: [ { path: " + dir_ + "/disk, gate: true } ], " + options.disk + " }\n";
+  const auto watch = options.watch.empty() ? "[ { path: " + dir_ + "/disk, gate: true } ]" : options.watch;
+  text += "disk: { watch: " + watch + ", " + options.disk + " }\n";
   text += "builders: " + with_image(options.builders) + "\n";
   text += "emulation: { " + options.emulation + " }\n";
   text += "agent: { user: \"" + agent() + "\", group: \"" + agent() + "\", unit: \"\" }\n";

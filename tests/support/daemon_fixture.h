@@ -35,6 +35,7 @@ class DaemonFixture : public ::testing::Test {
 
   // The YAML of the sandbox; `disk` and `more` are appended to the defaults (later keys of `disk` win).
   struct DaemonOptions {
+    std::string watch;  // "": the sandbox's disk, which gates
     std::string disk =
         "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, keep_used_within: 3s, grace: "
         "1s, ballast: 0B";

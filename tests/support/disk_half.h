@@ -69,7 +69,8 @@ struct Half {
   DanglingImages dangling{{engine, engine, engine, nobody, ledger, clock}};
   UnusedImages unused{{engine, engine, engine, nobody, ledger, clock}};
   Sampler sampler{std::make_shared<MountTable>("/proc/self/mountinfo"), {}};
-  Gauges gauges{{settings, clock, sampler, [this] { return engine.status().identity.root_dir; }}};
+  Gauges gauges{
+      {settings, clock, sampler, [this] { return EngineHome{engine.status().identity.root_dir, {}, false}; }}};
   std::function<void(const policy::Candidate&)> meanwhile;
   Reclaimer reclaimer{reclaimer_parts()};
 };

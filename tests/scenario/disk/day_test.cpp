@@ -77,6 +77,7 @@ class Filesystem final : public Meter {
     place_.gate = true;
     place_.device = "8:1";
     place_.roles = {"data_root"};
+    place_.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
     place_.reading.emplace();
     place_.reading->total = kDisk;
     place_.marks = policy::marks_for(settings.disk, *place_.reading, true);

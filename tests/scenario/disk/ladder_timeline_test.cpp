@@ -32,6 +32,7 @@ class Disk final : public Meter {
     place_.gate = true;
     place_.device = "8:1";
     place_.roles = {"data_root"};
+    place_.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
     place_.marks.target = 25 * kGiB;
     place_.reading.emplace();
     place_.reading->total = 100 * kGiB;

@@ -48,7 +48,7 @@ TEST_F(RoutesTest, DiskHasTheShapeOfTheContract) {
       R"("target_inodes":7,"mistake":null},"fill_bytes_per_second":2,"seconds_to_critical":1.255E2,"ballast_bytes":10,"ballast_reason":"10 B are held","ballast_rule":"held",)"
       R"("users":[{"kind":"images","name":"app:1","bytes":90},{"kind":"builder_cache","name":"s3","bytes":60}],)"
       R"("unattributed_bytes":440,"error":null}],)"
-      R"("reclaiming":false,"refused_roots":[]})");
+      R"("image_store":{"folders":[],"unknown":null},"reclaiming":false,"refused_roots":[]})");
 }
 
 TEST_F(RoutesTest, AnUnknownDiskIsNullNotZero) {

@@ -87,6 +87,46 @@ TEST_F(Doctor, PatternsOfKeepThatMatchNothing) {
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 2);
 }
 
+TEST_F(Doctor, AddressPoolsAreCounted) {
+  const auto networks = [this](int many) {
+    std::string all;
+    for (int i = 0; i < many; ++i) {
+      const auto subnet = i < 15 ? format("172.{}.0.0/16", 17 + i) : format("192.168.{}.0/20", 16 * (i - 15));
+      all += format(R"({}{{"Name":"n{}","IPAM":{{"Config":[{{"Subnet":"{}"}}]}}}})", i == 0 ? "" : ",", i, subnet);
+    }
+    say(engine_, "/networks", "[" + all + "]");
+  };
+  networks(3);
+  EXPECT_EQ(complaints(cli::check_engine(scene_)), "");
+  EXPECT_THAT(texts(cli::check_engine(scene_)), HasSubstr("3 of 31 address pools for networks are used"));
+  networks(28);
+  EXPECT_THAT(complaints(cli::check_engine(scene_)),
+              HasSubstr("warning: 28 of 31 address pools for networks are used: 3"));
+  networks(31);
+  EXPECT_THAT(complaints(cli::check_engine(scene_)), HasSubstr("error: 31 of 31 address pools"));
+  say(engine_, "/info",
+      R"({"ServerVersion":"26.1","DockerRootDir":"/d","DefaultAddressPools":[{"Base":"172.16.0.0/12","Size":24}]})");
+  EXPECT_EQ(complaints(cli::check_engine(scene_)).find("address pools"), std::string::npos);
+}
+
+TEST_F(Doctor, VolumesOfWhichNobodyKnowsWhetherTheyAreNamed) {
+  const std::string name(64, 'a');
+  say(engine_, "/volumes?filters=%7B%22dangling%22%3A%5B%22true%22%5D%7D",
+      R"({"Volumes":[{"Name":")" + name + R"(","Labels":null},{"Name":"cache","Labels":null},{"Name":")" + name +
+          R"(","Labels":{"com.docker.volume.anonymous":""}}]})");
+  EXPECT_THAT(complaints(cli::check_engine(scene_)), HasSubstr("warning: 1 unused volumes have a name of 64 digits"));
+}
+
+TEST_F(Doctor, WhereTheImagesLie) {
+  say(daemon_, "/v1/disk",
+      R"({"filesystems":[{"mount":"/","level":"ok"}],"image_store":{"folders":["/mnt/c"],"unknown":null}})");
+  EXPECT_THAT(texts(cli::check_space(scene_)), HasSubstr("the engine's images lie in /mnt/c"));
+  say(daemon_, "/v1/disk",
+      R"({"filesystems":[{"mount":"/","level":"ok"}],"image_store":{"folders":[],"unknown":"nobody answers"}})");
+  EXPECT_THAT(complaints(cli::check_space(scene_)),
+              HasSubstr("where is not known, so none is deleted: nobody answers"));
+}
+
 TEST_F(Doctor, BuildxMustBeWhereAnEmptyDockerConfigFindsIt) {
   scene_.env = [this](const std::string& name) { return name == "PATH" ? folder() : std::string(); };
   std::ofstream(folder() + "/docker") << "#!/bin/sh\n";

@@ -37,8 +37,8 @@ const Bad kBad[] = {
     {"MapForValue", "log: {level: {a: b}}\n", "F:1:14: log.level: is a map; write debug or info or warning or error"},
     {"ValueForSection", "disk: 5GiB\n", "F:1:7: disk: \"5GiB\" is a single value; write keys with their values"},
     {"ValueForList", "disk: {keep: a}\n",
-     "F:1:14: disk.keep: \"a\" is a single value; write a list in [ ] of a glob over image references such as "
-     "example.com/base/*"},
+     "F:1:14: disk.keep: \"a\" is a single value; write a list in [ ] of a glob over image references, or over names "
+     "after container:, network: or volume: such as example.com/base/* or network:shop_*"},
     {"Nothing", "dry_run:\n", "F:1:1: dry_run: is empty; write true or false"},
     {"QuotedBoolean", "dry_run: \"true\"\n", "F:1:10: dry_run: \"true\" is a text in quotes; write true or false"},
     {"YesIsNotTrue", "dry_run: yes\n",

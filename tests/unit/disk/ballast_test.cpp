@@ -126,7 +126,7 @@ class BallastTest : public ::testing::Test {
   boost::asio::io_context loop_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{loop_.get_executor()};
   Sampler sampler_{paths_.function(), std::make_shared<MountTable>(folder_.path() + "/mountinfo"), timing()};
-  Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [] { return std::string("/docker"); }}};
+  Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [] { return EngineHome{"/docker", {}, false}; }}};
   Ballast ballast_{
       Ballast::Parts{settings_, clock_, journal_, gauges_, [this] { return wishes_unknown_; }, hand_.function()}};
 };

@@ -24,6 +24,7 @@ class FixedMeter final : public Meter {
   FixedMeter() {
     disk.mount = "/docker";
     disk.roles = {"data_root"};
+    disk.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
     disk.reading.emplace();
     disk.reading->total = 10 * kGiB;
   }
@@ -158,9 +159,11 @@ TEST_F(BuildCacheRungTest, TheShareIsGoneDownToWhateverTheAge) {
 // The builders' volumes on a filesystem of their own: each step names where it frees, and the share is of that.
 TEST_F(BuildCacheRungTest, VolumesOnAnotherFilesystemAreFreedThere) {
   meter_.disk.device = "8:1";
+  meter_.disk.keeps = {ports::Kept::kImages};
   Measured volumes;
   volumes.device = "8:2";
   volumes.roles = {"volumes"};
+  volumes.keeps = {ports::Kept::kVolumes};
   volumes.reading.emplace();
   volumes.reading->total = 100 * kGiB;
   meter_.more = {volumes};

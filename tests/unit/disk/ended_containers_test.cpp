@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <map>
+#include <string>
 
 #include "daemon/disk/image_rungs.h"
 #include "daemon/disk/reclaimer.h"
@@ -59,7 +61,9 @@ class EndedContainersTest : public ::testing::Test {
   testing::FakeEnded ended_{engine_};
   boost::asio::io_context loop_;
   bool steady_ = true;
-  EndedContainers rung_{EndedContainers::Parts{engine_, ended_, engine_, engine_, clock_, [this] { return steady_; }}};
+  std::map<ports::Kept, std::string> devices_{{ports::Kept::kImages, "8:1"}, {ports::Kept::kVolumes, "8:1"}};
+  EndedContainers rung_{EndedContainers::Parts{engine_, ended_, engine_, engine_, clock_, [this] { return steady_; },
+                                               [this](ports::Kept kept) { return devices_[kept]; }}};
   policy::RungTurn turn_{policy::RungId::kContainers, 1, hours{4}};
 };
 
@@ -147,6 +151,44 @@ TEST_F(EndedContainersTest, WithoutAnEngineThereIsNoPlan) {
   EXPECT_FALSE(run_on(loop_, rung_.list(turn_)));
 }
 
+// As with containerd's store, or volumes, on a disk of their own.
+TEST_F(EndedContainersTest, EachNamesTheDiskThatItFrees) {
+  const std::string unnamed(64, 'a');
+  ended_.add("plain", ContainerState::kExited, ago(hours{9}));
+  ended_.add("named", ContainerState::kExited, ago(hours{8})).volumes = {"cache"};
+  ended_.add("with", ContainerState::kExited, ago(hours{7})).volumes = {unnamed, "cache"};
+  const auto devices = [this] {
+    std::string all;
+    for (const auto& one : list()) all += format("{}={} ", one.name, one.device);
+    return all;
+  };
+  EXPECT_EQ(devices(),
+            "container plain (exited)=8:1 container named (exited)=8:1 "
+            "container with (exited, with its anonymous volumes)=8:1 ");
+  devices_[ports::Kept::kImages] = "8:2";
+  EXPECT_EQ(devices(),
+            "container plain (exited)=8:2 container named (exited)=8:2 "
+            "container with (exited, with its anonymous volumes)= ");
+  devices_[ports::Kept::kImages] = "";
+  EXPECT_EQ(devices(), "container with (exited, with its anonymous volumes)=8:1 ")
+      << "of the others nobody knows what they would free";
+  EXPECT_TRUE(list().front().is_unsized);
+}
+
+TEST_F(EndedContainersTest, WhatDiskKeepNamesStays) {
+  ended_.add("web", ContainerState::kExited, ago(hours{9}));
+  policy::EvictionRules rules;
+  const auto kept = [&](const std::string& pattern) {
+    rules.keep = {pattern};
+    const auto ranking = policy::rank(list(), rules, clock_.now());
+    return !ranking.skipped.empty() && ranking.skipped.front().rule == "keep";
+  };
+  EXPECT_TRUE(kept("container:we?"));
+  EXPECT_FALSE(kept("web")) << "a pattern over images";
+  EXPECT_FALSE(kept("*"));
+  EXPECT_FALSE(kept("network:web"));
+}
+
 // What a container that would be gone held is free in a dry run, too: both runs plan the same.
 class Disk final : public Meter {
  public:
@@ -155,6 +197,7 @@ class Disk final : public Meter {
     docker.device = "8:1";
     docker.mount = "/docker";
     docker.roles = {"data_root"};
+    docker.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
     docker.marks.target = 1'000;
     docker.level = policy::Level::kLow;
     docker.reading.emplace();

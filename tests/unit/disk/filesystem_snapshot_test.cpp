@@ -180,7 +180,7 @@ TEST_F(FilesystemReaderTest, AFilesystemIsNamedByTheMountThatItWasMeasuredOn) {
       return read_(path);
     };
     Sampler sampler(read, table_, {.patience = std::chrono::seconds{20}, .stale = std::chrono::seconds{20}});
-    Gauges gauges({settings, clock, sampler, [this] { return folder_; }});
+    Gauges gauges({settings, clock, sampler, [this] { return EngineHome{folder_, {}, false}; }});
     const auto look = [&] {
       testing::run_void(loop, gauges.observe(true));
       const auto views = gauges.views();

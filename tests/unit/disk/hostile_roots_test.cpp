@@ -90,8 +90,8 @@ class HostileFolders : public ::testing::Test {
   boost::asio::io_context loop_;
   WorkerPool workers_{1};
   OneLeft left_;
-  CacheDirs caches_{CacheDirs::Parts{settings_, clock_, workers_, [] { return std::string("/var/lib/docker"); },
-                                     [] { return true; }}};
+  CacheDirs caches_{CacheDirs::Parts{settings_, clock_, workers_,
+                                     [] { return std::vector<std::string>{"/var/lib/docker"}; }, [] { return true; }}};
   OwnLeftovers own_{OwnLeftovers::Parts{settings_, clock_, workers_}};
   JobFolders jobs_{JobFolders::Parts{clock_, workers_, left_}};
   policy::RungTurn turn_{policy::RungId::kLeftovers, 1, hours{4}};

@@ -30,6 +30,7 @@ class CalmDisk final : public Meter, public ports::DiskViews {
     disk.mount = "/docker";
     disk.device = "8:1";
     disk.roles = {"data_root"};
+    disk.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
     disk.gate = true;
     disk.level = policy::Level::kOk;
     disk.marks.target = 25 * kGiB;
@@ -44,6 +45,7 @@ class CalmDisk final : public Meter, public ports::DiskViews {
     view.filesystems.resize(1);
     view.filesystems.front().device = disk.device;
     view.filesystems.front().roles = disk.roles;
+    view.filesystems.front().keeps = disk.keeps;
     view.filesystems.front().reading = disk.reading;
     return view;
   }
@@ -126,7 +128,7 @@ class IdleCachesTest : public ::testing::Test {
   Reclaimer reclaimer_{
       Reclaimer::Parts{settings_, clock_, journal_, in_use_, disk_, {}, {Duration{40}, Duration{1}, Duration{0}}, {}}};
   std::vector<IdleCaches::Source> sources_{{"s3", &rung_, Amount::share(0.30)}};
-  IdleCaches idle_{IdleCaches::Parts{[this] { return sources_; }, builders_, disk_, reclaimer_, clock_}};
+  IdleCaches idle_{IdleCaches::Parts{[this] { return sources_; }, builders_, disk_, reclaimer_, clock_, settings_}};
 };
 
 TEST_F(IdleCachesTest, AnIdleBuilderIsCollectedThoughTheDiskWantsNothing) {

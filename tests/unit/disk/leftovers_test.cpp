@@ -128,8 +128,8 @@ class LeftoversTest : public ::testing::Test {
   WorkerPool workers_{1};
   bool steady_ = true;
   std::string data_root_ = "/var/lib/docker";
-  CacheDirs caches_{
-      CacheDirs::Parts{settings_, clock_, workers_, [this] { return data_root_; }, [this] { return steady_; }}};
+  CacheDirs caches_{CacheDirs::Parts{settings_, clock_, workers_, [this] { return std::vector{data_root_}; },
+                                     [this] { return steady_; }}};
   OwnLeftovers own_{OwnLeftovers::Parts{settings_, clock_, workers_}};
   policy::RungTurn turn_{policy::RungId::kLeftovers, 1, hours{4}};
 };

@@ -30,6 +30,7 @@ class FakeMeter final : public Meter {
     docker.gate = true;
     docker.device = "8:1";
     docker.roles = {"data_root"};
+    docker.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
     docker.marks.target = 25 * kGiB;
     docker.level = policy::Level::kLow;
     docker.reading.emplace();
@@ -300,6 +301,7 @@ TEST_F(ReclaimerTest, AFullDiskThatNoRungCanFreeCostsNoImages) {
   builds.mount = "/builds";
   builds.device = "8:2";
   builds.roles = {"builds"};
+  builds.keeps.clear();
   meter_.others.push_back(builds);
   meter_.docker.reading->free = 50 * kGiB;
   const auto result = ensure(15 * kGiB);

@@ -50,8 +50,11 @@ class WatchTest : public ::testing::Test {
   testing::FakeImageEngine engine_;
   boost::asio::io_context loop_;
   std::string data_root_ = "/docker";
+  std::vector<std::string> stores_;
+  bool store_unknown_ = false;
   Sampler sampler_{paths_.function(), std::make_shared<MountTable>("/nonexistent"), timing()};
-  Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [this] { return data_root_; }}};
+  Gauges gauges_{
+      Gauges::Parts{settings_, clock_, sampler_, [this] { return EngineHome{data_root_, stores_, store_unknown_}; }}};
   FakeBuilders builders_;
   WorkerPool workers_{1};
   DiskUsers users_{DiskUsers::Parts{engine_, engine_, builders_, clock_, workers_}};

@@ -99,10 +99,10 @@ TEST_F(CallsTest, RemovesImagesWithoutForce) {
   EXPECT_EQ(server_.count("DELETE"), 1);
 }
 
-TEST_F(CallsTest, RemovesEndedContainersWithoutForceAndWithoutVolumes) {
+TEST_F(CallsTest, RemovesEndedContainersWithoutForceAndWithTheirAnonymousVolumes) {
   answer("DELETE /containers", FakeAnswer::json(204, ""));
   EXPECT_TRUE(run(engine_->remove_ended_container("c1")));
-  EXPECT_EQ(asked("DELETE", "/containers"), "/containers/c1?force=0&v=0");
+  EXPECT_EQ(asked("DELETE", "/containers"), "/containers/c1?force=0&v=1");
   server_.replace("DELETE /v1.45/containers", FakeAnswer::json(409, R"({"message":"it is running"})"));
   EXPECT_EQ(run(engine_->remove_ended_container("c1")).error().code(), Errc::kConflict);
   EXPECT_EQ(run(engine_->remove_ended_container("../images/x")).error().code(), Errc::kInvalid);
@@ -261,7 +261,7 @@ TEST_F(CallsTest, ActsOnContainers) {
   EXPECT_TRUE(run(engine_->act_on_container("c", Verb::kRestart)));
   EXPECT_EQ(asked("POST", "/"), "/containers/c/restart?t=0");
   EXPECT_TRUE(run(engine_->act_on_container("c", Verb::kRemove)));
-  EXPECT_EQ(asked("DELETE", "/"), "/containers/c?force=1&v=0");
+  EXPECT_EQ(asked("DELETE", "/"), "/containers/c?force=1&v=1");
   EXPECT_EQ(run(engine_->act_on_container("d", Verb::kStart)).error().code(), Errc::kNotFound);
 }
 

@@ -225,6 +225,25 @@ TEST(DecodeIdentity, KnowsWhichEngineItIs) {
   EXPECT_FALSE(
       decode_identity(R"({"ID":"a","DockerRootDir":"/d","ServerVersion":"1","SecurityOptions":null})")->userns_remap);
   EXPECT_EQ(decode_identity(R"({"ID":"","DockerRootDir":"/d","ServerVersion":"1"})").error().code(), Errc::kProtocol);
+  EXPECT_EQ(identity->snapshotter, "");
+}
+
+// As 28.5 tells it with and without containerd's image store, and 26.1 (1.45) with it.
+TEST(Decode, WhereTheEnginesImagesLie) {
+  const auto of = [](const std::string& more) {
+    const auto text = R"({"ID":"a","DockerRootDir":"/d","ServerVersion":"1",)" + more + "}";
+    const auto identity = decode_identity(text);
+    return identity ? identity->snapshotter + " " + identity->containerd : identity.error().message();
+  };
+  EXPECT_EQ(of(R"("Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],)"
+               R"("Containerd":{"Address":"/run/containerd/containerd.sock","Namespaces":{"Containers":"moby"}})"),
+            "overlayfs /run/containerd/containerd.sock");
+  EXPECT_EQ(of(R"("Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"],["Supports d_type","true"]],)"
+               R"("Containerd":{"Address":"unix:///run/c.sock"})"),
+            " /run/c.sock");
+  EXPECT_EQ(of(R"("Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]])"),
+            "overlayfs ");
+  EXPECT_EQ(of(R"("Driver":"zfs","DriverStatus":null)"), " ");
 }
 
 TEST(DecodeEvent, ReadsActorAndExactTime) {

@@ -33,14 +33,14 @@ LadderRequest request_at(Level level) {
 }
 
 TEST(Ladder, AtLowTheRungsGoDownToTheAge) {
-  const std::string expected = "1.1 1d, 2.1 1d, 3.1 1d, 4.1 1d, 5.1 1d, 6.1 10m, 7.1 1d";
+  const std::string expected = "1.1 1d, 2.1 1d, 10.1 1d, 3.1 1d, 4.1 1d, 5.1 1d, 6.1 10m, 7.1 1d";
   EXPECT_EQ(show(climb(request_at(Level::kLow))), expected);
   EXPECT_EQ(show(climb(request_at(Level::kOk))), expected);
 }
 
 TEST(Ladder, AtCriticalASecondPassGoesDownToTheGraceAndNewJobsAreRefused) {
   const std::string expected =
-      "1.1 1d e, 2.1 1d e, 3.1 1d e, 4.1 1d e, 5.1 1d e, 6.1 10m e, 7.1 1d e, "
+      "1.1 1d e, 2.1 1d e, 10.1 1d e, 3.1 1d e, 4.1 1d e, 5.1 1d e, 6.1 10m e, 7.1 1d e, "
       "2.2 10m e, 3.2 10m e, 4.2 10m e, 5.2 10m e, 6.2 10m e, 7.2 4h e, 9.2 10m e";
   EXPECT_EQ(show(climb(request_at(Level::kCritical))), expected);
   EXPECT_EQ(show(climb(request_at(Level::kExhausted))), expected);
@@ -99,16 +99,16 @@ TEST(Ladder, OnlyGentleNeverGoesBeyondDanglingImages) {
 
 TEST(Ladder, TheEnginesCacheTakesPartWhenAskedOrAtCritical) {
   auto request = request_at(Level::kLow);
-  EXPECT_FALSE(climb(request).at(3).engine_cache);
+  EXPECT_FALSE(climb(request).at(4).engine_cache);
   request.builder_prune = true;
-  EXPECT_TRUE(climb(request).at(3).engine_cache);
+  EXPECT_TRUE(climb(request).at(4).engine_cache);
 }
 
 TEST(Ladder, AGraceAboveTheAgeRaisesIt) {
   auto request = request_at(Level::kLow);
   request.keep_used_within = minutes{5};
   request.grace = minutes{30};
-  EXPECT_EQ(climb(request).at(4).age, Duration{minutes{30}});
+  EXPECT_EQ(climb(request).at(5).age, Duration{minutes{30}});
 }
 
 TEST(Goal, IsMetByEqualBytesAndInodes) {
@@ -126,6 +126,7 @@ TEST(RungNames, AreThoseOfTheContract) {
   const std::pair<RungId, const char*> names[] = {
       {RungId::kLeftovers, "leftovers"},
       {RungId::kContainers, "containers"},
+      {RungId::kAnonymousVolumes, "anonymous_volumes"},
       {RungId::kDanglingImages, "dangling_images"},
       {RungId::kBuildCache, "build_cache"},
       {RungId::kImages, "images"},

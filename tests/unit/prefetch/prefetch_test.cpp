@@ -37,6 +37,7 @@ class PrefetchTest : public ::testing::Test {
   PrefetchTest() {
     settings_.prefetch.images = {"a:1", "b:1"};
     disk_.view.filesystems.front().roles = {"data_root"};
+    disk_.view.filesystems.front().keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
     disk_.view.filesystems.front().marks.low = 10 * kGiB;
     ports::BuilderView builder;
     builder.name = "s3";
