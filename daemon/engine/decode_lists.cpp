@@ -37,9 +37,9 @@ bool is_digest(const std::string& name) { return name.find('@') != std::string::
 // else.
 void read_names(FieldReader& fields, ports::ImageRecord& image) {
   image.tags = fields.optional_list("RepoTags");
-  std::erase(image.tags, kNoTag);
+  std::erase_if(image.tags, [](const std::string& tag) { return tag.empty() || tag == kNoTag; });
   image.digests = fields.optional_list("RepoDigests");
-  std::erase(image.digests, kNoDigest);
+  std::erase_if(image.digests, [](const std::string& digest) { return digest.empty() || digest == kNoDigest; });
   std::copy_if(image.tags.begin(), image.tags.end(), std::back_inserter(image.digests), is_digest);
   std::erase_if(image.tags, is_digest);
   std::sort(image.digests.begin(), image.digests.end());

@@ -79,6 +79,14 @@ TEST(DecodeImages, ReadsEveryVersion) {
   EXPECT_THAT(*decode_images("[]"), IsEmpty());
 }
 
+// Found by the fuzz target: an empty name made an image of no name no dangling one.
+TEST(DecodeImages, AnEmptyNameIsNone) {
+  const auto image =
+      decode_images(R"([{"Id":"sha256:1","RepoTags":["",""],"RepoDigests":[""],"Created":1,"Size":1}])")->at(0);
+  EXPECT_THAT(image.names(), IsEmpty());
+  EXPECT_TRUE(image.is_dangling());
+}
+
 TEST(DecodeImages, ANameByDigestIsNoTagWhereverItStands) {
   const auto pulled = decode_images(kImages)->at(1);
   EXPECT_THAT(pulled.digests, ElementsAre("alpine@sha256:dddd"));
