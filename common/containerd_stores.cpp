@@ -110,8 +110,8 @@ Result<std::vector<std::string>> only_stores(const std::string& proc, const std:
     const auto process = entry->path().string();
     if (!is_containerd(process)) continue;
     auto stores = stores_of(process, snapshotter);
-    if (stores) found.push_back(*std::move(stores));
     if (!stores && stores.error().code() == Errc::kDenied) return std::move(stores).error();
+    if (stores) found.push_back(*std::move(stores));
   }
   if (found.size() == 1) return std::move(found.front());
   return Error(Errc::kUnavailable,

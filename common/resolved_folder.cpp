@@ -22,8 +22,8 @@
 namespace buildwarden {
 namespace {
 
-constexpr int kMostLinks = 40;  // as the kernel follows (path_resolution(7))
-constexpr Bytes kMostMountText = 16 * kMiB;
+constexpr int kMostLinksFollowed = 40;  // as the kernel follows (path_resolution(7))
+constexpr Bytes kMostMountInfo = 16 * kMiB;
 
 struct Info {
   mode_t mode = 0;
@@ -62,7 +62,7 @@ bool is_anothers_fuse(std::string_view line) {
 
 // What cannot be found out may be one.
 bool is_on_anothers_fuse(std::int64_t mount) {
-  const auto text = read_file("/proc/self/mountinfo", kMostMountText);
+  const auto text = read_file("/proc/self/mountinfo", kMostMountInfo);
   if (!text) return true;
   const auto begin = format("{} ", mount);
   for (std::string_view rest = *text; !rest.empty();) {
@@ -156,7 +156,7 @@ class Walk {
     std::array<char, PATH_MAX> text{};
     const auto size = ::readlinkat(link.get(), "", text.data(), text.size());
     if (size <= 0) return Error::from_errno(size < 0 ? errno : EINVAL, format("read the link {}", path));
-    if (++links_ > kMostLinks) return Error(Errc::kTooLarge, format("{} leads through too many links", asked_));
+    if (++links_ > kMostLinksFollowed) return Error(Errc::kTooLarge, format("{} leads through too many links", asked_));
     const std::string target(text.data(), static_cast<std::size_t>(size));
     if (target.starts_with('/')) steps_.resize(1);
     auto further = parts_of(target);

@@ -65,8 +65,8 @@ bool is_path(std::string_view text) {
 bool is_deep_path(std::string_view text) { return is_path(text) && parts_of(text).size() >= 2; }
 
 // One spelling of each path: what compares paths would take "/var/lib/" for another one than "/var/lib".
-Text path_format(std::string what, std::string example, bool (*is_one)(std::string_view)) {
-  Text format = text_format(std::move(what), std::move(example), is_one);
+Text path_format(std::string what, const std::string& example, bool (*is_one)(std::string_view)) {
+  Text format = text_format(std::move(what), example, is_one);
   format.parse = [inner = std::move(format.parse)](std::string_view text) -> Result<std::string> {
     auto path = inner(text);
     if (!path) return path;

@@ -83,8 +83,8 @@ ports::Async<std::vector<policy::Candidate>> EndedContainers::list_ended(policy:
 }
 
 std::optional<std::string> EndedContainers::device_of(bool has_volumes) const {
-  const auto own = parts_.device_of(ports::Kept::kImages);
-  const auto volumes = has_volumes ? parts_.device_of(ports::Kept::kVolumes) : own;
+  auto own = parts_.device_of(ports::Kept::kImages);
+  auto volumes = has_volumes ? parts_.device_of(ports::Kept::kVolumes) : own;
   if (own.empty() && volumes.empty()) return std::nullopt;
   if (own.empty()) return volumes;
   return own == volumes || volumes.empty() ? own : std::string();

@@ -70,10 +70,10 @@ asio::awaitable<void> ImageStore::turn() {
   auto stores = co_await parts_.workers.compute<Stores>(std::move(work), kStoreDeadline);
   if (pace_.stopped()) co_return;
   ports::ImageStoreView found;
-  if (stores) found.folders = *std::move(stores);
   // A containerd that starts anew has its disk still: it stays watched.
   if (!stores && key == key_) found.folders = found_.folders;
   if (!stores) found.unknown = stores.error().message();
+  if (stores) found.folders = *std::move(stores);
   note(std::move(key), std::move(found));
 }
 

@@ -188,8 +188,8 @@ ports::Async<Engine::Credentials> Engine::credentials(std::string registry) {
   HelperQuestion question{login->helper, helper_server(registry)};
   auto told = co_await helpers_.ask(std::move(question));
   if (!told && told.error().code() == Errc::kCancelled) co_return std::move(told).error();
-  if (told) known.auth = *std::move(told);
   if (!told) known.problem = told.error().message();
+  if (told) known.auth = *std::move(told);
   co_return known;
 }
 

@@ -191,7 +191,7 @@ TEST_F(TerminationTest, TheWrapperLeavesTheDecrementToOneOwner) {
   EXPECT_THAT(call().out, HasSubstr("still runs (process "));
   run_shell("printf '#!/bin/bash\\nexit 1\\n' > " + dir() + "/bin/systemctl");
   EXPECT_EQ(call().exit_code, 1) << "not known is not gone";
-  options.env.emplace_back("SERVICE_RESULT", "success");
+  options.env["SERVICE_RESULT"] = "success";
   EXPECT_EQ(call().exit_code, 7) << "but in ExecStopPost, where systemd sets this, the agent has stopped";
 }
 

@@ -190,7 +190,7 @@ TEST_F(EndedContainersTest, WhatDiskKeepNamesStays) {
 }
 
 // What a container that would be gone held is free in a dry run, too: both runs plan the same.
-class Disk final : public Meter {
+class LowDisk final : public Meter {
  public:
   boost::asio::awaitable<std::vector<Measured>> measure() override {
     Measured docker;
@@ -214,7 +214,7 @@ TEST_F(EndedContainersTest, ADryRunPlansWhatItsImageWouldFree) {
   testing::FakeLedgerStore store;
   testing::FakeJournal journal;
   Ledger ledger{clock_, store, journal};
-  Disk disk;
+  LowDisk disk;
   engine_.freed = [&disk](Bytes bytes) { disk.free += bytes; };
   engine_.add_image("sha256:old", {"old:1"}, 400);
   testing::run_void(loop_, ledger.connected(engine_.engine.identity, std::nullopt));
