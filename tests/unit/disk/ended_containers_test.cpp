@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "common/format.h"
 #include "daemon/disk/image_rungs.h"
 #include "daemon/disk/reclaimer.h"
 #include "tests/support/fake_clock.h"
