@@ -98,7 +98,7 @@ json::object job_answer_json(const ports::JobAnswer& answer) {
   }
   object["files"] = std::move(files);
   object["expires_at"] = time_json(answer.expires_at);
-  if (!answer.grant.note.empty()) object["note"] = text(answer.grant.note);
+  object["note"] = text(answer.grant.note);
   return object;
 }
 

@@ -173,10 +173,11 @@ TEST_F(Mounts, ABuildsFolderThatComesAndGoesLendsItsNumbersToNoOtherMount) {
   constexpr int kMounts = 150;
   const LoopDisk disk(dir() + "/disk.img", path("disk"), "ext4");
   const auto builds = path("disk") + "/builds";
-  ASSERT_EQ(::mkdir(builds.c_str(), 0755), 0);
+  const auto data_root = path("disk") + "/docker";
+  for (const auto& folder : {builds, data_root}) ASSERT_EQ(::mkdir(folder.c_str(), 0755), 0);
   start({.disk = std::string(kMarks) + ", ballast: 0B",
          .state = path("disk") + "/state",
-         .data_root = path("disk"),
+         .data_root = data_root,
          .dry_run = true,  // the machine's own disk is watched, too
          .builds = builds});
   const auto below = path("disk") + " " + size_of(path("disk"));
