@@ -53,9 +53,7 @@ std::optional<Response> read_job(const std::string& body, ports::JobRequest& int
 
 Response refusal(const ports::JobAnswer& answer, bool pause_agent) {
   json::object more = job_answer_json(answer);
-  more.erase("env");
-  more.erase("files");
-  more.erase("expires_at");
+  for (const auto* granted : {"env", "files", "expires_at", "note"}) more.erase(granted);
   more["users"] = users_json(answer.users);
   more["pause_agent"] = pause_agent;
   return problem(507, "no_space", answer.reason, std::move(more));

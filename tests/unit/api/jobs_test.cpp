@@ -46,7 +46,7 @@ TEST_F(JobsTest, ANewJobIsCreatedAndAKnownOneRenewed) {
   EXPECT_EQ(created.body,
             R"({"id":"job-1","verdict":"run","reason":"40 GiB free","rule":"enough","disk":[],)"
             R"("env":{"BUILDX_BUILDER":"buildwarden-s3"},"files":[{"path":"instances/buildwarden-s3","mode":"0600",)"
-            R"("content":"{\"Name\":1}"}],"expires_at":"2026-01-01T06:00:00.000Z"})");
+            R"("content":"{\"Name\":1}"}],"expires_at":"2026-01-01T06:00:00.000Z","note":""})");
   on_loop([&] { desk.answer->known_before = true; });
   EXPECT_EQ(ask("POST", "/v1/jobs", R"({"id":"job-1"})").status, 200);
 }
