@@ -22,7 +22,7 @@
 namespace buildwarden {
 namespace {
 
-constexpr int kMostLinksFollowed = 40;  // as the kernel follows (path_resolution(7))
+constexpr int kMostLinksOnTheWay = 40;  // as the kernel follows (path_resolution(7))
 constexpr Bytes kMostMountInfo = 16 * kMiB;
 
 struct Info {
@@ -156,7 +156,7 @@ class Walk {
     std::array<char, PATH_MAX> text{};
     const auto size = ::readlinkat(link.get(), "", text.data(), text.size());
     if (size <= 0) return Error::from_errno(size < 0 ? errno : EINVAL, format("read the link {}", path));
-    if (++links_ > kMostLinksFollowed) return Error(Errc::kTooLarge, format("{} leads through too many links", asked_));
+    if (++links_ > kMostLinksOnTheWay) return Error(Errc::kTooLarge, format("{} leads through too many links", asked_));
     const std::string target(text.data(), static_cast<std::size_t>(size));
     if (target.starts_with('/')) steps_.resize(1);
     auto further = parts_of(target);
