@@ -254,6 +254,13 @@ class OldEngineIntegration : public EngineIntegration {
 // There a record names one parent, under another key.
 TEST_F(OldEngineIntegration, SeesAndPrunesTheBuildCache) { see_and_prune_the_build_cache(); }
 
+// API 1.51, and the store that is the default of engine 29.
+class NewEngineIntegration : public EngineIntegration {
+  [[nodiscard]] std::string sandbox_options() const override { return "--engine 28.5 --image-store containerd"; }
+};
+
+TEST_F(NewEngineIntegration, SeesAndPrunesTheBuildCache) { see_and_prune_the_build_cache(); }
+
 TEST_F(EngineIntegration, APullThatCannotSucceedSaysWhy) {
   const auto pulled = run(engine_->pull("127.0.0.1:9/bw/none:1"));
   ASSERT_FALSE(pulled);
