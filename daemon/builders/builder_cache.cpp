@@ -58,8 +58,8 @@ ports::Async<std::vector<policy::CacheRecord>> BuilderCache::list_in(std::string
 }
 
 ports::Async<ports::CachePrune> BuilderCache::prune_cache(std::vector<std::string> ids, Duration unused_for) {
-  const auto bad = std::find_if_not(ids.begin(), ids.end(), policy::is_cache_id);
-  if (bad != ids.end()) co_return Error(Errc::kInvalid, format("\"{}\" is no id of a cache record", *bad));
+  auto batches = policy::cache_id_batches(ids, kMostIds);
+  if (!batches) co_return std::move(batches).error();
   auto container = co_await reachable();
   if (!container) co_return std::move(container).error();
   if (*container != listed_in_) {
@@ -68,10 +68,7 @@ ports::Async<ports::CachePrune> BuilderCache::prune_cache(std::vector<std::strin
   bytes_.reset();
   ports::CachePrune done;
   done.left.insert(ids.begin(), ids.end());
-  for (std::size_t at = 0; at < ids.size(); at += kMostIds) {
-    const auto end = std::min(ids.size(), at + kMostIds);
-    std::vector<std::string> some(ids.begin() + static_cast<std::ptrdiff_t>(at),
-                                  ids.begin() + static_cast<std::ptrdiff_t>(end));
+  for (auto& some : *batches) {
     const auto pruned = co_await prune_in(*container, std::move(some), unused_for);
     if (!pruned)
       co_return Error(pruned.error()).with_context(format("pruning the build cache of builder {}", builder_));

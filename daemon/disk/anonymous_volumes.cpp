@@ -44,12 +44,9 @@ ports::Async<AnonymousVolumes::World> AnonymousVolumes::look() {
 
 ports::Async<std::vector<policy::Candidate>> AnonymousVolumes::list_unused(policy::RungTurn turn) {
   std::vector<policy::Candidate> candidates;
-  const auto status = parts_.engine.status();
-  if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
-  if (!parts_.ledger.knows(status.identity)) {
-    co_return Error(Errc::kUnavailable, "the ledger does not know this engine yet");
-  }
-  planned_on_ = status.identity;
+  auto engine = known_engine(parts_.engine, parts_.ledger);
+  if (!engine) co_return std::move(engine).error();
+  planned_on_ = *std::move(engine);
   auto world = co_await look();
   if (!world) co_return std::move(world).error();
   // What goes with a container that is pretended to be deleted is counted there.

@@ -119,9 +119,9 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheRung::list_all(policy::Ru
   std::vector<policy::Candidate> candidates;
   if (!turn.dry_run) planned_.clear();
   if (!ages_are_known(parts_.clock.now())) co_return candidates;
-  const auto status = parts_.engine.status();
-  if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
-  planned_on_ = status.identity;
+  auto engine = running_engine(parts_.engine);
+  if (!engine) co_return std::move(engine).error();
+  planned_on_ = *std::move(engine);
   const auto homes = co_await this->homes();
   if (!homes) co_return homes.error();
   std::optional<Error> failure;

@@ -45,9 +45,9 @@ ports::Async<ports::Rung::Taken> EmptyNetworks::take(const policy::Candidate& ca
 }
 
 ports::Async<std::vector<policy::Candidate>> EmptyNetworks::list_empty(policy::RungTurn turn) {
-  const auto status = parts_.engine.status();
-  if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
-  planned_on_ = status.identity;
+  auto engine = running_engine(parts_.engine);
+  if (!engine) co_return std::move(engine).error();
+  planned_on_ = *std::move(engine);
   auto networks = co_await parts_.networks.list_networks();
   if (!networks) co_return std::move(networks).error();
   // After the networks: a container that was made in between is seen.

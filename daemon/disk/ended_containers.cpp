@@ -44,9 +44,9 @@ ports::Async<ports::Rung::Taken> EndedContainers::take(const policy::Candidate& 
 ports::Async<std::vector<policy::Candidate>> EndedContainers::list_ended(policy::RungTurn turn) {
   std::vector<policy::Candidate> candidates;
   if (!parts_.clock_is_steady()) co_return candidates;
-  const auto status = parts_.engine.status();
-  if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
-  planned_on_ = status.identity;
+  auto engine = running_engine(parts_.engine);
+  if (!engine) co_return std::move(engine).error();
+  planned_on_ = *std::move(engine);
   const auto containers = co_await parts_.containers.list_containers();
   if (!containers) co_return containers.error();
   const auto held = parts_.in_use.now();

@@ -6,6 +6,20 @@
 
 namespace buildwarden::disk {
 
+Result<ports::EngineIdentity> running_engine(const ports::EngineState& engine) {
+  const auto status = engine.status();
+  if (!status.up) return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
+  return status.identity;
+}
+
+Result<ports::EngineIdentity> known_engine(const ports::EngineState& engine, const Ledger& ledger) {
+  auto running = running_engine(engine);
+  if (running && !ledger.knows(*running)) {
+    return Error(Errc::kUnavailable, "the ledger of last use does not know this engine yet");
+  }
+  return running;
+}
+
 std::string engine_changed(const ports::EngineStatus& status, const ports::EngineIdentity& planned_on) {
   if (!status.up) return format("the engine went down: {}", status.reason);
   if (status.identity.id == planned_on.id && status.identity.root_dir == planned_on.root_dir) return "";

@@ -3,10 +3,15 @@
 
 #include <string>
 
+#include "daemon/disk/ledger.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::disk {
+
+// The engine that a plan is made on. kUnavailable: it is down; known_engine(): or the ledger does not know it yet.
+Result<ports::EngineIdentity> running_engine(const ports::EngineState& engine);
+Result<ports::EngineIdentity> known_engine(const ports::EngineState& engine, const Ledger& ledger);
 
 // Why a plan that was made on `planned_on` is void by now; "" when it is not.
 std::string engine_changed(const ports::EngineStatus& status, const ports::EngineIdentity& planned_on);

@@ -20,11 +20,11 @@ constexpr Duration kEventPause{20};
 ImageGuard::ImageGuard(Parts parts) : parts_(parts) {}
 
 ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling, policy::RungTurn turn) {
-  const auto status = parts_.engine.status();
-  if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
-  const bool known = co_await ledger_knows(status.identity);
+  auto engine = running_engine(parts_.engine);
+  if (!engine) co_return std::move(engine).error();
+  const bool known = co_await ledger_knows(*engine);
   if (!known) co_return Error(Errc::kUnavailable, "the ledger of last use does not know this engine yet");
-  planned_on_ = status.identity;
+  planned_on_ = *std::move(engine);
   const auto pretended = std::move(turn.pretended);
   auto users = co_await this->users(pretended);
   if (!users) co_return std::move(users).error();

@@ -77,12 +77,9 @@ ports::Async<Orphans::World> Orphans::look() {
 
 ports::Async<std::vector<policy::Candidate>> Orphans::list_all() {
   std::vector<policy::Candidate> candidates;
-  const auto status = parts_.engine.status();
-  if (!status.up) co_return Error(Errc::kUnavailable, format("the engine is down: {}", status.reason));
-  if (!parts_.ledger.knows(status.identity)) {
-    co_return Error(Errc::kUnavailable, "the ledger does not know this engine yet");
-  }
-  planned_on_ = status.identity;
+  auto engine = known_engine(parts_.engine, parts_.ledger);
+  if (!engine) co_return std::move(engine).error();
+  planned_on_ = *std::move(engine);
   auto world = co_await look();
   if (!world) co_return std::move(world).error();
   for (const auto& container : world->containers) {

@@ -3,6 +3,7 @@
 #include <tuple>
 #include <utility>
 
+#include "common/format.h"
 #include "daemon/policy/candidate.h"
 
 namespace buildwarden::policy {
@@ -170,6 +171,16 @@ bool is_cache_id(std::string_view id) {
   return !id.empty() && std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
   });
+}
+
+Result<std::vector<std::vector<std::string>>> cache_id_batches(const std::vector<std::string>& ids, std::size_t most) {
+  std::vector<std::vector<std::string>> batches;
+  for (const auto& id : ids) {
+    if (!is_cache_id(id)) return Error(Errc::kInvalid, format("\"{}\" is no id of a cache record", id));
+    if (batches.empty() || batches.back().size() >= most) batches.emplace_back();
+    batches.back().push_back(id);
+  }
+  return batches;
 }
 
 }  // namespace buildwarden::policy

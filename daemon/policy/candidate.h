@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/result.h"
 #include "common/time.h"
 #include "daemon/policy/layers.h"
 
@@ -182,6 +183,9 @@ std::set<std::string> those_left(const std::vector<CacheRecord>& records, const 
 
 // Whether it may stand in BuildKit's filters as it is: letters, digits, '_' and '-'; every id of BuildKit's own does.
 bool is_cache_id(std::string_view id);
+
+// The ids in their order, at most `most` for each call. kInvalid: one of them is none (is_cache_id()).
+Result<std::vector<std::vector<std::string>>> cache_id_batches(const std::vector<std::string>& ids, std::size_t most);
 
 // The bytes of a cache's own: what a prune can bring down. Shared records are an image's.
 Bytes cache_bytes(const std::vector<CacheRecord>& records);

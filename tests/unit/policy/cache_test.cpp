@@ -173,6 +173,9 @@ TEST(Without, WhatIsLeftIsPutInOrderAnew) {
 
 TEST(CacheIds, AreSuchThatAFilterReadsThemAsTheyAre) {
   EXPECT_TRUE(is_cache_id("vvaxljzt1zuvhi2mr4ldgp5bq"));
+  EXPECT_EQ(*cache_id_batches({"a", "b", "c"}, 2), (std::vector<std::vector<std::string>>{{"a", "b"}, {"c"}}));
+  EXPECT_TRUE(cache_id_batches({}, 2)->empty());
+  EXPECT_EQ(cache_id_batches({"a", "b|c"}, 2).error().code(), Errc::kInvalid);
   for (const auto* id : {"", "a|b", ".*", "a b", "a,b", "a\"", "a\n"}) EXPECT_FALSE(is_cache_id(id)) << id;
 }
 
