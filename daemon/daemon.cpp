@@ -7,13 +7,13 @@
 #include <cstdio>
 
 #include "common/atomic_file.h"
-#include "common/beat.h"
 #include "common/format.h"
 #include "common/guarded_loop.h"
 #include "common/log.h"
 #include "common/log_budget.h"
+#include "common/tick.h"
 #include "daemon/api/sockets.h"
-#include "daemon/rooms.h"
+#include "daemon/components.h"
 
 namespace buildwarden {
 namespace asio = boost::asio;
@@ -47,7 +47,7 @@ ports::Event stopped_event(Duration uptime) {
 
 }  // namespace
 
-Result<void> Daemon::Rooms::open() {
+Result<void> Daemon::Components::open() {
   if (auto made = make_folders(settings.paths.run, 0755); !made) return made;
   // A disk without a block left for a folder is when the daemon is needed most: the store makes it later.
   if (auto made = make_folders(settings.paths.state, 0700); !made) log_warning(made.error().message());
@@ -57,7 +57,7 @@ Result<void> Daemon::Rooms::open() {
   return passed.sockets.empty() ? open_own_sockets() : open_passed_sockets();
 }
 
-Result<void> Daemon::Rooms::open_passed_sockets() {
+Result<void> Daemon::Components::open_passed_sockets() {
   for (auto& socket : passed.sockets) {
     if (socket.is_unix && api_group) {
       if (const auto given = api::give_to_group(socket.address, *api_group); !given) {
@@ -72,7 +72,7 @@ Result<void> Daemon::Rooms::open_passed_sockets() {
   return {};
 }
 
-Result<void> Daemon::Rooms::open_own_sockets() {
+Result<void> Daemon::Components::open_own_sockets() {
   where = settings.listen.socket;
   if (auto opened = api.open_unix(where, api_group); !opened) {
     return std::move(opened).with_context("listen.socket");
@@ -84,7 +84,7 @@ Result<void> Daemon::Rooms::open_own_sockets() {
   return {};
 }
 
-void Daemon::Rooms::run() {
+void Daemon::Components::run() {
   asio::co_spawn(loop, event_keeper.run(), asio::detached);
   asio::co_spawn(loop, engine.run(), asio::detached);
   asio::co_spawn(loop, ledger.run(), asio::detached);
@@ -97,11 +97,11 @@ void Daemon::Rooms::run() {
   asio::co_spawn(loop, checkout_sizes.run(), asio::detached);
   asio::co_spawn(loop, deletion_roots.run(), asio::detached);
   asio::co_spawn(loop, image_store.run(), asio::detached);
-  asio::co_spawn(loop, job_evidence.run(), asio::detached);
+  asio::co_spawn(loop, running_jobs.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);
   asio::co_spawn(loop, emulation.run(), asio::detached);
   asio::co_spawn(loop, termination.run(), asio::detached);
-  asio::co_spawn(loop, histories.run(), asio::detached);
+  asio::co_spawn(loop, build_histories.run(), asio::detached);
   asio::co_spawn(loop, api.run(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
   asio::co_spawn(loop, service.run(), asio::detached);
@@ -114,7 +114,7 @@ void Daemon::Rooms::run() {
   service.ready();
 }
 
-void Daemon::Rooms::update_active_file(const std::vector<ports::NotReady>& missing) {
+void Daemon::Components::update_active_file(const std::vector<ports::NotReady>& missing) {
   const auto path = settings.paths.run + "/active";
   const bool active = !stopping_ && !settings.dry_run && is_at_work(missing, active_ == true);
   if (active_ == active) return;
@@ -129,18 +129,18 @@ void Daemon::Rooms::update_active_file(const std::vector<ports::NotReady>& missi
   active_ = active;
 }
 
-void Daemon::Rooms::inform_outside() {
+void Daemon::Components::inform_outside() {
   const auto missing = not_ready();
   update_active_file(missing);
   if (!stopping_) service.status(status_line(views.disk_view(), reconciler.builders_view(), missing));
 }
 
-asio::awaitable<void> Daemon::Rooms::keep_outside_informed() {
+asio::awaitable<void> Daemon::Components::keep_outside_informed() {
   auto token = asio::as_tuple(asio::use_awaitable);
   while (!stopping_) {
     if (!outside_is_stale_) {
-      const auto beat = active_ == true ? kIdleBeat : kBeatUntilActive;
-      outside_timer_.expires_at(next_beat(std::chrono::steady_clock::now(), beat));
+      const auto beat = active_ == true ? kIdleTick : kBeatUntilActive;
+      outside_timer_.expires_at(next_tick(std::chrono::steady_clock::now(), beat));
       co_await outside_timer_.async_wait(token);
     }
     if (outside_is_stale_) {
@@ -153,7 +153,7 @@ asio::awaitable<void> Daemon::Rooms::keep_outside_informed() {
 }
 
 // Those who ask first, then those who act, then the facts that both rest on.
-asio::awaitable<void> Daemon::Rooms::end() {
+asio::awaitable<void> Daemon::Components::end() {
   stopping_ = true;
   service.stopping();
   outside_timer_.cancel();
@@ -168,7 +168,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   deletion_roots.stop();
   image_store.stop();
   network_collection.stop();
-  job_evidence.stop();
+  running_jobs.stop();
   watch.stop();
   cache_sizes.stop();
   worker_facts.stop();
@@ -176,7 +176,7 @@ asio::awaitable<void> Daemon::Rooms::end() {
   prefetch.stop();
   emulation.stop();
   termination.stop();
-  histories.stop();
+  build_histories.stop();
   co_await api.stop(kStopPatience);
   reconciler.stop();
   registry.stop();
@@ -190,27 +190,28 @@ asio::awaitable<void> Daemon::Rooms::end() {
   service.stop();
 }
 
-Daemon::Daemon(asio::io_context& loop, Start start) : rooms_(std::make_unique<Rooms>(loop, std::move(start))) {}
+Daemon::Daemon(asio::io_context& loop, Start start)
+    : components_(std::make_unique<Components>(loop, std::move(start))) {}
 
 Daemon::~Daemon() = default;
 
 Result<void> Daemon::start() {
-  auto opened = rooms_->open();
+  auto opened = components_->open();
   if (!opened) return opened;
-  rooms_->run();
+  components_->run();
   return {};
 }
 
 void Daemon::run_loop() {
   LogBudget budget;
-  run_guarded(rooms_->loop, [&](std::string_view what) {
-    rooms_->metrics.loop_threw();
+  run_guarded(components_->loop, [&](std::string_view what) {
+    components_->metrics.loop_threw();
     log_error(budget, format("a handler threw, which is a mistake of the daemon: {}", what));
   });
 }
 
-void Daemon::reload() { rooms_->reload_loop.ask(); }
+void Daemon::reload() { components_->reload_loop.ask(); }
 
-asio::awaitable<void> Daemon::stop() { return rooms_->end(); }
+asio::awaitable<void> Daemon::stop() { return components_->end(); }
 
 }  // namespace buildwarden

@@ -43,8 +43,8 @@ class Daemon {
   boost::asio::awaitable<void> stop();
 
  private:
-  struct Rooms;
-  std::unique_ptr<Rooms> rooms_;
+  struct Components;
+  std::unique_ptr<Components> components_;
 };
 
 }  // namespace buildwarden

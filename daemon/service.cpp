@@ -79,9 +79,9 @@ void Service::status(const std::string& line) {
 asio::awaitable<void> Service::run() {
   const auto limit = watchdog_limit();
   if (!limit) co_return;
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     notify("WATCHDOG=1");
-    co_await pace_.rest_until(std::chrono::steady_clock::now() + std::max(*limit / 2, Duration{1}));
+    co_await loop_timer_.sleep_until(std::chrono::steady_clock::now() + std::max(*limit / 2, Duration{1}));
   }
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "daemon/ports/builders.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/health.h"
@@ -36,10 +36,10 @@ class Service {
   // Feeds the watchdog at half of its limit, from the loop itself, so that a loop that hangs does not feed it. Ends
   // soon after stop(), and at once where nobody watches.
   boost::asio::awaitable<void> run();
-  void stop() { pace_.stop(); }
+  void stop() { loop_timer_.stop(); }
 
  private:
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
   std::string line_;
 };
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "common/beat.h"
+#include "common/tick.h"
 #include "daemon/api/access.h"
 #include "daemon/api/routes.h"
 
@@ -68,14 +68,14 @@ asio::awaitable<Response> Api::handle(Request request) {
 }
 
 asio::awaitable<void> Api::run() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     history_.sample(context_.disk->disk_view());
-    co_await pace_.rest_until(next_beat(std::chrono::steady_clock::now(), SpaceHistory::kEvery));
+    co_await loop_timer_.sleep_until(next_tick(std::chrono::steady_clock::now(), SpaceHistory::kEvery));
   }
 }
 
 asio::awaitable<void> Api::stop(Duration patience) {
-  pace_.stop();
+  loop_timer_.stop();
   for (const auto& file : files_) file.remove();
   co_await server_.stop(patience);
   co_await operations_.stop(patience);

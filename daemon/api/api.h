@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "daemon/api/context.h"
 #include "daemon/api/operations.h"
 #include "daemon/api/router.h"
@@ -66,7 +66,7 @@ class Api {
   ApiLimits limits_;
   Operations operations_;
   SpaceHistory history_;
-  Pacemaker pace_;  // of the history
+  LoopTimer loop_timer_;  // of the history
   Router router_;
   FailureLog failures_;
   Server server_;

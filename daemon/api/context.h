@@ -46,7 +46,7 @@ struct ApiContext {
   const ports::EmulatorViews* emulators = nullptr;
   ports::Platforms* platforms = nullptr;
   const ports::TerminationViews* termination = nullptr;
-  ports::JobDesk* desk = nullptr;
+  ports::JobAdmissions* admissions = nullptr;
   ports::Space* space = nullptr;
   const ports::EventSource* events = nullptr;
   ports::EventArchive* event_archive = nullptr;

@@ -74,9 +74,9 @@ asio::awaitable<void> Operations::run(std::shared_ptr<Operation> operation, Work
     operation->interrupted = stopped_;
   }
   operation->finished = parts_.clock.now();
-  operation->done.ring();
+  operation->done.notify_all();
   held.reset();
-  if (running_.taken() == 0) idle_.ring();
+  if (running_.taken() == 0) idle_.notify_all();
   finished_.push_back(operation);
   forget_old();
   if (operation->told) save();

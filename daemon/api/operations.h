@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "common/bell.h"
+#include "common/async_event.h"
 #include "common/clock.h"
 #include "daemon/api/message.h"
 #include "daemon/api/peer_quota.h"
@@ -43,7 +43,7 @@ struct Operation {
   bool told = false;         // a client has its number, so it outlives the daemon
   std::vector<std::string> progress;
   std::optional<Response> result;
-  Bell done;
+  AsyncEvent done;
   boost::asio::cancellation_signal cancel;
 };
 
@@ -88,7 +88,7 @@ class Operations {
   std::deque<std::shared_ptr<Operation>> finished_;  // oldest first
   PeerQuota running_;
   bool stopped_ = false;
-  Bell idle_;
+  AsyncEvent idle_;
 };
 
 // {id, kind, state: running|done|interrupted, progress[], started_at, finished_at, status, result}; `status` and

@@ -3,9 +3,9 @@
 
 #include "common/format.h"
 #include "daemon/api/access.h"
+#include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
-#include "daemon/api/shapes.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;

@@ -4,9 +4,9 @@
 #include "common/format.h"
 #include "daemon/api/fields.h"
 #include "daemon/api/json_parts.h"
+#include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
-#include "daemon/api/shapes.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;

@@ -5,11 +5,11 @@
 #include <limits>
 #include <utility>
 
-#include "common/bell.h"
+#include "common/async_event.h"
 #include "common/format.h"
+#include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
-#include "daemon/api/shapes.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;
@@ -27,14 +27,14 @@ class EventFollower final : public BodyStream {
  public:
   EventFollower(const ApiContext& context, std::uint64_t after, PeerQuota::Place place)
       : context_(context), place_(std::move(place)), last_(after) {
-    following_ = context.subscribe([this] { bell_.ring(); });
+    following_ = context.subscribe([this] { recorded_.notify_all(); });
   }
 
   asio::awaitable<std::optional<std::string>> next() override {
     if (behind_) co_return std::nullopt;
     auto events = context_.events->since(last_, kBatch);
     if (events.empty()) {
-      const bool rang = co_await bell_.wait(context_.event_heartbeat);
+      const bool rang = co_await recorded_.wait(context_.event_heartbeat);
       if (!rang) co_return ": heartbeat\n\n";
       events = context_.events->since(last_, kBatch);
     }
@@ -62,8 +62,8 @@ class EventFollower final : public BodyStream {
   bool started_ = false;  // from then on nothing may be missing
   std::uint64_t forgotten_before_ = 0;
   bool behind_ = false;
-  Bell bell_;
-  std::shared_ptr<void> following_;  // before the bell goes
+  AsyncEvent recorded_;
+  std::shared_ptr<void> following_;  // before the event goes
 };
 
 using Events = std::vector<ports::RecordedEvent>;

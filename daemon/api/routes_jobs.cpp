@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "daemon/api/job_script.h"
+#include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
-#include "daemon/api/shapes.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kLargestPid = 4'194'304;  // of the kernel
 constexpr std::int64_t kLongestTtl =
-    30LL * 24 * 60 * 60;  // seconds; the most that jobs.ttl may be, which the desk knows
+    30LL * 24 * 60 * 60;  // seconds; the most that jobs.ttl may be, which the admissions knows
 
 // A lease ends at the latest with its job, so a place comes free when one does: nobody knows when.
 constexpr std::string_view kRetryForPlace = "30";  // seconds
@@ -79,7 +79,7 @@ Response as_script(const Response& problem) {
 }
 
 struct Admission {
-  ports::JobDesk* desk;
+  ports::JobAdmissions* admissions;
   ports::JobRequest job;
   ports::Peer peer;
   bool script;
@@ -102,13 +102,13 @@ Response admission_response(const Result<ports::JobAnswer>& answer, const Admiss
 }
 
 asio::awaitable<Response> admit(Admission admission, ports::Progress progress) {
-  const auto answer = co_await admission.desk->start_job(admission.job, admission.peer, std::move(progress));
+  const auto answer = co_await admission.admissions->start_job(admission.job, admission.peer, std::move(progress));
   co_return admission_response(answer, admission);
 }
 
 asio::awaitable<Response> start_job(const ApiContext& context, Operations& operations, Request request) {
   const bool script = request.accepts(kShellScript);
-  Admission admission{context.desk, {}, request.peer, script, context.pause_agent};
+  Admission admission{context.admissions, {}, request.peer, script, context.pause_agent};
   auto refused = read_job(request.body, admission.job);
   if (refused && script) co_return as_script(*refused);
   if (refused) co_return *std::move(refused);
@@ -124,13 +124,13 @@ asio::awaitable<Response> renew_job(const ApiContext& context, Request request) 
   if (!object) co_return problem(object.error(), "bad_json");
   const auto mistakes = FieldReader(*object).finish();  // a renewal has no fields
   if (!mistakes.empty()) co_return bad_fields(mistakes);
-  const auto answer = co_await context.desk->renew_job(request.captured, request.peer);
+  const auto answer = co_await context.admissions->renew_job(request.captured, request.peer);
   if (answer) co_return json_response(job_answer_json(*answer));
   co_return problem(answer.error(), answer.error().code() == Errc::kNotFound ? "job_unknown" : "");
 }
 
 asio::awaitable<Response> end_job(const ApiContext& context, Request request) {
-  const auto ended = co_await context.desk->end_job(request.captured, request.peer);
+  const auto ended = co_await context.admissions->end_job(request.captured, request.peer);
   if (!ended) co_return problem(ended.error(), ended.error().code() == Errc::kNotFound ? "job_unknown" : "");
   Response response;
   response.status = 204;

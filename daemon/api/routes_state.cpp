@@ -4,10 +4,10 @@
 
 #include "common/format.h"
 #include "common/visible_text.h"
+#include "daemon/api/json_views.h"
 #include "daemon/api/openapi.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
-#include "daemon/api/shapes.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;

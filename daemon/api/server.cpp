@@ -13,10 +13,10 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
-#include "common/bell.h"
+#include "common/async_event.h"
 #include "common/format.h"
 #include "common/log.h"
-#include "common/pause.h"
+#include "common/loop_timer.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/response_head.h"
 
@@ -66,7 +66,7 @@ Connection describe(Protocol::socket socket, bool is_unix) {
 // What is counted outlives the server where coroutines do: those that the loop still holds when it is destroyed.
 struct Server::Life {
   std::size_t coroutines = 0;
-  Bell quiet;
+  AsyncEvent quiet;
 };
 
 struct Server::Entry {
@@ -110,7 +110,7 @@ class Server::Stay {
   ~Stay() {
     if (!life_) return;
     if (const auto listener = listener_.lock()) listener->entries.remove(entry_);
-    if (--life_->coroutines == 0) life_->quiet.ring();
+    if (--life_->coroutines == 0) life_->quiet.notify_all();
   }
 
  private:
@@ -153,7 +153,7 @@ asio::awaitable<void> Server::accept(std::shared_ptr<Listener> listener, Stay st
     }
     if (failure.empty() || stopping_) continue;
     context_.failures->record(Failure::kAccept, failure);
-    co_await pause_for(kAcceptPause);
+    co_await sleep_for(kAcceptPause);
   }
 }
 

@@ -2,7 +2,7 @@
 
 #include "common/format.h"
 #include "daemon/api/json_parts.h"
-#include "daemon/api/shapes.h"
+#include "daemon/api/json_views.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;

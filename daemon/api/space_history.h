@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "common/beat.h"
+#include "common/tick.h"
 #include "daemon/ports/disk.h"
 
 namespace buildwarden::api {
@@ -13,7 +13,7 @@ namespace buildwarden::api {
 // For the loop's thread alone. Bounded: kMostSamples for each of at most kMostMounts filesystems.
 class SpaceHistory {
  public:
-  static constexpr Duration kEvery = 3 * kIdleBeat;  // with what else wakes an idle daemon
+  static constexpr Duration kEvery = 3 * kIdleTick;  // with what else wakes an idle daemon
   static constexpr std::size_t kMostSamples = 200;   // an hour
   static constexpr std::size_t kMostMounts = 64;
 

@@ -10,7 +10,7 @@
 
 #include "common/result.h"
 #include "common/units.h"
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 
 namespace buildwarden::builders {
 

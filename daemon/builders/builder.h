@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "common/bell.h"
-#include "common/pacemaker.h"
+#include "common/async_event.h"
+#include "common/loop_timer.h"
 #include "common/result.h"
 #include "config/settings.h"
 #include "daemon/builders/activity.h"
@@ -50,13 +50,13 @@ struct Heals {
 };
 
 // Somebody asked for its container to be made anew; answered by the turn that can tell.
-struct Asked {
-  Asked(policy::Recreation as, bool only_say) : how(as), dry_run(only_say) {}
+struct RecreateRequest {
+  RecreateRequest(policy::Recreation as, bool only_say) : how(as), dry_run(only_say) {}
 
   policy::Recreation how;
   bool dry_run;
   std::optional<Result<std::vector<std::string>>> answer;  // the steps that were taken, or would be
-  Bell answered;
+  AsyncEvent answered;
 };
 
 struct Builder {
@@ -74,12 +74,12 @@ struct Builder {
   policy::BuilderMemory memory;
   Liveness liveness;
   ports::SensorRecord questions;
-  std::set<std::string> strayed;      // ids of its containers whose socket folder is not the host's
-  std::optional<int> running_builds;  // when it was asked last; nothing = not known
-  bool volume_known = false;          // `memory` has the volume that it is on
+  std::set<std::string> stale_mounts;  // ids of its containers whose socket folder is not the host's
+  std::optional<int> running_builds;   // when it was asked last; nothing = not known
+  bool volume_known = false;           // `memory` has the volume that it is on
   std::optional<std::string> image_id;
 
-  std::shared_ptr<Asked> asked;  // while nobody could answer yet
+  std::shared_ptr<RecreateRequest> asked;  // while nobody could answer yet
 
   policy::BuilderState state = policy::BuilderState::kDown;
   bool ever_warm = false;
@@ -92,7 +92,7 @@ struct Builder {
   Heals heals;
 
   Probe probe;
-  Pacemaker pace;  // of its loop, which also ends when it is configured no more
+  LoopTimer timer;  // of its loop, which also ends when it is configured no more
 };
 
 }  // namespace buildwarden::builders

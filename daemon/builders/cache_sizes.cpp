@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "common/beat.h"
+#include "common/tick.h"
 
 namespace buildwarden::builders {
 namespace asio = boost::asio;
@@ -11,7 +11,7 @@ namespace {
 
 constexpr Duration kSizesKept = std::chrono::minutes{1};  // a command in a container costs the engine some 50 ms
 constexpr Duration kUnknownSizeAgain = std::chrono::seconds{10};
-constexpr Duration kSizesPause = kIdleBeat;
+constexpr Duration kSizesPause = kIdleTick;
 
 }  // namespace
 
@@ -30,12 +30,12 @@ asio::awaitable<void> CacheSizes::turn() {
   }
 }
 
-asio::awaitable<void> CacheSizes::run() { return pace_.run(loop()); }
+asio::awaitable<void> CacheSizes::run() { return loop_timer_.run(loop()); }
 
 asio::awaitable<void> CacheSizes::loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await turn();
-    co_await pace_.rest(kSizesPause);
+    co_await loop_timer_.sleep_for(kSizesPause);
   }
 }
 

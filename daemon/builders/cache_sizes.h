@@ -5,7 +5,7 @@
 #include <map>
 
 #include "common/clock.h"
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "daemon/builders/caches.h"
 
 namespace buildwarden::builders {
@@ -19,14 +19,14 @@ class CacheSizes {
   // One turn: measures those whose size was asked a minute ago, or ten seconds where it is not known.
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
-  void stop() { pace_.stop(); }
+  void stop() { loop_timer_.stop(); }
 
  private:
   boost::asio::awaitable<void> loop();
   CacheList caches_;
   std::map<BuilderCache*, BootTime> asked_;
   const Clock& clock_;
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
 };
 
 }  // namespace buildwarden::builders

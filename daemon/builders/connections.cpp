@@ -40,15 +40,15 @@ std::vector<std::string> words_of(const std::string& line) {
 
 // "socket:[4711]" → "4711", of every descriptor that is one.
 Result<std::set<std::string>> sockets_of(const std::string& folder) {
-  constexpr std::string_view kPrefix = "socket:[";
+  constexpr std::string_view kSocketLink = "socket:[";
   std::set<std::string> inodes;
   std::error_code error;
   std::filesystem::directory_iterator at(folder + "/fd", error);
   for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
     std::error_code closed;  // meanwhile
     const auto target = std::filesystem::read_symlink(at->path(), closed).string();
-    if (closed || !target.starts_with(kPrefix)) continue;
-    inodes.insert(target.substr(kPrefix.size(), target.size() - kPrefix.size() - 1));
+    if (closed || !target.starts_with(kSocketLink)) continue;
+    inodes.insert(target.substr(kSocketLink.size(), target.size() - kPrefix.size() - 1));
   }
   if (error) return Error::from_errno(error.value(), format("list {}/fd", folder));
   return inodes;

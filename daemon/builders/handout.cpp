@@ -5,9 +5,9 @@
 #include <chrono>
 
 #include "common/format.h"
-#include "common/pause.h"
-#include "daemon/builders/cache.h"
+#include "common/loop_timer.h"
 #include "daemon/builders/names.h"
+#include "daemon/builders/remote_cache.h"
 
 namespace buildwarden::builders {
 namespace {
@@ -126,7 +126,7 @@ boost::asio::awaitable<void> Handout::prepare(ports::GrantRequest request) {
   if (!is_any_healing(request)) co_return;
   const auto end = std::chrono::steady_clock::now() + kLongestHold;
   while (is_any_healing(request) && std::chrono::steady_clock::now() < end) {
-    const bool whole = co_await pause_for(kLookAgain);
+    const bool whole = co_await sleep_for(kLookAgain);
     if (!whole) co_return;
   }
 }

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "common/format.h"
-#include "common/pause.h"
+#include "common/loop_timer.h"
 #include "daemon/policy/backoff.h"
 
 namespace buildwarden::builders {
@@ -44,7 +44,7 @@ ImageProvider::ImageProvider(ImagePorts ports, std::string folder, Jitter jitter
     : ports_(ports), folder_(std::move(folder)), jitter_(std::move(jitter)) {}
 
 ports::Async<std::string> ImageProvider::provide(std::string reference) {
-  const auto pass = co_await turns_.enter();
+  const auto pass = co_await turns_.lock();
   if (!pass) co_return Error(Errc::kCancelled, "cancelled while another image is being brought");
   co_return co_await bring(std::move(reference));
 }
@@ -96,7 +96,7 @@ ports::Async<bool> ImageProvider::load_one(std::string archive, std::string refe
 // A whole scaling group boots within seconds: the first pulls are spread too.
 asio::awaitable<void> ImageProvider::first_pause() {
   if (std::exchange(paused_once_, true)) co_return;
-  co_await pause_for(jitter_(kFirstPause));
+  co_await sleep_for(jitter_(kFirstPause));
 }
 
 ports::Async<std::string> ImageProvider::pull(std::string reference) {

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "common/async_mutex.h"
 #include "common/clock.h"
 #include "common/jitter.h"
-#include "common/turnstile.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"
 
@@ -50,7 +50,7 @@ class ImageProvider {
   ImagePorts ports_;
   std::string folder_;
   Jitter jitter_;
-  Turnstile turns_;
+  AsyncMutex turns_;
   bool paused_once_ = false;
   std::set<std::string> useless_;  // "reference file size time" of archives that do not hold the reference
   std::map<std::string, Pulls> pulls_;

@@ -1,4 +1,5 @@
-// Is buildkitd alive? Asked on its socket, without exec: a frozen one accepts a connection but says nothing on it.
+// Is buildkitd alive? RecreateRequest on its socket, without exec: a frozen one accepts a connection but says nothing
+// on it.
 #pragma once
 
 #include <sys/types.h>

@@ -7,8 +7,8 @@
 
 #include "common/format.h"
 #include "common/log.h"
-#include "daemon/builders/chronicle.h"
-#include "daemon/builders/recreation.h"
+#include "daemon/builders/builder_events.h"
+#include "daemon/builders/recreate_request.h"
 
 namespace buildwarden::builders {
 namespace asio = boost::asio;
@@ -35,7 +35,7 @@ Reconciler::Reconciler(asio::any_io_executor executor, ReconcilerSettings settin
       ports_(std::move(ports)),
       provider_({ports_.images, ports_.source, ports_.journal, ports_.clock}, settings_.paths.images, settings_.jitter),
       observer_({ports_.engine, ports_.containers, ports_.images, ports_.files, ports_.clock}, settings_.paths),
-      actor_({ports_.files, ports_.control, ports_.images, ports_.journal}, provider_) {
+      steps_({ports_.files, ports_.control, ports_.images, ports_.journal}, provider_) {
   for (const auto& builder : settings_.builders) builders_.push_back(std::make_unique<Builder>(builder, executor_));
   ports_.events.on_event([this](const ports::EngineEvent& event) { on_engine_event(event); });
   ports_.events.on_connected([this](const ports::EngineIdentity&, std::optional<Duration>) { on_connected(); });
@@ -47,21 +47,21 @@ void Reconciler::start() {
   for (const auto& builder : builders_) begin(builder.get());
 }
 
-void Reconciler::begin(Builder* builder) { asio::co_spawn(executor_, builder->pace.run(keep(builder)), ended); }
+void Reconciler::begin(Builder* builder) { asio::co_spawn(executor_, builder->timer.run(keep(builder)), ended); }
 
 void Reconciler::stop() {
   stopping_ = true;
   for (const auto& builder : builders_) {
     wake(*builder);
-    builder->pace.stop();
+    builder->timer.stop();
   }
 }
 
 asio::awaitable<void> Reconciler::keep(Builder* builder) {
   co_await asio::this_coro::throw_if_cancelled(false);
-  while (!builder->pace.stopped()) {
+  while (!builder->timer.stopped()) {
     const auto wait = co_await one_turn(builder);
-    co_await builder->pace.rest(std::max(wait, kShortestWait));
+    co_await builder->timer.sleep_for(std::max(wait, kShortestWait));
   }
 }
 
@@ -83,13 +83,13 @@ asio::awaitable<Duration> Reconciler::one_turn(Builder* builder) {
   builder->woken = false;
   take_settings(*builder);
   auto seen = co_await observer_.observe(builder);
-  if (builder->pace.stopped()) co_return Duration{0};
+  if (builder->timer.stopped()) co_return Duration{0};
   if (seen.image_id) builder->image_id = seen.image_id;
   auto plan = decide(*builder, seen, ports_.clock.now());
   const bool ask = plan.steps.empty() && seen.builder.engine_up;
   if (ask) {
     const bool asked = co_await observer_.ask(builder, &seen);
-    if (!asked || builder->pace.stopped()) co_return Duration{0};
+    if (!asked || builder->timer.stopped()) co_return Duration{0};
     plan = decide(*builder, seen, ports_.clock.now());
   }
   if (answer_request(*builder, plan, ask)) co_return Duration{0};
@@ -116,9 +116,9 @@ asio::awaitable<Duration> Reconciler::take_steps(Builder* builder, policy::Build
     builder->memory.crash = *plan.crashes_then;
     note_volume(*builder, plan.steps.front(), ports_.journal);
   }
-  auto done = co_await actor_.carry_out(builder, plan.steps, std::move(seen), host(*builder));
+  auto done = co_await steps_.carry_out(builder, plan.steps, std::move(seen), host(*builder));
   if (starts_anew(*builder, plan)) builder->liveness = {};
-  if (builder->pace.stopped()) co_return Duration{0};
+  if (builder->timer.stopped()) co_return Duration{0};
   // A container that somebody removes at this moment is not worth a back-off: the next look shows what became of it.
   if (!done && was_overtaken(done.error()) && builder->overtaken++ < kMostOvertaken) co_return kOvertakenPause;
   builder->overtaken = 0;

@@ -11,11 +11,11 @@
 
 #include "common/clock.h"
 #include "common/worker.h"
-#include "daemon/builders/act.h"
 #include "daemon/builders/builder.h"
 #include "daemon/builders/handout.h"
 #include "daemon/builders/images.h"
-#include "daemon/builders/observe.h"
+#include "daemon/builders/observer.h"
+#include "daemon/builders/step_executor.h"
 #include "daemon/builders/worker_facts.h"
 #include "daemon/ports/builders.h"
 #include "daemon/ports/disk.h"
@@ -79,7 +79,7 @@ class Reconciler final : public ports::BuilderViews, public ports::BuilderContro
 
   [[nodiscard]] ports::BuildersView builders_view() const override;
   // Builder images and containers, of all configured builders, whether they are there or not.
-  [[nodiscard]] ports::Holdings now() const override;
+  [[nodiscard]] ports::InUseSet now() const override;
   // Why a job is not to be given that builder now: it does not answer, or cannot be made; "" when it is. One that is on
   // its way, for half a minute, is given, since buildx waits for its socket. From memory, and the state of one process;
   // a builder that was not asked for some seconds is asked behind it.
@@ -96,7 +96,7 @@ class Reconciler final : public ports::BuilderViews, public ports::BuilderContro
   // `asked`: buildkitd was asked who builds on it. True: there is nothing else to do in this turn.
   bool answer_request(Builder& builder, const policy::BuilderPlan& plan, bool asked);
   [[nodiscard]] Builder* find(const std::string& name) const;
-  ports::Async<std::vector<std::string>> ask_for(Builder* builder, std::shared_ptr<Asked> asked);
+  ports::Async<std::vector<std::string>> ask_for(Builder* builder, std::shared_ptr<RecreateRequest> asked);
   ports::Async<void> wait_until_warm(std::string builder);
   [[nodiscard]] policy::BuilderPlan decide(const Builder& builder, const Observation& seen, Now now) const;
   [[nodiscard]] Result<policy::DesiredBuilder> desired(const Builder& builder, const Observation& seen) const;
@@ -112,7 +112,7 @@ class Reconciler final : public ports::BuilderViews, public ports::BuilderContro
   ReconcilerPorts ports_;
   ImageProvider provider_;
   Observer observer_;
-  Actor actor_;
+  StepExecutor steps_;
   std::vector<std::unique_ptr<Builder>> builders_;
   std::vector<std::unique_ptr<Builder>> let_go_;  // their loops may not have ended yet
   bool started_ = false;

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/format.h"
-#include "daemon/builders/chronicle.h"
+#include "daemon/builders/builder_events.h"
 #include "daemon/builders/reconciler.h"
 
 namespace buildwarden::builders {
@@ -32,7 +32,7 @@ bool is_loss(const std::string& action) {
 void Reconciler::wake(Builder& builder) {
   builder.woken = true;
   builder.probe.cancel();
-  builder.pace.wake();
+  builder.timer.wake();
 }
 
 // Both ends of a connection change what is known of every builder.
@@ -88,14 +88,14 @@ std::string Reconciler::why_withheld(const std::string& builder) {
   const bool on_its_way = !liveness.answered || !found->probe.listener();
   if (on_its_way && silence < kStartPatience) return "";
   if (liveness.silent > 0) return format("it has not answered for {}", format_duration(silence));
-  if (!liveness.asked || now - *liveness.asked > kAnswerKept) found->pace.wake();
+  if (!liveness.asked || now - *liveness.asked > kAnswerKept) found->timer.wake();
   const auto listener = found->probe.listener();
   if (!listener || !is_stopped(*listener)) return "";
   return format("the process {} that serves its socket is stopped", *listener);
 }
 
-ports::Holdings Reconciler::now() const {
-  ports::Holdings held;
+ports::InUseSet Reconciler::now() const {
+  ports::InUseSet held;
   for (const auto& builder : builders_) {
     held.image_references.insert(builder->settings.image);
     if (builder->next) held.image_references.insert(builder->next->image);

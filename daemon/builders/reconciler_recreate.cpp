@@ -3,10 +3,10 @@
 #include <utility>
 
 #include "common/format.h"
-#include "common/pause.h"
-#include "daemon/builders/chronicle.h"
+#include "common/loop_timer.h"
+#include "daemon/builders/builder_events.h"
 #include "daemon/builders/reconciler.h"
-#include "daemon/builders/recreation.h"
+#include "daemon/builders/recreate_request.h"
 
 namespace buildwarden::builders {
 namespace {
@@ -26,7 +26,7 @@ ports::Async<ports::Recreated> Reconciler::recreate(ports::Recreation request, p
   const auto began = ports_.clock.now().boot;
   note_request(*builder, request, dry_run, ports_.journal);
   progress(format("builder {}: looking at who builds on it", request.builder));
-  auto steps = co_await ask_for(builder, std::make_shared<Asked>(how, dry_run));
+  auto steps = co_await ask_for(builder, std::make_shared<RecreateRequest>(how, dry_run));
   if (!steps) co_return std::move(steps).error();
   ports::Recreated made;
   made.dry_run = dry_run;
@@ -43,7 +43,7 @@ ports::Async<ports::Recreated> Reconciler::recreate(ports::Recreation request, p
 }
 
 // What failed before may do now: no back-off keeps somebody waiting who asked.
-ports::Async<std::vector<std::string>> Reconciler::ask_for(Builder* builder, std::shared_ptr<Asked> asked) {
+ports::Async<std::vector<std::string>> Reconciler::ask_for(Builder* builder, std::shared_ptr<RecreateRequest> asked) {
   const auto name = builder->settings.name;
   builder->memory.failures = 0;
   builder->memory.not_before.reset();
@@ -64,7 +64,7 @@ ports::Async<void> Reconciler::wait_until_warm(std::string builder) {
     if (found == nullptr) co_return Error(Errc::kNotFound, format("builder {} is configured no more", builder));
     const bool answered = found->state == policy::BuilderState::kWarm && found->liveness.answered;
     if (answered && !found->outage) co_return Result<void>{};
-    const bool whole = co_await pause_for(kRecreatePause);
+    const bool whole = co_await sleep_for(kRecreatePause);
     if (!whole) break;
   }
   co_return Error(Errc::kTimeout, format("builder {} was made anew, but is not warm yet", builder));

@@ -44,7 +44,7 @@ void Reconciler::let_go_of_others(const std::vector<BuilderSettings>& wanted) {
     record_let_go(name, builder->container);
     for (const auto& front : builder->fronts) record_let_go(name, front);
     wake(*builder);
-    builder->pace.stop();
+    builder->timer.stop();
     let_go_.push_back(std::move(builder));
   }
   builders_ = std::move(kept);

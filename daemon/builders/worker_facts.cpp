@@ -121,21 +121,22 @@ ports::Async<std::string> WorkerFactsKeeper::run_in(std::string container, std::
   co_return std::move(said->output);
 }
 
-asio::awaitable<void> WorkerFactsKeeper::run() { return pace_.run(loop()); }
+asio::awaitable<void> WorkerFactsKeeper::run() { return loop_timer_.run(loop()); }
 
 void WorkerFactsKeeper::ask_again() {
   for (auto& [builder, known] : known_) known.start.clear();
   ++round_;
   not_before_ = std::chrono::steady_clock::now() + kTooOld;
-  pace_.wake();
+  loop_timer_.wake();
 }
 
 asio::awaitable<void> WorkerFactsKeeper::loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await turn();
-    co_await pace_.rest(complete_ ? kFactsPause : kUnknownFactsPause);
+    co_await loop_timer_.sleep_for(complete_ ? kFactsPause : kUnknownFactsPause);
     // Whatever wakes it meanwhile: what BuildKit found before is not asked for again.
-    while (!pace_.stopped() && std::chrono::steady_clock::now() < not_before_) co_await pace_.rest_until(not_before_);
+    while (!loop_timer_.stopped() && std::chrono::steady_clock::now() < not_before_)
+      co_await loop_timer_.sleep_until(not_before_);
   }
 }
 

@@ -1,4 +1,4 @@
-// What BuildKit says of itself: its version and the platforms that it builds for. Asked in the background.
+// What BuildKit says of itself: its version and the platforms that it builds for. RecreateRequest in the background.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "common/result.h"
 #include "daemon/ports/engine.h"
 
@@ -40,9 +40,9 @@ class WorkerFactsKeeper {
   // One turn: asks the builders of which this start of their container was not asked yet.
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
-  void stop() { pace_.stop(); }
+  void stop() { loop_timer_.stop(); }
   // A builder may have been started anew: the next turn comes at once.
-  void look_now() { pace_.wake(); }
+  void look_now() { loop_timer_.wake(); }
   // The platforms of the host changed: every builder is asked again, which makes BuildKit look for them, once what it
   // found before is too old for it.
   void ask_again();
@@ -61,9 +61,9 @@ class WorkerFactsKeeper {
   };
   Parts parts_;
   std::map<std::string, Known> known_;
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
   unsigned round_ = 0;             // counts ask_again(): an answer that was under way then is asked for again
-  Pacemaker::Instant not_before_;  // when what BuildKit found before ask_again() is too old for it
+  LoopTimer::Instant not_before_;  // when what BuildKit found before ask_again() is too old for it
   bool complete_ = true;           // the last turn left no builder to be asked soon again
 };
 

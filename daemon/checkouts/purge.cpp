@@ -45,7 +45,7 @@ ports::Async<ports::Rung::Taken> Purge::take(const policy::Candidate& candidate,
 }
 
 ports::Async<std::vector<policy::JobOnHost>> Purge::running() {
-  auto known = co_await parts_.evidence.running();
+  auto known = co_await parts_.running_jobs.running();
   if (!known) co_return std::move(known).error();
   auto named = std::make_shared<std::vector<ports::RunningJob>>(*std::move(known));
   std::function<Result<std::vector<policy::JobOnHost>>()> work = [named] {

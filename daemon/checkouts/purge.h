@@ -34,7 +34,7 @@ class Purge final : public ports::Rung {
     const Clock& clock;
     WorkerPool& workers;
     ports::Journal& journal;
-    ports::JobEvidence& evidence;
+    ports::RunningJobs& running_jobs;
     const ports::EndedJobs& ended;
     ports::AgentLocks& locks;
     Sizes& sizes;

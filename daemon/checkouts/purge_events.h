@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "common/tree_removal.h"
-#include "daemon/policy/candidate.h"
 #include "daemon/policy/checkouts.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/ports/journal.h"
 
 namespace buildwarden::checkouts {

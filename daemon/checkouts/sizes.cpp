@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/beat.h"
 #include "common/resolved_folder.h"
+#include "common/tick.h"
 #include "common/tree_look.h"
 
 namespace buildwarden::checkouts {
@@ -57,18 +57,18 @@ asio::awaitable<void> Sizes::turn() {
   if (sizes && !stop_.stop_requested()) sizes_ = *std::move(sizes);
 }
 
-asio::awaitable<void> Sizes::run() { return pace_.run(loop()); }
+asio::awaitable<void> Sizes::run() { return loop_timer_.run(loop()); }
 
 asio::awaitable<void> Sizes::loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await turn();
-    co_await pace_.rest(kIdleBeat);
+    co_await loop_timer_.sleep_for(kIdleTick);
   }
 }
 
 void Sizes::stop() {
   stop_.request_stop();
-  pace_.stop();
+  loop_timer_.stop();
 }
 
 std::optional<Bytes> Sizes::of(const Found& found) const {

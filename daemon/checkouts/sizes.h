@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/checkouts/look.h"
@@ -59,7 +59,7 @@ class Sizes {
   WorkerPool worker_{1};
   Book sizes_;
   std::optional<BootTime> walked_at_;
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
   std::stop_source stop_;
 };
 

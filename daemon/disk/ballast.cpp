@@ -5,8 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "common/detached_call.h"
 #include "common/format.h"
-#include "daemon/disk/apart.h"
 #include "daemon/disk/ballast_record.h"
 #include "daemon/disk/ballast_site.h"
 
@@ -37,7 +37,7 @@ bool same(const policy::BallastPlan& one, const policy::BallastPlan& other) {
 struct Ballast::Keeper {
   std::optional<Bytes> held;  // nothing: not looked yet
   policy::BallastPlan plan;   // the one that is at work, or was last
-  std::unique_ptr<Apart<Result<BallastDone>>> work;
+  std::unique_ptr<DetachedCall<Result<BallastDone>>> work;
   BootTime begun{};
   BootTime looked{};
   BootTime not_before{};
@@ -160,7 +160,7 @@ void Ballast::begin(const Site& site, Keeper& keeper, const Loop& loop) {
   work.size = keeper.plan.size;
   work.floor = site.view->marks.target;
   keeper.begun = parts_.clock.now().boot;
-  keeper.work = std::make_unique<Apart<Result<BallastDone>>>();
+  keeper.work = std::make_unique<DetachedCall<Result<BallastDone>>>();
   auto job = [hand = parts_.hand, work = std::move(work)] { return guarded(hand, work); };
   keeper.work->begin(std::move(job), loop, [this, loop] { turn(loop); });
 }

@@ -128,9 +128,9 @@ Result<std::string> changed_since(const CacheEntry& entry, const std::stop_token
 }
 
 Result<ports::Rung::Taken> remove_cache(const CacheEntry& entry, const std::stop_token& stop) {
-  auto speaks_for_it = changed_since(entry, stop);
-  if (!speaks_for_it) return std::move(speaks_for_it).error();
-  if (!speaks_for_it->empty()) return dropped(*std::move(speaks_for_it));
+  auto reason_to_keep = changed_since(entry, stop);
+  if (!reason_to_keep) return std::move(reason_to_keep).error();
+  if (!reason_to_keep->empty()) return dropped(*std::move(reason_to_keep));
   const auto there = entry.root->throw_away(entry.root->folder(), entry.name, entry.look.identity);
   // A trash that is not ours keeps all that is there, and nobody else's from being looked at.
   const bool refused = !there && (there.error().code() == Errc::kConflict || there.error().code() == Errc::kDenied);

@@ -30,8 +30,8 @@ struct Reclaimer::Climb {
   // Devices that were well when the background asked for others: nothing is deleted for them on the way.
   std::set<std::string> spared;
   // Dry run: what would have been deleted by now; later turns would list it again.
-  std::shared_ptr<policy::Pretended> pretended = std::make_shared<policy::Pretended>();
-  std::shared_ptr<policy::Findings> found;  // nothing: it is no dry run
+  std::shared_ptr<policy::DryRunState> pretended = std::make_shared<policy::DryRunState>();
+  std::shared_ptr<policy::DryRunCache> found;  // nothing: it is no dry run
 };
 
 struct Reclaimer::Leg {

@@ -55,7 +55,7 @@ asio::awaitable<void> DeletionRoots::turn() {
     return Result<std::vector<ports::RefusedRoot>>(refused_of(wanted));
   };
   auto refused = co_await worker_.compute<std::vector<ports::RefusedRoot>>(std::move(work), kDeadline);
-  if (refused && !pace_.stopped()) note(*std::move(refused));
+  if (refused && !loop_timer_.stopped()) note(*std::move(refused));
 }
 
 void DeletionRoots::note(std::vector<ports::RefusedRoot> refused) {
@@ -69,12 +69,12 @@ void DeletionRoots::note(std::vector<ports::RefusedRoot> refused) {
   refused_ = std::move(refused);
 }
 
-asio::awaitable<void> DeletionRoots::run() { return pace_.run(loop()); }
+asio::awaitable<void> DeletionRoots::run() { return loop_timer_.run(loop()); }
 
 asio::awaitable<void> DeletionRoots::loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await turn();
-    co_await pace_.rest(kBetweenLooks);
+    co_await loop_timer_.sleep_for(kBetweenLooks);
   }
 }
 

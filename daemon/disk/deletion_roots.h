@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/ports/disk.h"
@@ -30,8 +30,8 @@ class DeletionRoots {
   // A turn at the start, after look_now(), and each minute, until stop().
   boost::asio::awaitable<void> run();
   // Settings or mounts have changed.
-  void look_now() { pace_.wake(); }
-  void stop() { pace_.stop(); }
+  void look_now() { loop_timer_.wake(); }
+  void stop() { loop_timer_.stop(); }
 
   // Of the last turn.
   [[nodiscard]] const std::vector<ports::RefusedRoot>& refused() const { return refused_; }
@@ -44,7 +44,7 @@ class DeletionRoots {
   WorkerPool worker_{1};
   std::vector<ports::RefusedRoot> refused_;
   std::map<std::string, std::string> told_;  // reasons by path
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
 };
 
 }  // namespace buildwarden::disk

@@ -17,7 +17,7 @@ bool ended(ContainerState state) {
 }
 
 // Why it is not for this rung, by what the list and the holders say; "" when it is.
-std::string spared(const ports::ContainerRecord& container, const ports::Holdings& held) {
+std::string spared(const ports::ContainerRecord& container, const ports::InUseSet& held) {
   const auto owner = container.labels.find(std::string(ports::kOwnerLabel));
   if (owner != container.labels.end() && owner->second == ports::kOwner) return "a container of buildwarden";
   if (held.container_names.contains(container.name)) return format("held as {}", container.name);
@@ -111,9 +111,9 @@ ports::Async<std::string> EndedContainers::changed(policy::Candidate candidate) 
 }
 
 ports::Async<ports::Rung::Taken> EndedContainers::take_again_asked(policy::Candidate candidate) {
-  const auto speaks_for_it = co_await changed(candidate);
-  if (!speaks_for_it) co_return speaks_for_it.error();
-  if (!speaks_for_it->empty()) co_return dropped(*speaks_for_it);
+  const auto reason_to_keep = co_await changed(candidate);
+  if (!reason_to_keep) co_return reason_to_keep.error();
+  if (!reason_to_keep->empty()) co_return dropped(*reason_to_keep);
   const auto removed = co_await parts_.ended.remove_ended_container(candidate.id);
   co_return taken_or_dropped(removed, candidate.size);
 }

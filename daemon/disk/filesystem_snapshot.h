@@ -41,7 +41,7 @@ struct FilesystemSnapshot {
   friend class FilesystemReader;
 };
 
-// May block for ever (a hung mount), so it runs on a lane's thread; must be safe to call from any thread. kNotFound:
+// May block for ever (a hung mount), so it runs on a worker's thread; must be safe to call from any thread. kNotFound:
 // there is no such folder. kConflict: the snapshot is void, since mounts came and went all the while. Nothing is ever
 // created.
 using ReadFilesystem = std::function<Result<FilesystemSnapshot>(const std::string& path)>;

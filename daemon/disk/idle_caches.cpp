@@ -55,14 +55,14 @@ asio::awaitable<void> IdleCaches::turn() {
       auto for_whom = format("builder {}: {}", source.builder, plan.reason);
       co_await parts_.reclaimer.collect(source.rung, collection_turn(), std::move(for_whom));
     }
-    if (pace_.stopped()) co_return;
+    if (loop_timer_.stopped()) co_return;
   }
 }
 
 asio::awaitable<void> IdleCaches::run() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await turn();
-    co_await pace_.rest(kLook);
+    co_await loop_timer_.sleep_for(kLook);
   }
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "daemon/disk/reclaimer.h"
 #include "daemon/policy/idle_cache.h"
 #include "daemon/ports/builders.h"
@@ -38,7 +38,7 @@ class IdleCaches {
   // One turn: looks at each builder, and has the reclaimer collect what is idle and over its share.
   boost::asio::awaitable<void> turn();
   boost::asio::awaitable<void> run();
-  void stop() { pace_.stop(); }
+  void stop() { loop_timer_.stop(); }
 
  private:
   [[nodiscard]] policy::IdleCacheFacts facts_of(const Source& source) const;
@@ -46,7 +46,7 @@ class IdleCaches {
 
   Parts parts_;
   std::map<std::string, policy::IdleCacheMemory> memory_;
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
 };
 
 }  // namespace buildwarden::disk

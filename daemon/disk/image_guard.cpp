@@ -3,9 +3,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <utility>
 
-#include "common/breather.h"
+#include "common/cooperative_yield.h"
 #include "common/format.h"
-#include "common/pause.h"
+#include "common/loop_timer.h"
 #include "daemon/disk/engine_answers.h"
 #include "daemon/policy/image_names.h"
 #include "daemon/policy/layers.h"
@@ -34,9 +34,9 @@ ports::Async<std::vector<policy::Candidate>> ImageGuard::plan(bool dangling, pol
   gone_.clear();
   std::vector<policy::Candidate> candidates;
   const Now now = parts_.clock.now();
-  Breather breather;
+  CooperativeYield others;
   for (const auto& image : **listed) {
-    co_await breather.breathe();
+    co_await others.yield();
     if (policy::is_pretended(pretended, image.id)) continue;
     auto candidate = candidate_of(image, now);
     candidate.is_beside = image.is_dangling() != dangling;
@@ -58,7 +58,7 @@ policy::Candidate ImageGuard::candidate_of(const ports::ImageRecord& image, Now 
   return candidate;
 }
 
-ports::Async<ImageGuard::Listed> ImageGuard::images(std::shared_ptr<policy::Findings> found) {
+ports::Async<ImageGuard::Listed> ImageGuard::images(std::shared_ptr<policy::DryRunCache> found) {
   if (found && found->images) co_return found->images;
   auto images = co_await parts_.images.list_images();
   if (!images) co_return std::move(images).error();
@@ -74,13 +74,13 @@ boost::asio::awaitable<bool> ImageGuard::ledger_knows(ports::EngineIdentity iden
   while (!parts_.ledger.knows(identity)) {
     const auto status = parts_.engine.status();
     if (!status.up || status.identity != identity || WaitClock::now() >= until) co_return false;
-    co_await pause_for(kEventPause);
+    co_await sleep_for(kEventPause);
   }
   co_return true;
 }
 
 ports::Async<std::string> ImageGuard::ask_again(policy::Candidate candidate) {
-  std::shared_ptr<const policy::Pretended> nothing;
+  std::shared_ptr<const policy::DryRunState> nothing;
   auto users = co_await this->users(std::move(nothing));
   if (!users) co_return std::move(users).error();
   if (const auto user = user_of(*users, candidate); !user.empty()) co_return format("in use by {}", user);
@@ -116,7 +116,7 @@ std::string ImageGuard::changed_above(const policy::Candidate& candidate, Now no
   return "";
 }
 
-ports::Async<ImageGuard::Users> ImageGuard::users(std::shared_ptr<const policy::Pretended> pretended) {
+ports::Async<ImageGuard::Users> ImageGuard::users(std::shared_ptr<const policy::DryRunState> pretended) {
   const auto containers = co_await parts_.containers.list_containers();
   if (!containers) co_return Error(containers.error()).with_context("list containers");
   Users users;

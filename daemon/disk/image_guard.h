@@ -11,7 +11,7 @@
 
 #include "common/clock.h"
 #include "daemon/disk/ledger.h"
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/policy/ladder.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
@@ -50,12 +50,12 @@ class ImageGuard {
  private:
   boost::asio::awaitable<bool> ledger_knows(ports::EngineIdentity identity);
   using Listed = std::shared_ptr<const std::vector<ports::ImageRecord>>;
-  ports::Async<Listed> images(std::shared_ptr<policy::Findings> found);
+  ports::Async<Listed> images(std::shared_ptr<policy::DryRunCache> found);
   struct Users {
     std::map<std::string, std::string> by_name;                 // normalised reference or id → "container web"
     std::vector<std::pair<std::string, std::string>> by_start;  // the same by how an id begins
   };
-  ports::Async<Users> users(std::shared_ptr<const policy::Pretended> pretended);
+  ports::Async<Users> users(std::shared_ptr<const policy::DryRunState> pretended);
   [[nodiscard]] std::string user_of(const Users& users, const policy::Candidate& candidate) const;
   [[nodiscard]] std::string protection_of(const policy::Candidate& candidate) const;
   [[nodiscard]] policy::Candidate candidate_of(const ports::ImageRecord& image, Now now) const;

@@ -34,9 +34,9 @@ ports::Async<Taken> DanglingImages::take_again_asked(policy::Candidate candidate
                                 [&candidate](const auto& image) { return image.id == candidate.id; });
   if (now == images->end()) co_return dropped("already gone");
   if (!now->is_dangling()) co_return dropped(format("it has a name now: {}", now->name()));
-  const auto speaks_for_it = co_await guard_.ask_again(candidate);
-  if (!speaks_for_it) co_return speaks_for_it.error();
-  if (!speaks_for_it->empty()) co_return dropped(*speaks_for_it);
+  const auto reason_to_keep = co_await guard_.ask_again(candidate);
+  if (!reason_to_keep) co_return reason_to_keep.error();
+  if (!reason_to_keep->empty()) co_return dropped(*reason_to_keep);
   const auto removed = co_await images_.remove_image(candidate.id);
   if (removed) guard_.gone(candidate);
   co_return taken_or_dropped(removed, candidate.size);
@@ -65,9 +65,9 @@ ports::Async<Taken> UnusedImages::take_again_asked(policy::Candidate candidate) 
   const auto moved_name = co_await moved(candidate);
   if (!moved_name) co_return moved_name.error();
   if (!moved_name->empty()) co_return dropped(*moved_name);
-  const auto speaks_for_it = co_await guard_.ask_again(candidate);
-  if (!speaks_for_it) co_return speaks_for_it.error();
-  if (!speaks_for_it->empty()) co_return dropped(*speaks_for_it);
+  const auto reason_to_keep = co_await guard_.ask_again(candidate);
+  if (!reason_to_keep) co_return reason_to_keep.error();
+  if (!reason_to_keep->empty()) co_return dropped(*reason_to_keep);
   std::size_t gone = 0;
   for (const auto& reference : candidate.references) {
     if (gone > 0) {

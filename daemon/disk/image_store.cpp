@@ -68,7 +68,7 @@ asio::awaitable<void> ImageStore::turn() {
     return find(socket, name);
   };
   auto stores = co_await parts_.workers.compute<Stores>(std::move(work), kStoreDeadline);
-  if (pace_.stopped()) co_return;
+  if (loop_timer_.stopped()) co_return;
   ports::ImageStoreView found;
   // A containerd that starts anew has its disk still: it stays watched.
   if (!stores && key == key_) found.folders = found_.folders;
@@ -106,12 +106,12 @@ ports::ImageStoreView ImageStore::view() const {
   return found_;
 }
 
-asio::awaitable<void> ImageStore::run() { return pace_.run(loop()); }
+asio::awaitable<void> ImageStore::run() { return loop_timer_.run(loop()); }
 
 asio::awaitable<void> ImageStore::loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await turn();
-    co_await pace_.rest(kBetweenStoreLooks);
+    co_await loop_timer_.sleep_for(kBetweenStoreLooks);
   }
 }
 

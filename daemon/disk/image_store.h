@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/disk/watched.h"
@@ -37,8 +37,8 @@ class ImageStore {
   // A turn at the start, after look_now(), and each minute, until stop().
   boost::asio::awaitable<void> run();
   // Another engine answers, or the same one again.
-  void look_now() { pace_.wake(); }
-  void stop() { pace_.stop(); }
+  void look_now() { loop_timer_.wake(); }
+  void stop() { loop_timer_.stop(); }
 
   // By the last turn, and unknown for a containerd that no turn has looked at.
   [[nodiscard]] EngineHome home() const;
@@ -52,7 +52,7 @@ class ImageStore {
   std::string key_;  // the engine and containerd that `found_` is about
   ports::ImageStoreView found_;
   std::string told_;  // what the journal has last
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
 };
 
 }  // namespace buildwarden::disk

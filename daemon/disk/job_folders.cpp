@@ -94,9 +94,9 @@ Result<std::vector<Found>> look_at_all(const std::vector<ports::JobFolder>& fold
 }
 
 Result<ports::Rung::Taken> remove(const Found& found, const std::stop_token& stop) {
-  auto speaks_for_it = changed_since(found.entry, stop);
-  if (!speaks_for_it) return std::move(speaks_for_it).error();
-  if (!speaks_for_it->empty()) return dropped(*std::move(speaks_for_it));
+  auto reason_to_keep = changed_since(found.entry, stop);
+  if (!reason_to_keep) return std::move(reason_to_keep).error();
+  if (!reason_to_keep->empty()) return dropped(*std::move(reason_to_keep));
   RemovalOptions options;
   options.stop = stop;
   const auto& entry = found.entry;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/breather.h"
+#include "common/cooperative_yield.h"
 #include "common/format.h"
 
 namespace buildwarden::disk {
@@ -73,10 +73,10 @@ void Ledger::heard(WallTime at, bool before_start) {
 asio::awaitable<void> Ledger::seen(std::shared_ptr<const std::vector<std::string>> ids) {
   const Now now = clock_.now();
   const auto scope = scope_;
-  Breather breather;
+  CooperativeYield others;
   for (const auto& id : *ids) {
     see(id, now);
-    co_await breather.breathe();
+    co_await others.yield();
     if (scope != scope_) co_return;
   }
   for (auto at = entries_.begin(); at != entries_.end();) {
@@ -84,7 +84,7 @@ asio::awaitable<void> Ledger::seen(std::shared_ptr<const std::vector<std::string
     const bool is_there = is_of_builder(id) || std::binary_search(ids->begin(), ids->end(), id);
     if (!is_there) gone_.insert(id);
     if (!is_there) entries_.erase(at);
-    co_await breather.breathe();
+    co_await others.yield();
     if (scope != scope_) co_return;
     at = entries_.upper_bound(id);  // others had the loop, and may have changed the map
   }

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "common/pacemaker.h"
-#include "daemon/policy/candidate.h"
+#include "common/loop_timer.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"
@@ -67,7 +67,7 @@ class Ledger final : public ports::ImageUse {
   boost::asio::awaitable<void> flush(bool all);
   // Flushes now and then, and everything once more after stop(), which it outlives by that one save.
   boost::asio::awaitable<void> run();
-  void stop() { pace_.stop(); }
+  void stop() { loop_timer_.stop(); }
   // Why the last load or save failed, "" when it did not.
   [[nodiscard]] const std::string& error() const { return error_; }
 
@@ -100,7 +100,7 @@ class Ledger final : public ports::ImageUse {
   std::map<std::string, Entry> entries_;
   std::set<std::string> gone_;
   std::string error_;
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
 };
 
 }  // namespace buildwarden::disk

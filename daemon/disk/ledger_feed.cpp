@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "common/breather.h"
+#include "common/cooperative_yield.h"
 #include "common/format.h"
 #include "daemon/policy/image_names.h"
 #include "daemon/policy/layers.h"
@@ -79,7 +79,7 @@ void LedgerFeed::note_container(const ports::EngineEvent& event) {
   if (event.action != "create" || event.before_start) return;
   made_.push_back(event);
   if (made_.size() > kMostMade) made_.erase(made_.begin());
-  pace_.wake();
+  loop_timer_.wake();
 }
 
 void LedgerFeed::on_connected(const ports::EngineIdentity& identity, std::optional<Duration> gap) {
@@ -136,7 +136,7 @@ asio::awaitable<void> LedgerFeed::run() {
   std::optional<std::uint64_t> failed_on;  // the connection
   auto next = steady_clock::now() + kListEvery;
   bool soon = false;
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await look_at_new_containers();
     if (listing_wanted_ && connected_ && failed_on != connections_ && !soon) {
       // A short wait, which gathers the companions of the event that wants it.
@@ -144,7 +144,7 @@ asio::awaitable<void> LedgerFeed::run() {
       next = std::min(next, steady_clock::now() + (connection_ ? Duration{0} : kListSoon));
     }
     if (steady_clock::now() < next) {
-      co_await pace_.rest_until(next);
+      co_await loop_timer_.sleep_until(next);
       continue;
     }
     const auto done = co_await turn();
@@ -199,7 +199,7 @@ asio::awaitable<void> LedgerFeed::look_at_new_containers() {
 }
 
 // Cuts a long sleep short; a short one goes on, so that a burst of events makes one list.
-void LedgerFeed::wake() { pace_.wake_if_longer_than(kListSoon); }
+void LedgerFeed::wake() { loop_timer_.wake_if_longer_than(kListSoon); }
 
 LedgerFeed::Known LedgerFeed::read(const std::vector<ports::ImageRecord>& images) {
   Known known;
@@ -234,10 +234,10 @@ ports::Async<void> LedgerFeed::learn(Listed images) {
 asio::awaitable<void> LedgerFeed::pass_uses_on(Listed images) {
   auto uses = std::make_shared<std::vector<WallTime>>();
   const Now now = parts_.clock.now();
-  Breather breather;
+  CooperativeYield others;
   for (const auto& image : *images) {
     uses->push_back(parts_.ledger.last_use(image.id, now).at);
-    co_await breather.breathe();
+    co_await others.yield();
   }
   using Passed = std::vector<std::pair<std::string, std::string>>;
   std::function<Result<Passed>()> work = [images, uses]() -> Result<Passed> {

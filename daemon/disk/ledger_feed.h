@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "common/worker.h"
 #include "daemon/disk/builder_use.h"
 #include "daemon/disk/ledger.h"
@@ -45,7 +45,7 @@ class LedgerFeed {
   boost::asio::awaitable<Result<void>> turn();
   // turn() soon after an event that needs it, and every minute: running containers use their images.
   boost::asio::awaitable<void> run();
-  void stop() { pace_.stop(); }
+  void stop() { loop_timer_.stop(); }
   // Something happened that only a list explains.
   [[nodiscard]] bool wants_listing() const { return listing_wanted_; }
 
@@ -93,7 +93,7 @@ class LedgerFeed {
   bool connected_ = false;
   std::uint64_t connections_ = 0;  // made and lost
   bool listing_wanted_ = false;
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
 };
 
 }  // namespace buildwarden::disk

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/beat.h"
+#include "common/tick.h"
 #include "daemon/disk/ledger.h"
 
 namespace buildwarden::disk {
@@ -62,10 +62,10 @@ asio::awaitable<void> Ledger::flush(bool all) {
 }
 
 asio::awaitable<void> Ledger::run() {
-  for (int turn = 1; !pace_.stopped(); ++turn) {
+  for (int turn = 1; !loop_timer_.stopped(); ++turn) {
     // A batch is never older than a beat.
-    co_await pace_.rest_until(next_beat(std::chrono::steady_clock::now(), kIdleBeat));
-    if (!pace_.stopped()) co_await flush(turn % kTurnsPerFullFlush == 0);
+    co_await loop_timer_.sleep_until(next_tick(std::chrono::steady_clock::now(), kIdleTick));
+    if (!loop_timer_.stopped()) co_await flush(turn % kTurnsPerFullFlush == 0);
   }
   co_await flush(true);
 }

@@ -26,12 +26,12 @@ Duration NetworkCollection::pause() const {
   return std::clamp(parts_.settings.disk.keep_used_within / 4, kShortestPause, kLongestPause);
 }
 
-asio::awaitable<void> NetworkCollection::run() { return pace_.run(loop()); }
+asio::awaitable<void> NetworkCollection::run() { return loop_timer_.run(loop()); }
 
 asio::awaitable<void> NetworkCollection::loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await turn();
-    co_await pace_.rest(pause());
+    co_await loop_timer_.sleep_for(pause());
   }
 }
 

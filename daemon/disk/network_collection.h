@@ -3,7 +3,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "config/settings.h"
 #include "daemon/disk/empty_networks.h"
 #include "daemon/disk/reclaimer.h"
@@ -26,14 +26,14 @@ class NetworkCollection {
   boost::asio::awaitable<void> turn();
   // A turn each quarter of the age, at least every ten minutes and at most every second; of a dry run, each hour.
   boost::asio::awaitable<void> run();
-  void stop() { pace_.stop(); }
+  void stop() { loop_timer_.stop(); }
 
  private:
   boost::asio::awaitable<void> loop();
   [[nodiscard]] Duration pause() const;
 
   Parts parts_;
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
 };
 
 }  // namespace buildwarden::disk

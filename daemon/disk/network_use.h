@@ -6,7 +6,7 @@
 #include <string>
 
 #include "common/clock.h"
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::disk {

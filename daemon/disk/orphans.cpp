@@ -23,7 +23,7 @@ bool is_of_a_service(const std::map<std::string, std::string>& labels) {
 }
 
 // Why a container is nobody's to delete, by what the lists say; "" when it is an orphan perhaps.
-std::string spared(const ports::ContainerRecord& container, const std::string& owner, const ports::Holdings& held) {
+std::string spared(const ports::ContainerRecord& container, const std::string& owner, const ports::InUseSet& held) {
   if (held.container_names.contains(container.name)) return format("held as {}", container.name);
   if (!owner.empty()) return owner;
   if (is_of_a_service(container.labels)) return "a service of compose or swarm";

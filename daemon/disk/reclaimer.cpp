@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "common/breather.h"
+#include "common/cooperative_yield.h"
 #include "common/format.h"
 #include "daemon/disk/climb.h"
 #include "daemon/disk/reclaim_record.h"
@@ -53,10 +53,10 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   climb.until = request.dry_run ? BootTime::max() : parts_.clock.now().boot + request.wait;
   climb.settle = parts_.pace.settle;
   climb.progress = std::move(progress);
-  if (request.dry_run) climb.found = std::make_shared<policy::Findings>();
+  if (request.dry_run) climb.found = std::make_shared<policy::DryRunCache>();
   const auto patience = request.dry_run && !request.quiet ? kPlanPatience : request.wait;
   climb.request = std::move(request);
-  const auto pass = co_await turnstile_.enter(patience);
+  const auto pass = co_await mutex_.lock(patience);
   climb.seen = co_await parts_.meter.measure();
   if (!climb.request.on_request) climb.spared = well(climb.seen);
   climb.at = standing_of(climb);
@@ -162,26 +162,26 @@ void Reclaimer::discard(std::vector<policy::Candidate> candidates) {
 void Reclaimer::discard(Climb& climb) {
   if (parts_.workers == nullptr || !climb.found) return;
   parts_.workers->post([pretended = std::move(climb.pretended), found = std::move(climb.found)] {
-    *pretended = policy::Pretended{};
-    *found = policy::Findings{};
+    *pretended = policy::DryRunState{};
+    *found = policy::DryRunCache{};
   });
 }
 
 asio::awaitable<void> Reclaimer::take_all(Climb& climb, RungRun& run, std::vector<policy::Candidate>* order) {
-  Breather breather;
+  CooperativeYield others;
   for (auto& candidate : *order) {
     if (over(climb) || outdated(climb) || !helps(climb, run.rung, "")) co_return;
     if (climb.pretended->ids.contains(candidate.id)) {
-      co_await breather.breathe();
+      co_await others.yield();
       continue;
     }
     if (!helps(climb, run.rung, candidate.device)) continue;
     if (climb.request.dry_run) {
       pretend(climb, run, candidate);
-      co_await breather.breathe();
+      co_await others.yield();
       continue;
     }
-    if (goes_gently(climb)) co_await pace_.rest(parts_.pace.pause);
+    if (goes_gently(climb)) co_await loop_timer_.sleep_for(parts_.pace.pause);
     const bool goes_on = co_await take_one(climb, run, std::move(candidate));
     if (!goes_on) co_return;
   }
@@ -225,7 +225,7 @@ std::string Reclaimer::reason_for(const Climb& climb) const {
     return format("{}, and no step of the ladder frees {}; {} steps were taken.", where, at.no_means.front(), steps);
   }
   if (!at.can_help) return format("{}, and its level is not known yet.", where);
-  if (pace_.stopped()) return format("{} after {} steps: the daemon stops.", where, steps);
+  if (loop_timer_.stopped()) return format("{} after {} steps: the daemon stops.", where, steps);
   if (parts_.settings.dry_run && !climb.request.dry_run) {
     return format("{} after {} steps: dry_run was switched on.", where, steps);
   }

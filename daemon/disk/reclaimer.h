@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/async_mutex.h"
 #include "common/clock.h"
-#include "common/pacemaker.h"
-#include "common/turnstile.h"
+#include "common/loop_timer.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/disk/gauges.h"
@@ -58,13 +58,13 @@ class Reclaimer final : public ports::Space {
   // was nothing to take.
   boost::asio::awaitable<void> collect(ports::Rung* rung, policy::RungTurn turn, std::string on_behalf_of);
   // A climb under way ends after the deletion that it is at; further ones do nothing.
-  void stop() { pace_.stop(); }
+  void stop() { loop_timer_.stop(); }
   // The settings are others now: nothing that was listed by the old ones is taken any more, and a climb under way
   // begins again by the new ones, or ends when dry_run came on.
   void settings_changed() { ++settings_; }
   // Whether any rung frees that filesystem.
   [[nodiscard]] bool can_free(const ports::Place& place) const;
-  [[nodiscard]] bool busy() const { return turnstile_.busy(); }
+  [[nodiscard]] bool busy() const { return mutex_.is_locked(); }
   [[nodiscard]] std::vector<ports::RungStats> stats() const { return stats_.all(); }
 
  private:
@@ -118,8 +118,8 @@ class Reclaimer final : public ports::Space {
 
   Parts parts_;
   ReclaimStats stats_;
-  Turnstile turnstile_;
-  Pacemaker pace_;
+  AsyncMutex mutex_;
+  LoopTimer loop_timer_;
   std::uint64_t settings_ = 0;  // how often they have changed
   // The filesystem that was short, and how, when the latest in the background freed nothing; and how many in a row.
   std::pair<std::string, policy::Level> in_vain_{"", policy::Level::kOk};

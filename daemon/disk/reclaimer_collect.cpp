@@ -22,7 +22,7 @@ asio::awaitable<void> Reclaimer::collect(ports::Rung* rung, policy::RungTurn tur
   climb.request.on_request = false;
   climb.request.dry_run = parts_.settings.dry_run;
   climb.settle = parts_.pace.settle;
-  const auto pass = co_await turnstile_.enter(kTurnPatience);
+  const auto pass = co_await mutex_.lock(kTurnPatience);
   if (!pass) co_return;
   climb.until = parts_.clock.now().boot + kLongest;
   climb.settings = settings_;

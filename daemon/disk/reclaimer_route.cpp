@@ -12,8 +12,8 @@ bool Reclaimer::can_free(const ports::Place& place) const {
 
 bool Reclaimer::over(const Climb& climb) const {
   const bool forbidden = parts_.settings.dry_run && !climb.request.dry_run;
-  const bool gives_way = climb.only != nullptr && turnstile_.is_awaited();
-  return pace_.stopped() || forbidden || gives_way || climb.at.reached || !climb.at.can_help ||
+  const bool gives_way = climb.only != nullptr && mutex_.has_waiters();
+  return loop_timer_.stopped() || forbidden || gives_way || climb.at.reached || !climb.at.can_help ||
          parts_.clock.now().boot >= climb.until;
 }
 

@@ -85,11 +85,11 @@ asio::awaitable<policy::FreedSpace> Reclaimer::settle(Climb& climb, Frees where,
     const bool no_more = freed.is_gain() && !freed.is_more_than(last);
     last = std::move(freed);
     if (no_more) break;
-    if (pace_.stopped() || WaitClock::now() >= until) {
+    if (loop_timer_.stopped() || WaitClock::now() >= until) {
       climb.settle = std::min(climb.settle, parts_.pace.settle / kImpatience);
       break;
     }
-    co_await pace_.rest(parts_.pace.poll);
+    co_await loop_timer_.sleep_for(parts_.pace.poll);
   }
   climb.owed = 0;
   co_return last;

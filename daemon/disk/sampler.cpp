@@ -8,16 +8,16 @@
 #include <set>
 #include <utility>
 
-#include "common/beat.h"
 #include "common/format.h"
+#include "common/tick.h"
 
 namespace buildwarden::disk {
 namespace asio = boost::asio;
 
 namespace {
 
-bool any_pending(const std::vector<Lane*>& lanes) {
-  return std::any_of(lanes.begin(), lanes.end(), [](const Lane* lane) { return lane->pending(); });
+bool any_pending(const std::vector<StatWorker*>& workers) {
+  return std::any_of(workers.begin(), workers.end(), [](const StatWorker* worker) { return worker->pending(); });
 }
 
 }  // namespace
@@ -28,7 +28,7 @@ Sampler::Sampler(const std::shared_ptr<MountTable>& table, SamplerTiming timing)
 Sampler::Sampler(ReadFilesystem read, std::shared_ptr<MountTable> table, SamplerTiming timing)
     : read_(std::move(read)), table_(std::move(table)), timing_(timing) {}
 
-// One sample(): when it began and how the lanes wake it.
+// One sample(): when it began and how the workers wake it.
 struct Sampler::Round {
   Now now;
   asio::any_io_executor loop;
@@ -36,7 +36,7 @@ struct Sampler::Round {
 };
 
 asio::awaitable<std::vector<Sample>> Sampler::sample(std::vector<std::string> paths, Now now, Haste haste) {
-  auto pass = co_await turnstile_.enter(timing_.stale);
+  auto pass = co_await mutex_.lock(timing_.stale);
   const auto loop = co_await asio::this_coro::executor;
   auto timer = std::make_shared<asio::steady_timer>(loop);
   Round round;
@@ -46,7 +46,7 @@ asio::awaitable<std::vector<Sample>> Sampler::sample(std::vector<std::string> pa
     if (const auto waiting = weak.lock()) waiting->cancel();
   };
   Answers answers;
-  std::vector<Lane*> begun;
+  std::vector<StatWorker*> begun;
   if (pass) begun = begin(paths, round, answers);
   const auto began = asio::steady_timer::clock_type::now();
   const auto until = wait_end(began, haste == Haste::kCalm ? 10 * timing_.patience : timing_.patience);
@@ -56,41 +56,41 @@ asio::awaitable<std::vector<Sample>> Sampler::sample(std::vector<std::string> pa
     auto token = asio::redirect_error(asio::use_awaitable, woken);
     co_await timer->async_wait(token);
   }
-  for (Lane* lane : begun) collect(*lane, now, answers);
+  for (StatWorker* worker : begun) collect(*worker, now, answers);
   std::vector<Sample> samples;
   samples.reserve(paths.size());
   for (const auto& path : paths) samples.push_back(answer_for(path, now, answers));
-  if (pass) drop_idle_lanes();
+  if (pass) drop_idle_workers();
   co_return samples;
 }
 
-std::string Sampler::lane_of(const std::string& path) const {
+std::string Sampler::worker_of(const std::string& path) const {
   const auto known = resolved_.find(path);
   const auto* mount = known == resolved_.end() ? nullptr : mount_of(*mounts_, known->second);
   return mount == nullptr ? "path " + path : mount->device;
 }
 
-// The lanes that were begun now; those still busy with an older request are left alone.
-std::vector<Lane*> Sampler::begin(const std::vector<std::string>& paths, const Round& round, Answers& late) {
+// The workers that were begun now; those still busy with an older request are left alone.
+std::vector<StatWorker*> Sampler::begin(const std::vector<std::string>& paths, const Round& round, Answers& late) {
   mounts_ = table_->read(round.now.boot);
-  std::map<std::string, std::vector<std::string>> by_lane;
-  for (const auto& path : paths) by_lane[lane_of(path)].push_back(path);
-  std::vector<Lane*> begun;
-  for (auto& [name, its_paths] : by_lane) {
-    auto& lane = lanes_[name];
-    if (!lane) lane = std::make_unique<Lane>(read_);
+  std::map<std::string, std::vector<std::string>> by_worker;
+  for (const auto& path : paths) by_worker[worker_of(path)].push_back(path);
+  std::vector<StatWorker*> begun;
+  for (auto& [name, its_paths] : by_worker) {
+    auto& worker = workers_[name];
+    if (!worker) worker = std::make_unique<StatWorker>(read_);
     for (const auto& path : its_paths) asked_in_[path] = name;
-    collect(*lane, round.now, late);
-    if (lane->pending()) continue;
-    lane->begin(std::move(its_paths), round.now, round.loop, round.wake);
-    begun.push_back(lane.get());
+    collect(*worker, round.now, late);
+    if (worker->pending()) continue;
+    worker->begin(std::move(its_paths), round.now, round.loop, round.wake);
+    begun.push_back(worker.get());
   }
   return begun;
 }
 
-void Sampler::collect(Lane& lane, Now now, Answers& into) {
-  const Now asked = lane.begun();
-  for (auto& answer : lane.collect()) {
+void Sampler::collect(StatWorker& worker, Now now, Answers& into) {
+  const Now asked = worker.begun();
+  for (auto& answer : worker.collect()) {
     if (now.boot - asked.boot > timing_.stale) continue;
     Sample sample;
     sample.path = answer.path;
@@ -113,12 +113,12 @@ Sample Sampler::answer_for(const std::string& path, Now now, const Answers& answ
   sample.path = path;
   sample.asked = now;
   const auto name = asked_in_.find(path);
-  const auto lane = name == asked_in_.end() ? lanes_.end() : lanes_.find(name->second);
-  if (lane == lanes_.end() || !lane->second->pending()) {
+  const auto worker = name == asked_in_.end() ? workers_.end() : workers_.find(name->second);
+  if (worker == workers_.end() || !worker->second->pending()) {
     sample.error = format("{} could not be asked for {}", path, format_duration(timing_.stale));
     return sample;
   }
-  sample.asked = lane->second->begun();
+  sample.asked = worker->second->begun();
   const Duration waited = now.boot - sample.asked.boot;
   if (waited > timing_.stale) {
     sample.error = format("{} has not answered for {}: its filesystem hangs", path, format_duration(waited));
@@ -126,11 +126,11 @@ Sample Sampler::answer_for(const std::string& path, Now now, const Answers& answ
   return sample;
 }
 
-// Only lanes with nothing under way, and only those that no path would use again.
-void Sampler::drop_idle_lanes() {
+// Only workers with nothing under way, and only those that no path would use again.
+void Sampler::drop_idle_workers() {
   std::set<std::string> wanted;
-  for (const auto& [path, name] : asked_in_) wanted.insert(lane_of(path));
-  std::erase_if(lanes_,
+  for (const auto& [path, name] : asked_in_) wanted.insert(worker_of(path));
+  std::erase_if(workers_,
                 [&wanted](const auto& entry) { return !entry.second->pending() && !wanted.contains(entry.first); });
 }
 

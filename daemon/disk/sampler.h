@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "common/async_mutex.h"
 #include "common/time.h"
-#include "common/turnstile.h"
 #include "daemon/disk/filesystem_snapshot.h"
-#include "daemon/disk/lane.h"
 #include "daemon/disk/mount_table.h"
+#include "daemon/disk/stat_worker.h"
 
 namespace buildwarden::disk {
 
@@ -35,9 +35,9 @@ struct Sample {
 // with other waits: a timer that is not needed wakes the process all the same.
 enum class Haste : std::uint8_t { kPressing, kCalm };
 
-// Paths share a lane by the device that the mount table names for them, so a mount over one path leaves the others'
-// lane at once, and a hung device has one request pending at most. A path that never answered has a lane of its own.
-// Callers of sample() queue. Lives as long as its callers.
+// Paths share a worker by the device that the mount table names for them, so a mount over one path leaves the others'
+// worker at once, and a hung device has one request pending at most. A path that never answered has a worker of its
+// own. Callers of sample() queue. Lives as long as its callers.
 class Sampler {
  public:
   // Of this machine.
@@ -52,21 +52,21 @@ class Sampler {
 
  private:
   using Answers = std::map<std::string, Sample>;
-  [[nodiscard]] std::string lane_of(const std::string& path) const;
-  void collect(Lane& lane, Now now, Answers& into);
+  [[nodiscard]] std::string worker_of(const std::string& path) const;
+  void collect(StatWorker& worker, Now now, Answers& into);
   struct Round;
-  std::vector<Lane*> begin(const std::vector<std::string>& paths, const Round& round, Answers& late);
+  std::vector<StatWorker*> begin(const std::vector<std::string>& paths, const Round& round, Answers& late);
   Sample answer_for(const std::string& path, Now now, const Answers& answers) const;
-  void drop_idle_lanes();
+  void drop_idle_workers();
 
   ReadFilesystem read_;
   std::shared_ptr<MountTable> table_;
   SamplerTiming timing_;
   Mounts mounts_ = std::make_shared<const std::vector<MountEntry>>();
   std::map<std::string, std::string> resolved_;  // path → where it led when it last answered
-  std::map<std::string, std::unique_ptr<Lane>> lanes_;
-  std::map<std::string, std::string> asked_in_;  // path → the lane that it was last asked in
-  Turnstile turnstile_;
+  std::map<std::string, std::unique_ptr<StatWorker>> workers_;
+  std::map<std::string, std::string> asked_in_;  // path → the worker that it was last asked in
+  AsyncMutex mutex_;
 };
 
 }  // namespace buildwarden::disk

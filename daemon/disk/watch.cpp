@@ -4,8 +4,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
-#include "common/beat.h"
 #include "common/format.h"
+#include "common/tick.h"
 #include "daemon/disk/watch_events.h"
 
 namespace buildwarden::disk {
@@ -13,7 +13,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kLongestSleep = kIdleBeat;
+constexpr Duration kLongestSleep = kIdleTick;
 constexpr Duration kShortestSleep{10};
 // How long a background reclaim is not begun again: after one that fell short; and after one that was enough, or found
 // that there was enough. That long is little, since a writer may have taken again what was freed before anybody looks.
@@ -58,7 +58,7 @@ asio::awaitable<bool> Watch::reclaim_turn() {
   if (!did_something) co_return true;
   parts_.users.forget();
   every_ = true;
-  pace_.wake();
+  loop_timer_.wake();
   co_return true;
 }
 
@@ -89,7 +89,7 @@ void Watch::note_need() {
     worst_ = std::max(worst_, filesystem.level);
   }
   if (!needed_) tried_at_ = policy::Level::kOk;
-  if (needed_) reclaim_pace_.wake();
+  if (needed_) reclaim_timer_.wake();
 }
 
 void Watch::record_clock_step(Now now) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "config/settings.h"
 #include "daemon/disk/ballast.h"
 #include "daemon/disk/clock_steps.h"
@@ -78,9 +78,9 @@ class Watch {
   std::optional<BootTime> not_before_;
   std::vector<std::pair<std::string, std::string>> watched_;  // device and mount of each filesystem
   Duration after_hindered_{0};  // of the last try, doubled at the next; 0: it was not hindered
-  Pacemaker pace_;              // of the watch itself, and of all three
-  Pacemaker reclaim_pace_;
-  Pacemaker users_pace_;
+  LoopTimer loop_timer_;        // of the watch itself, and of all three
+  LoopTimer reclaim_timer_;
+  LoopTimer users_timer_;
   bool every_ = false;  // the next turn measures everything
 };
 

@@ -2,7 +2,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <utility>
 
-#include "common/beat.h"
+#include "common/tick.h"
 #include "daemon/disk/watch.h"
 
 namespace buildwarden::disk {
@@ -11,11 +11,11 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kLookAtReclaim = std::chrono::seconds{60};  // each turn of the watch that finds a need wakes it
-constexpr Duration kLookAtUsers = kIdleBeat;
+constexpr Duration kLookAtUsers = kIdleTick;
 
 }  // namespace
 
-asio::awaitable<void> Watch::run() { return pace_.run(all_loops()); }
+asio::awaitable<void> Watch::run() { return loop_timer_.run(all_loops()); }
 
 void Watch::look_now() {
   not_before_.reset();
@@ -24,12 +24,12 @@ void Watch::look_now() {
 
 void Watch::mounts_changed() {
   every_ = true;
-  pace_.wake();
+  loop_timer_.wake();
 }
 
 void Watch::stop() {
   parts_.ballast.stop();
-  pace_.stop();
+  loop_timer_.stop();
 }
 
 asio::awaitable<void> Watch::all_loops() {
@@ -38,24 +38,24 @@ asio::awaitable<void> Watch::all_loops() {
 }
 
 asio::awaitable<void> Watch::watch_loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     const bool every = std::exchange(every_, false);
     const auto pause = co_await turn(every);
-    co_await pace_.rest(pause);
+    co_await loop_timer_.sleep_for(pause);
   }
 }
 
 asio::awaitable<void> Watch::reclaim_loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     const bool tried = co_await reclaim_turn();
-    if (!tried) co_await reclaim_pace_.rest(kLookAtReclaim);
+    if (!tried) co_await reclaim_timer_.sleep_for(kLookAtReclaim);
   }
 }
 
 asio::awaitable<void> Watch::users_loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await parts_.users.refresh();
-    co_await users_pace_.rest(kLookAtUsers);
+    co_await users_timer_.sleep_for(kLookAtUsers);
   }
 }
 

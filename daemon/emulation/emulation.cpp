@@ -40,7 +40,7 @@ asio::awaitable<void> Emulation::turn(bool execute) {
     plan_ = {};
     co_return;
   }
-  const auto pass = co_await turns_.enter();
+  const auto pass = co_await turns_.lock();
   if (!pass) co_return;
   co_await look(execute, false);
 }
@@ -58,7 +58,7 @@ asio::awaitable<void> Emulation::look(bool execute_now, bool quick) {
   }
   tried_.clear();
   bool must = execute_now;
-  for (int round = 0; round < kRounds && !pace_.stopped(); ++round) {
+  for (int round = 0; round < kRounds && !loop_timer_.stopped(); ++round) {
     const auto known = seen_.entries;
     co_await observe();
     if (seen_.entries != known) seen_.proofs.clear();
@@ -195,23 +195,23 @@ asio::awaitable<void> Emulation::fetch(std::vector<std::string> platforms) {
   }
 }
 
-asio::awaitable<void> Emulation::run() { return pace_.run(loop()); }
+asio::awaitable<void> Emulation::run() { return loop_timer_.run(loop()); }
 
 asio::awaitable<void> Emulation::loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     co_await turn(false);
-    co_await pace_.rest(kCompare);
+    co_await loop_timer_.sleep_for(kCompare);
   }
 }
 
 void Emulation::stop() {
   stop_work_.request_stop();
-  pace_.stop();
+  loop_timer_.stop();
 }
 
 void Emulation::look_now() {
   must_execute_ = true;
-  pace_.wake();
+  loop_timer_.wake();
 }
 
 ports::Async<void> Emulation::verify() {
@@ -222,7 +222,7 @@ ports::Async<void> Emulation::verify() {
 asio::awaitable<std::string> Emulation::await_platforms(std::vector<std::string> names) {
   if (names.empty() || !is_wanted()) co_return "";
   {
-    const auto pass = co_await turns_.enter(kJobWaits);
+    const auto pass = co_await turns_.lock(kJobWaits);
     if (!pass) co_return format("whether its platforms run is not known yet after {}", format_duration(kJobWaits));
     co_await look(true, true);
   }

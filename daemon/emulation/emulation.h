@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "common/async_mutex.h"
 #include "common/clock.h"
-#include "common/pacemaker.h"
-#include "common/turnstile.h"
+#include "common/loop_timer.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/policy/emulation.h"
@@ -87,9 +87,9 @@ class Emulation final : public ports::EmulatorViews, public ports::Platforms {
               double seconds);
   void record_would();
 
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
   Parts parts_;
-  Turnstile turns_;
+  AsyncMutex turns_;
   std::vector<std::string> names_;  // that `wish_` was made of
   policy::EmulationWish wish_;
   policy::ObservedEmulation seen_;

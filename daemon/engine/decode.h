@@ -12,7 +12,7 @@
 #include "common/result.h"
 #include "common/units.h"
 #include "daemon/policy/builder.h"
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::engine {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "common/async_mutex.h"
 #include "common/clock.h"
-#include "common/turnstile.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/engine/credential_helper.h"
@@ -115,9 +115,9 @@ class Engine final : public ports::EngineState,
   WorkerPool& workers_;
   Transport transport_;
   Link link_;
-  Turnstile cache_turn_;
+  AsyncMutex cache_turn_;
   CredentialHelpers helpers_;
-  Turnstile layers_turn_;
+  AsyncMutex layers_turn_;
   std::map<std::string, policy::LayerChain> layers_;  // by the image's id, which is one of its content
 };
 

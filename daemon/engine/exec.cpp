@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/format.h"
-#include "common/pause.h"
+#include "common/loop_timer.h"
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
 #include "daemon/engine/engine.h"
@@ -102,7 +102,7 @@ ports::Async<int> Engine::exit_code(std::string exec_id) {
     auto state = co_await transport_.ask(std::move(inspect), &decode_exec);
     if (!state) co_return std::move(state).error();
     if (!state->running) co_return state->exit_code;
-    co_await pause_for(kExitCodePause);
+    co_await sleep_for(kExitCodePause);
   }
   co_return Error(Errc::kTimeout, "its output ended, but the engine says that it still runs");
 }

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <utility>
 
-#include "common/breather.h"
+#include "common/cooperative_yield.h"
 #include "common/foreign_file.h"
 #include "common/format.h"
 #include "daemon/engine/decode.h"
@@ -84,23 +84,23 @@ ports::Async<std::vector<ports::ImageRecord>> Engine::list_images() {
   if (!images) co_return std::move(images).with_context("listing images");
   auto learned = co_await learn_layers(*images);
   if (!learned) co_return std::move(learned).error().with_context("listing images");
-  Breather breather;
+  CooperativeYield others;
   for (auto& image : *images) {
     const auto known = layers_.find(image.id);
     if (known != layers_.end()) image.layers = known->second;
-    co_await breather.breathe();
+    co_await others.yield();
   }
   co_return images;
 }
 
 // An image that the engine cannot describe has none: it is nobody's base. Asked again with each list.
 ports::Async<void> Engine::learn_layers(const std::vector<ports::ImageRecord>& images) {
-  const auto pass = co_await layers_turn_.enter();
+  const auto pass = co_await layers_turn_.lock();
   if (!pass) co_return Error(Errc::kCancelled, "cancelled while others ask for layers");
   std::map<std::string, policy::LayerChain> current;
-  Breather breather;
+  CooperativeYield others;
   for (const auto& image : images) {
-    co_await breather.breathe();
+    co_await others.yield();
     const auto known = layers_.find(image.id);
     if (known != layers_.end()) {
       current.insert(*known);

@@ -9,8 +9,8 @@
 #include <string>
 #include <utility>
 
-#include "common/beat.h"
 #include "common/format.h"
+#include "common/tick.h"
 #include "daemon/engine/decode.h"
 #include "daemon/engine/encode.h"
 

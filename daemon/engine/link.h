@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "common/beat.h"
 #include "common/clock.h"
 #include "common/http_client.h"
+#include "common/tick.h"
 #include "daemon/engine/transport.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"
@@ -22,7 +22,7 @@
 namespace buildwarden::engine {
 
 struct LinkTimes {
-  Duration heartbeat = kIdleBeat;                    // a ping after about that long without an event
+  Duration heartbeat = kIdleTick;                    // a ping after about that long without an event
   Duration ping_deadline = std::chrono::seconds{5};  // an engine that needs longer counts as lost
   Duration first_retry = std::chrono::milliseconds{100};
   Duration last_retry = std::chrono::seconds{2};  // doubling up to it; a connection that held longer starts anew

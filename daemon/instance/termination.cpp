@@ -5,8 +5,8 @@
 #include <random>
 #include <utility>
 
-#include "common/beat.h"
 #include "common/format.h"
+#include "common/tick.h"
 
 namespace buildwarden::instance {
 namespace asio = boost::asio;
@@ -62,10 +62,10 @@ void Termination::restore() {
 
 void Termination::ask(const std::string& device) {
   asked_.insert(device);
-  pace_.wake();
+  loop_timer_.wake();
 }
 
-void Termination::look_now() { pace_.wake(); }
+void Termination::look_now() { loop_timer_.wake(); }
 
 // One disk's wish is enough; rather that of one that may be followed.
 void Termination::take_wishes(const policy::TerminationFacts& facts) {
@@ -127,7 +127,7 @@ asio::awaitable<void> Termination::observe_others(policy::TerminationFacts* fact
     if (!agent) facts->agent.trouble = agent.error().message();
     if (agent) facts->agent = *std::move(agent);
   }
-  auto running = co_await parts_.evidence.running();
+  auto running = co_await parts_.running_jobs.running();
   if (running) facts->jobs = static_cast<int>(running->size());
   if (!running) facts->jobs_trouble = running.error().message();
 }
@@ -143,7 +143,7 @@ asio::awaitable<bool> Termination::turn() {
   memory_ = std::move(plan.memory);
   if (action == TerminationAction::kRest) co_return false;
   auto news = co_await act(action, decrement);
-  if (pace_.stopped()) co_return false;
+  if (loop_timer_.stopped()) co_return false;
   news.chance = parts_.chance();
   record_step(news);
   memory_ = policy::note_outcome(std::move(memory_), news, parts_.times, parts_.clock.now());
@@ -152,24 +152,24 @@ asio::awaitable<bool> Termination::turn() {
   co_return news.action == action;
 }
 
-asio::awaitable<void> Termination::run() { return pace_.run(loop()); }
+asio::awaitable<void> Termination::run() { return loop_timer_.run(loop()); }
 
 Duration Termination::pause() const {
-  if (!is_at_work(view_.state)) return kIdleBeat;
+  if (!is_at_work(view_.state)) return kIdleTick;
   if (!due_) return parts_.times.look;
   return std::clamp(*due_ - parts_.clock.now().boot, Duration{1}, parts_.times.look);
 }
 
 asio::awaitable<void> Termination::loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     const bool again = co_await turn();
-    if (!again) co_await pace_.rest(pause());
+    if (!again) co_await loop_timer_.sleep_for(pause());
   }
 }
 
 void Termination::stop() {
   stop_work_.request_stop();
-  pace_.stop();
+  loop_timer_.stop();
 }
 
 }  // namespace buildwarden::instance

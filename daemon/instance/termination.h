@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "common/clock.h"
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/instance/intent.h"
@@ -37,7 +37,7 @@ class Termination final : public ports::TerminationViews, public ports::JobGate 
     ports::Journal& journal;
     const ports::DiskViews& disk;
     const ports::EngineState& engine;
-    ports::JobEvidence& evidence;
+    ports::RunningJobs& running_jobs;
     policy::TerminationTimes times{};
     std::string boot_id{};  // of this boot; "": not known, then nothing begins
     Machine machine = this_machine();
@@ -85,7 +85,7 @@ class Termination final : public ports::TerminationViews, public ports::JobGate 
   [[nodiscard]] Duration pause() const;
   WorkerPool& worker();
 
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
   Parts parts_;
   IntentFile file_;
   OnceOk once_ok_;

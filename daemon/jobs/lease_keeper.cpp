@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "common/bell.h"
+#include "common/async_event.h"
 #include "common/format.h"
 #include "common/log.h"
 #include "common/worker.h"
@@ -41,7 +41,7 @@ struct LeaseKeeper::State {
   std::uint64_t written = 0;  // of the changes
   bool writing = false;
   bool failed = false;
-  Bell done;
+  AsyncEvent done;
 
   void conclude(const Result<void>& saved) {
     const bool is_news = !saved && !failed;
@@ -61,7 +61,7 @@ LeaseKeeper::LeaseKeeper(asio::any_io_executor executor, ports::LeaseStore& stor
 
 LeaseKeeper::~LeaseKeeper() {
   state_->thread.reset();
-  state_->done.ring();
+  state_->done.notify_all();
 }
 
 void LeaseKeeper::changed() {
@@ -82,7 +82,7 @@ asio::awaitable<void> LeaseKeeper::write(std::shared_ptr<State> state) {
     if (!state->thread) co_return;
     state->written = upto;
     state->conclude(saved);
-    state->done.ring();
+    state->done.notify_all();
     if (state->written == state->changes) break;
     timer.expires_after(kBetweenWrites);
     boost::system::error_code woken;

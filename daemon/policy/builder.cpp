@@ -57,18 +57,18 @@ void join_steps(BuilderPlan& plan, RealSteps& real, FrontSteps& fronts, const De
 }
 
 std::string why_not_warm(const std::string& name, const ObservedBuilder& observed) {
-  const auto& silence = observed.silence;
+  const auto& unresponsive = observed.unresponsive;
   if (observed.real.state == ContainerState::kRestarting) return format("{} is restarted by the engine", name);
   if (observed.real.other_folder) return format("{} serves a socket folder that is not the host's any more", name);
   if (!observed.answered_before) return format("{} runs and does not answer yet", name);
-  return format("{} runs, but has not answered for {}", name, format_duration(silence.lasts));
+  return format("{} runs, but has not answered for {}", name, format_duration(unresponsive.lasts));
 }
 
 void say_state(BuilderPlan& plan, const std::string& name, const ObservedBuilder& observed, bool warm) {
-  const auto& silence = observed.silence;
-  if (warm && silence.questions > 0) {
+  const auto& unresponsive = observed.unresponsive;
+  if (warm && unresponsive.questions > 0) {
     return say(plan, BuilderState::kWarm, "silent",
-               format("{} runs; it has not answered for {}", name, format_duration(silence.lasts)));
+               format("{} runs; it has not answered for {}", name, format_duration(unresponsive.lasts)));
   }
   if (warm) return say(plan, BuilderState::kWarm, "warm", format("{} runs and answers", name));
   const bool lost = plan.memory.lost_at.has_value();

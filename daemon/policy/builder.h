@@ -66,7 +66,7 @@ bool does_next_to_nothing(const Work& work);
 
 // What a builder that does not answer is doing. A hang is a row of questions during which it did next to nothing: a
 // busy builder uses the CPU, or waits for a disk; where that cannot be told it counts as busy.
-struct Silence {
+struct Unresponsive {
   int questions = 0;       // without an answer, in a row
   Duration lasts{0};       // since the first of them was asked
   int idle_questions = 0;  // the latest of them, in a row, during which it did next to nothing
@@ -81,7 +81,7 @@ struct ObservedBuilder {
   std::map<std::string, ObservedContainer> fronts;  // by container name; an absent entry is a missing container
   bool answers = false;                             // its socket answered since the container's last start
   bool answered_before = false;                     // it did, but may be silent now
-  Silence silence;
+  Unresponsive unresponsive;
   int running_builds = 0;      // connections by which somebody may build; unknown counts as 1
   bool disk_has_room = false;  // for another volume; unknown counts as none
 };

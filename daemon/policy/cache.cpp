@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/format.h"
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 
 namespace buildwarden::policy {
 namespace {

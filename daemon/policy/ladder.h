@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/policy/pressure.h"
 
 namespace buildwarden::policy {
@@ -24,13 +24,13 @@ struct LadderRequest {
 
 // Dry run: the ids of what the climb would have deleted by now, in their order and for looking one up. A rung lists
 // what it would find then.
-struct Pretended {
+struct DryRunState {
   std::vector<std::string> order;
   std::set<std::string> ids;
 };
 
 // Dry run: what was asked in it once. Nothing that it pretends changes an answer, so later turns do not ask again.
-struct Findings {
+struct DryRunCache {
   std::map<std::string, std::shared_ptr<const CacheList>> caches;  // by the source's key
   std::map<std::string, CacheStep> cache_steps;                    // by the id of the candidate that stands for it
   std::shared_ptr<const std::vector<ImageRecord>> images;
@@ -43,16 +43,16 @@ struct RungTurn {
   bool engine_cache = true;  // rung 4 and 6: whether the engine's own cache takes part
   bool terminate = false;    // rung 9: drain and terminate as well; without it only new jobs are refused
   // Grows while the climb goes on, so whoever works beside it copies what concerns it.
-  std::shared_ptr<const Pretended> pretended{};
+  std::shared_ptr<const DryRunState> pretended{};
   std::string for_job{};  // the id of the job that asks for room before it may start; "" = no job does
   bool dry_run = false;   // the climb only says what it would do
   // Of a dry run, for what takes long to list; nothing: it is listed anew.
-  std::shared_ptr<Findings> found{};
+  std::shared_ptr<DryRunCache> found{};
   bool on_demand = false;  // somebody who is not root asked, and may ask again as often as he likes
 };
 
 // Whether a dry run takes it for deleted.
-inline bool is_pretended(const std::shared_ptr<const Pretended>& pretended, const std::string& id) {
+inline bool is_pretended(const std::shared_ptr<const DryRunState>& pretended, const std::string& id) {
   return pretended && pretended->ids.contains(id);
 }
 

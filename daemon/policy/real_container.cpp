@@ -16,9 +16,9 @@ constexpr Duration kLongestStart = std::chrono::minutes{15};
 constexpr int kIdlePart = 100;
 
 bool does_nothing(const ObservedBuilder& observed) {
-  const auto& silence = observed.silence;
-  return silence.idle_questions >= kFrozenQuestions &&
-         silence.idle >= (observed.answered_before ? kFrozen : kFrozenAtStart);
+  const auto& unresponsive = observed.unresponsive;
+  return unresponsive.idle_questions >= kFrozenQuestions &&
+         unresponsive.idle >= (observed.answered_before ? kFrozen : kFrozenAtStart);
 }
 
 void add(RealSteps& result, BuilderAction action, std::string_view rule, std::string what) {
@@ -56,12 +56,12 @@ void heal_foreign(RealSteps& result, const std::string& name, const DesiredBuild
   } else if (state == ContainerState::kDead) {
     result.refused = true;
     result.note = format("the adopted container {} is dead, and what is not ours is never removed", name);
-  } else if (silent && observed.silence.questions >= kFrozenQuestions) {
+  } else if (silent && observed.unresponsive.questions >= kFrozenQuestions) {
     result.refused = true;
     result.note = format(
         "the adopted container {} runs, but for {} nobody has answered at the builder's socket: it has to serve it in "
         "the builder's folder on the host",
-        name, format_duration(observed.silence.lasts));
+        name, format_duration(observed.unresponsive.lasts));
   } else {
     revive(result, name, state);
   }
@@ -95,11 +95,11 @@ std::optional<Change> wanted_change(const DesiredBuilder& desired, const Observe
 }
 
 void restart_frozen(RealSteps& result, const std::string& name, const ObservedBuilder& observed) {
-  const auto& silence = observed.silence;
+  const auto& unresponsive = observed.unresponsive;
   const auto how = does_nothing(observed) ? format("{} questions in {} and did next to nothing in that time",
-                                                   silence.idle_questions, format_duration(silence.idle))
-                                          : format("{} questions in {}, whatever else it does", silence.questions,
-                                                   format_duration(silence.lasts));
+                                                   unresponsive.idle_questions, format_duration(unresponsive.idle))
+                                          : format("{} questions in {}, whatever else it does", unresponsive.questions,
+                                                   format_duration(unresponsive.lasts));
   add(result, BuilderAction::kRestart, "frozen",
       format("the container {} has not answered {}: it counts as dead and is restarted", name, how));
 }
@@ -152,7 +152,7 @@ bool is_frozen(const ObservedBuilder& observed) {
   if (observed.real.state != ContainerState::kRunning) return false;
   const auto longest = observed.answered_before ? kLongestSilence : kLongestStart;
   return does_nothing(observed) ||
-         (observed.silence.questions >= kFrozenQuestions && observed.silence.lasts >= longest);
+         (observed.unresponsive.questions >= kFrozenQuestions && observed.unresponsive.lasts >= longest);
 }
 
 RealSteps heal_real(const DesiredBuilder& desired, const ObservedBuilder& observed, const BuilderMemory& memory,

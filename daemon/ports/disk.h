@@ -15,7 +15,7 @@
 
 #include "common/result.h"
 #include "daemon/policy/admission.h"
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/policy/freed_space.h"
 #include "daemon/policy/ladder.h"
 #include "daemon/policy/pressure.h"
@@ -130,7 +130,7 @@ class Rung {
 };
 
 // What jobs and builders hold now; answers without waiting.
-struct Holdings {
+struct InUseSet {
   std::set<std::string> image_references;  // builder and binfmt images: never deleted
   std::set<std::string> container_names;   // builders and fronts
   std::optional<WallTime> oldest_job_start;
@@ -139,7 +139,7 @@ struct Holdings {
 class InUse {
  public:
   virtual ~InUse() = default;
-  [[nodiscard]] virtual Holdings now() const = 0;
+  [[nodiscard]] virtual InUseSet now() const = 0;
 };
 
 // The ledger's inlet.

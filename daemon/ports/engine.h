@@ -17,7 +17,7 @@
 #include "common/result.h"
 #include "common/time.h"
 #include "daemon/policy/builder.h"
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/ports/sensor.h"
 
 namespace buildwarden::ports {

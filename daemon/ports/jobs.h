@@ -84,9 +84,9 @@ struct Lease {
   BootTime wrote;               // when that was last seen to grow
 };
 
-class JobDesk {
+class JobAdmissions {
  public:
-  virtual ~JobDesk() = default;
+  virtual ~JobAdmissions() = default;
   // Admits or refuses. May take up to jobs.admission_wait while room is made; `progress` says how it goes.
   // kInvalid: a bad field, by name; kDenied: a pid of another user, another uid's job id; kUnavailable: there is no
   // place for another job now.

@@ -20,9 +20,9 @@ struct RunningJob {
   std::optional<WallTime> since{};
 };
 
-class JobEvidence {
+class RunningJobs {
  public:
-  virtual ~JobEvidence() = default;
+  virtual ~RunningJobs() = default;
   // From the leases and from the processes of the agent's unit, looked up anew on a worker. Every job of both; one that
   // is known by both ways may come twice. An error (a process that cannot be read): nobody may be taken for idle.
   virtual Async<std::vector<RunningJob>> running() = 0;

@@ -71,7 +71,7 @@ asio::awaitable<void> Prefetch::fetch(policy::PrefetchItem item) {
   const auto began = parts_.clock.now().boot;
   const auto done = co_await bring(item.image, item.builder);
   const auto now = parts_.clock.now();
-  if (pace_.stopped()) co_return;
+  if (loop_timer_.stopped()) co_return;
   if (done) {
     const auto* how = *done == "present" ? "is there" : "was fetched";
     auto reason = format("{} {} for {}", item.image, how, place_of(item.builder));
@@ -166,12 +166,12 @@ ports::PrefetchView Prefetch::prefetch_view() const {
   return view;
 }
 
-asio::awaitable<void> Prefetch::run() { return pace_.run(loop()); }
+asio::awaitable<void> Prefetch::run() { return loop_timer_.run(loop()); }
 
 asio::awaitable<void> Prefetch::loop() {
-  while (!pace_.stopped()) {
+  while (!loop_timer_.stopped()) {
     const auto pause = co_await turn();
-    co_await pace_.rest(pause);
+    co_await loop_timer_.sleep_for(pause);
   }
 }
 

@@ -6,7 +6,7 @@
 
 #include "common/clock.h"
 #include "common/jitter.h"
-#include "common/pacemaker.h"
+#include "common/loop_timer.h"
 #include "config/settings.h"
 #include "daemon/policy/prefetch.h"
 #include "daemon/ports/builders.h"
@@ -39,9 +39,9 @@ class Prefetch final : public ports::PrefetchViews {
   // One turn: fetches one image, or notes what it waits for. The answer: how long until the next.
   boost::asio::awaitable<Duration> turn();
   boost::asio::awaitable<void> run();
-  void stop() { pace_.stop(); }
+  void stop() { loop_timer_.stop(); }
   // The configuration changed: the next turn comes at once.
-  void look_now() { pace_.wake(); }
+  void look_now() { loop_timer_.wake(); }
 
   [[nodiscard]] ports::PrefetchView prefetch_view() const override;
   // The reference that the engine pulls for us, or has done a moment ago, whose event may be under way yet; "" for
@@ -59,7 +59,7 @@ class Prefetch final : public ports::PrefetchViews {
   void record_wait(const policy::PrefetchPlan& plan);
   void record_would(const policy::PrefetchPlan& plan);
 
-  Pacemaker pace_;
+  LoopTimer loop_timer_;
   Parts parts_;
   Now started_;
   std::string engine_;  // whose images the items speak of

@@ -11,8 +11,8 @@
 #include "common/atomic_file.h"
 #include "common/format.h"
 #include "common/unique_fd.h"
+#include "daemon/state/quarantine.h"
 #include "daemon/state/schema.h"
-#include "daemon/state/set_aside.h"
 
 namespace buildwarden::state {
 namespace {
@@ -115,8 +115,8 @@ Result<Connection> Database::open_checked() {
 }
 
 Result<void> Database::begin_anew(const std::string& why) {
-  auto moved = set_aside(path_, clock_.now().wall);
-  notices_.push_back(set_aside_event(path_, why, moved));
+  auto moved = quarantine(path_, clock_.now().wall);
+  notices_.push_back(quarantined_event(path_, why, moved));
   if (!moved) return std::move(moved).error();
   begun_anew_ = true;
   // Its log goes with it, and would be taken for the new one's.

@@ -9,7 +9,7 @@
 
 #include "common/clock.h"
 #include "daemon/ports/journal.h"
-#include "daemon/state/room.h"
+#include "daemon/state/preallocation.h"
 #include "daemon/state/sqlite.h"
 
 namespace buildwarden::state {

@@ -5,7 +5,7 @@
 #include "common/atomic_file.h"
 #include "common/format.h"
 #include "daemon/state/lease_json.h"
-#include "daemon/state/set_aside.h"
+#include "daemon/state/quarantine.h"
 
 namespace buildwarden::state {
 namespace {
@@ -40,7 +40,7 @@ Result<void> LeaseFile::save_leases(const ports::LeaseBook& book) {
 }
 
 ports::LeaseBook LeaseFile::give_up(const std::string& why) {
-  journal_.record(set_aside_event(path(), why, set_aside(path(), clock_.now().wall)));
+  journal_.record(quarantined_event(path(), why, quarantine(path(), clock_.now().wall)));
   return {};
 }
 

@@ -5,7 +5,7 @@
 #include "common/atomic_file.h"
 #include "common/format.h"
 #include "daemon/state/operation_json.h"
-#include "daemon/state/set_aside.h"
+#include "daemon/state/quarantine.h"
 
 namespace buildwarden::state {
 namespace {
@@ -26,8 +26,8 @@ std::vector<ports::StoredOperation> OperationFile::load_operations() {
   }
   auto document = text ? read_operations(*text) : Result<OperationDocument>(text.error());
   if (!document) {
-    const auto moved = set_aside(path(), clock_.now().wall);
-    journal_.record(set_aside_event(path(), document.error().message(), moved));
+    const auto moved = quarantine(path(), clock_.now().wall);
+    journal_.record(quarantined_event(path(), document.error().message(), moved));
     return {};
   }
   const auto boot_id = read_boot_id(places_.boot_id);

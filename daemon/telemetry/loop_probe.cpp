@@ -5,7 +5,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
-#include "common/beat.h"
+#include "common/tick.h"
 
 namespace buildwarden::telemetry {
 
@@ -15,11 +15,11 @@ LoopProbe::LoopProbe(const boost::asio::any_io_executor& executor, Report report
 LoopProbe::Instant LoopProbe::turn(Instant due, Instant now) {
   const auto late = std::max(now - due, Instant::duration::zero());
   report_(std::chrono::duration<double>(late));
-  return next_beat(std::max(due, now), pace_());
+  return next_tick(std::max(due, now), pace_());
 }
 
 boost::asio::awaitable<void> LoopProbe::run() {
-  Instant due = next_beat(std::chrono::steady_clock::now(), pace_());
+  Instant due = next_tick(std::chrono::steady_clock::now(), pace_());
   while (!stopped_) {
     timer_.expires_at(due);
     const auto [failed] = co_await timer_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));

@@ -44,7 +44,7 @@ class NoJournal final : public ports::Journal {
 
 class NobodyIn final : public ports::InUse {
  public:
-  [[nodiscard]] ports::Holdings now() const override { return {}; }
+  [[nodiscard]] ports::InUseSet now() const override { return {}; }
 };
 
 class EmptyStore final : public ports::LedgerStore {

@@ -1,6 +1,6 @@
 // What BuildKit's client answers, and references on their way into its commands.
 #include "daemon/builders/buildctl.h"
-#include "daemon/builders/cache.h"
+#include "daemon/builders/remote_cache.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

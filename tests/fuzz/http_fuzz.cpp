@@ -40,7 +40,7 @@ class Host : public api::ApiTest {
     answer.admitted = true;
     answer.grant.env = {{"A", "it's"}};
     answer.grant.files = {{"instances/x", 0600, "{}"}};
-    desk.answer = answer;
+    admissions.answer = answer;
     start();
     expect(port != 0);
   }

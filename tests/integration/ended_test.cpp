@@ -23,7 +23,7 @@ using ::testing::UnorderedElementsAre;
 
 class NothingHeld final : public ports::InUse {
  public:
-  [[nodiscard]] ports::Holdings now() const override { return {}; }
+  [[nodiscard]] ports::InUseSet now() const override { return {}; }
 };
 
 class EndedIntegration : public testing::EngineFixture {

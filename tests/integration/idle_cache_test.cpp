@@ -40,7 +40,7 @@ class HurriedClock final : public Clock {
 
 class Nobody final : public ports::InUse {
  public:
-  [[nodiscard]] ports::Holdings now() const override { return {}; }
+  [[nodiscard]] ports::InUseSet now() const override { return {}; }
 };
 
 class OneBuilder final : public ports::BuilderViews {

@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "common/beat.h"
+#include "common/tick.h"
 #include "tests/bench/connection.h"
 #include "tests/support/plain_daemon.h"
 
@@ -216,7 +216,7 @@ TEST_F(Leases, TheEndOfAProcessIsSeenAtOnceAndNotAtTheNextSweep) {
     own.send(SIGKILL);
     EXPECT_TRUE(eventually([this] { return known().empty(); }));
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, 2 * kIdleBeat);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 2 * kIdleTick);
 }
 
 TEST_F(Leases, TimeEndsALeaseThatNothingElseEndsAndARenewalProlongsItAlsoAfterARestart) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/builders/people.h"
+#include "daemon/builders/buildx_instances.h"
 #include "daemon/disk/ledger_feed.h"
 #include "daemon/disk/orphans.h"
 #include "tests/support/engine_fixture.h"
@@ -24,8 +24,8 @@ using ::testing::UnorderedElementsAre;
 
 class OneFrontHeld final : public ports::InUse {
  public:
-  [[nodiscard]] ports::Holdings now() const override {
-    ports::Holdings held;
+  [[nodiscard]] ports::InUseSet now() const override {
+    ports::InUseSet held;
     held.container_names = {"buildx_buildkit_s30"};
     return held;
   }

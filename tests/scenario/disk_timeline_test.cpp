@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/format.h"
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/policy/ladder.h"
 #include "daemon/policy/pressure.h"
 #include "tests/support/fake_clock.h"

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/policy/image_names.h"
 #include "daemon/policy/ladder.h"
 

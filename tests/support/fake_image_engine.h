@@ -39,7 +39,7 @@ class FakeImageEngine final : public ports::EngineState,
   std::vector<ports::ImageRecord> images;
   std::vector<ports::ContainerRecord> containers;
   std::vector<policy::CacheRecord> records;
-  ports::Holdings holdings;
+  ports::InUseSet holdings;
   std::map<std::string, Error> fail;    // by call: "list", "remove", "records", "prune", "containers"
   std::vector<std::string> removed;     // what remove_image() was asked for
   std::vector<Duration> pruned_unused;  // what prune_cache() was asked for
@@ -69,7 +69,7 @@ class FakeImageEngine final : public ports::EngineState,
     if (on_status) on_status();
     return engine;
   }
-  [[nodiscard]] ports::Holdings now() const override { return holdings; }
+  [[nodiscard]] ports::InUseSet now() const override { return holdings; }
   ports::Async<std::vector<ports::ImageRecord>> list_images() override {
     if (on_list) on_list();
     if (const auto at = fail.find("list"); at != fail.end()) co_return at->second;

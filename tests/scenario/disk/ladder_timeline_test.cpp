@@ -115,7 +115,7 @@ class ScriptedRung final : public ports::Rung {
 
 class NobodyIn final : public ports::InUse {
  public:
-  [[nodiscard]] ports::Holdings now() const override { return {}; }
+  [[nodiscard]] ports::InUseSet now() const override { return {}; }
 };
 
 using Names = std::vector<std::string>;

@@ -57,11 +57,11 @@ struct FakeViews : ports::DiskViews,
 };
 
 // Answers what the test put there, after the gate was opened if it was closed.
-struct FakeDesk : ports::JobDesk {
+struct FakeAdmissions : ports::JobAdmissions {
   Result<ports::JobAnswer> answer = Error(Errc::kInvalid, "no answer was set");
   Result<void> ended;
   bool closed = false;
-  Bell gate;
+  AsyncEvent gate;
   std::optional<ports::JobRequest> asked;
   std::optional<ports::Peer> peer;
   std::string touched;
@@ -201,7 +201,7 @@ class ApiTest : public ::testing::Test {
     context.emulators = &views;
     context.platforms = &views;
     context.termination = &views;
-    context.desk = &desk;
+    context.admissions = &admissions;
     context.space = &space;
     context.events = &events;
     context.event_archive = &archive;
@@ -267,7 +267,7 @@ class ApiTest : public ::testing::Test {
   std::optional<WorkGuard> work{loop.get_executor()};
   testing::FakeClock clock;
   FakeViews views;
-  FakeDesk desk;
+  FakeAdmissions admissions;
   FakeSpace space;
   FakeBuilderControl builder_control;
   FakeEvents events;

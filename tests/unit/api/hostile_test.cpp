@@ -138,7 +138,7 @@ TEST_F(HostileTest, RootIsServedWhateverOneUserHoldsOpen) {
 }
 
 TEST_F(HostileTest, NoUserTakesAllOperations) {
-  desk.closed = true;
+  admissions.closed = true;
   context.answer_within = 0ms;
   limits.operations.running = {3, 2, 1};
   start();
@@ -153,7 +153,7 @@ TEST_F(HostileTest, NoUserTakesAllOperations) {
   EXPECT_TRUE(refused.has("Retry-After: 5"));
   EXPECT_EQ(start_job(job_client(3000)).status, 503) << "what is left is root's";
   EXPECT_EQ(start_job(unix_client()).status, 202);
-  on_loop([&] { desk.gate.ring(); });
+  on_loop([&] { admissions.gate.notify_all(); });
 }
 
 TEST_F(HostileTest, AnswersThatNobodyTakesAreFewAndEnd) {

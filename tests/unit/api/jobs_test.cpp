@@ -39,7 +39,7 @@ class JobsTest : public ApiTest {
 };
 
 TEST_F(JobsTest, ANewJobIsCreatedAndAKnownOneRenewed) {
-  desk.answer = admitted();
+  admissions.answer = admitted();
   start();
   const auto created = ask("POST", "/v1/jobs", R"({"id":"job-1"})");
   EXPECT_EQ(created.status, 201);
@@ -47,18 +47,18 @@ TEST_F(JobsTest, ANewJobIsCreatedAndAKnownOneRenewed) {
             R"({"id":"job-1","verdict":"run","reason":"40 GiB free","rule":"enough","disk":[],)"
             R"("env":{"BUILDX_BUILDER":"buildwarden-s3"},"files":[{"path":"instances/buildwarden-s3","mode":"0600",)"
             R"("content":"{\"Name\":1}"}],"expires_at":"2026-01-01T06:00:00.000Z","note":""})");
-  on_loop([&] { desk.answer->known_before = true; });
+  on_loop([&] { admissions.answer->known_before = true; });
   EXPECT_EQ(ask("POST", "/v1/jobs", R"({"id":"job-1"})").status, 200);
 }
 
 TEST_F(JobsTest, TheRequestArrivesWithItsPeer) {
-  desk.answer = admitted();
+  admissions.answer = admitted();
   start();
   ask("POST", "/v1/jobs",
       R"({"id":"é","agent":"a","pipeline":"p","checkout_path":"/c","pid":4242,"need_bytes":1073741824,)"
       R"("builders":["s3"],"use":"s3","platforms":["linux/arm64"],"cache_name":"n","reuse_context":true,"load":false,)"
       R"("ttl_seconds":60})");
-  const auto asked = on_loop([&] { return *desk.asked; });
+  const auto asked = on_loop([&] { return *admissions.asked; });
   EXPECT_EQ(asked.id, "é");
   EXPECT_EQ(asked.agent + asked.pipeline + asked.checkout_path + asked.use + asked.cache_name, "ap/cs3n");
   EXPECT_EQ(asked.pid, 4242);
@@ -68,7 +68,7 @@ TEST_F(JobsTest, TheRequestArrivesWithItsPeer) {
   EXPECT_EQ(asked.reuse_context, true);
   EXPECT_EQ(asked.load, false);
   EXPECT_EQ(asked.ttl, 60s);
-  const auto peer = on_loop([&] { return *desk.peer; });
+  const auto peer = on_loop([&] { return *admissions.peer; });
   EXPECT_TRUE(peer.local);
   EXPECT_EQ(peer.uid, ::getuid());
   EXPECT_EQ(peer.pid, ::getpid());
@@ -96,11 +96,11 @@ TEST_F(JobsTest, BadRequestsNameTheField) {
   const auto answer = ask("POST", "/v1/jobs", "{\"id\":\n  x}");
   EXPECT_EQ(answer.text("code"), "bad_json");
   EXPECT_THAT(answer.text("detail"), HasSubstr("line 2, column 3"));
-  EXPECT_FALSE(on_loop([&] { return desk.asked.has_value(); }));
+  EXPECT_FALSE(on_loop([&] { return admissions.asked.has_value(); }));
 }
 
 TEST_F(JobsTest, ARefusalIs507WithTheUsersOfTheDisk) {
-  desk.answer = refused();
+  admissions.answer = refused();
   start();
   const auto answer = ask("POST", "/v1/jobs", R"({"id":"job-1"})");
   EXPECT_EQ(answer.status, 507);
@@ -113,14 +113,14 @@ TEST_F(JobsTest, ARefusalIs507WithTheUsersOfTheDisk) {
 
 // Issue 14: one job that asked for too much kept the agent from all others.
 TEST_F(JobsTest, OnlyARefusalThatHitsAllJobsPausesTheAgent) {
-  desk.answer = refused();
-  desk.answer->hits_all = false;
+  admissions.answer = refused();
+  admissions.answer->hits_all = false;
   start();
   EXPECT_THAT(ask("POST", "/v1/jobs", R"({"id":"job-1"})").body, HasSubstr("\"pause_agent\":false"));
 }
 
 TEST_F(JobsTest, WithoutAPlaceItIs503WithATimeToComeAgain) {
-  desk.answer = Error(Errc::kUnavailable, "user 2000 has 128 jobs already");
+  admissions.answer = Error(Errc::kUnavailable, "user 2000 has 128 jobs already");
   start();
   const auto answer = ask("POST", "/v1/jobs", R"({"id":"1"})");
   EXPECT_EQ(answer.status, 503);
@@ -132,7 +132,7 @@ TEST_F(JobsTest, WithoutAPlaceItIs503WithATimeToComeAgain) {
 }
 
 TEST_F(JobsTest, ADeniedJobIs403) {
-  desk.answer = Error(Errc::kDenied, "pid 1 is not yours");
+  admissions.answer = Error(Errc::kDenied, "pid 1 is not yours");
   start();
   const auto answer = ask("POST", "/v1/jobs", R"({"id":"1","pid":1})");
   EXPECT_EQ(answer.status, 403);
@@ -140,20 +140,20 @@ TEST_F(JobsTest, ADeniedJobIs403) {
 }
 
 TEST_F(JobsTest, WithAcceptTheAnswerIsAScript) {
-  desk.answer = admitted();
+  admissions.answer = admitted();
   start();
   const auto answer = ask("POST", "/v1/jobs", R"({"id":"job-1"})", kScript);
   EXPECT_EQ(answer.status, 201);
   EXPECT_TRUE(answer.has("Content-Type: text/x-shellscript"));
   EXPECT_THAT(answer.body, HasSubstr("export BUILDX_BUILDER='buildwarden-s3'\n"));
-  on_loop([&] { desk.answer = refused(); });
+  on_loop([&] { admissions.answer = refused(); });
   const auto refusal = ask("POST", "/v1/jobs", R"({"id":"job-1"})", kScript);
   EXPECT_EQ(refusal.status, 507);
   EXPECT_THAT(refusal.body, HasSubstr("(exit 1)"));
 }
 
 TEST_F(JobsTest, ProblemsAreScriptsForOneWhoEvaluatesThem) {
-  desk.answer = Error(Errc::kUnavailable, "it isn't up");
+  admissions.answer = Error(Errc::kUnavailable, "it isn't up");
   start();
   EXPECT_EQ(ask("POST", "/v1/jobs", R"({"id":"1"})", kScript).body,
             "printf '%s\\n' 'buildwarden: it isn'\\''t up' >&2\n");
@@ -164,8 +164,8 @@ TEST_F(JobsTest, ProblemsAreScriptsForOneWhoEvaluatesThem) {
 }
 
 TEST_F(JobsTest, AnAdmissionThatTakesLongerBecomesAnOperation) {
-  desk.answer = admitted();
-  desk.closed = true;
+  admissions.answer = admitted();
+  admissions.closed = true;
   context.answer_within = 10ms;
   start();
   const auto accepted = ask("POST", "/v1/jobs", R"({"id":"job-1"})");
@@ -177,7 +177,7 @@ TEST_F(JobsTest, AnAdmissionThatTakesLongerBecomesAnOperation) {
   EXPECT_EQ(running.at("kind").as_string(), "job");
   EXPECT_EQ(running.at("progress").at(0).as_string(), "making room for job-1");
   EXPECT_TRUE(running.at("result").is_null() && running.at("status").is_null() && running.at("finished_at").is_null());
-  on_loop([&] { desk.gate.ring(); });
+  on_loop([&] { admissions.gate.notify_all(); });
   const auto done = operation_at(path).json();
   EXPECT_EQ(done.at("state").as_string(), "done");
   EXPECT_EQ(done.at("status").as_int64(), 201);
@@ -186,20 +186,20 @@ TEST_F(JobsTest, AnAdmissionThatTakesLongerBecomesAnOperation) {
 }
 
 TEST_F(JobsTest, AWaitForAnOperationIsAnsweredWhenItEnds) {
-  desk.answer = refused();
-  desk.closed = true;
+  admissions.answer = refused();
+  admissions.closed = true;
   context.answer_within = 10ms;
   start();
   const auto path = "/v1/operations/" + ask("POST", "/v1/jobs", R"({"id":"1"})").text("operation");
   auto waiting = unix_client();
   waiting.send("GET " + path + "?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n");
-  on_loop([&] { desk.gate.ring(); });
+  on_loop([&] { admissions.gate.notify_all(); });
   EXPECT_EQ(waiting.read_answer().json().at("status").as_int64(), 507);
 }
 
 TEST_F(JobsTest, AResultIsForWhoAskedAndForRoot) {
-  desk.answer = admitted();
-  desk.closed = true;
+  admissions.answer = admitted();
+  admissions.closed = true;
   context.answer_within = 0ms;
   start();
   Request request;
@@ -211,7 +211,7 @@ TEST_F(JobsTest, AResultIsForWhoAskedAndForRoot) {
   request.peer.groups = {*context.agent_group};
   const auto call = [&] { return boost::asio::co_spawn(loop, api->handle(request), boost::asio::use_future).get(); };
   const auto path = boost::json::parse(call().body).at("operation").as_string();
-  on_loop([&] { desk.gate.ring(); });
+  on_loop([&] { admissions.gate.notify_all(); });
   request.method = "GET";
   request.path = "/v1/operations/" + std::string(path);
   request.query["wait"] = "30";
@@ -228,13 +228,13 @@ TEST_F(JobsTest, AResultIsForWhoAskedAndForRoot) {
 TEST_F(JobsTest, OperationsAreBoundedAndForgotten) {
   limits.operations.running = {1, 1, 0};
   limits.operations.keep = 1min;
-  desk.answer = refused();
-  desk.closed = true;
+  admissions.answer = refused();
+  admissions.closed = true;
   context.answer_within = 0ms;
   start();
   const auto path = "/v1/operations/" + ask("POST", "/v1/jobs", R"({"id":"1"})").text("operation");
   EXPECT_EQ(ask("POST", "/v1/jobs", R"({"id":"2"})").text("code"), "too_many_operations");
-  on_loop([&] { desk.gate.ring(); });
+  on_loop([&] { admissions.gate.notify_all(); });
   EXPECT_EQ(operation_at(path).status, 200);
   on_loop([&] { clock.advance(2min); });
   const auto gone = get(path);
@@ -245,26 +245,26 @@ TEST_F(JobsTest, OperationsAreBoundedAndForgotten) {
 }
 
 TEST_F(JobsTest, EndingAndRenewingAreDelegatedWithTheDecodedId) {
-  desk.answer = admitted();
+  admissions.answer = admitted();
   start();
   const auto ended = ask("DELETE", "/v1/jobs/a%20b%2F1", "");
   EXPECT_EQ(ended.status, 204);
   EXPECT_EQ(ended.head.find("Content-Length"), std::string::npos);
-  EXPECT_EQ(on_loop([&] { return desk.touched; }), "a b/1");
+  EXPECT_EQ(on_loop([&] { return admissions.touched; }), "a b/1");
   EXPECT_EQ(ask("PUT", "/v1/jobs/job-1", "").status, 200);
-  EXPECT_EQ(on_loop([&] { return desk.touched; }), "job-1");
+  EXPECT_EQ(on_loop([&] { return admissions.touched; }), "job-1");
   EXPECT_EQ(ask("PUT", "/v1/jobs/job-1", R"({"ttl_seconds":5})").text("code"), "bad_field");
 }
 
 TEST_F(JobsTest, AnUnknownJobHasItsOwnCode) {
-  desk.ended = Error(Errc::kNotFound, "job 7 is not known");
-  desk.answer = Error(Errc::kNotFound, "job 7 is not known");
+  admissions.ended = Error(Errc::kNotFound, "job 7 is not known");
+  admissions.answer = Error(Errc::kNotFound, "job 7 is not known");
   start();
   const auto ended = ask("DELETE", "/v1/jobs/7", "");
   EXPECT_EQ(ended.status, 404);
   EXPECT_EQ(ended.text("code"), "job_unknown");
   EXPECT_EQ(ask("PUT", "/v1/jobs/7", "").text("code"), "job_unknown");
-  on_loop([&] { desk.ended = Error(Errc::kDenied, "job 7 is uid 5's"); });
+  on_loop([&] { admissions.ended = Error(Errc::kDenied, "job 7 is uid 5's"); });
   EXPECT_EQ(ask("DELETE", "/v1/jobs/7", "").text("code"), "denied");
 }
 

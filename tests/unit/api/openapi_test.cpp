@@ -49,7 +49,7 @@ std::set<std::string> members(const json::value& object) {
 
 // A job that waits: what the real daemon without an engine never answers.
 TEST_F(OpenapiTest, DescribesALongOperation) {
-  desk.closed = true;
+  admissions.closed = true;
   context.answer_within = Duration{1};
   start();
   const auto document = get("/openapi.json").json();
@@ -59,7 +59,7 @@ TEST_F(OpenapiTest, DescribesALongOperation) {
   EXPECT_EQ(members(accepted.json()), members(schemas.at("Accepted").at("properties")));
   const auto operation = get("/v1/operations/" + std::string(accepted.json().at("operation").as_string())).json();
   EXPECT_EQ(members(operation), members(schemas.at("Operation").at("properties")));
-  on_loop([this] { desk.gate.ring(); });
+  on_loop([this] { admissions.gate.notify_all(); });
 }
 
 }  // namespace

@@ -19,8 +19,8 @@ class OperationsTest : public ApiTest {
     ports::JobAnswer answer;
     answer.id = "1";
     answer.admitted = true;
-    desk.answer = answer;
-    desk.closed = true;
+    admissions.answer = answer;
+    admissions.closed = true;
     context.answer_within = 1ms;
   }
   // A job that has to wait, so that its number is told.
@@ -31,8 +31,8 @@ class OperationsTest : public ApiTest {
   }
   void open_gate() {
     on_loop([this] {
-      desk.closed = false;
-      desk.gate.ring();
+      admissions.closed = false;
+      admissions.gate.notify_all();
     });
   }
   // As after a SIGKILL: what was stored last is what the next one finds.
@@ -134,7 +134,7 @@ TEST_F(OperationsTest, ACleanStopInterruptsToo) {
 }
 
 TEST_F(OperationsTest, WhatIsAnsweredAtOnceIsNeverStored) {
-  desk.closed = false;
+  admissions.closed = false;
   context.answer_within = 10s;
   start();
   EXPECT_EQ(ask("POST", "/v1/jobs", R"({"id":"1"})").status, 201);

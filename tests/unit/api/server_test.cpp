@@ -208,7 +208,7 @@ TEST_F(ServerTest, TcpOnlyReadsAndOnlyForGoodHosts) {
   EXPECT_EQ(refused.status, 405);
   EXPECT_TRUE(refused.has("Allow: GET, HEAD"));
   EXPECT_EQ(ask_tcp("POST /v1/jobs", "localhost").text("code"), "read_only");
-  EXPECT_EQ(on_loop([&] { return desk.touched; }), "");
+  EXPECT_EQ(on_loop([&] { return admissions.touched; }), "");
 }
 
 TEST_F(ServerTest, ATcpFloodTakesNothingFromTheUnixSocket) {
@@ -230,14 +230,14 @@ TEST_F(ServerTest, ATcpFloodTakesNothingFromTheUnixSocket) {
 
 TEST_F(ServerTest, WhereAllConnectionsAreBusyANewOneIsTurnedAway) {
   limits.unix_connections = {3, 3, 0};
-  desk.closed = true;
+  admissions.closed = true;
   context.answer_within = 1min;
   start();
   std::vector<RawClient> busy;
   for (std::size_t i = 0; i < limits.unix_connections.places; ++i) {
     busy.push_back(unix_client());
     busy.back().send(kStartJob);
-    while (on_loop([&] { return desk.starts; }) <= i) std::this_thread::yield();
+    while (on_loop([&] { return admissions.starts; }) <= i) std::this_thread::yield();
   }
   auto late = unix_client();
   const auto answer = late.read_answer();
@@ -245,7 +245,7 @@ TEST_F(ServerTest, WhereAllConnectionsAreBusyANewOneIsTurnedAway) {
   EXPECT_EQ(answer.text("code"), "too_many_connections");
   EXPECT_TRUE(answer.has("Retry-After: 1"));
   EXPECT_TRUE(late.is_closed());
-  on_loop([&] { desk.gate.ring(); });
+  on_loop([&] { admissions.gate.notify_all(); });
   for (auto& client : busy) EXPECT_EQ(client.read_answer().status, 400);
   EXPECT_EQ(get("/healthz").status, 200);
 }
@@ -318,15 +318,15 @@ TEST_F(ServerTest, TcpAddressesAreCheckedAndTakenOnesReported) {
 }
 
 TEST_F(ServerTest, ARunningRequestIsAnsweredBeforeTheStop) {
-  desk.closed = true;
-  desk.answer = ports::JobAnswer{};
+  admissions.closed = true;
+  admissions.answer = ports::JobAnswer{};
   context.answer_within = 1min;
   start();
   auto client = unix_client();
   client.send(kStartJob);
-  while (!on_loop([&] { return desk.asked.has_value(); })) std::this_thread::yield();
+  while (!on_loop([&] { return admissions.asked.has_value(); })) std::this_thread::yield();
   auto stopped = boost::asio::co_spawn(loop, api->stop(1min), boost::asio::use_future);
-  on_loop([&] { desk.gate.ring(); });
+  on_loop([&] { admissions.gate.notify_all(); });
   stopped.get();
   const auto answer = client.read_answer();
   EXPECT_EQ(answer.status, 507);  // an empty answer is a refusal
@@ -334,15 +334,15 @@ TEST_F(ServerTest, ARunningRequestIsAnsweredBeforeTheStop) {
 }
 
 TEST_F(ServerTest, WhatDoesNotEndIsCancelledAtTheStop) {
-  desk.closed = true;
+  admissions.closed = true;
   context.answer_within = 1min;
   start();
   auto client = unix_client();
   client.send(kStartJob);
-  while (!on_loop([&] { return desk.asked.has_value(); })) std::this_thread::yield();
+  while (!on_loop([&] { return admissions.asked.has_value(); })) std::this_thread::yield();
   stop(20ms);
   EXPECT_TRUE(client.is_closed());
-  EXPECT_EQ(desk.cancelled, 1);
+  EXPECT_EQ(admissions.cancelled, 1);
 }
 
 TEST_F(ServerTest, AHandlerThatThrowsIsAProblemToo) {

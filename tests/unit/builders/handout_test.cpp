@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "common/atomic_file.h"
-#include "daemon/builders/cache.h"
+#include "daemon/builders/remote_cache.h"
 #include "tests/support/fake_journal.h"
 #include "tests/support/run_void.h"
 #include "tests/support/temp_folder.h"

@@ -22,7 +22,7 @@
 
 namespace buildwarden::checkouts {
 
-class FakeEvidence final : public ports::JobEvidence {
+class FakeRunningJobs final : public ports::RunningJobs {
  public:
   ports::Async<std::vector<ports::RunningJob>> running() override {
     ++asked;
@@ -118,14 +118,14 @@ class PurgeTest : public ::testing::Test {
   Settings settings_;
   testing::LaterClock clock_{std::chrono::hours{5}};
   testing::FakeJournal journal_;
-  FakeEvidence evidence_;
+  FakeRunningJobs running_;
   FakeEnded ended_;
   FakeLocks locks_;
   WorkerPool workers_{2};
   bool steady_ = true;
   bool short_ = true;
   Sizes sizes_{{settings_, clock_, [this] { return short_; }}};
-  Purge purge_{{settings_, clock_, workers_, journal_, evidence_, ended_, locks_, sizes_, [this] { return steady_; }}};
+  Purge purge_{{settings_, clock_, workers_, journal_, running_, ended_, locks_, sizes_, [this] { return steady_; }}};
   policy::RungTurn turn_{.rung = policy::RungId::kCheckouts, .pass = 2};
 };
 

@@ -82,11 +82,11 @@ TEST_F(PurgeTest, ItFreesTheDiskOfTheBuildsAlone) {
 TEST_F(PurgeTest, WhatNobodyKnowsIsInUse) {
   make("ci-1/acme/web");
   const auto planned = list();
-  evidence_.unknown = true;
+  running_.unknown = true;
   EXPECT_FALSE(testing::run_on(loop_, purge_.list(turn_)));
-  evidence_.unknown = false;
+  running_.unknown = false;
   EXPECT_EQ(list().size(), 1U);
-  evidence_.unknown = true;
+  running_.unknown = true;
   EXPECT_FALSE(testing::run_on(loop_, purge_.take(planned.front(), turn_)));
   EXPECT_TRUE(exists("ci-1/acme/web/src/file"));
   EXPECT_THAT(locks_.held, IsEmpty());
@@ -97,7 +97,7 @@ TEST_F(PurgeTest, AJobThatStartsAfterThePlanKeepsItsCheckout) {
   ports::RunningJob late;
   late.agent = "ci-1";
   late.known_by = "process 4711";
-  evidence_.on_second = {late};
+  running_.on_second = {late};
   EXPECT_THAT(take().dropped, HasSubstr("process 4711"));
   EXPECT_TRUE(exists("ci-1/acme/web/src/file"));
 }
@@ -109,7 +109,7 @@ TEST_F(PurgeTest, LeasesByAnyPathThatLeadsThere) {
   ports::RunningJob lease;
   lease.checkout = root_ + "/other/ci-1/../ci-1/acme/web/";
   lease.known_by = "lease 7";
-  evidence_.jobs = {lease};
+  running_.jobs = {lease};
   EXPECT_THAT(order(), ElementsAre("ci-2/acme/api"));
   EXPECT_THAT(journal_.last("checkout.kept").reason, HasSubstr("1 of 2 checkouts are in use; checkout ci-1/acme/web"));
   list();

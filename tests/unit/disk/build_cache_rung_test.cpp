@@ -270,23 +270,23 @@ TEST_F(BuildCacheRungTest, WhatIsPassedOverIsToldAndNoAlarm) {
 }
 
 TEST_F(BuildCacheRungTest, WhatAnEarlierTurnPretendedToDeleteIsTakenForGone) {
-  turn_.found = std::make_shared<policy::Findings>();
+  turn_.found = std::make_shared<policy::DryRunCache>();
   turn_.dry_run = true;
-  policy::Pretended gone;
+  policy::DryRunState gone;
   for (const auto& step : list(by_age_)) gone.order.push_back(step.id);
   gone.order.emplace_back("sha256:some image");
-  turn_.pretended = std::make_shared<const policy::Pretended>(gone);
+  turn_.pretended = std::make_shared<const policy::DryRunState>(gone);
   EXPECT_TRUE(list(by_age_).empty());
   turn_.rung = RungId::kBuildCacheShare;
   turn_.age = minutes{10};
   EXPECT_TRUE(list(by_share_).empty());
   gone.order.resize(1);  // the engine's oldest
-  turn_.pretended = std::make_shared<const policy::Pretended>(gone);
+  turn_.pretended = std::make_shared<const policy::DryRunState>(gone);
   EXPECT_EQ(plan(by_share_), (Steps{"builder:s3 17h", "builder:s3 11h", "builder:s3 5h"}));
 }
 
 TEST_F(BuildCacheRungTest, OfADryRunEachCacheIsListedOnce) {
-  turn_.found = std::make_shared<policy::Findings>();
+  turn_.found = std::make_shared<policy::DryRunCache>();
   builder_.fail_list = Error(Errc::kTimeout, "frozen");
   EXPECT_EQ(plan(by_age_).size(), 3U);
   builder_.fail_list.reset();

@@ -111,7 +111,7 @@ TEST_F(EmptyNetworksTest, AnyContainerThatNamesItKeepsIt) {
 
 TEST_F(EmptyNetworksTest, ADryRunsGoneContainersHoldNothing) {
   ended_.add("web", ContainerState::kExited, {}).networks.insert("ci");
-  turn_.pretended = std::make_shared<policy::Pretended>(policy::Pretended{{"id-web"}, {"id-web"}});
+  turn_.pretended = std::make_shared<policy::DryRunState>(policy::DryRunState{{"id-web"}, {"id-web"}});
   EXPECT_THAT(taken_first(), ElementsAre("network ci"));
 }
 

@@ -80,7 +80,7 @@ TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
 
 // Directly after a start the ledger is still being read: the ladder must not begin at the rung after the images.
 TEST_F(RungTest, OfADryRunImagesAreListedOnceAndTheirUsersEachTime) {
-  turn_.found = std::make_shared<policy::Findings>();
+  turn_.found = std::make_shared<policy::DryRunCache>();
   EXPECT_EQ(list(unused_).at(0).in_use_by, "");
   engine_.fail.emplace("list", Error(Errc::kTimeout, "asked again"));
   engine_.add_container("web", "sha256:old");
@@ -241,7 +241,7 @@ TEST_F(BuiltOnTest, WhatIsStillThereHoldsWhatItIsBuiltOn) {
 }
 
 TEST_F(BuiltOnTest, ADryRunDoesNotCountWhatItPretendsToHaveDeleted) {
-  auto pretended = std::make_shared<policy::Pretended>();
+  auto pretended = std::make_shared<policy::DryRunState>();
   pretended->ids.insert("sha256:app");
   turn_.pretended = pretended;
   const auto all = order();

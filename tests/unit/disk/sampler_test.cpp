@@ -100,7 +100,7 @@ TEST_F(SamplerTest, ALateAnswerIsTakenByTheNextSampleWithTheTimeOfItsRequest) {
   const auto guard = boost::asio::make_work_guard(loop_);
   loop_.restart();
   paths_.release_all();
-  ASSERT_EQ(loop_.run_one_for(testing::kTestPatience), 1U);  // the lane says that it is done
+  ASSERT_EQ(loop_.run_one_for(testing::kTestPatience), 1U);  // the worker says that it is done
   paths_.hang("/slow");
   const auto late = sample({"/slow"})[0];
   ASSERT_TRUE(late.snapshot);

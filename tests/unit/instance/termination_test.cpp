@@ -23,7 +23,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-struct FakeWorld : ports::DiskViews, ports::EngineState, ports::JobEvidence {
+struct FakeWorld : ports::DiskViews, ports::EngineState, ports::RunningJobs {
   ports::DiskView disk;
   ports::EngineStatus engine;
   std::vector<ports::RunningJob> jobs;

@@ -1,4 +1,4 @@
-// A desk over fakes, and processes of the test's own to hang leases on.
+// A controller over fakes, and processes of the test's own to hang leases on.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/jobs/desk.h"
+#include "daemon/jobs/admission_controller.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_disk.h"
 #include "tests/support/fake_journal.h"
@@ -121,24 +121,25 @@ class JobsTest : public ::testing::Test {
     loop_.run();
   }
 
-  Registry& registry() {
+  LeaseRegistry& registry() {
     if (!registry_) {
-      registry_ = std::make_unique<Registry>(loop_.get_executor(), RegistryPorts{clock_, journal_, store_, handout_});
+      registry_ =
+          std::make_unique<LeaseRegistry>(loop_.get_executor(), LeaseRegistryPorts{clock_, journal_, store_, handout_});
       registry_->restore();
     }
     return *registry_;
   }
-  Desk& desk() {
-    if (!desk_) {
-      desk_ = std::make_unique<Desk>(
+  AdmissionController& controller() {
+    if (!controller_) {
+      controller_ = std::make_unique<AdmissionController>(
           settings_, registry(),
-          DeskPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, nullptr, &gate_, &processes_});
+          AdmissionPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, nullptr, &gate_, &processes_});
     }
-    return *desk_;
+    return *controller_;
   }
   void restart() {
     if (registry_) settle();
-    desk_.reset();
+    controller_.reset();
     registry_.reset();
     handout_.held.clear();
   }
@@ -154,20 +155,21 @@ class JobsTest : public ::testing::Test {
     return job;
   }
   Result<ports::JobAnswer> start(ports::JobRequest job, const ports::Peer& by) {
-    return testing::run_on(
-        loop_, desk().start_job(std::move(job), by, [this](const std::string& line) { progress_.push_back(line); }));
+    return testing::run_on(loop_, controller().start_job(std::move(job), by, [this](const std::string& line) {
+      progress_.push_back(line);
+    }));
   }
   Result<ports::JobAnswer> start(const std::string& id) { return start(request(id), peer(::getuid())); }
   Result<ports::JobAnswer> renew(const std::string& id, const ports::Peer& by) {
-    return testing::run_on(loop_, desk().renew_job(id, by));
+    return testing::run_on(loop_, controller().renew_job(id, by));
   }
   Result<void> end(const std::string& id, const ports::Peer& by) {
-    return testing::run_on(loop_, desk().end_job(id, by));
+    return testing::run_on(loop_, controller().end_job(id, by));
   }
   // From within something that the loop runs.
   Result<void> end_meanwhile(const std::string& id, const ports::Peer& by) {
     boost::asio::io_context inner;
-    return testing::run_on(inner, desk().end_job(id, by));
+    return testing::run_on(inner, controller().end_job(id, by));
   }
   // Until what the registry knows is saved.
   void settle() { testing::run_void(loop_, registry().saved()); }
@@ -188,8 +190,8 @@ class JobsTest : public ::testing::Test {
   FakeLeaseStore store_;
   JobSettings settings_;
   std::vector<std::string> progress_;
-  std::unique_ptr<Registry> registry_;
-  std::unique_ptr<Desk> desk_;
+  std::unique_ptr<LeaseRegistry> registry_;
+  std::unique_ptr<AdmissionController> controller_;
 };
 
 }  // namespace buildwarden::jobs

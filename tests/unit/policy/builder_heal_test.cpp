@@ -13,7 +13,7 @@ using std::chrono::seconds;
 void fall_silent(ObservedBuilder& seen, int questions, int idle) {
   seen.answered_before = true;
   seen.answers = questions < 3;
-  seen.silence = {
+  seen.unresponsive = {
       .questions = questions, .lasts = seconds{10 * questions}, .idle_questions = idle, .idle = seconds{10 * idle}};
   seen.running_builds = 1;  // as it is when that cannot be asked
 }
@@ -46,7 +46,7 @@ TEST(Reconcile, RestartsAFrozenOneThoughSomebodyBuildsOnIt) {
                 {"three short questions are no half minute",
                  [](auto&, auto& seen) {
                    fall_silent(seen, 3, 3);
-                   seen.silence.idle = seconds{29};
+                   seen.unresponsive.idle = seconds{29};
                  },
                  "", BuilderState::kHealing},
                 {"it never answered: it may be starting",

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "tests/unit/policy/eviction_cases.h"
 
 namespace buildwarden::policy {

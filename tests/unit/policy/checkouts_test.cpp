@@ -6,7 +6,7 @@
 
 #include <chrono>
 
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "daemon/policy/ladder.h"
 
 namespace buildwarden::policy {

@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 
 namespace buildwarden::policy::cases {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/policy/candidate.h"
+#include "daemon/policy/eviction_order.h"
 #include "tests/unit/policy/eviction_cases.h"
 
 namespace buildwarden::policy {

@@ -25,7 +25,7 @@ struct LoopProbeTest : ::testing::Test {
                   [this] { return pace; }};
 };
 
-TEST_F(LoopProbeTest, ReportsTheLatenessAndKeepsTheBeat) {
+TEST_F(LoopProbeTest, ReportsTheLatenessAndKeepsTheTick) {
   const Instant start;
   EXPECT_EQ(probe.turn(start, start + 3ms), start + 10ms);
   EXPECT_EQ(probe.turn(start + 10ms, start + 10ms), start + 20ms);

@@ -1,0 +1,60 @@
+// What BuildKit remembers of finished builds is deleted when nobody holds the builder any more. The records have each
+// build's attributes, among them the S3 keys of its cache, and every client of the builder can read them.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <map>
+#include <set>
+#include <string>
+
+#include "common/loop_timer.h"
+#include "config/settings.h"
+#include "daemon/builders/caches.h"
+#include "daemon/builders/handout.h"
+#include "daemon/ports/journal.h"
+
+namespace buildwarden::builders {
+
+// On the loop's thread alone. Must outlive run(), which ends promptly after stop(). On a builder that somebody always
+// holds the configured age of the history empties it, within two minutes: a record that goes while its own client still
+// asks for it would fail that client's build.
+class BuildHistories {
+ public:
+  struct Parts {
+    const Handout& handout;
+    ports::Journal& journal;
+    const Settings& settings;  // a dry run deletes nothing
+  };
+  // What `caches` names outlives it.
+  BuildHistories(CacheList caches, Parts parts);
+
+  // Its last lease has ended.
+  void left(const std::string& builder);
+
+  // One turn: forgets the builds of those that were left since the last one, and that nobody holds again. One that does
+  // not do it is told of in the journal (`builder.history_kept`, each reason once) and asked again: in the next turn,
+  // then after 2, 4, … 64 turns.
+  boost::asio::awaitable<void> turn();
+  boost::asio::awaitable<void> run();
+  void stop() { loop_timer_.stop(); }
+
+ private:
+  boost::asio::awaitable<void> loop();
+  void note(const std::string& builder, const Result<void>& done);
+
+  CacheList caches_;
+  Parts parts_;
+  struct Failures {
+    int count = 0;  // in a row
+    int pause = 0;  // turns until it is asked again
+  };
+  // Whether it is asked in this turn.
+  bool is_due(const std::string& builder);
+
+  std::set<std::string> left_;
+  std::map<std::string, Failures> failures_;          // by builder
+  std::map<std::string, std::string> last_failures_;  // by builder
+  LoopTimer loop_timer_;
+};
+
+}  // namespace buildwarden::builders

@@ -1,0 +1,246 @@
+#include "daemon/components.h"
+
+#include <string>
+#include <utility>
+
+#include "common/atomic_file.h"
+#include "common/format.h"
+#include "common/log.h"
+#include "daemon/identity.h"
+#include "daemon/logging.h"
+
+namespace buildwarden {
+namespace {
+
+// Two: an image list that is being parsed does not keep a small file waiting.
+constexpr std::size_t kWorkers = 2;
+// Two: a filesystem of a job's own in such a folder may keep one waiting.
+constexpr std::size_t kTreeWorkers = 2;
+// Each reader of foreign files asks for one thing at a time, so that one that hangs leaves a thread to most others.
+constexpr std::size_t kForeignReaders = 4;
+// One: what a job's process keeps waiting costs the next job its second, and nobody else anything.
+constexpr std::size_t kProcessReaders = 1;
+
+constexpr auto kProbeAtWork = std::chrono::milliseconds{20};  // plans are what may hold up the loop
+
+std::optional<gid_t> group_or_root(Result<gid_t> group, std::string_view what) {
+  if (group) return *group;
+  log_warning(format("{}: {}; only root may use it until then", what, group.error().message()));
+  return std::nullopt;
+}
+
+// A machine whose agent is installed but whose parameters are not read yet must not act on defaults. That the file is
+// there is not enough: it may be half written, and what it says counts from the reload on that follows.
+bool are_wishes_unknown(const config::Loaded& loaded) {
+  return !loaded.cfn_env_read && is_unit_installed(loaded.settings.agent.unit);
+}
+
+std::string boot_id() {
+  auto found = state::read_boot_id(state::kBootId);
+  if (!found) log_warning(found.error().message());
+  return std::move(found).value_or("");
+}
+
+builders::ReconcilerSettings reconciler_settings(const Settings& settings, std::optional<gid_t> agent) {
+  builders::ReconcilerSettings result;
+  result.builders = settings.builders;
+  result.paths = settings.paths;
+  result.agent_group = agent.value_or(0);
+  result.userns_remap = settings.engine.userns_remap;
+  result.dry_run = settings.dry_run;
+  return result;
+}
+
+}  // namespace
+
+ports::InUseSet AllInUse::now() const {
+  auto all = jobs_.now();
+  auto more = builders_.now();
+  all.image_references.merge(more.image_references);
+  all.image_references.merge(of_emulation_());
+  all.container_names.merge(more.container_names);
+  if (more.oldest_job_start && (!all.oldest_job_start || *more.oldest_job_start < *all.oldest_job_start)) {
+    all.oldest_job_start = more.oldest_job_start;
+  }
+  return all;
+}
+
+Daemon::Components::Components(boost::asio::io_context& on, Start from)
+    : loop(on),
+      loaded(std::move(from.loaded)),
+      request(std::move(from.request)),
+      passed(std::move(from.passed)),
+      agent(group_or_root(agent_group(settings.agent), "the builders' sockets")),
+      api_group(group_or_root(socket_group(settings.listen, settings.agent), "the API's socket")),
+      journal(clock),
+      workers(kWorkers),
+      trees(kTreeWorkers),
+      processes(kProcessReaders),
+      foreign(kForeignReaders),
+      engine(settings.engine,
+             {workers, clock, journal,
+              [this](const std::string& method, const std::string& route, std::chrono::duration<double> took) {
+                metrics.engine_asked(method, route, took);
+              }}),
+      store(settings.paths.state, clock, journal),
+      event_keeper(loop.get_executor(), journal, store, clock),
+      lease_store({settings.paths.run}, clock, journal),
+      operation_store({settings.paths.run}, clock, journal),
+      context_ids(settings.paths.state, {workers, journal}),
+      handout(settings.builders, settings.paths, &context_ids),
+      registry(loop.get_executor(), {clock, journal, lease_store, handout}),
+      running_jobs({registry, foreign, clock, [this] { return agent_on_host(); }}),
+      ledger(clock, store, journal),
+      builder_use({ledger, engine, clock}),
+      feed({ledger, engine, engine, clock, workers, &builder_use, [this] { return prefetch.pulling(); }}),
+      builder_caches(settings.builders, {engine, engine, workers}),
+      cache_sizes([this] { return builder_caches.current(); }, clock),
+      worker_facts({engine, engine, [this] { return warm_builders(); }}),
+      builder_images([this] { return builder_caches.current(); }),
+      build_histories([this] { return builder_caches.current(); }, {handout, journal, settings}),
+      reconciler(loop.get_executor(), reconciler_settings(settings, agent),
+                 {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers,
+                  [this](const std::string& builder) { return cache_bytes(builder); },
+                  [this](const std::string& builder) { return worker_facts.of(builder); }}),
+      in_use(registry, reconciler, [this] { return emulation.held_images(); }),
+      buildx_instances(foreign,
+                       [user = settings.agent.user] { return builders::homes_of_people("/etc/passwd", user); }),
+      image_store({settings, engine, journal, foreign, {}, [this] { watch.look_now(); }}),
+      sampler(std::make_shared<disk::MountTable>("/proc/self/mountinfo"), {}),
+      gauges({settings, clock, sampler, [this] { return image_store.home(); }}),
+      deletion_roots({settings, journal}),
+      own_leftovers({settings, clock, trees}),
+      cache_dirs({settings, clock, trees, [this] { return engine_folders(); },
+                  [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); }}),
+      job_folders({clock, trees, registry}),
+      network_use(clock),
+      ended_containers({engine, engine, engine, in_use, clock,
+                        [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); },
+                        [this](ports::Kept kept) { return device_of(kept); }}),
+      empty_networks({engine, engine, engine, network_use, clock}),
+      anonymous_volumes({engine, engine, engine, ledger, clock}),
+      ballast({settings, clock, journal, gauges, [this] { return are_wishes_unknown(loaded); }, disk::work_on_ballast}),
+      dangling_images({engine, engine, engine, in_use, ledger, clock}),
+      build_cache(policy::RungId::kBuildCache, build_cache_parts()),
+      unused_images({engine, engine, engine, in_use, ledger, clock}),
+      build_cache_share(policy::RungId::kBuildCacheShare, build_cache_parts()),
+      orphans({engine, engine, engine, engine, in_use, buildx_instances, ledger, clock}),
+      checkout_sizes({settings, clock, [this] { return are_builds_short(); }}),
+      purge({settings, clock, trees, journal, running_jobs, registry, agent_lock, checkout_sizes,
+             [this] { return watch.clock_is_steady_for(settings.disk.grace); }}),
+      last_resort({settings, clock, views, termination}),
+      reclaimer({settings,
+                 clock,
+                 journal,
+                 in_use,
+                 gauges,
+                 {&own_leftovers, &cache_dirs, &job_folders, &ended_containers, &empty_networks, &anonymous_volumes,
+                  &dangling_images, &build_cache, &unused_images, &build_cache_share, &orphans, &purge, &last_resort},
+                 {},
+                 [this] { return are_wishes_unknown(loaded); },
+                 {},
+                 &workers}),
+      users({engine, engine, reconciler, clock, workers}),
+      views({gauges, reclaimer, users, ledger, [this] { return checkout_sizes.users(); }, &deletion_roots,
+             [this] { return image_store.view(); }}),
+      watch({settings, clock, journal, gauges, reclaimer, users, ballast,
+             [this](const ports::Place& place) { return reclaimer.can_free(place); }, settings.paths.run, boot_id()}),
+      idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock, settings}),
+      network_collection({settings, reclaimer, empty_networks}),
+      prefetch({settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
+      binfmt_image({engine, engine, engine, engine, settings.paths.images}),
+      emulation(emulation_parts()),
+      termination(termination_parts(from.termination_times)),
+      admissions(settings.jobs, registry,
+                 {clock, journal, handout, views, reclaimer, &emulation, &agent_lock, &termination, &processes}),
+      reload(reload_parts()),
+      reload_loop(loop.get_executor(),
+                  {reload, foreign, [this] { return config::files_of(request, settings); }, [this] { note_mounts(); }}),
+      metrics({&views, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination},
+              BUILDWARDEN_VERSION),
+      probe(
+          loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
+          [this] { return reclaimer.busy() ? kProbeAtWork : kIdleTick; }),
+      api(loop.get_executor(), api_context()),
+      outside_timer_(loop) {
+  listen_to_engine();
+  handout.ask_healing([this](const std::string& builder) { return is_healing(builder); });
+  handout.ask_withheld([this](const std::string& builder) { return reconciler.why_withheld(builder); });
+  handout.on_left([this](const std::string& builder) { build_histories.left(builder); });
+  outside_follows_ = journal.subscribe([this](const ports::RecordedEvent& recorded) {
+    if (recorded.event.kind == "disk.level") termination.look_now();
+    if (recorded.event.kind == "builder.state") worker_facts.look_now();
+    if (!std::exchange(outside_is_stale_, true)) outside_timer_.cancel();
+  });
+}
+
+void Daemon::Components::listen_to_engine() {
+  engine.on_event([this](const ports::EngineEvent& event) {
+    feed.on_event(event);
+    network_use.on_event(event);
+  });
+  engine.on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
+    feed.on_connected(identity, gap);
+    network_use.on_connected();
+    image_store.look_now();
+    emulation.look_now();
+  });
+  engine.on_lost([this](const std::string&) {
+    feed.on_lost();
+    network_use.on_lost();
+  });
+}
+
+std::vector<ports::NotReady> Daemon::Components::not_ready() const {
+  std::vector<ports::NotReady> missing;
+  const auto status = engine.status();
+  if (!status.up) missing.push_back({"engine", status.reason});
+  for (const auto& filesystem : views.disk_view().filesystems) {
+    if (!filesystem.error.empty()) missing.push_back({"disk " + filesystem.mount, filesystem.error});
+    if (!filesystem.marks.mistake.empty()) {
+      missing.push_back({"config", format("{}: {}", filesystem.mount, filesystem.marks.mistake)});
+    }
+  }
+  if (auto part = reload.not_ready()) missing.push_back(*std::move(part));
+  for (auto& part : reconciler.not_ready()) missing.push_back(std::move(part));
+  for (auto& part : emulation.not_ready()) missing.push_back(std::move(part));
+  for (auto& part : termination.not_ready()) missing.push_back(std::move(part));
+  return missing;
+}
+
+Reload::Parts Daemon::Components::reload_parts() {
+  return {loaded,
+          request,
+          clock,
+          journal,
+          foreign,
+          [this] { apply_settings(); },
+          [this](bool begins) { begins ? service.reloading() : service.ready(); },
+          [this] { return are_wishes_unknown(loaded); }};
+}
+
+instance::Termination::Parts Daemon::Components::termination_parts(const policy::TerminationTimes& times) {
+  return {settings, clock, journal, views, engine, running_jobs, times, boot_id()};
+}
+
+void Daemon::Components::note_mounts() {
+  watch.mounts_changed();
+  deletion_roots.look_now();
+}
+
+void Daemon::Components::apply_settings() {
+  configure_log(settings.log);
+  handout.reconfigure(settings.builders);
+  builder_caches.reconfigure(settings.builders);
+  reconciler.reconfigure(settings.builders, settings.engine.userns_remap, settings.dry_run);
+  admissions.reconfigure(settings.jobs);
+  reclaimer.settings_changed();
+  watch.look_now();
+  deletion_roots.look_now();
+  prefetch.look_now();
+  emulation.look_now();
+  termination.look_now();
+  inform_outside();
+}
+
+}  // namespace buildwarden

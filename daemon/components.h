@@ -1,0 +1,215 @@
+// All rooms and what connects them, in the order in which they are made: facts, then the reclaimer, then those who act.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/worker.h"
+#include "daemon/api/api.h"
+#include "daemon/builders/build_history.h"
+#include "daemon/builders/builder_images.h"
+#include "daemon/builders/buildx_instances.h"
+#include "daemon/builders/cache_sizes.h"
+#include "daemon/builders/caches.h"
+#include "daemon/builders/context_ids.h"
+#include "daemon/builders/handout.h"
+#include "daemon/builders/reconciler.h"
+#include "daemon/builders/worker_facts.h"
+#include "daemon/checkouts/purge.h"
+#include "daemon/checkouts/sizes.h"
+#include "daemon/daemon.h"
+#include "daemon/disk/anonymous_volumes.h"
+#include "daemon/disk/ballast.h"
+#include "daemon/disk/build_cache_rung.h"
+#include "daemon/disk/builder_use.h"
+#include "daemon/disk/cache_dirs.h"
+#include "daemon/disk/deletion_roots.h"
+#include "daemon/disk/empty_networks.h"
+#include "daemon/disk/ended_containers.h"
+#include "daemon/disk/gauges.h"
+#include "daemon/disk/idle_caches.h"
+#include "daemon/disk/image_rungs.h"
+#include "daemon/disk/image_store.h"
+#include "daemon/disk/job_folders.h"
+#include "daemon/disk/ledger.h"
+#include "daemon/disk/ledger_feed.h"
+#include "daemon/disk/network_collection.h"
+#include "daemon/disk/network_use.h"
+#include "daemon/disk/orphans.h"
+#include "daemon/disk/own_leftovers.h"
+#include "daemon/disk/reclaimer.h"
+#include "daemon/disk/sampler.h"
+#include "daemon/disk/users.h"
+#include "daemon/disk/views.h"
+#include "daemon/disk/watch.h"
+#include "daemon/emulation/emulation.h"
+#include "daemon/emulation/image.h"
+#include "daemon/engine/engine.h"
+#include "daemon/instance/last_resort.h"
+#include "daemon/instance/termination.h"
+#include "daemon/jobs/admission_controller.h"
+#include "daemon/jobs/agent_lock.h"
+#include "daemon/jobs/lease_registry.h"
+#include "daemon/jobs/running_jobs.h"
+#include "daemon/prefetch/prefetch.h"
+#include "daemon/reload.h"
+#include "daemon/reload_loop.h"
+#include "daemon/service.h"
+#include "daemon/state/lease_file.h"
+#include "daemon/state/operation_file.h"
+#include "daemon/state/state_store.h"
+#include "daemon/telemetry/event_keeper.h"
+#include "daemon/telemetry/event_log.h"
+#include "daemon/telemetry/loop_probe.h"
+#include "daemon/telemetry/metrics.h"
+
+namespace buildwarden {
+
+// What jobs, builders and emulation hold, as one: whoever deletes asks this.
+class AllInUse final : public ports::InUse {
+ public:
+  using HeldImages = std::function<std::set<std::string>()>;
+  AllInUse(const ports::InUse& jobs, const ports::InUse& builders, HeldImages of_emulation)
+      : jobs_(jobs), builders_(builders), of_emulation_(std::move(of_emulation)) {}
+  [[nodiscard]] ports::InUseSet now() const override;
+
+ private:
+  const ports::InUse& jobs_;
+  const ports::InUse& builders_;
+  HeldImages of_emulation_;
+};
+
+struct Daemon::Components {
+  Components(boost::asio::io_context& on, Start from);
+
+  boost::asio::io_context& loop;
+  config::Loaded loaded;
+  config::LoadRequest request;
+  PassedSockets passed;
+  const Settings& settings = loaded.settings;
+  std::optional<gid_t> agent;  // the group of the builders' sockets; root's alone without it
+  std::optional<gid_t> api_group;
+
+  SystemClock clock;
+  telemetry::EventLog journal;
+  WorkerPool workers;
+  WorkerPool trees;      // looks through and removes what lies in folders of jobs
+  WorkerPool processes;  // looks at the processes of jobs that start
+  WorkerPool foreign;    // reads what others may make: a read of theirs that hangs keeps nothing else waiting
+  engine::Engine engine;
+  state::StateStore store;
+  telemetry::EventKeeper event_keeper;
+  state::LeaseFile lease_store;
+  state::OperationFile operation_store;
+
+  builders::ContextIds context_ids;
+  builders::Handout handout;
+  jobs::LeaseRegistry registry;
+  jobs::RunningJobs running_jobs;
+  jobs::AgentLock agent_lock;
+  disk::Ledger ledger;
+  disk::BuilderUse builder_use;
+  disk::LedgerFeed feed;
+  builders::Caches builder_caches;
+  builders::CacheSizes cache_sizes;
+  builders::WorkerFactsKeeper worker_facts;
+  builders::BuilderImages builder_images;
+  builders::BuildHistories build_histories;
+  builders::Reconciler reconciler;
+  AllInUse in_use;
+  builders::BuildxInstances buildx_instances;
+
+  disk::ImageStore image_store;
+  disk::Sampler sampler;
+  disk::Gauges gauges;
+  disk::DeletionRoots deletion_roots;
+  disk::OwnLeftovers own_leftovers;
+  disk::CacheDirs cache_dirs;
+  disk::JobFolders job_folders;
+  disk::NetworkUse network_use;
+  disk::EndedContainers ended_containers;
+  disk::EmptyNetworks empty_networks;
+  disk::AnonymousVolumes anonymous_volumes;
+  disk::Ballast ballast;
+  disk::DanglingImages dangling_images;
+  disk::BuildCacheRung build_cache;
+  disk::UnusedImages unused_images;
+  disk::BuildCacheRung build_cache_share;
+  disk::Orphans orphans;
+  checkouts::Sizes checkout_sizes;
+  checkouts::Purge purge;
+  instance::LastResort last_resort;
+  std::map<std::string, std::unique_ptr<disk::BuildCacheRung>> idle_rungs;  // rung 6 of one builder each
+  disk::Reclaimer reclaimer;
+  disk::DiskUsers users;
+  disk::Views views;
+  disk::Watch watch;
+  disk::IdleCaches idle_caches;
+  disk::NetworkCollection network_collection;
+
+  prefetch::Prefetch prefetch;
+  emulation::ImageRegistrar binfmt_image;
+  emulation::Emulation emulation;
+  instance::Termination termination;
+  jobs::AdmissionController admissions;
+  Service service;
+  Reload reload;
+  ReloadLoop reload_loop;
+  telemetry::Metrics metrics;
+  telemetry::LoopProbe probe;
+  api::Api api;
+  std::string where;  // it answers; for people
+
+  Result<void> open();
+  void run();
+  boost::asio::awaitable<void> end();
+  [[nodiscard]] std::vector<ports::NotReady> not_ready() const;
+  // What others see without asking: the file `active` and the line that systemd shows. Soon after each event, and now
+  // and then.
+  boost::asio::awaitable<void> keep_outside_informed();
+
+ private:
+  Result<void> open_passed_sockets();
+  Result<void> open_own_sockets();
+  void listen_to_engine();
+  void inform_outside();
+  void note_mounts();
+  // Components that hold copies of settings get the new ones.
+  void apply_settings();
+  [[nodiscard]] Reload::Parts reload_parts();
+  // `active` exists while the daemon is at work and not in dry run; units of the stack stand down by it.
+  void update_active_file(const std::vector<ports::NotReady>& missing);
+  [[nodiscard]] api::ApiContext api_context();
+  [[nodiscard]] disk::BuildCacheRung::Parts build_cache_parts();
+  [[nodiscard]] std::vector<disk::CacheSource> cache_sources();
+  [[nodiscard]] std::vector<disk::CacheSource> cache_source_of(const std::string& builder) const;
+  [[nodiscard]] std::vector<disk::IdleCaches::Source> idle_sources();
+  [[nodiscard]] emulation::Emulation::Parts emulation_parts();
+  [[nodiscard]] instance::Termination::Parts termination_parts(const policy::TerminationTimes& times);
+  [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
+  [[nodiscard]] bool is_healing(const std::string& name) const;
+  [[nodiscard]] std::vector<std::string> warm_builders() const;
+  [[nodiscard]] jobs::AgentOnHost agent_on_host() const;
+  [[nodiscard]] bool are_builds_short() const;
+  [[nodiscard]] std::vector<std::string> engine_folders() const;
+  // "" when it is not known.
+  [[nodiscard]] std::string device_of(ports::Kept kept) const;
+
+  boost::asio::steady_timer outside_timer_;
+  bool outside_is_stale_ = true;  // something happened since inform_outside()
+  std::shared_ptr<void> outside_follows_;
+  std::optional<bool> active_;
+  const Now started_ = clock.now();
+  bool stopping_ = false;
+};
+
+}  // namespace buildwarden

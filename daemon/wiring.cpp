@@ -1,0 +1,158 @@
+// What the rooms ask of one another, as functions: each room knows only what it is given.
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/components.h"
+#include "daemon/identity.h"
+
+namespace buildwarden {
+
+std::vector<disk::CacheSource> Daemon::Components::cache_source_of(const std::string& builder) const {
+  auto* cache = builder_caches.find(builder);
+  const auto wanted = std::find_if(settings.builders.begin(), settings.builders.end(),
+                                   [&builder](const BuilderSettings& one) { return one.name == builder; });
+  if (cache == nullptr || wanted == settings.builders.end()) return {};
+  return {{"builder:" + builder, format("builder {}'s build cache", builder), cache, wanted->cache_share, false}};
+}
+
+// The engine's own cache has no share in the configuration: the first builder's is taken for it, too.
+std::vector<disk::CacheSource> Daemon::Components::cache_sources() {
+  const auto own_share = settings.builders.empty() ? BuilderSettings{}.cache_share : settings.builders[0].cache_share;
+  std::vector<disk::CacheSource> sources{{"engine", "the engine's build cache", &engine, own_share, true}};
+  for (const auto& builder : settings.builders) {
+    for (auto& source : cache_source_of(builder.name)) sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+disk::BuildCacheRung::Parts Daemon::Components::build_cache_parts() {
+  return {[this] { return cache_sources(); },
+          engine,
+          in_use,
+          gauges,
+          journal,
+          settings,
+          clock,
+          workers,
+          [this](Duration time) { return watch.clock_is_steady_for(time); }};
+}
+
+// A rung is made when its builder is first seen, and stays: a collection may be at it.
+std::vector<disk::IdleCaches::Source> Daemon::Components::idle_sources() {
+  std::vector<disk::IdleCaches::Source> sources;
+  for (const auto& builder : settings.builders) {
+    auto& rung = idle_rungs[builder.name];
+    if (!rung) {
+      auto parts = build_cache_parts();
+      parts.sources = [this, name = builder.name] { return cache_source_of(name); };
+      rung = std::make_unique<disk::BuildCacheRung>(policy::RungId::kBuildCacheShare, std::move(parts));
+    }
+    sources.push_back({builder.name, rung.get(), builder.cache_share});
+  }
+  return sources;
+}
+
+emulation::Emulation::Parts Daemon::Components::emulation_parts() {
+  return {settings,
+          clock,
+          journal,
+          workers,
+          engine,
+          [this](std::string image, std::vector<std::string> platforms) {
+            return binfmt_image.install(std::move(image), std::move(platforms));
+          },
+          [this] { worker_facts.ask_again(); }};
+}
+
+std::optional<Bytes> Daemon::Components::cache_bytes(const std::string& builder) const {
+  const auto* cache = builder_caches.find(builder);
+  return cache == nullptr ? std::nullopt : cache->bytes();
+}
+
+bool Daemon::Components::is_healing(const std::string& name) const {
+  const auto view = reconciler.builders_view();
+  return std::any_of(view.builders.begin(), view.builders.end(), [&name](const ports::BuilderView& builder) {
+    return builder.name == name && builder.state == policy::BuilderState::kHealing;
+  });
+}
+
+std::vector<std::string> Daemon::Components::warm_builders() const {
+  std::vector<std::string> warm;
+  for (const auto& builder : reconciler.builders_view().builders) {
+    if (builder.state == policy::BuilderState::kWarm) warm.push_back(builder.name);
+  }
+  return warm;
+}
+
+jobs::AgentOnHost Daemon::Components::agent_on_host() const {
+  jobs::AgentOnHost on_host;
+  on_host.unit = settings.agent.unit;
+  if (const auto user = agent_user(settings.agent)) on_host.user = *user;
+  return on_host;
+}
+
+std::vector<std::string> Daemon::Components::engine_folders() const {
+  auto home = image_store.home();
+  auto folders = std::move(home.stores);
+  folders.push_back(std::move(home.data_root));
+  return folders;
+}
+
+std::string Daemon::Components::device_of(ports::Kept kept) const {
+  const auto filesystems = gauges.last();
+  const auto home = std::find_if(filesystems.begin(), filesystems.end(),
+                                 [kept](const disk::Measured& one) { return one.keeps.contains(kept); });
+  return home == filesystems.end() ? std::string() : home->device;
+}
+
+bool Daemon::Components::are_builds_short() const {
+  const auto filesystems = gauges.last();
+  return std::any_of(filesystems.begin(), filesystems.end(), [](const disk::Measured& one) {
+    return one.has_role("builds") && one.reading && one.level != policy::Level::kOk &&
+           one.level != policy::Level::kUnknown;
+  });
+}
+
+api::ApiContext Daemon::Components::api_context() {
+  api::ApiContext context;
+  context.clock = &clock;
+  context.readiness = [this] { return not_ready(); };
+  context.config_json = [this] { return config::describe_json(loaded); };
+  context.metrics_text = [this] { return metrics.text(); };
+  for (const auto failure : api::kAllFailures) metrics.http_may_fail(std::string(api::name_of(failure)));
+  context.http_failed = [this](std::string_view reason) { metrics.http_failed(std::string(reason)); };
+  context.config = &reload;
+  context.engine = &engine;
+  context.disk = &views;
+  context.builders = &reconciler;
+  context.builder_control = &reconciler;
+  context.jobs = &registry;
+  context.prefetch = &prefetch;
+  context.emulators = &emulation;
+  context.platforms = &emulation;
+  context.termination = &termination;
+  context.admissions = &admissions;
+  context.space = &reclaimer;
+  context.events = &journal;
+  context.event_archive = &store;
+  context.subscribe = [this](std::function<void()> listener) {
+    return journal.subscribe([listener = std::move(listener)](const ports::RecordedEvent&) { listener(); });
+  };
+  context.operation_store = &operation_store;
+  context.agent_group = api_group;
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) == 0) context.host_name = name.data();
+  context.allowed_hosts = settings.listen.allowed_hosts;
+  context.version = BUILDWARDEN_VERSION;
+  context.dry_run = [this] { return settings.dry_run; };
+  context.pause_agent = [this] { return settings.on_full.pause_agent; };
+  return context;
+}
+
+}  // namespace buildwarden

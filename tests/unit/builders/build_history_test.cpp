@@ -1,0 +1,122 @@
+#include "daemon/builders/build_history.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/support/fake_containers.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/run_void.h"
+
+namespace buildwarden::builders {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class HistoriesTest : public ::testing::Test {
+ protected:
+  HistoriesTest() {
+    auto& container = engine_.containers["buildwarden_s3"];
+    container.seen.id = "one";
+    container.seen.ours = true;
+    container.seen.state = policy::ContainerState::kRunning;
+    engine_.execute = [this](const std::vector<std::string>& command) {
+      commands_.push_back(command);
+      ports::ContainerControl::ExecResult result;
+      result.exit_code = exit_code_;
+      result.errors = "No help topic";
+      return result;
+    };
+    handout_.on_left([this](const std::string& builder) { histories_.left(builder); });
+  }
+  void grant(const std::string& job) {
+    ports::GrantRequest request;
+    request.job = job;
+    ASSERT_TRUE(handout_.grant(request));
+  }
+  std::size_t told_after_a_turn() {
+    commands_.clear();
+    testing::run_void(loop_, histories_.turn());
+    return commands_.size();
+  }
+
+  boost::asio::io_context loop_;
+  testing::FakeContainers engine_;
+  testing::FakeJournal journal_;
+  WorkerPool workers_{1};
+  Settings settings_;
+  int exit_code_ = 0;
+  std::vector<std::vector<std::string>> commands_;
+  Handout handout_{{BuilderSettings{}}, PathSettings{}};
+  BuilderCache cache_{"s3", {engine_, engine_, workers_}};
+  BuildHistories histories_{[this] { return std::vector<BuilderCache*>{&cache_}; }, {handout_, journal_, settings_}};
+};
+
+TEST_F(HistoriesTest, TheLastLeasesEndDeletesTheRecordsOnce) {
+  grant("1");
+  grant("2");
+  handout_.release("1");
+  EXPECT_EQ(told_after_a_turn(), 0U) << "the other job may still read its own";
+  handout_.release("2");
+  ASSERT_EQ(told_after_a_turn(), 1U);
+  EXPECT_THAT(commands_[0], ElementsAre("buildctl", "prune-histories"));
+  EXPECT_EQ(told_after_a_turn(), 0U);
+  handout_.release("2");
+  EXPECT_EQ(told_after_a_turn(), 0U) << "nobody held it";
+}
+
+TEST_F(HistoriesTest, ABuilderThatIsHeldAgainIsLeftAlone) {
+  grant("1");
+  handout_.release("1");
+  grant("2");
+  EXPECT_EQ(told_after_a_turn(), 0U);
+  handout_.release("2");
+  EXPECT_EQ(told_after_a_turn(), 1U);
+}
+
+TEST_F(HistoriesTest, ADryRunDeletesNothing) {
+  settings_.dry_run = true;
+  grant("1");
+  handout_.release("1");
+  EXPECT_EQ(told_after_a_turn(), 0U);
+}
+
+// Issue 15: a deletion that fails must not leave the keys of a job's cache until the next lease ends.
+TEST_F(HistoriesTest, AFailedDeletionIsTriedAgain) {
+  exit_code_ = 1;
+  grant("1");
+  handout_.release("1");
+  std::string asked;
+  for (int turn = 0; turn < 9; ++turn) asked += std::to_string(told_after_a_turn());
+  EXPECT_EQ(asked, "110100010") << "after 1, 2, 4 … turns";
+  handout_.release("2");
+  grant("2");
+  handout_.release("2");
+  exit_code_ = 0;
+  EXPECT_EQ(told_after_a_turn(), 1U) << "another lease has ended";
+  EXPECT_EQ(told_after_a_turn(), 0U);
+  engine_.containers.at("buildwarden_s3").seen.state = policy::ContainerState::kExited;
+  grant("3");
+  handout_.release("3");
+  EXPECT_EQ(told_after_a_turn(), 0U);
+  engine_.containers.at("buildwarden_s3").seen.state = policy::ContainerState::kRunning;
+  EXPECT_EQ(told_after_a_turn(), 1U) << "what it remembers lay on its volume";
+}
+
+TEST_F(HistoriesTest, ABuilderThatDoesNotDoItIsToldOfOnceAndOneThatIsAwayNever) {
+  exit_code_ = 3;
+  for (const std::string job : {"1", "2"}) {
+    grant(job);
+    handout_.release(job);
+    EXPECT_EQ(told_after_a_turn(), 1U);
+  }
+  EXPECT_EQ(journal_.count("builder.history_kept"), 1U);
+  EXPECT_THAT(journal_.last("builder.history_kept").reason, HasSubstr("No help topic"));
+  engine_.containers.clear();
+  grant("3");
+  handout_.release("3");
+  EXPECT_EQ(told_after_a_turn(), 0U);
+  EXPECT_EQ(journal_.count("builder.history_kept"), 1U);
+}
+
+}  // namespace
+}  // namespace buildwarden::builders
