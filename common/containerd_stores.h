@@ -8,6 +8,9 @@
 
 namespace buildwarden {
 
+// Where it keeps what it has, unless it is told otherwise.
+inline constexpr const char* kContainerdRoot = "/var/lib/containerd";
+
 // The folders of the containerd that listens on `socket`: its root, and the snapshotter's own folder where that does
 // not lie below it. containerd holds its metadata open for as long as it lives, and a snapshotter's from its first use
 // (io.containerd.metadata.v1.bolt/meta.db, io.containerd.snapshotter.v1.<name>/metadata.db), wherever `root`, a

@@ -1,8 +1,11 @@
 #include "common/mounts.h"
 
+#include <sys/sysmacros.h>
+
 #include <algorithm>
 #include <charconv>
 #include <system_error>
+#include "common/format.h"
 
 namespace buildwarden {
 namespace {
@@ -75,6 +78,8 @@ bool lies_on(std::string_view path, std::string_view mount_point) {
 }
 
 }  // namespace
+
+std::string device_label(dev_t device) { return format("{}:{}", major(device), minor(device)); }
 
 std::vector<MountEntry> parse_mountinfo(std::string_view text) {
   std::vector<MountEntry> mounts;

@@ -1,6 +1,8 @@
 // The mount table as values, from the text of /proc/<pid>/mountinfo (proc_pid_mountinfo(5)).
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +21,9 @@ struct MountEntry {
   bool read_only = false;   // this mount, or the filesystem
   friend bool operator==(const MountEntry&, const MountEntry&) = default;
 };
+
+// "8:1", as /proc/self/mountinfo writes it.
+std::string device_label(dev_t device);
 
 // In the table's order. Lines that are not understood are left out: the table is asked for names, not for decisions.
 std::vector<MountEntry> parse_mountinfo(std::string_view text);

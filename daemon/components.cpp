@@ -92,7 +92,7 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       running_jobs({registry, foreign, clock, [this] { return agent_on_host(); }}),
       ledger(clock, store, journal),
       builder_use({ledger, engine, clock}),
-      feed({ledger, engine, engine, clock, workers, &builder_use, [this] { return prefetch.pulling(); }}),
+      last_use_recorder({ledger, engine, engine, clock, workers, &builder_use, [this] { return prefetch.pulling(); }}),
       builder_caches(settings.builders, {engine, engine, workers}),
       cache_sizes([this] { return builder_caches.current(); }, clock),
       worker_facts({engine, engine, [this] { return warm_builders(); }}),
@@ -105,58 +105,62 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       in_use(registry, reconciler, [this] { return emulation.held_images(); }),
       buildx_instances(foreign,
                        [user = settings.agent.user] { return builders::homes_of_people("/etc/passwd", user); }),
-      image_store({settings, engine, journal, foreign, {}, [this] { watch.look_now(); }}),
+      image_store({settings, engine, journal, foreign, {}, [this] { disk_monitor.look_now(); }}),
       sampler(std::make_shared<disk::MountTable>("/proc/self/mountinfo"), {}),
-      gauges({settings, clock, sampler, [this] { return image_store.home(); }}),
+      filesystems({settings, clock, sampler, [this] { return image_store.home(); }}),
       deletion_roots({settings, journal}),
-      own_leftovers({settings, clock, trees}),
+      trash_folders({settings, clock, trees}),
       cache_dirs({settings, clock, trees, [this] { return engine_folders(); },
-                  [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); }}),
-      job_folders({clock, trees, registry}),
+                  [this] { return disk_monitor.clock_is_steady_for(settings.disk.keep_used_within); }}),
+      docker_configs({clock, trees, registry}),
       network_use(clock),
       ended_containers({engine, engine, engine, in_use, clock,
-                        [this] { return watch.clock_is_steady_for(settings.disk.keep_used_within); },
+                        [this] { return disk_monitor.clock_is_steady_for(settings.disk.keep_used_within); },
                         [this](ports::Kept kept) { return device_of(kept); }}),
       empty_networks({engine, engine, engine, network_use, clock}),
       anonymous_volumes({engine, engine, engine, ledger, clock}),
-      ballast({settings, clock, journal, gauges, [this] { return are_wishes_unknown(loaded); }, disk::work_on_ballast}),
+      ballast({settings, clock, journal, filesystems, [this] { return are_wishes_unknown(loaded); },
+               disk::work_on_ballast}),
       dangling_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache(policy::RungId::kBuildCache, build_cache_parts()),
       unused_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache_share(policy::RungId::kBuildCacheShare, build_cache_parts()),
-      orphans({engine, engine, engine, engine, in_use, buildx_instances, ledger, clock}),
+      orphaned_builders({engine, engine, engine, engine, in_use, buildx_instances, ledger, clock}),
       checkout_sizes({settings, clock, [this] { return are_builds_short(); }}),
-      purge({settings, clock, trees, journal, running_jobs, registry, agent_lock, checkout_sizes,
-             [this] { return watch.clock_is_steady_for(settings.disk.grace); }}),
-      last_resort({settings, clock, views, termination}),
+      checkouts({settings, clock, trees, journal, running_jobs, registry, agent_lock, checkout_sizes,
+                 [this] { return disk_monitor.clock_is_steady_for(settings.disk.grace); }}),
+      last_resort({settings, clock, disk_status, termination}),
       reclaimer({settings,
                  clock,
                  journal,
                  in_use,
-                 gauges,
-                 {&own_leftovers, &cache_dirs, &job_folders, &ended_containers, &empty_networks, &anonymous_volumes,
-                  &dangling_images, &build_cache, &unused_images, &build_cache_share, &orphans, &purge, &last_resort},
+                 filesystems,
+                 {&trash_folders, &cache_dirs, &docker_configs, &ended_containers, &empty_networks, &anonymous_volumes,
+                  &dangling_images, &build_cache, &unused_images, &build_cache_share, &orphaned_builders, &checkouts,
+                  &last_resort},
                  {},
                  [this] { return are_wishes_unknown(loaded); },
                  {},
                  &workers}),
-      users({engine, engine, reconciler, clock, workers}),
-      views({gauges, reclaimer, users, ledger, [this] { return checkout_sizes.users(); }, &deletion_roots,
-             [this] { return image_store.view(); }}),
-      watch({settings, clock, journal, gauges, reclaimer, users, ballast,
-             [this](const ports::Place& place) { return reclaimer.can_free(place); }, settings.paths.run, boot_id()}),
-      idle_caches({[this] { return idle_sources(); }, reconciler, views, reclaimer, clock, settings}),
+      disk_usage({engine, engine, reconciler, clock, workers}),
+      disk_status({filesystems, reclaimer, disk_usage, ledger, [this] { return checkout_sizes.users(); },
+                   &deletion_roots, [this] { return image_store.view(); }}),
+      disk_monitor({settings, clock, journal, filesystems, reclaimer, disk_usage,
+                    [this](const ports::FilesystemSnapshot& filesystem) { return reclaimer.can_free(filesystem); },
+                    [this](const boost::asio::any_io_executor& on) { ballast.turn(on); }, settings.paths.run,
+                    boot_id()}),
+      idle_caches({[this] { return idle_sources(); }, reconciler, disk_status, reclaimer, clock, settings}),
       network_collection({settings, reclaimer, empty_networks}),
-      prefetch({settings, engine, engine, engine, builder_images, reconciler, views, journal, clock}),
+      prefetch({settings, engine, engine, engine, builder_images, reconciler, disk_status, journal, clock}),
       binfmt_image({engine, engine, engine, engine, settings.paths.images}),
       emulation(emulation_parts()),
       termination(termination_parts(from.termination_times)),
       admissions(settings.jobs, registry,
-                 {clock, journal, handout, views, reclaimer, &emulation, &agent_lock, &termination, &processes}),
+                 {clock, journal, handout, disk_status, reclaimer, &emulation, &agent_lock, &termination, &processes}),
       reload(reload_parts()),
       reload_loop(loop.get_executor(),
                   {reload, foreign, [this] { return config::files_of(request, settings); }, [this] { note_mounts(); }}),
-      metrics({&views, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination},
+      metrics({&disk_status, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination},
               BUILDWARDEN_VERSION),
       probe(
           loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
@@ -176,17 +180,17 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
 
 void Daemon::Components::listen_to_engine() {
   engine.on_event([this](const ports::EngineEvent& event) {
-    feed.on_event(event);
+    last_use_recorder.on_event(event);
     network_use.on_event(event);
   });
   engine.on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
-    feed.on_connected(identity, gap);
+    last_use_recorder.on_connected(identity, gap);
     network_use.on_connected();
     image_store.look_now();
     emulation.look_now();
   });
   engine.on_lost([this](const std::string&) {
-    feed.on_lost();
+    last_use_recorder.on_lost();
     network_use.on_lost();
   });
 }
@@ -195,7 +199,7 @@ std::vector<ports::NotReady> Daemon::Components::not_ready() const {
   std::vector<ports::NotReady> missing;
   const auto status = engine.status();
   if (!status.up) missing.push_back({"engine", status.reason});
-  for (const auto& filesystem : views.disk_view().filesystems) {
+  for (const auto& filesystem : disk_status.disk_view().filesystems) {
     if (!filesystem.error.empty()) missing.push_back({"disk " + filesystem.mount, filesystem.error});
     if (!filesystem.marks.mistake.empty()) {
       missing.push_back({"config", format("{}: {}", filesystem.mount, filesystem.marks.mistake)});
@@ -220,11 +224,11 @@ Reload::Parts Daemon::Components::reload_parts() {
 }
 
 instance::Termination::Parts Daemon::Components::termination_parts(const policy::TerminationTimes& times) {
-  return {settings, clock, journal, views, engine, running_jobs, times, boot_id()};
+  return {settings, clock, journal, disk_status, engine, running_jobs, times, boot_id()};
 }
 
 void Daemon::Components::note_mounts() {
-  watch.mounts_changed();
+  disk_monitor.mounts_changed();
   deletion_roots.look_now();
 }
 
@@ -235,7 +239,7 @@ void Daemon::Components::apply_settings() {
   reconciler.reconfigure(settings.builders, settings.engine.userns_remap, settings.dry_run);
   admissions.reconfigure(settings.jobs);
   reclaimer.settings_changed();
-  watch.look_now();
+  disk_monitor.look_now();
   deletion_roots.look_now();
   prefetch.look_now();
   emulation.look_now();

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/worker.h"
 #include "daemon/api/api.h"
+#include "daemon/ballast/ballast.h"
 #include "daemon/builders/build_history.h"
 #include "daemon/builders/builder_images.h"
 #include "daemon/builders/buildx_instances.h"
@@ -24,43 +25,42 @@
 #include "daemon/builders/handout.h"
 #include "daemon/builders/reconciler.h"
 #include "daemon/builders/worker_facts.h"
-#include "daemon/checkouts/purge.h"
-#include "daemon/checkouts/sizes.h"
 #include "daemon/daemon.h"
-#include "daemon/disk/anonymous_volumes.h"
-#include "daemon/disk/ballast.h"
-#include "daemon/disk/build_cache_rung.h"
-#include "daemon/disk/builder_use.h"
-#include "daemon/disk/cache_dirs.h"
-#include "daemon/disk/deletion_roots.h"
-#include "daemon/disk/empty_networks.h"
-#include "daemon/disk/ended_containers.h"
-#include "daemon/disk/gauges.h"
-#include "daemon/disk/idle_caches.h"
-#include "daemon/disk/image_rungs.h"
-#include "daemon/disk/image_store.h"
-#include "daemon/disk/job_folders.h"
-#include "daemon/disk/ledger.h"
-#include "daemon/disk/ledger_feed.h"
-#include "daemon/disk/network_collection.h"
-#include "daemon/disk/network_use.h"
-#include "daemon/disk/orphans.h"
-#include "daemon/disk/own_leftovers.h"
-#include "daemon/disk/reclaimer.h"
-#include "daemon/disk/sampler.h"
-#include "daemon/disk/users.h"
-#include "daemon/disk/views.h"
-#include "daemon/disk/watch.h"
+#include "daemon/disk_status.h"
 #include "daemon/emulation/emulation.h"
 #include "daemon/emulation/image.h"
 #include "daemon/engine/engine.h"
+#include "daemon/evictors/anonymous_volumes.h"
+#include "daemon/evictors/build_cache.h"
+#include "daemon/evictors/cache_dirs.h"
+#include "daemon/evictors/checkout_sizes.h"
+#include "daemon/evictors/checkouts.h"
+#include "daemon/evictors/containers.h"
+#include "daemon/evictors/deletion_roots.h"
+#include "daemon/evictors/docker_configs.h"
+#include "daemon/evictors/images.h"
+#include "daemon/evictors/networks.h"
+#include "daemon/evictors/orphaned_builders.h"
+#include "daemon/evictors/trash_folders.h"
+#include "daemon/filesystems/disk_monitor.h"
+#include "daemon/filesystems/disk_usage.h"
+#include "daemon/filesystems/filesystem_table.h"
+#include "daemon/filesystems/image_store.h"
+#include "daemon/filesystems/path_sampler.h"
 #include "daemon/instance/last_resort.h"
 #include "daemon/instance/termination.h"
 #include "daemon/jobs/admission_controller.h"
 #include "daemon/jobs/agent_lock.h"
 #include "daemon/jobs/lease_registry.h"
 #include "daemon/jobs/running_jobs.h"
+#include "daemon/last_use/buildx_builder_use.h"
+#include "daemon/last_use/last_use_ledger.h"
+#include "daemon/last_use/last_use_recorder.h"
+#include "daemon/last_use/network_use.h"
 #include "daemon/prefetch/prefetch.h"
+#include "daemon/reclaim/idle_cache_collector.h"
+#include "daemon/reclaim/network_collector.h"
+#include "daemon/reclaim/reclaimer.h"
 #include "daemon/reload.h"
 #include "daemon/reload_loop.h"
 #include "daemon/service.h"
@@ -116,9 +116,9 @@ struct Daemon::Components {
   jobs::LeaseRegistry registry;
   jobs::RunningJobs running_jobs;
   jobs::AgentLock agent_lock;
-  disk::Ledger ledger;
-  disk::BuilderUse builder_use;
-  disk::LedgerFeed feed;
+  disk::LastUseLedger ledger;
+  disk::BuildxBuilderUse builder_use;
+  disk::LastUseRecorder last_use_recorder;
   builders::Caches builder_caches;
   builders::CacheSizes cache_sizes;
   builders::WorkerFactsKeeper worker_facts;
@@ -129,32 +129,32 @@ struct Daemon::Components {
   builders::BuildxInstances buildx_instances;
 
   disk::ImageStore image_store;
-  disk::Sampler sampler;
-  disk::Gauges gauges;
+  disk::PathSampler sampler;
+  disk::FilesystemTable filesystems;
   disk::DeletionRoots deletion_roots;
-  disk::OwnLeftovers own_leftovers;
+  disk::TrashFolders trash_folders;
   disk::CacheDirs cache_dirs;
-  disk::JobFolders job_folders;
+  disk::DockerConfigs docker_configs;
   disk::NetworkUse network_use;
   disk::EndedContainers ended_containers;
   disk::EmptyNetworks empty_networks;
   disk::AnonymousVolumes anonymous_volumes;
   disk::Ballast ballast;
   disk::DanglingImages dangling_images;
-  disk::BuildCacheRung build_cache;
+  disk::BuildCacheEvictor build_cache;
   disk::UnusedImages unused_images;
-  disk::BuildCacheRung build_cache_share;
-  disk::Orphans orphans;
-  checkouts::Sizes checkout_sizes;
-  checkouts::Purge purge;
+  disk::BuildCacheEvictor build_cache_share;
+  disk::OrphanedBuilders orphaned_builders;
+  disk::CheckoutSizes checkout_sizes;
+  disk::Checkouts checkouts;
   instance::LastResort last_resort;
-  std::map<std::string, std::unique_ptr<disk::BuildCacheRung>> idle_rungs;  // rung 6 of one builder each
+  std::map<std::string, std::unique_ptr<disk::BuildCacheEvictor>> idle_rungs;  // rung 6 of one builder each
   disk::Reclaimer reclaimer;
-  disk::DiskUsers users;
-  disk::Views views;
-  disk::Watch watch;
-  disk::IdleCaches idle_caches;
-  disk::NetworkCollection network_collection;
+  disk::DiskUsage disk_usage;
+  DiskStatus disk_status;
+  disk::DiskMonitor disk_monitor;
+  disk::IdleCacheCollector idle_caches;
+  disk::NetworkCollector network_collection;
 
   prefetch::Prefetch prefetch;
   emulation::ImageRegistrar binfmt_image;
@@ -189,10 +189,10 @@ struct Daemon::Components {
   // `active` exists while the daemon is at work and not in dry run; units of the stack stand down by it.
   void update_active_file(const std::vector<ports::NotReady>& missing);
   [[nodiscard]] api::ApiContext api_context();
-  [[nodiscard]] disk::BuildCacheRung::Parts build_cache_parts();
+  [[nodiscard]] disk::BuildCacheEvictor::Parts build_cache_parts();
   [[nodiscard]] std::vector<disk::CacheSource> cache_sources();
   [[nodiscard]] std::vector<disk::CacheSource> cache_source_of(const std::string& builder) const;
-  [[nodiscard]] std::vector<disk::IdleCaches::Source> idle_sources();
+  [[nodiscard]] std::vector<disk::IdleCacheCollector::Source> idle_sources();
   [[nodiscard]] emulation::Emulation::Parts emulation_parts();
   [[nodiscard]] instance::Termination::Parts termination_parts(const policy::TerminationTimes& times);
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;

@@ -88,8 +88,8 @@ void Daemon::Components::run() {
   asio::co_spawn(loop, event_keeper.run(), asio::detached);
   asio::co_spawn(loop, engine.run(), asio::detached);
   asio::co_spawn(loop, ledger.run(), asio::detached);
-  asio::co_spawn(loop, feed.run(), asio::detached);
-  asio::co_spawn(loop, watch.run(), asio::detached);
+  asio::co_spawn(loop, last_use_recorder.run(), asio::detached);
+  asio::co_spawn(loop, disk_monitor.run(), asio::detached);
   asio::co_spawn(loop, cache_sizes.run(), asio::detached);
   asio::co_spawn(loop, worker_facts.run(), asio::detached);
   asio::co_spawn(loop, idle_caches.run(), asio::detached);
@@ -132,7 +132,7 @@ void Daemon::Components::update_active_file(const std::vector<ports::NotReady>& 
 void Daemon::Components::inform_outside() {
   const auto missing = not_ready();
   update_active_file(missing);
-  if (!stopping_) service.status(status_line(views.disk_view(), reconciler.builders_view(), missing));
+  if (!stopping_) service.status(status_line(disk_status.disk_view(), reconciler.builders_view(), missing));
 }
 
 asio::awaitable<void> Daemon::Components::keep_outside_informed() {
@@ -160,16 +160,17 @@ asio::awaitable<void> Daemon::Components::end() {
   inform_outside();
   reload_loop.stop();
   reclaimer.stop();
-  own_leftovers.stop();
+  trash_folders.stop();
   cache_dirs.stop();
-  job_folders.stop();
-  purge.stop();
+  docker_configs.stop();
+  checkouts.stop();
   checkout_sizes.stop();
   deletion_roots.stop();
   image_store.stop();
   network_collection.stop();
   running_jobs.stop();
-  watch.stop();
+  disk_monitor.stop();
+  ballast.stop();
   cache_sizes.stop();
   worker_facts.stop();
   idle_caches.stop();
@@ -181,7 +182,7 @@ asio::awaitable<void> Daemon::Components::end() {
   reconciler.stop();
   registry.stop();
   co_await registry.saved();
-  feed.stop();
+  last_use_recorder.stop();
   ledger.stop();
   engine.stop();
   probe.stop();

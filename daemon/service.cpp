@@ -25,12 +25,12 @@ std::string builders_text(const ports::BuildersView& view) {
   return warm == all ? format("{} {} warm", all, noun) : format("{} of {} {} warm", warm, all, noun);
 }
 
-std::int64_t free_percent(const ports::FilesystemView& disk) {
+std::int64_t free_percent(const ports::FilesystemSnapshot& disk) {
   if (!disk.reading || disk.reading->total <= 0) return 0;
   return 100 * std::clamp<Bytes>(disk.reading->free, 0, disk.reading->total) / disk.reading->total;
 }
 
-bool is_better(const ports::FilesystemView& one, const ports::FilesystemView& other) {
+bool is_better(const ports::FilesystemSnapshot& one, const ports::FilesystemSnapshot& other) {
   return std::tuple(one.pressure.level, -free_percent(one)) < std::tuple(other.pressure.level, -free_percent(other));
 }
 

@@ -31,27 +31,27 @@ std::vector<disk::CacheSource> Daemon::Components::cache_sources() {
   return sources;
 }
 
-disk::BuildCacheRung::Parts Daemon::Components::build_cache_parts() {
+disk::BuildCacheEvictor::Parts Daemon::Components::build_cache_parts() {
   return {[this] { return cache_sources(); },
           engine,
           in_use,
-          gauges,
+          filesystems,
           journal,
           settings,
           clock,
           workers,
-          [this](Duration time) { return watch.clock_is_steady_for(time); }};
+          [this](Duration time) { return disk_monitor.clock_is_steady_for(time); }};
 }
 
 // A rung is made when its builder is first seen, and stays: a collection may be at it.
-std::vector<disk::IdleCaches::Source> Daemon::Components::idle_sources() {
-  std::vector<disk::IdleCaches::Source> sources;
+std::vector<disk::IdleCacheCollector::Source> Daemon::Components::idle_sources() {
+  std::vector<disk::IdleCacheCollector::Source> sources;
   for (const auto& builder : settings.builders) {
     auto& rung = idle_rungs[builder.name];
     if (!rung) {
       auto parts = build_cache_parts();
       parts.sources = [this, name = builder.name] { return cache_source_of(name); };
-      rung = std::make_unique<disk::BuildCacheRung>(policy::RungId::kBuildCacheShare, std::move(parts));
+      rung = std::make_unique<disk::BuildCacheEvictor>(policy::RungId::kBuildCacheShare, std::move(parts));
     }
     sources.push_back({builder.name, rung.get(), builder.cache_share});
   }
@@ -105,17 +105,17 @@ std::vector<std::string> Daemon::Components::engine_folders() const {
 }
 
 std::string Daemon::Components::device_of(ports::Kept kept) const {
-  const auto filesystems = gauges.last();
-  const auto home = std::find_if(filesystems.begin(), filesystems.end(),
-                                 [kept](const disk::Measured& one) { return one.keeps.contains(kept); });
-  return home == filesystems.end() ? std::string() : home->device;
+  const auto all = filesystems.snapshots();
+  const auto home = std::find_if(all.begin(), all.end(),
+                                 [kept](const ports::FilesystemSnapshot& one) { return one.keeps.contains(kept); });
+  return home == all.end() ? std::string() : home->device;
 }
 
 bool Daemon::Components::are_builds_short() const {
-  const auto filesystems = gauges.last();
-  return std::any_of(filesystems.begin(), filesystems.end(), [](const disk::Measured& one) {
-    return one.has_role("builds") && one.reading && one.level != policy::Level::kOk &&
-           one.level != policy::Level::kUnknown;
+  const auto all = filesystems.snapshots();
+  return std::any_of(all.begin(), all.end(), [](const ports::FilesystemSnapshot& one) {
+    return one.has_role("builds") && one.pressure.level != policy::Level::kOk &&
+           one.pressure.level != policy::Level::kUnknown;
   });
 }
 
@@ -129,7 +129,7 @@ api::ApiContext Daemon::Components::api_context() {
   context.http_failed = [this](std::string_view reason) { metrics.http_failed(std::string(reason)); };
   context.config = &reload;
   context.engine = &engine;
-  context.disk = &views;
+  context.disk = &disk_status;
   context.builders = &reconciler;
   context.builder_control = &reconciler;
   context.jobs = &registry;

@@ -19,7 +19,7 @@
 
 namespace buildwarden::api {
 
-boost::json::array filesystems_json(const std::vector<ports::FilesystemView>& filesystems);
+boost::json::array filesystems_json(const std::vector<ports::FilesystemSnapshot>& filesystems);
 boost::json::object image_store_json(const ports::ImageStoreView& store);
 boost::json::array refused_roots_json(const std::vector<ports::RefusedRoot>& roots);
 boost::json::array users_json(const std::vector<ports::DiskUser>& users);

@@ -28,14 +28,14 @@ json::object marks_json(const policy::Marks& marks) {
 }
 
 // Used space that no user of the disk accounts for; null while nothing was measured.
-json::value unattributed_json(const ports::FilesystemView& disk) {
+json::value unattributed_json(const ports::FilesystemSnapshot& disk) {
   if (!disk.reading) return nullptr;
   Bytes rest = disk.reading->total - disk.reading->free - disk.ballast.bytes;
   for (const auto& user : disk.users) rest -= user.bytes;
   return std::max<Bytes>(rest, 0);
 }
 
-void add_reading(json::object& object, const ports::FilesystemView& disk) {
+void add_reading(json::object& object, const ports::FilesystemSnapshot& disk) {
   const auto& reading = disk.reading;
   const auto number = [&](std::int64_t policy::Reading::* member) {
     return reading ? json::value((*reading).*member) : json::value(nullptr);
@@ -47,7 +47,7 @@ void add_reading(json::object& object, const ports::FilesystemView& disk) {
   object["measured_at"] = reading ? time_json(reading->at.wall) : json::value(nullptr);
 }
 
-json::object filesystem_json(const ports::FilesystemView& disk) {
+json::object filesystem_json(const ports::FilesystemSnapshot& disk) {
   json::object object;
   object["device"] = text(disk.device);
   object["mount"] = text(disk.mount);
@@ -79,7 +79,7 @@ json::value seconds_json(Duration duration) {
   return static_cast<double>(milliseconds) / 1000.0;
 }
 
-json::array filesystems_json(const std::vector<ports::FilesystemView>& filesystems) {
+json::array filesystems_json(const std::vector<ports::FilesystemSnapshot>& filesystems) {
   json::array list;
   for (const auto& disk : filesystems) list.push_back(filesystem_json(disk));
   return list;

@@ -40,9 +40,9 @@ Markup tile(std::string_view name, const Markup& value, std::string_view more) {
 }
 
 // The filesystem that jobs wait for with the least space left, by its share.
-const ports::FilesystemView* tightest(const ports::DiskView& view) {
-  const ports::FilesystemView* found = nullptr;
-  const auto share = [](const ports::FilesystemView& disk) {
+const ports::FilesystemSnapshot* tightest(const ports::DiskView& view) {
+  const ports::FilesystemSnapshot* found = nullptr;
+  const auto share = [](const ports::FilesystemSnapshot& disk) {
     return static_cast<double>(disk.reading->free) / static_cast<double>(std::max<Bytes>(disk.reading->total, 1));
   };
   for (const auto& disk : view.filesystems) {

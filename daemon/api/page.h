@@ -62,7 +62,7 @@ Markup page_events(const PageFacts& facts);
 
 // Free space over the last hour with the marks and, while it fills, the forecast up to critical. `samples` may be
 // empty.
-Markup page_chart(const ports::FilesystemView& disk, const std::vector<SpaceHistory::Sample>& samples, Now now);
+Markup page_chart(const ports::FilesystemSnapshot& disk, const std::vector<SpaceHistory::Sample>& samples, Now now);
 
 // ---- what the sections share
 

@@ -50,7 +50,7 @@ bool is_forecast(const policy::Pressure& pressure) {
   return pressure.until_critical.has_value() && pressure.fill_bytes_per_second > 0;
 }
 
-Markup forecast(const ports::FilesystemView& disk, const Scale& scale) {
+Markup forecast(const ports::FilesystemSnapshot& disk, const Scale& scale) {
   if (!disk.reading || !is_forecast(disk.pressure)) return {};
   const auto ahead = std::min(*disk.pressure.until_critical, kAhead);
   const auto seconds = std::chrono::duration<double>(ahead).count();
@@ -76,7 +76,7 @@ Markup mark_line(const MarkLine& mark, const Scale& scale) {
       format_bytes(mark.bytes));
 }
 
-std::string in_words(const ports::FilesystemView& disk, const Samples& samples) {
+std::string in_words(const ports::FilesystemSnapshot& disk, const Samples& samples) {
   if (samples.empty()) return "Free space: not measured yet";
   Bytes least = samples.front().free;
   Bytes most = least;
@@ -91,7 +91,7 @@ std::string in_words(const ports::FilesystemView& disk, const Samples& samples) 
 
 }  // namespace
 
-Markup page_chart(const ports::FilesystemView& disk, const Samples& kept, Now now) {
+Markup page_chart(const ports::FilesystemSnapshot& disk, const Samples& kept, Now now) {
   auto samples = kept;
   std::erase_if(samples, [&now](const SpaceHistory::Sample& one) { return one.at < now.boot - kBack; });
   const auto& reading = disk.reading;

@@ -33,7 +33,7 @@ std::string in_words(std::string kind) {
 }
 
 // What the used space goes to, by kind; what nobody accounts for last.
-std::vector<Segment> segments_of(const ports::FilesystemView& disk, const policy::Reading& reading) {
+std::vector<Segment> segments_of(const ports::FilesystemSnapshot& disk, const policy::Reading& reading) {
   std::vector<Segment> segments;
   auto rest = reading.total - reading.free - disk.ballast.bytes;
   for (const auto kind : kKinds) {
@@ -58,7 +58,7 @@ Markup tick(Bytes mark, Bytes total, std::string_view name) {
   return html("<line class=\"mark {}\" x1=\"{:.2f}%\" x2=\"{:.2f}%\" y1=\"0\" y2=\"22\"/>", name, x, x);
 }
 
-Markup bar(const ports::FilesystemView& disk, const policy::Reading& reading) {
+Markup bar(const ports::FilesystemSnapshot& disk, const policy::Reading& reading) {
   Markup parts;
   Markup legend;
   double x = 0;
@@ -94,7 +94,7 @@ Markup rate(const policy::Pressure& pressure) {
   return per_second > 0 ? html("filling {}/s", amount) : html("emptying {}/s", amount);
 }
 
-Markup facts_of(const ports::FilesystemView& disk, const policy::Reading& reading, Now now) {
+Markup facts_of(const ports::FilesystemSnapshot& disk, const policy::Reading& reading, Now now) {
   const auto& until = disk.pressure.until_critical;
   auto facts = fact("Rate", rate(disk.pressure));
   facts += fact("Critical", until ? html("in {}", brief(*until)) : html("not in sight"));
@@ -107,7 +107,7 @@ Markup facts_of(const ports::FilesystemView& disk, const policy::Reading& readin
   return html("<dl class=\"facts\">{}</dl>", facts);
 }
 
-Markup users_of(const ports::FilesystemView& disk, std::size_t number) {
+Markup users_of(const ports::FilesystemSnapshot& disk, std::size_t number) {
   constexpr std::size_t kMost = 12;
   auto users = disk.users;
   const auto bigger = [](const ports::DiskUser& one, const ports::DiskUser& other) {
@@ -130,7 +130,7 @@ Markup users_of(const ports::FilesystemView& disk, std::size_t number) {
 }
 
 // Stale numbers look like good ones: they are shown as what they are.
-Markup body_of(const ports::FilesystemView& disk, const PageFacts& facts, std::size_t number) {
+Markup body_of(const ports::FilesystemSnapshot& disk, const PageFacts& facts, std::size_t number) {
   Markup body;
   if (!disk.error.empty()) body += html("<p class=\"alarm\">Cannot be measured: {}</p>", disk.error);
   if (!disk.reading) return body.empty() ? html("<p class=\"quiet\">Not measured yet.</p>") : body;

@@ -23,7 +23,7 @@ void SpaceHistory::sample(const ports::DiskView& view) {
   tracks_ = std::move(kept);
 }
 
-std::vector<SpaceHistory::Sample> SpaceHistory::of(const ports::FilesystemView& filesystem) const {
+std::vector<SpaceHistory::Sample> SpaceHistory::of(const ports::FilesystemSnapshot& filesystem) const {
   for (const auto& track : tracks_) {
     if (track.device == filesystem.device && track.mount == filesystem.mount) {
       return {track.samples.begin(), track.samples.end()};

@@ -27,7 +27,7 @@ class SpaceHistory {
   void sample(const ports::DiskView& view);
 
   // Oldest first; empty for what was never sampled.
-  [[nodiscard]] std::vector<Sample> of(const ports::FilesystemView& filesystem) const;
+  [[nodiscard]] std::vector<Sample> of(const ports::FilesystemSnapshot& filesystem) const;
 
  private:
   struct Track {

@@ -48,7 +48,7 @@ Result<std::set<std::string>> sockets_of(const std::string& folder) {
     std::error_code closed;  // meanwhile
     const auto target = std::filesystem::read_symlink(at->path(), closed).string();
     if (closed || !target.starts_with(kSocketLink)) continue;
-    inodes.insert(target.substr(kSocketLink.size(), target.size() - kPrefix.size() - 1));
+    inodes.insert(target.substr(kSocketLink.size(), target.size() - kSocketLink.size() - 1));
   }
   if (error) return Error::from_errno(error.value(), format("list {}/fd", folder));
   return inodes;

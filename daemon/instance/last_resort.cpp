@@ -15,8 +15,8 @@ const std::set<std::string>& LastResort::full() const {
   return full_;
 }
 
-bool LastResort::frees(const ports::Place& place) const {
-  return parts_.settings.on_full.terminate_instance && full().contains(place.device);
+bool LastResort::frees(const ports::FilesystemSnapshot& filesystem) const {
+  return parts_.settings.on_full.terminate_instance && full().contains(filesystem.device);
 }
 
 ports::Async<std::vector<policy::Candidate>> LastResort::list(const policy::RungTurn& turn) {
@@ -27,12 +27,12 @@ ports::Async<std::vector<policy::Candidate>> LastResort::list(const policy::Rung
   co_return std::vector<policy::Candidate>{};
 }
 
-ports::Async<ports::Rung::Taken> LastResort::take(const policy::Candidate&, const policy::RungTurn&) {
+ports::Async<ports::EvictionResult> LastResort::evict(const policy::Candidate&, const policy::RungTurn&) {
   co_return Error(Errc::kInvalid, "the last resort deletes nothing");
 }
 
-std::optional<ports::LastResortView> LastResort::last_resort(const ports::Place& place) const {
-  return parts_.termination.would(place.device);
+std::optional<ports::LastResortView> LastResort::last_resort(const ports::FilesystemSnapshot& filesystem) const {
+  return parts_.termination.would(filesystem.device);
 }
 
 }  // namespace buildwarden::instance

@@ -16,7 +16,7 @@ namespace buildwarden::instance {
 
 // Only with terminate_instance, and only for a filesystem that gates jobs and is critical at that moment. Without it
 // nothing but the admission's own refusals is left, and this rung is as if it were not there.
-class LastResort final : public ports::Rung {
+class LastResort final : public ports::Evictor {
  public:
   struct Parts {
     const Settings& settings;
@@ -27,11 +27,12 @@ class LastResort final : public ports::Rung {
   explicit LastResort(Parts parts) : parts_(parts) {}
 
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kLastResort; }
-  [[nodiscard]] bool frees(const ports::Place& place) const override;
+  [[nodiscard]] bool frees(const ports::FilesystemSnapshot& filesystem) const override;
   // Always empty. Not in a climb's dry run, but in the daemon's own, whose termination only says what it would do.
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
-  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
-  [[nodiscard]] std::optional<ports::LastResortView> last_resort(const ports::Place& place) const override;
+  ports::Async<ports::EvictionResult> evict(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
+  [[nodiscard]] std::optional<ports::LastResortView> last_resort(
+      const ports::FilesystemSnapshot& filesystem) const override;
 
  private:
   [[nodiscard]] const std::set<std::string>& full() const;

@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kMostUsers = 10;
 
 // What is used and nobody is known to use.
-std::optional<ports::DiskUser> unattributed(const ports::FilesystemView& filesystem) {
+std::optional<ports::DiskUser> unattributed(const ports::FilesystemSnapshot& filesystem) {
   if (!filesystem.reading) return std::nullopt;
   ports::DiskUser rest;
   rest.kind = "unattributed";
@@ -23,15 +23,15 @@ std::optional<ports::DiskUser> unattributed(const ports::FilesystemView& filesys
 
 }  // namespace
 
-std::vector<ports::FilesystemView> gating(const ports::DiskView& disk) {
-  std::vector<ports::FilesystemView> gates;
+std::vector<ports::FilesystemSnapshot> gating(const ports::DiskView& disk) {
+  std::vector<ports::FilesystemSnapshot> gates;
   for (const auto& filesystem : disk.filesystems) {
     if (filesystem.gate) gates.push_back(filesystem);
   }
   return gates;
 }
 
-std::vector<policy::GateFilesystem> gates_of(const std::vector<ports::FilesystemView>& filesystems) {
+std::vector<policy::GateFilesystem> gates_of(const std::vector<ports::FilesystemSnapshot>& filesystems) {
   std::vector<policy::GateFilesystem> gates;
   for (const auto& filesystem : filesystems) {
     policy::GateFilesystem gate;
@@ -50,7 +50,7 @@ std::vector<policy::GateFilesystem> gates_of(const std::vector<ports::Filesystem
   return gates;
 }
 
-Bytes least_free(const std::vector<ports::FilesystemView>& filesystems) {
+Bytes least_free(const std::vector<ports::FilesystemSnapshot>& filesystems) {
   std::optional<Bytes> least;
   for (const auto& filesystem : filesystems) {
     if (!filesystem.reading) continue;
@@ -73,7 +73,7 @@ policy::Reservation reservation_of(const ports::Lease& lease) {
   return reserved;
 }
 
-std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemView>& filesystems,
+std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemSnapshot>& filesystems,
                                            const std::string& mount) {
   std::vector<ports::DiskUser> users;
   for (const auto& filesystem : filesystems) {

@@ -11,18 +11,18 @@
 namespace buildwarden::jobs {
 
 // The filesystems that gate jobs; one that was not measured is of level unknown.
-std::vector<ports::FilesystemView> gating(const ports::DiskView& disk);
-std::vector<policy::GateFilesystem> gates_of(const std::vector<ports::FilesystemView>& filesystems);
+std::vector<ports::FilesystemSnapshot> gating(const ports::DiskView& disk);
+std::vector<policy::GateFilesystem> gates_of(const std::vector<ports::FilesystemSnapshot>& filesystems);
 
 // The least free bytes of those that were measured; 0 when none was.
-Bytes least_free(const std::vector<ports::FilesystemView>& filesystems);
+Bytes least_free(const std::vector<ports::FilesystemSnapshot>& filesystems);
 
 // What was promised to the job of that lease.
 policy::Reservation reservation_of(const ports::Lease& lease);
 
 // The biggest users of the filesystem mounted at `mount`, biggest first; what nobody is known to use is one of them, of
 // the kind "unattributed".
-std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemView>& filesystems,
+std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemSnapshot>& filesystems,
                                            const std::string& mount);
 
 }  // namespace buildwarden::jobs

@@ -10,7 +10,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -18,8 +17,8 @@
 #include "daemon/policy/eviction_order.h"
 #include "daemon/policy/freed_space.h"
 #include "daemon/policy/ladder.h"
-#include "daemon/policy/pressure.h"
 #include "daemon/ports/engine.h"
+#include "daemon/ports/filesystems.h"
 
 namespace buildwarden::ports {
 
@@ -86,47 +85,36 @@ class Space {
   }
 };
 
-// What the engine keeps somewhere: kImages with its build cache and containers' own files, kVolumes.
-enum class Kept : std::uint8_t { kImages, kVolumes };
-
-// A watched filesystem: what a rung needs to know of it.
-struct Place {
-  std::string device;  // "8:1"
-  std::string mount;
-  std::vector<std::string> paths;  // that are watched on it
-  std::vector<std::string> roles;  // as in FilesystemView
-  std::set<Kept> keeps{};          // of the engine's; nothing while it is not known where that lies
-  [[nodiscard]] bool has_role(std::string_view role) const {
-    return std::find(roles.begin(), roles.end(), role) != roles.end();
-  }
-  [[nodiscard]] bool has_path(std::string_view path) const {
-    return std::find(paths.begin(), paths.end(), path) != paths.end();
-  }
+struct EvictionResult {
+  std::string dropped;  // why it was left alone; "" = deleted
+  Bytes reported = 0;
+  Bytes spared = 0;           // of the candidate's size: what was left alone after all
+  std::string spared_name{};  // what that is, and why it was left alone, for the journal; "" = nothing was
+  std::string spared_why{};
 };
 
-// One way of making room. Several rungs may have one id: they are climbed in the order in which they are given.
-class Rung {
+// Deletes things of one kind. Several may have one rung's id: they are asked in the order in which they are given.
+class Evictor {
  public:
-  virtual ~Rung() = default;
+  virtual ~Evictor() = default;
   [[nodiscard]] virtual policy::RungId id() const = 0;
   // Whether what it deletes lies on that filesystem: it is run only for one that it frees, and what it freed is
   // measured there. From memory, without waiting. By default: where the engine keeps its images and caches.
-  [[nodiscard]] virtual bool frees(const Place& place) const { return place.keeps.contains(Kept::kImages); }
+  [[nodiscard]] virtual bool frees(const FilesystemSnapshot& filesystem) const {
+    return filesystem.keeps.contains(Kept::kImages);
+  }
   // What could go, in-use and protected ones marked; never deletes. Where a rung frees several filesystems, each
   // candidate names the device that it lies on.
   virtual Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) = 0;
   // Deletes one candidate of the last list(), after asking once more whether it is in use and unchanged. A dropped
   // candidate (used since, in use, gone, other engine) is a result with `dropped` set.
-  struct Taken {
-    std::string dropped;  // why it was left alone; "" = deleted
-    Bytes reported = 0;
-    Bytes spared = 0;  // of the candidate's size: what was left alone after all
-  };
-  virtual Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn& turn) = 0;
+  virtual Async<EvictionResult> evict(const policy::Candidate& candidate, const policy::RungTurn& turn) = 0;
   // Nothing of the last list() is taken any more: what it holds open is closed.
   virtual void forget_list() {}
   // Of the rung that deletes nothing: what it would do, were it reached for that filesystem now. Changes nothing.
-  [[nodiscard]] virtual std::optional<LastResortView> last_resort(const Place&) const { return std::nullopt; }
+  [[nodiscard]] virtual std::optional<LastResortView> last_resort(const FilesystemSnapshot&) const {
+    return std::nullopt;
+  }
 };
 
 // What jobs and builders hold now; answers without waiting.
@@ -142,15 +130,7 @@ class InUse {
   [[nodiscard]] virtual InUseSet now() const = 0;
 };
 
-// The ledger's inlet.
-class ImageUse {
- public:
-  virtual ~ImageUse() = default;
-  // `id` was used `when`; `why` for people ("container started", "pulled").
-  virtual void used(const std::string& id, WallTime when, const std::string& why) = 0;
-};
-
-// Ledger rows as the store keeps them.
+// LastUseLedger rows as the store keeps them.
 struct LedgerRow {
   std::string id;
   WallTime last_used;
@@ -167,36 +147,6 @@ class LedgerStore {
   // are kept are the first ones.
   virtual Async<void> save(std::string scope, std::vector<LedgerRow> rows) = 0;
   virtual Async<void> forget(std::string scope, std::vector<std::string> ids) = 0;
-};
-
-struct DiskUser {
-  std::string kind;  // "images", "build_cache", "builder_cache", "containers", "checkouts"
-  std::string name;
-  Bytes bytes = 0;
-};
-
-struct BallastView {
-  Bytes bytes = 0;     // held now
-  std::string reason;  // why so much, and the rule; "" before the first look
-  std::string rule;
-};
-
-struct FilesystemView {
-  std::string device;  // "8:1"
-  std::string mount;
-  std::vector<std::string> paths;  // that are watched on it
-  std::vector<std::string> roles;  // "data_root", "containerd", "images", "builds", "configured", "root", …
-  std::set<Kept> keeps{};          // as in Place
-  bool gate = false;
-  std::optional<policy::Reading> reading;  // the last good one
-  policy::Marks marks;
-  policy::Pressure pressure;
-  BallastView ballast;
-  std::vector<DiskUser> users;
-  std::string error;  // of the last reading, "" when it was good
-  std::uint64_t readings = 0;
-  std::uint64_t failures = 0;
-  Duration last_duration{0};
 };
 
 // Upper bounds, in seconds, of the buckets in RungStats; one more bucket holds what took longer.
@@ -225,7 +175,7 @@ struct ImageStoreView {
 };
 
 struct DiskView {
-  std::vector<FilesystemView> filesystems;
+  std::vector<FilesystemSnapshot> filesystems;
   ImageStoreView image_store;
   std::vector<RungStats> rungs;
   bool reclaiming = false;

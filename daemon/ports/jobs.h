@@ -44,7 +44,7 @@ struct JobAnswer {
   bool known_before = false;  // renewed, not new
   std::string reason;
   std::string rule;
-  std::vector<FilesystemView> disk;
+  std::vector<FilesystemSnapshot> disk;
   Grant grant;  // empty when refused
   std::optional<WallTime> expires_at;
   std::vector<DiskUser> users;  // of a refusal: the biggest users of the disk

@@ -1,4 +1,4 @@
-// Ledger and journal in their database. Blocks: used on one worker thread only.
+// LastUseLedger and journal in their database. Blocks: used on one worker thread only.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Ledger and journal behind a thread of their own: a disk that is full or slow keeps nobody waiting.
+// LastUseLedger and journal behind a thread of their own: a disk that is full or slow keeps nobody waiting.
 #pragma once
 
 #include <functional>

@@ -19,12 +19,12 @@
 #include <stdexcept>
 
 #include "common/worker.h"
-#include "daemon/disk/build_cache_rung.h"
-#include "daemon/disk/image_rungs.h"
-#include "daemon/disk/ledger.h"
-#include "daemon/disk/ledger_feed.h"
-#include "daemon/disk/reclaimer.h"
 #include "daemon/engine/engine.h"
+#include "daemon/evictors/build_cache.h"
+#include "daemon/evictors/images.h"
+#include "daemon/last_use/last_use_ledger.h"
+#include "daemon/last_use/last_use_recorder.h"
+#include "daemon/reclaim/reclaimer.h"
 #include "tests/bench/crowded_engine.h"
 #include "tests/support/later_clock.h"
 
@@ -54,20 +54,20 @@ class EmptyStore final : public ports::LedgerStore {
   ports::Async<void> forget(std::string, std::vector<std::string>) override { co_return Result<void>{}; }
 };
 
-class FullDisk final : public disk::Meter {
+class FullDisk final : public ports::FilesystemProbe {
  public:
-  asio::awaitable<std::vector<disk::Measured>> measure() override {
-    disk::Measured disk;
+  asio::awaitable<std::vector<ports::FilesystemSnapshot>> measure() override {
+    ports::FilesystemSnapshot disk;
     disk.device = "8:1";
     disk.mount = "/docker";
     disk.roles = {"data_root"};
     disk.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
-    disk.level = policy::Level::kCritical;
-    disk.wants_reclaim = true;
+    disk.pressure.level = policy::Level::kCritical;
+    disk.pressure.reclaim = true;
     disk.marks.target = kMiB * kGiB;  // out of reach: the whole ladder is climbed
     disk.reading.emplace();
     disk.reading->total = 2 * disk.marks.target;
-    co_return std::vector<disk::Measured>{disk};
+    co_return std::vector<ports::FilesystemSnapshot>{disk};
   }
 };
 
@@ -123,7 +123,7 @@ struct Parts {
   WorkerPool workers{2};
 };
 
-disk::BuildCacheRung::Parts rung_parts(Parts& parts, engine::Engine& engine) {
+disk::BuildCacheEvictor::Parts rung_parts(Parts& parts, engine::Engine& engine) {
   std::vector<disk::CacheSource> sources{
       {"engine", "the engine's build cache", &engine, Amount::bytes(10 * kGiB), true}};
   return {[sources] { return sources; },
@@ -149,8 +149,8 @@ int measure(const std::string& folder) {
   asio::co_spawn(watched.loop, engine.run(), [&ended](const std::exception_ptr&) { ended = true; });
   watched.run_until([&engine] { return engine.status().up; });
 
-  disk::Ledger ledger(parts.clock, parts.store, parts.journal);
-  disk::LedgerFeed feed({ledger, engine, engine, parts.clock, parts.workers});
+  disk::LastUseLedger ledger(parts.clock, parts.store, parts.journal);
+  disk::LastUseRecorder feed({ledger, engine, engine, parts.clock, parts.workers});
   feed.on_connected(engine.status().identity, std::nullopt);
   double learned_first = 0;
   for (const bool first : {true, false}) {
@@ -162,11 +162,11 @@ int measure(const std::string& folder) {
   const auto longest_learning = std::max(learned_first, watched.longest);
   parts.clock.later = std::chrono::hours{24};  // everything is old
 
-  const disk::ImageGuard::Parts guard{engine, engine, engine, parts.nobody, ledger, parts.clock};
+  const disk::ImageInUseCheck::Parts guard{engine, engine, engine, parts.nobody, ledger, parts.clock};
   disk::DanglingImages dangling(guard);
   disk::UnusedImages unused(guard);
-  disk::BuildCacheRung by_age(policy::RungId::kBuildCache, rung_parts(parts, engine));
-  disk::BuildCacheRung by_share(policy::RungId::kBuildCacheShare, rung_parts(parts, engine));
+  disk::BuildCacheEvictor by_age(policy::RungId::kBuildCache, rung_parts(parts, engine));
+  disk::BuildCacheEvictor by_share(policy::RungId::kBuildCacheShare, rung_parts(parts, engine));
   disk::Reclaimer reclaimer({parts.settings,
                              parts.clock,
                              parts.journal,

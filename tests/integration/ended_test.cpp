@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "daemon/disk/empty_networks.h"
-#include "daemon/disk/ended_containers.h"
+#include "daemon/evictors/containers.h"
+#include "daemon/evictors/networks.h"
+#include "daemon/last_use/network_use.h"
 #include "tests/support/engine_fixture.h"
 
 namespace buildwarden::disk {
@@ -42,7 +43,7 @@ class EndedIntegration : public testing::EngineFixture {
     use_.on_connected();
   }
   // What the rung would take, once the youngest of them is a second old.
-  std::vector<policy::Candidate> plan(ports::Rung& rung) {
+  std::vector<policy::Candidate> plan(ports::Evictor& rung) {
     policy::EvictionRules rules;
     rules.age = turn_.age;
     const auto until = std::chrono::steady_clock::now() + testing::kTestPatience;
@@ -107,10 +108,10 @@ TEST_F(EndedIntegration, OnlyEndedContainersGoAndTheirNamedVolumesStay) {
                                    "container bw-never (never started, with its anonymous volumes)"));
   EXPECT_GE(named(candidates, "bw-ended").size, 5'000'000);
   shell("docker start bw-never");
-  auto taken = run(containers_->take(named(candidates, "bw-never"), turn_));
+  auto taken = run(containers_->evict(named(candidates, "bw-never"), turn_));
   ASSERT_TRUE(taken) << taken.error().message();
   EXPECT_EQ(taken->dropped, "it runs again");
-  taken = run(containers_->take(named(candidates, "bw-ended"), turn_));
+  taken = run(containers_->evict(named(candidates, "bw-ended"), turn_));
   ASSERT_TRUE(taken) << taken.error().message();
   EXPECT_EQ(taken->dropped, "");
   EXPECT_EQ(all_containers(), "buildx_buildkit_job0\nbw-never\nbw-ours\nbw-runs\nbw-service\n");
@@ -118,7 +119,7 @@ TEST_F(EndedIntegration, OnlyEndedContainersGoAndTheirNamedVolumesStay) {
   EXPECT_THAT(volumes, HasSubstr("bw-named"));
 
   EXPECT_EQ(run(engine_->remove_ended_container("bw-runs")).error().code(), Errc::kConflict) << "never by force";
-  taken = run(containers_->take(named(candidates, "bw-ended"), turn_));
+  taken = run(containers_->evict(named(candidates, "bw-ended"), turn_));
   ASSERT_TRUE(taken) << taken.error().message();
   EXPECT_EQ(taken->dropped, "already gone");
 }
@@ -139,11 +140,11 @@ TEST_F(EndedIntegration, OnlyEmptyNetworksGo) {
   EXPECT_EQ(run(engine_->remove_network("bridge")).error().code(), Errc::kDenied);
 
   shell("docker create --network bw-empty --name bw-late --entrypoint sleep moby/buildkit:buildx-stable-1 9");
-  auto taken = run(networks_->take(named(candidates, "bw-empty"), turn_));
+  auto taken = run(networks_->evict(named(candidates, "bw-empty"), turn_));
   ASSERT_TRUE(taken) << taken.error().message();
   EXPECT_EQ(taken->dropped, "in use by container bw-late");
   shell("docker rm bw-late");
-  taken = run(networks_->take(named(candidates, "bw-empty"), turn_));
+  taken = run(networks_->evict(named(candidates, "bw-empty"), turn_));
   ASSERT_TRUE(taken) << taken.error().message();
   EXPECT_EQ(taken->dropped, "");
   const auto left = shell("docker network ls --format '{{.Name}}'");

@@ -1,4 +1,4 @@
-// Ledger and journal on a real filesystem without a free block.
+// LastUseLedger and journal on a real filesystem without a free block.
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>

@@ -6,9 +6,10 @@
 #include "common/clock.h"
 #include "common/worker.h"
 #include "daemon/builders/builder_cache.h"
-#include "daemon/disk/build_cache_rung.h"
-#include "daemon/disk/idle_caches.h"
 #include "daemon/engine/engine.h"
+#include "daemon/evictors/build_cache.h"
+#include "daemon/filesystems/filesystem_table.h"
+#include "daemon/reclaim/idle_cache_collector.h"
 #include "tests/support/daemon_fixture.h"
 #include "tests/support/fake_journal.h"
 #include "tests/support/loop.h"
@@ -51,15 +52,15 @@ class OneBuilder final : public ports::BuilderViews {
 
 class GaugeViews final : public ports::DiskViews {
  public:
-  explicit GaugeViews(const Gauges& gauges) : gauges_(gauges) {}
+  explicit GaugeViews(const FilesystemTable& gauges) : gauges_(gauges) {}
   [[nodiscard]] ports::DiskView disk_view() const override {
     ports::DiskView view;
-    view.filesystems = gauges_.views();
+    view.filesystems = gauges_.snapshots();
     return view;
   }
 
  private:
-  const Gauges& gauges_;
+  const FilesystemTable& gauges_;
 };
 
 class IdleCache : public testing::DaemonFixture {
@@ -91,10 +92,10 @@ class IdleCache : public testing::DaemonFixture {
     cache_ =
         std::make_unique<builders::BuilderCache>("s3", builders::BuilderCache::Parts{*engine_, *engine_, workers_});
     const CacheSource source{"builder:s3", "builder s3's build cache", cache_.get(), Amount::share(kShare), false};
-    rung_ = std::make_unique<BuildCacheRung>(
+    rung_ = std::make_unique<BuildCacheEvictor>(
         policy::RungId::kBuildCacheShare,
-        BuildCacheRung::Parts{[source] { return std::vector<CacheSource>{source}; }, *engine_, nobody_, gauges_,
-                              journal_, settings_, clock_, workers_, [](Duration) { return true; }});
+        BuildCacheEvictor::Parts{[source] { return std::vector<CacheSource>{source}; }, *engine_, nobody_, gauges_,
+                                 journal_, settings_, clock_, workers_, [](Duration) { return true; }});
     builders_.s3.name = "s3";
     builders_.s3.state = policy::BuilderState::kWarm;
     builders_.s3.running_builds = 0;
@@ -127,13 +128,15 @@ class IdleCache : public testing::DaemonFixture {
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<testing::Background> background_;
   std::unique_ptr<builders::BuilderCache> cache_;
-  Sampler sampler_{std::make_shared<MountTable>("/proc/self/mountinfo"), {}};
-  Gauges gauges_{{settings_, clock_, sampler_, [this] { return EngineHome{dir() + "/disk/docker", {}, false}; }}};
+  PathSampler sampler_{std::make_shared<MountTable>("/proc/self/mountinfo"), {}};
+  FilesystemTable gauges_{
+      {settings_, clock_, sampler_, [this] { return EngineHome{dir() + "/disk/docker", {}, false}; }}};
   GaugeViews views_{gauges_};
   Reclaimer reclaimer_{Reclaimer::Parts{settings_, clock_, journal_, nobody_, gauges_, {}}};
-  std::unique_ptr<BuildCacheRung> rung_;
-  IdleCaches idle_{{[this] { return std::vector<IdleCaches::Source>{{"s3", rung_.get(), Amount::share(kShare)}}; },
-                    builders_, views_, reclaimer_, clock_, settings_}};
+  std::unique_ptr<BuildCacheEvictor> rung_;
+  IdleCacheCollector idle_{
+      {[this] { return std::vector<IdleCacheCollector::Source>{{"s3", rung_.get(), Amount::share(kShare)}}; },
+       builders_, views_, reclaimer_, clock_, settings_}};
 };
 
 TEST_F(IdleCache, IsCollectedDownToItsShareAfterFiveMinutes) {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "daemon/builders/buildx_instances.h"
-#include "daemon/disk/ledger_feed.h"
-#include "daemon/disk/orphans.h"
+#include "daemon/evictors/orphaned_builders.h"
+#include "daemon/last_use/last_use_recorder.h"
 #include "tests/support/engine_fixture.h"
 #include "tests/support/fake_image_engine.h"
 
@@ -38,12 +38,14 @@ class OrphansIntegration : public testing::EngineFixture {
     if (!IsSkipped() && !HasFatalFailure()) load_builder_image();
   }
   void build_on(engine::Engine& engine) override {
-    ledger_ = std::make_unique<Ledger>(clock_, store_, journal_);
-    use_ = std::make_unique<BuilderUse>(BuilderUse::Parts{*ledger_, engine, clock_});
-    feed_ = std::make_unique<LedgerFeed>(LedgerFeed::Parts{*ledger_, engine, engine, clock_, workers_, use_.get()});
-    people_ = std::make_unique<builders::People>(workers_, [this] { return std::vector<std::string>{dir() + "/ann"}; });
-    rung_ =
-        std::make_unique<Orphans>(Orphans::Parts{engine, engine, engine, engine, held_, *people_, *ledger_, clock_});
+    ledger_ = std::make_unique<LastUseLedger>(clock_, store_, journal_);
+    use_ = std::make_unique<BuildxBuilderUse>(BuildxBuilderUse::Parts{*ledger_, engine, clock_});
+    feed_ = std::make_unique<LastUseRecorder>(
+        LastUseRecorder::Parts{*ledger_, engine, engine, clock_, workers_, use_.get()});
+    people_ = std::make_unique<builders::BuildxInstances>(workers_,
+                                                          [this] { return std::vector<std::string>{dir() + "/ann"}; });
+    rung_ = std::make_unique<OrphanedBuilders>(
+        OrphanedBuilders::Parts{engine, engine, engine, engine, held_, *people_, *ledger_, clock_});
   }
   void on_event(const ports::EngineEvent& event) override {
     events_.push_back(event);
@@ -93,8 +95,8 @@ class OrphansIntegration : public testing::EngineFixture {
     for (const auto& candidate : candidates) all.push_back(candidate.name);
     return all;
   }
-  std::string take(const policy::Candidate& candidate) {
-    const auto taken = run(rung_->take(candidate, turn_));
+  std::string evict(const policy::Candidate& candidate) {
+    const auto taken = run(rung_->evict(candidate, turn_));
     EXPECT_TRUE(taken) << taken.error().message();
     return taken ? taken->dropped : "";
   }
@@ -104,11 +106,11 @@ class OrphansIntegration : public testing::EngineFixture {
   testing::FakeLedgerStore store_;
   OneFrontHeld held_;
   std::vector<ports::EngineEvent> events_;
-  std::unique_ptr<Ledger> ledger_;
-  std::unique_ptr<BuilderUse> use_;
-  std::unique_ptr<LedgerFeed> feed_;
-  std::unique_ptr<builders::People> people_;
-  std::unique_ptr<Orphans> rung_;
+  std::unique_ptr<LastUseLedger> ledger_;
+  std::unique_ptr<BuildxBuilderUse> use_;
+  std::unique_ptr<LastUseRecorder> feed_;
+  std::unique_ptr<builders::BuildxInstances> people_;
+  std::unique_ptr<OrphanedBuilders> rung_;
   policy::RungTurn turn_{policy::RungId::kOrphans, 1, 4h};
 };
 
@@ -132,7 +134,7 @@ TEST_F(OrphansIntegration, WhatJobsLeftBehindGoesAndNothingElse) {
               UnorderedElementsAre("buildx's builder buildx_buildkit_left0 (running) with its volume",
                                    "buildx's builder buildx_buildkit_halted0 (not running) with its volume",
                                    "volume buildx_buildkit_gone0_state of a builder that is gone"));
-  for (const auto& candidate : candidates) EXPECT_EQ(take(candidate), "") << candidate.name;
+  for (const auto& candidate : candidates) EXPECT_EQ(evict(candidate), "") << candidate.name;
   EXPECT_EQ(containers(), "buildx_buildkit_mine0\nbuildx_buildkit_s30\n");
   EXPECT_EQ(volumes(), "buildx_buildkit_mine0_state\nbuildx_buildkit_s30_state\nbuildx_buildkit_x0_state\ndata\n");
 }
@@ -153,7 +155,7 @@ TEST_F(OrphansIntegration, ABuilderThatIsUsedOrBuildsIsNotTaken) {
   shell("DOCKER_CONFIG=$DIR/job1/.docker docker buildx inspect used >/dev/null");
   hear("exec_start: buildctl", "buildx_buildkit_used0");
   wait_for_commands("buildx_buildkit_used0");
-  EXPECT_THAT(take(candidates.at(0)), HasSubstr("used since the plan"));
+  EXPECT_THAT(evict(candidates.at(0)), HasSubstr("used since the plan"));
   EXPECT_THAT(containers(), HasSubstr("buildx_buildkit_used0"));
   EXPECT_THAT(volumes(), HasSubstr("buildx_buildkit_used0_state"));
 }

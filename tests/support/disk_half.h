@@ -13,11 +13,11 @@
 
 #include "common/clock.h"
 #include "common/worker.h"
-#include "daemon/disk/gauges.h"
-#include "daemon/disk/image_rungs.h"
-#include "daemon/disk/ledger_feed.h"
-#include "daemon/disk/reclaimer.h"
 #include "daemon/engine/engine.h"
+#include "daemon/evictors/images.h"
+#include "daemon/filesystems/filesystem_table.h"
+#include "daemon/last_use/last_use_recorder.h"
+#include "daemon/reclaim/reclaimer.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"
 #include "tests/support/loop.h"
@@ -64,12 +64,12 @@ struct Half {
   testing::FakeImageEngine nobody;  // holds nothing
   WorkerPool workers{2};
   engine::Engine engine;
-  Ledger ledger{clock, store, journal};
-  LedgerFeed feed{{ledger, engine, engine, clock, workers}};
+  LastUseLedger ledger{clock, store, journal};
+  LastUseRecorder feed{{ledger, engine, engine, clock, workers}};
   DanglingImages dangling{{engine, engine, engine, nobody, ledger, clock}};
   UnusedImages unused{{engine, engine, engine, nobody, ledger, clock}};
-  Sampler sampler{std::make_shared<MountTable>("/proc/self/mountinfo"), {}};
-  Gauges gauges{
+  PathSampler sampler{std::make_shared<MountTable>("/proc/self/mountinfo"), {}};
+  FilesystemTable gauges{
       {settings, clock, sampler, [this] { return EngineHome{engine.status().identity.root_dir, {}, false}; }}};
   std::function<void(const policy::Candidate&)> meanwhile;
   Reclaimer reclaimer{reclaimer_parts()};

@@ -13,7 +13,7 @@ namespace buildwarden::testing {
 class FakeDisk final : public ports::DiskViews, public ports::Space {
  public:
   FakeDisk() {
-    ports::FilesystemView gate;
+    ports::FilesystemSnapshot gate;
     gate.mount = "/data";
     gate.gate = true;
     gate.reading.emplace();

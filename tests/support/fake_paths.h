@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/disk/filesystem_snapshot.h"
+#include "daemon/filesystems/path_stat.h"
 
 namespace buildwarden::testing {
 
@@ -49,13 +49,13 @@ class FakePaths {
     const std::lock_guard lock(state_->mutex);
     return state_->calls[path];
   }
-  disk::ReadFilesystem function() {
+  disk::ReadPathStat function() {
     return [state = state_](const std::string& path) { return read(*state, path); };
   }
 
  private:
   // Shared with threads that hang in it, which may outlive this.
-  struct Snapshot : disk::FilesystemSnapshot {};
+  struct Snapshot : disk::PathStat {};
   struct State {
     std::mutex mutex;
     std::condition_variable changed;
@@ -64,13 +64,13 @@ class FakePaths {
     std::set<std::string> hung;
     std::map<std::string, int> calls;
   };
-  static Result<disk::FilesystemSnapshot> read(State& state, const std::string& path) {
+  static Result<disk::PathStat> read(State& state, const std::string& path) {
     std::unique_lock lock(state.mutex);
     ++state.calls[path];
     state.changed.wait(lock, [&] { return !state.hung.contains(path); });
     const auto found = state.snapshots.find(path);
     if (found == state.snapshots.end()) return Error(Errc::kNotFound, "no " + path);
-    disk::FilesystemSnapshot snapshot = found->second;
+    disk::PathStat snapshot = found->second;
     const auto* mount = mount_of(state.mounts, path);
     if (mount != nullptr) snapshot.home = home_of(state.mounts, *mount);
     return snapshot;

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/disk/reclaimer.h"
+#include "daemon/reclaim/reclaimer.h"
 
 namespace buildwarden::testing {
 

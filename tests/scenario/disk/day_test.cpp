@@ -11,9 +11,10 @@
 #include <vector>
 
 #include "common/format.h"
-#include "daemon/disk/image_rungs.h"
-#include "daemon/disk/reclaimer.h"
+#include "daemon/evictors/images.h"
+#include "daemon/last_use/last_use_ledger.h"
 #include "daemon/policy/pressure.h"
+#include "daemon/reclaim/reclaimer.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"
@@ -70,7 +71,7 @@ struct Day {
   Bytes least_free = kDisk;
 };
 
-class Filesystem final : public Meter {
+class Filesystem final : public ports::FilesystemProbe {
  public:
   explicit Filesystem(const Settings& settings, const Clock& clock) : clock_(clock) {
     place_.mount = "/docker";
@@ -82,8 +83,8 @@ class Filesystem final : public Meter {
     place_.reading->total = kDisk;
     place_.marks = policy::marks_for(settings.disk, *place_.reading, true);
   }
-  boost::asio::awaitable<std::vector<Measured>> measure() override {
-    std::vector<Measured> all;
+  boost::asio::awaitable<std::vector<ports::FilesystemSnapshot>> measure() override {
+    std::vector<ports::FilesystemSnapshot> all;
     place_.reading = reading();
     all.push_back(place_);
     co_return all;
@@ -100,15 +101,15 @@ class Filesystem final : public Meter {
   bool wants_room() {
     auto assessed = policy::assess(reading(), place_.marks, std::move(memory_));
     memory_ = std::move(assessed.memory);
-    place_.level = assessed.pressure.level;
-    place_.wants_reclaim = assessed.pressure.reclaim;
+    place_.pressure.level = assessed.pressure.level;
+    place_.pressure.reclaim = assessed.pressure.reclaim;
     return assessed.pressure.reclaim;
   }
   Bytes free = kDisk - 10 * kGiB;
 
  private:
   const Clock& clock_;
-  Measured place_;
+  ports::FilesystemSnapshot place_;
   policy::PressureMemory memory_;
 };
 
@@ -226,7 +227,7 @@ class Host {
   testing::FakeJournal journal_;
   testing::FakeImageEngine engine_;
   boost::asio::io_context loop_;
-  Ledger ledger_{clock_, store_, journal_};
+  LastUseLedger ledger_{clock_, store_, journal_};
   Filesystem disk_{settings_, clock_};
   std::vector<Running> running_;
   std::map<int, int> pulled_;
@@ -257,8 +258,8 @@ class WithTheDaemon final : public Host {
   }
 
  private:
-  ImageGuard::Parts parts() {
-    return ImageGuard::Parts{engine_, engine_, engine_, engine_, ledger_, clock_, Duration{0}};
+  ImageInUseCheck::Parts parts() {
+    return ImageInUseCheck::Parts{engine_, engine_, engine_, engine_, ledger_, clock_, Duration{0}};
   }
   [[nodiscard]] std::ptrdiff_t deletable() const {
     return std::count_if(engine_.images.begin(), engine_.images.end(),

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/format.h"
-#include "daemon/disk/reclaimer.h"
+#include "daemon/reclaim/reclaimer.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_journal.h"
 #include "tests/support/reclaim.h"
@@ -25,7 +25,7 @@ using std::chrono::minutes;
 using testing::run_on;
 
 // A disk of 100 GiB with the target at 25.
-class Disk final : public Meter {
+class Disk final : public ports::FilesystemProbe {
  public:
   Disk() {
     place_.mount = "/docker";
@@ -37,21 +37,21 @@ class Disk final : public Meter {
     place_.reading.emplace();
     place_.reading->total = 100 * kGiB;
   }
-  boost::asio::awaitable<std::vector<Measured>> measure() override {
-    std::vector<Measured> all;
+  boost::asio::awaitable<std::vector<ports::FilesystemSnapshot>> measure() override {
+    std::vector<ports::FilesystemSnapshot> all;
     all.push_back(place_);
     co_return all;
   }
   void is(policy::Level level, Bytes free) {
-    place_.level = level;
+    place_.pressure.level = level;
     place_.reading->free = free;
     place_.reading->free_to_root = free;
   }
-  void add(Bytes bytes) { is(place_.level, place_.reading->free + bytes); }
+  void add(Bytes bytes) { is(place_.pressure.level, place_.reading->free + bytes); }
   [[nodiscard]] Bytes free() const { return place_.reading->free; }
 
  private:
-  Measured place_;
+  ports::FilesystemSnapshot place_;
 };
 
 enum class Fate { kFrees, kFreesNothing, kFails, kInUseByThen };
@@ -69,7 +69,7 @@ struct Script {
   bool cannot_list = false;
 };
 
-class ScriptedRung final : public ports::Rung {
+class ScriptedRung final : public ports::Evictor {
  public:
   ScriptedRung(Script script, const Clock& clock, Disk& disk, std::vector<std::string>& deleted)
       : script_(std::move(script)), clock_(clock), disk_(disk), deleted_(deleted) {}
@@ -91,10 +91,10 @@ class ScriptedRung final : public ports::Rung {
     }
     co_return candidates;
   }
-  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn&) override {
+  ports::Async<ports::EvictionResult> evict(const policy::Candidate& candidate, const policy::RungTurn&) override {
     const auto thing = std::find_if(script_.things.begin(), script_.things.end(),
                                     [&](const Thing& one) { return candidate.id == one.name; });
-    Taken taken;
+    ports::EvictionResult taken;
     if (thing->fate == Fate::kFails) co_return Error(Errc::kIo, "the engine answers 500");
     if (thing->fate == Fate::kInUseByThen) {
       taken.dropped = "container web uses it by now";
@@ -137,7 +137,7 @@ class LadderTimeline : public ::testing::Test {
     journal_.events.clear();
     disk_.is(row.level, row.free_gib * kGiB);
     std::deque<ScriptedRung> rungs;
-    std::vector<ports::Rung*> ladder;
+    std::vector<ports::Evictor*> ladder;
     for (const auto& script : row.ladder) ladder.push_back(&rungs.emplace_back(script, clock_, disk_, deleted_));
     Reclaimer reclaimer({settings_, clock_, journal_, nobody_, disk_, ladder, testing::quick_pace(Duration{5}), {}});
     ports::SpaceRequest request;

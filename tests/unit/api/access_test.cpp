@@ -95,8 +95,8 @@ TEST(Turn, AScrapeWaitsForItsLikeAlone) {
   EXPECT_EQ(turn_of(job), job.from);
 }
 
-ports::FilesystemView filesystem(bool gate, Bytes target, bool measured) {
-  ports::FilesystemView made;
+ports::FilesystemSnapshot filesystem(bool gate, Bytes target, bool measured) {
+  ports::FilesystemSnapshot made;
   made.gate = gate;
   made.marks.target = target;
   if (measured) made.reading = policy::Reading{};

@@ -18,8 +18,8 @@ using ::testing::Not;
 
 constexpr std::string_view kHostile = "\"'><script>alert(1)</script>&";
 
-ports::FilesystemView filling(const Now& now) {
-  ports::FilesystemView disk;
+ports::FilesystemSnapshot filling(const Now& now) {
+  ports::FilesystemSnapshot disk;
   disk.device = "8:1";
   disk.mount = "/var/lib/docker";
   disk.gate = true;

@@ -11,8 +11,8 @@ using ::testing::HasSubstr;
 
 using RoutesTest = ApiTest;
 
-ports::FilesystemView filesystem(const Now& now) {
-  ports::FilesystemView disk;
+ports::FilesystemSnapshot filesystem(const Now& now) {
+  ports::FilesystemSnapshot disk;
   disk.device = "8:1";
   disk.mount = "/";
   disk.paths = {"/var/lib/docker"};

@@ -7,8 +7,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-ports::FilesystemView disk(const std::string& mount, const std::string& device, BootTime at, Bytes free) {
-  ports::FilesystemView made;
+ports::FilesystemSnapshot disk(const std::string& mount, const std::string& device, BootTime at, Bytes free) {
+  ports::FilesystemSnapshot made;
   made.mount = mount;
   made.device = device;
   policy::Reading reading;
@@ -18,7 +18,7 @@ ports::FilesystemView disk(const std::string& mount, const std::string& device, 
   return made;
 }
 
-ports::DiskView view(std::vector<ports::FilesystemView> disks) {
+ports::DiskView view(std::vector<ports::FilesystemSnapshot> disks) {
   ports::DiskView made;
   made.filesystems = std::move(disks);
   return made;
@@ -65,7 +65,7 @@ TEST(SpaceHistory, AnotherFilesystemAtTheSamePlaceBeginsAnew) {
 
 TEST(SpaceHistory, IsBoundedHoweverManyFilesystemsThereAre) {
   SpaceHistory history;
-  std::vector<ports::FilesystemView> many;
+  std::vector<ports::FilesystemSnapshot> many;
   for (int i = 0; i < 100; ++i) many.push_back(disk("/mnt/" + std::to_string(i), "7:1", BootTime{1s}, i));
   history.sample(view(many));
   EXPECT_EQ(history.of(many[63]).size(), 1U);

@@ -19,8 +19,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-ports::FilesystemView disk(const std::string& mount, policy::Level level, Bytes free) {
-  ports::FilesystemView view;
+ports::FilesystemSnapshot disk(const std::string& mount, policy::Level level, Bytes free) {
+  ports::FilesystemSnapshot view;
   view.mount = mount;
   view.pressure.level = level;
   view.reading = policy::Reading{};

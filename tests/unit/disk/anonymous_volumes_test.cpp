@@ -1,11 +1,12 @@
-#include "daemon/disk/anonymous_volumes.h"
+#include "daemon/evictors/anonymous_volumes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
 
-#include "daemon/disk/builder_use.h"
+#include "daemon/last_use/buildx_builder_use.h"
+#include "daemon/last_use/last_use_ledger.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_ended.h"
 #include "tests/support/fake_journal.h"
@@ -51,8 +52,8 @@ class AnonymousVolumesTest : public ::testing::Test {
   testing::FakeLedgerStore store_;
   testing::FakeJournal journal_;
   boost::asio::io_context loop_;
-  Ledger ledger_{clock_, store_, journal_};
-  BuilderUse use_{BuilderUse::Parts{ledger_, ended_, clock_}};
+  LastUseLedger ledger_{clock_, store_, journal_};
+  BuildxBuilderUse use_{BuildxBuilderUse::Parts{ledger_, ended_, clock_}};
   AnonymousVolumes rung_{AnonymousVolumes::Parts{engine_, ended_, engine_, ledger_, clock_}};
   policy::RungTurn turn_{policy::RungId::kAnonymousVolumes, 1, hours{4}};
 };
@@ -63,7 +64,7 @@ TEST_F(AnonymousVolumesTest, OneThatNobodyUsedForTheAgeGoes) {
   EXPECT_THAT(taken_first(), ElementsAre()) << "it was seen just now";
   clock_.advance(hours{5});
   EXPECT_THAT(taken_first(), ElementsAre("anonymous volume aaaaaaaaaaaa"));
-  const auto taken = run_on(loop_, rung_.take(list().at(0), turn_));
+  const auto taken = run_on(loop_, rung_.evict(list().at(0), turn_));
   ASSERT_TRUE(taken) << taken.error().message();
   EXPECT_THAT(ended_.removed, ElementsAre(kUnnamed));
 }
@@ -99,7 +100,7 @@ TEST_F(AnonymousVolumesTest, WhatChangedSinceThePlanIsLeftAlone) {
   clock_.advance(hours{5});
   const auto candidate = list().at(0);
   const auto dropped_now = [&] {
-    const auto taken = run_on(loop_, rung_.take(candidate, turn_));
+    const auto taken = run_on(loop_, rung_.evict(candidate, turn_));
     EXPECT_TRUE(taken) << taken.error().message();
     EXPECT_THAT(ended_.removed, ElementsAre());
     return taken ? taken->dropped : std::string();
@@ -113,7 +114,7 @@ TEST_F(AnonymousVolumesTest, WhatChangedSinceThePlanIsLeftAlone) {
   ended_.volumes.front().labels.clear();
   EXPECT_EQ(dropped_now(), "already gone") << "it is none of ours to delete";
   ended_.volumes.front().labels[std::string(ports::kAnonymousLabel)] = "";
-  ledger_.used(volume_row(kUnnamed), clock_.now().wall, "mounted");
+  ledger_.used(ports::volume_row(kUnnamed), clock_.now().wall, "mounted");
   EXPECT_THAT(dropped_now(), HasSubstr("used since the plan"));
 }
 

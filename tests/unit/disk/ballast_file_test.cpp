@@ -1,4 +1,4 @@
-#include "daemon/disk/ballast_file.h"
+#include "daemon/ballast/ballast_file.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "daemon/filesystems/path_stat.h"
 #include "tests/support/temp_folder.h"
 
 namespace buildwarden::disk {
@@ -19,7 +20,7 @@ using policy::BallastAct;
 class BallastFileTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const FilesystemReader read(std::make_shared<MountTable>("/proc/self/mountinfo"));
+    const PathStatReader read(std::make_shared<MountTable>("/proc/self/mountinfo"));
     const auto snapshot = read(folder_.path());
     ASSERT_TRUE(snapshot);
     key_ = snapshot->key;
@@ -50,7 +51,7 @@ class BallastFileTest : public ::testing::Test {
   std::string own_ = folder_.path() + "/own";
   std::string shared_ = folder_.path() + "/shared";
   std::string file_ = own_ + "/ballast";
-  FilesystemKey key_;
+  ports::FilesystemKey key_;
   std::vector<BallastPlace> places_ = {{own_, false}};
 };
 

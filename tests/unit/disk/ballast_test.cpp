@@ -1,4 +1,4 @@
-#include "daemon/disk/ballast.h"
+#include "daemon/ballast/ballast.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,8 @@
 #include <mutex>
 
 #include "common/atomic_file.h"
-#include "daemon/disk/ballast_site.h"
+#include "daemon/ballast/ballast_places.h"
+#include "daemon/filesystems/filesystem_table.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_journal.h"
 #include "tests/support/fake_paths.h"
@@ -76,8 +77,8 @@ class FakeHand {
 // /docker on 8:1 (ext4), /data on 8:2 (xfs); 100 GiB each, target 25 GiB, ballast 1 GiB.
 class BallastTest : public ::testing::Test {
  protected:
-  static SamplerTiming timing() {
-    SamplerTiming timing;
+  static PathSamplerTiming timing() {
+    PathSamplerTiming timing;
     timing.patience = Duration{1'000};
     return timing;
   }
@@ -99,7 +100,7 @@ class BallastTest : public ::testing::Test {
     settle();
   }
   void turn_without_waiting() {
-    testing::run_void(loop_, gauges_.observe(true));
+    testing::run_void(loop_, filesystems_.observe(true));
     ballast_.turn(loop_.get_executor());
   }
   // Until a turn begins nothing more.
@@ -110,7 +111,7 @@ class BallastTest : public ::testing::Test {
     }
   }
   [[nodiscard]] ports::BallastView shown(const std::string& mount) const {
-    for (const auto& view : gauges_.views()) {
+    for (const auto& view : filesystems_.snapshots()) {
       if (view.mount == mount) return view.ballast;
     }
     return {};
@@ -125,10 +126,11 @@ class BallastTest : public ::testing::Test {
   bool wishes_unknown_ = false;
   boost::asio::io_context loop_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard_{loop_.get_executor()};
-  Sampler sampler_{paths_.function(), std::make_shared<MountTable>(folder_.path() + "/mountinfo"), timing()};
-  Gauges gauges_{Gauges::Parts{settings_, clock_, sampler_, [] { return EngineHome{"/docker", {}, false}; }}};
+  PathSampler sampler_{paths_.function(), std::make_shared<MountTable>(folder_.path() + "/mountinfo"), timing()};
+  FilesystemTable filesystems_{
+      FilesystemTable::Parts{settings_, clock_, sampler_, [] { return EngineHome{"/docker", {}, false}; }}};
   Ballast ballast_{
-      Ballast::Parts{settings_, clock_, journal_, gauges_, [this] { return wishes_unknown_; }, hand_.function()}};
+      Ballast::Parts{settings_, clock_, journal_, filesystems_, [this] { return wishes_unknown_; }, hand_.function()}};
 };
 
 TEST_F(BallastTest, OneIsMadeOnEachFilesystemWhereItIsOurs) {
@@ -281,14 +283,14 @@ TEST_F(BallastTest, OneThatSomebodyDeletedIsMadeAgain) {
 TEST_F(BallastTest, MakingItIsNoTrend) {
   for (int i = 0; i < 8; ++i) {
     clock_.advance(Duration{1'000});
-    testing::run_void(loop_, gauges_.observe(true));
+    testing::run_void(loop_, filesystems_.observe(true));
   }
   turn();
   paths_.put("/docker", 1, 59);
   for (int i = 0; i < 9; ++i) {
     clock_.advance(Duration{1'000});
-    testing::run_void(loop_, gauges_.observe(true));
-    for (const auto& view : gauges_.views()) EXPECT_EQ(view.pressure.fill_bytes_per_second, 0) << view.mount;
+    testing::run_void(loop_, filesystems_.observe(true));
+    for (const auto& view : filesystems_.snapshots()) EXPECT_EQ(view.pressure.fill_bytes_per_second, 0) << view.mount;
   }
 }
 

@@ -1,4 +1,4 @@
-#include "daemon/disk/deletion_roots.h"
+#include "daemon/evictors/deletion_roots.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

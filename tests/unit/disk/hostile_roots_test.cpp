@@ -12,10 +12,11 @@
 #include <fstream>
 
 #include "common/trash.h"
-#include "daemon/disk/ballast_file.h"
-#include "daemon/disk/cache_dirs.h"
-#include "daemon/disk/job_folders.h"
-#include "daemon/disk/own_leftovers.h"
+#include "daemon/ballast/ballast_file.h"
+#include "daemon/evictors/cache_dirs.h"
+#include "daemon/evictors/docker_configs.h"
+#include "daemon/evictors/trash_folders.h"
+#include "daemon/filesystems/path_stat.h"
 #include "tests/support/hostile_user.h"
 #include "tests/support/later_clock.h"
 #include "tests/support/run_void.h"
@@ -67,13 +68,13 @@ class HostileFolders : public ::testing::Test {
     const auto cache = home_ + "/cache";
     ASSERT_EQ(::mount(cache.c_str(), cache.c_str(), nullptr, MS_BIND, nullptr), 0);
   }
-  std::vector<policy::Candidate> list(ports::Rung& rung) {
+  std::vector<policy::Candidate> list(ports::Evictor& rung) {
     auto listed = run_on(loop_, rung.list(turn_));
     EXPECT_TRUE(listed) << listed.error().message();
     return listed ? *listed : std::vector<policy::Candidate>{};
   }
-  void take_all(ports::Rung& rung) {
-    for (const auto& one : list(rung)) EXPECT_TRUE(run_on(loop_, rung.take(one, turn_)));
+  void take_all(ports::Evictor& rung) {
+    for (const auto& one : list(rung)) EXPECT_TRUE(run_on(loop_, rung.evict(one, turn_)));
   }
   void expect_all_is_there() const {
     EXPECT_TRUE(fs::exists(target_ + "/keys/precious"));
@@ -92,8 +93,8 @@ class HostileFolders : public ::testing::Test {
   OneLeft left_;
   CacheDirs caches_{CacheDirs::Parts{settings_, clock_, workers_,
                                      [] { return std::vector<std::string>{"/var/lib/docker"}; }, [] { return true; }}};
-  OwnLeftovers own_{OwnLeftovers::Parts{settings_, clock_, workers_}};
-  JobFolders jobs_{JobFolders::Parts{clock_, workers_, left_}};
+  TrashFolders own_{TrashFolders::Parts{settings_, clock_, workers_}};
+  DockerConfigs jobs_{DockerConfigs::Parts{clock_, workers_, left_}};
   policy::RungTurn turn_{policy::RungId::kLeftovers, 1, hours{4}};
 };
 
@@ -117,7 +118,7 @@ TEST_F(HostileFolders, NorDoesOneThatComesBetweenThePlanAndTheDeletion) {
     const auto cache = home_ + "/cache";
     return ::rename(cache.c_str(), (home_ + "/c2").c_str()) == 0 && ::symlink(target_.c_str(), cache.c_str()) == 0;
   }));
-  EXPECT_TRUE(run_on(loop_, caches_.take(planned[0], turn_)));
+  EXPECT_TRUE(run_on(loop_, caches_.evict(planned[0], turn_)));
   expect_all_is_there();
   EXPECT_FALSE(fs::exists(home_ + "/c2/keys")) << "it goes where it lies by now";
 }
@@ -161,7 +162,7 @@ TEST_F(HostileFolders, AJobFolderInAFolderThatTheJobCouldExchangeIsForgottenAndS
 // The daemon's own ballast lies in the target; the job's link leads there.
 TEST_F(HostileFolders, ALinkOfTheJobsLeadsToNoBallast) {
   BallastWork work;
-  const FilesystemReader read(std::make_shared<MountTable>("/proc/self/mountinfo"));
+  const PathStatReader read(std::make_shared<MountTable>("/proc/self/mountinfo"));
   const auto snapshot = read(root_);
   ASSERT_TRUE(snapshot);
   work.key = snapshot->key;

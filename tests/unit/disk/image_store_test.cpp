@@ -1,4 +1,4 @@
-#include "daemon/disk/image_store.h"
+#include "daemon/filesystems/image_store.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/disk/ledger.h"
+#include "daemon/last_use/last_use_ledger.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"
@@ -17,11 +17,11 @@
 
 namespace buildwarden::disk {
 
-class LedgerTest : public ::testing::Test {
+class LastUseLedgerTest : public ::testing::Test {
  protected:
-  LedgerTest() { start(); }
+  LastUseLedgerTest() { start(); }
   // As a daemon that starts anew with the same store.
-  void start() { ledger_ = std::make_unique<Ledger>(clock_, store_, journal_); }
+  void start() { ledger_ = std::make_unique<LastUseLedger>(clock_, store_, journal_); }
   void connect(std::optional<Duration> gap = std::nullopt) {
     testing::run_void(loop_, ledger_->connected(identity(), gap));
   }
@@ -41,7 +41,7 @@ class LedgerTest : public ::testing::Test {
   testing::FakeJournal journal_;
   testing::FakeImageEngine engine_;
   boost::asio::io_context loop_;
-  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<LastUseLedger> ledger_;
 };
 
 }  // namespace buildwarden::disk

@@ -1,5 +1,5 @@
 // The real table of this process, and a file that is none.
-#include "daemon/disk/mount_table.h"
+#include "daemon/filesystems/mount_table.h"
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>

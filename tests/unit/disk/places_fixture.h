@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/disk/reclaimer.h"
+#include "daemon/reclaim/reclaimer.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"
@@ -21,31 +21,31 @@
 
 namespace buildwarden::disk {
 
-class Disks final : public Meter {
+class Disks final : public ports::FilesystemProbe {
  public:
-  Measured& add(const std::string& device, const std::string& role, Bytes free) {
+  ports::FilesystemSnapshot& add(const std::string& device, const std::string& role, Bytes free) {
     auto& disk = all[device];
     disk.device = device;
     disk.mount = "/" + role;
     disk.roles = {role};
     disk.marks.target = 25 * kGiB;
-    disk.level = policy::Level::kLow;
-    disk.wants_reclaim = true;
+    disk.pressure.level = policy::Level::kLow;
+    disk.pressure.reclaim = true;
     disk.reading.emplace();
     disk.reading->total = 100 * kGiB;
     disk.reading->free = free;
     return disk;
   }
-  boost::asio::awaitable<std::vector<Measured>> measure() override {
-    std::vector<Measured> now;
+  boost::asio::awaitable<std::vector<ports::FilesystemSnapshot>> measure() override {
+    std::vector<ports::FilesystemSnapshot> now;
     for (const auto& [device, disk] : all) now.push_back(disk);
     co_return now;
   }
-  std::map<std::string, Measured> all;
+  std::map<std::string, ports::FilesystemSnapshot> all;
 };
 
 // Frees the filesystems with its roles; its things are 5 GiB each.
-class Shelf final : public ports::Rung {
+class Shelf final : public ports::Evictor {
  public:
   Shelf(Disks& disks, policy::RungId id, std::vector<std::string> roles)
       : disks_(disks), id_(id), roles_(std::move(roles)) {}
@@ -58,21 +58,23 @@ class Shelf final : public ports::Rung {
     things.push_back(candidate);
   }
   [[nodiscard]] policy::RungId id() const override { return id_; }
-  [[nodiscard]] bool frees(const ports::Place& place) const override {
+  [[nodiscard]] bool frees(const ports::FilesystemSnapshot& filesystem) const override {
     if (only_where_something_is && things.empty()) return false;
-    return std::any_of(roles_.begin(), roles_.end(), [&place](const auto& role) { return place.has_role(role); });
+    return std::any_of(roles_.begin(), roles_.end(),
+                       [&filesystem](const auto& role) { return filesystem.has_role(role); });
   }
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override {
     turns.push_back(turn);
     if (failure) co_return *failure;
     co_return things;
   }
-  ports::Async<Taken> take(const policy::Candidate& candidate, const policy::RungTurn&) override {
+  ports::Async<ports::EvictionResult> evict(const policy::Candidate& candidate, const policy::RungTurn&) override {
     return take_named(candidate);
   }
-  [[nodiscard]] std::optional<ports::LastResortView> last_resort(const ports::Place& place) const override {
+  [[nodiscard]] std::optional<ports::LastResortView> last_resort(
+      const ports::FilesystemSnapshot& filesystem) const override {
     if (id_ != policy::RungId::kLastResort) return std::nullopt;
-    return ports::LastResortView{"it would go for " + place.device, "rule"};
+    return ports::LastResortView{"it would go for " + filesystem.device, "rule"};
   }
   std::vector<policy::Candidate> things;
   std::vector<policy::RungTurn> turns;  // that it was asked for
@@ -83,14 +85,14 @@ class Shelf final : public ports::Rung {
   void forget_list() override { ++forgotten; }
 
  private:
-  ports::Async<Taken> take_named(policy::Candidate candidate) {
+  ports::Async<ports::EvictionResult> take_named(policy::Candidate candidate) {
     for (auto& [device, disk] : disks_.all) {
       const bool there = candidate.device.empty() ? frees(disk) : device == candidate.device;
       if (there && disk.reading) disk.reading->free += candidate.size;
     }
     meanwhile();
     std::erase_if(things, [&candidate](const auto& thing) { return thing.id == candidate.id; });
-    Taken taken;
+    ports::EvictionResult taken;
     taken.reported = candidate.size;
     co_return taken;
   }

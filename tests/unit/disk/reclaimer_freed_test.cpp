@@ -31,10 +31,10 @@ TEST_F(ReclaimerFreedTest, TheLastThingThatARungFreesIsMeasuredWhereItWas) {
 
 TEST_F(ReclaimerFreedTest, AnotherFilesystemInItsPlaceMakesWhatWasFreedUnknown) {
   auto& disk = disks_.add("8:2", "builds", 10 * kGiB);
-  disk.filesystem = "8:2/a";
+  disk.name = "8:2/a";
   trash_.put("trash", "8:2");
   trash_.meanwhile = [&disk] {
-    disk.filesystem = "8:2/b";
+    disk.name = "8:2/b";
     disk.reading->free = 1 * kGiB;
   };
   const auto result = ensure(true);

@@ -42,7 +42,7 @@ TEST_F(ReclaimerPlacesTest, ADryRunTellsOfTheLastStepWhereItWouldLeaveTheDiskCri
   auto& disk = disks_.add("8:1", "data_root", 1 * kGiB);
   disk.gate = true;
   disk.marks.critical = 5 * kGiB;
-  disk.level = policy::Level::kCritical;
+  disk.pressure.level = policy::Level::kCritical;
   auto result = ensure(true, true);
   ASSERT_TRUE(result.last_resort);
   EXPECT_EQ(result.last_resort->reason, "it would go for 8:1");
@@ -57,7 +57,7 @@ TEST_F(ReclaimerPlacesTest, ADryRunTellsOfTheLastStepWhereItWouldLeaveTheDiskCri
   result = ensure(true, true);
   EXPECT_FALSE(result.reached) << "still below the target";
   EXPECT_FALSE(result.last_resort) << "but not critical";
-  disk.level = policy::Level::kLow;
+  disk.pressure.level = policy::Level::kLow;
   images_.things.clear();
   EXPECT_FALSE(ensure(true, true).last_resort) << "the ladder ends before";
 }
@@ -108,20 +108,20 @@ TEST_F(ReclaimerPlacesTest, WhatLiesElsewhereStays) {
 
 TEST_F(ReclaimerPlacesTest, OneThatIsCriticalOpensNoSecondPassOnAnother) {
   disks_.add("8:1", "data_root", 10 * kGiB);
-  disks_.add("8:2", "builds", 1 * kGiB).level = policy::Level::kCritical;
+  disks_.add("8:2", "builds", 1 * kGiB).pressure.level = policy::Level::kCritical;
   ensure(true);
   ASSERT_EQ(images_.turns.size(), 1U);
   EXPECT_EQ(images_.turns[0].pass, 1);
   EXPECT_FALSE(images_.turns[0].engine_cache) << "only critical brings the engine's own cache in";
-  disks_.all["8:1"].level = policy::Level::kCritical;
+  disks_.all["8:1"].pressure.level = policy::Level::kCritical;
   ensure(true);
   EXPECT_EQ(images_.turns.size(), 3U);
 }
 
 TEST_F(ReclaimerPlacesTest, TheBackgroundSparesWhatWasWell) {
   auto& docker = disks_.add("8:1", "data_root", 20 * kGiB);  // above low, below target: nothing has to go
-  docker.level = policy::Level::kOk;
-  docker.wants_reclaim = false;
+  docker.pressure.level = policy::Level::kOk;
+  docker.pressure.reclaim = false;
   disks_.add("8:2", "builds", 20 * kGiB);
   images_.put("image", "");
   trash_.put("trash", "8:2");
@@ -131,8 +131,8 @@ TEST_F(ReclaimerPlacesTest, TheBackgroundSparesWhatWasWell) {
 
 TEST_F(ReclaimerPlacesTest, TheBackgroundNeverTakesUnknownForWell) {
   auto& docker = disks_.add("8:1", "data_root", 20 * kGiB);
-  docker.level = policy::Level::kUnknown;
-  docker.wants_reclaim = false;
+  docker.pressure.level = policy::Level::kUnknown;
+  docker.pressure.reclaim = false;
   docker.reading.reset();
   disks_.add("8:2", "builds", 20 * kGiB);
   trash_.put("trash", "8:2");
@@ -149,7 +149,7 @@ TEST_F(ReclaimerPlacesTest, WhatIsTriedInVainForDaysIsToldNowAndThen) {
   EXPECT_EQ(told(), 7U) << "the 1st, 2nd, 4th, 8th, 16th, 32nd, 48th";
   ensure(true);
   EXPECT_EQ(told(), 8U) << "whoever asks is told";
-  disks_.all["8:1"].level = policy::Level::kCritical;
+  disks_.all["8:1"].pressure.level = policy::Level::kCritical;
   ensure(false);
   EXPECT_EQ(told(), 9U) << "it is worse now";
   images_.put("image", "8:1");
@@ -165,7 +165,7 @@ TEST_F(ReclaimerPlacesTest, WhetherAnythingCanBeFreedIsWhatTheRungsSay) {
 }
 
 TEST_F(ReclaimerPlacesTest, OnlyADryRunIsToldTwiceWhatWasAskedOnce) {
-  disks_.add("8:1", "data_root", 1 * kGiB).level = policy::Level::kCritical;
+  disks_.add("8:1", "data_root", 1 * kGiB).pressure.level = policy::Level::kCritical;
   ensure(true, true);
   ASSERT_EQ(images_.turns.size(), 2U) << "both passes";
   EXPECT_TRUE(images_.turns[0].found);

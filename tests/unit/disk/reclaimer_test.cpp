@@ -1,4 +1,4 @@
-#include "daemon/disk/reclaimer.h"
+#include "daemon/reclaim/reclaimer.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "common/format.h"
-#include "daemon/disk/image_rungs.h"
+#include "daemon/evictors/images.h"
+#include "daemon/last_use/last_use_ledger.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"
@@ -23,7 +24,7 @@ using testing::run_on;
 using testing::run_void;
 
 // A disk of 100 GiB; what is deleted shows after `late` further measurements.
-class FakeMeter final : public Meter {
+class FakeMeter final : public ports::FilesystemProbe {
  public:
   FakeMeter() {
     docker.mount = "/docker";
@@ -32,12 +33,12 @@ class FakeMeter final : public Meter {
     docker.roles = {"data_root"};
     docker.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
     docker.marks.target = 25 * kGiB;
-    docker.level = policy::Level::kLow;
+    docker.pressure.level = policy::Level::kLow;
     docker.reading.emplace();
     docker.reading->total = 100 * kGiB;
     docker.reading->free = 10 * kGiB;
   }
-  boost::asio::awaitable<std::vector<Measured>> measure() override {
+  boost::asio::awaitable<std::vector<ports::FilesystemSnapshot>> measure() override {
     ++measurements;
     if (wait_for > 0 && --wait_for == 0) {
       if (!into_reserve) docker.reading->free += pending;
@@ -54,8 +55,8 @@ class FakeMeter final : public Meter {
     pending += only_inodes ? 0 : bytes;
     wait_for = late + 1;
   }
-  Measured docker;
-  std::vector<Measured> others;
+  ports::FilesystemSnapshot docker;
+  std::vector<ports::FilesystemSnapshot> others;
   int late = 0;
   int measurements = 0;
   bool swallow = false;
@@ -68,14 +69,14 @@ class FakeMeter final : public Meter {
   int wait_for = 0;
 };
 
-class FailingRung final : public ports::Rung {
+class FailingRung final : public ports::Evictor {
  public:
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kDanglingImages; }
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn&) override {
     ++asked;
     co_return Error(Errc::kTimeout, "the engine is slow");
   }
-  ports::Async<Taken> take(const policy::Candidate&, const policy::RungTurn&) override {
+  ports::Async<ports::EvictionResult> evict(const policy::Candidate&, const policy::RungTurn&) override {
     co_return Error(Errc::kInvalid, "never listed anything");
   }
   int asked = 0;
@@ -90,7 +91,7 @@ boost::asio::awaitable<void> keep_result(ports::Async<ports::SpaceResult> work,
 class ReclaimerTest : public ::testing::Test {
  protected:
   ReclaimerTest() {
-    engine_.freed = [this](Bytes bytes) { meter_.freed(bytes); };
+    engine_.freed = [this](Bytes bytes) { probe_.freed(bytes); };
     run_void(loop_, ledger_.connected(engine_.engine.identity, std::nullopt));
     // image 0 is the oldest: 15, 14, … 10 hours unused, 5 GiB each; the last two are in use and young.
     for (int at = 0; at < 6; ++at) {
@@ -102,8 +103,8 @@ class ReclaimerTest : public ::testing::Test {
     engine_.add_container("web", "sha256:4");
     ledger_.used("sha256:5", clock_.now().wall, "pull");
   }
-  Reclaimer::Parts parts(std::vector<ports::Rung*> rungs) {
-    return Reclaimer::Parts{settings_, clock_, journal_, engine_, meter_, std::move(rungs), quick_pace(Duration{40}),
+  Reclaimer::Parts parts(std::vector<ports::Evictor*> rungs) {
+    return Reclaimer::Parts{settings_, clock_, journal_, engine_, probe_, std::move(rungs), quick_pace(Duration{40}),
                             {}};
   }
   ports::SpaceResult ensure(Bytes free, bool dry_run = false) {
@@ -124,10 +125,10 @@ class ReclaimerTest : public ::testing::Test {
   testing::FakeJournal journal_;
   testing::FakeImageEngine engine_;
   boost::asio::io_context loop_;
-  Ledger ledger_{clock_, store_, journal_};
-  FakeMeter meter_;
+  LastUseLedger ledger_{clock_, store_, journal_};
+  FakeMeter probe_;
   FailingRung failing_;
-  UnusedImages unused_{ImageGuard::Parts{engine_, engine_, engine_, engine_, ledger_, clock_}};
+  UnusedImages unused_{ImageInUseCheck::Parts{engine_, engine_, engine_, engine_, ledger_, clock_}};
   Reclaimer reclaimer_{parts({&failing_, &unused_})};
   Names progress_;
 };
@@ -175,7 +176,7 @@ TEST_F(ReclaimerTest, ARungThatFailsIsRecordedAndTheNextGoesOn) {
 }
 
 TEST_F(ReclaimerTest, DeletingWithoutFreeingIsAnError) {
-  meter_.swallow = true;
+  probe_.swallow = true;
   EXPECT_FALSE(ensure(15 * kGiB).reached);
   ASSERT_EQ(journal_.count("reclaim.nothing_freed"), 1U);
   EXPECT_EQ(journal_.last("reclaim.nothing_freed").severity, ports::Severity::kError);
@@ -183,12 +184,12 @@ TEST_F(ReclaimerTest, DeletingWithoutFreeingIsAnError) {
 }
 
 TEST_F(ReclaimerTest, AShortageOfInodesIsClimbedForUntilTheInodesAreThere) {
-  meter_.docker.reading->free = 50 * kGiB;
-  meter_.docker.reading->total_inodes = 1000;
-  meter_.docker.reading->free_inodes = 10;
-  meter_.docker.marks.target_inodes = 200;
-  meter_.inodes_each = 100;
-  meter_.only_inodes = true;
+  probe_.docker.reading->free = 50 * kGiB;
+  probe_.docker.reading->total_inodes = 1000;
+  probe_.docker.reading->free_inodes = 10;
+  probe_.docker.marks.target_inodes = 200;
+  probe_.inodes_each = 100;
+  probe_.only_inodes = true;
   const auto result = ensure(0);
   EXPECT_TRUE(result.reached);
   EXPECT_EQ(names_of(result), (Names{"image:0", "image:1"}));
@@ -204,9 +205,9 @@ TEST_F(ReclaimerTest, AShortageOfInodesIsClimbedForUntilTheInodesAreThere) {
 }
 
 TEST_F(ReclaimerTest, WhatIsFreedWhileTheReserveIsInUseShows) {
-  meter_.docker.reading->free = 0;
-  meter_.docker.reading->free_to_root = kGiB;
-  meter_.into_reserve = true;
+  probe_.docker.reading->free = 0;
+  probe_.docker.reading->free_to_root = kGiB;
+  probe_.into_reserve = true;
   const auto result = ensure(15 * kGiB);
   ASSERT_FALSE(result.steps.empty());
   EXPECT_EQ(result.steps[0].freed.bytes(), 5 * kGiB);
@@ -214,10 +215,10 @@ TEST_F(ReclaimerTest, WhatIsFreedWhileTheReserveIsInUseShows) {
 }
 
 TEST_F(ReclaimerTest, ABallastThatIsGivenMeanwhileIsNoFreedByte) {
-  meter_.docker.ballast = kGiB;
+  probe_.docker.ballast.bytes = kGiB;
   engine_.before_remove = [this] {
-    meter_.docker.reading->free += std::exchange(meter_.docker.ballast, 0);
-    meter_.docker.reading->free_to_root = 0;
+    probe_.docker.reading->free += std::exchange(probe_.docker.ballast.bytes, 0);
+    probe_.docker.reading->free_to_root = 0;
   };
   const auto result = ensure(15 * kGiB);
   ASSERT_EQ(result.steps.size(), 1U);
@@ -225,7 +226,7 @@ TEST_F(ReclaimerTest, ABallastThatIsGivenMeanwhileIsNoFreedByte) {
 }
 
 TEST_F(ReclaimerTest, SpaceThatShowsLateIsWaitedFor) {
-  meter_.late = 3;
+  probe_.late = 3;
   const auto result = ensure(15 * kGiB);
   EXPECT_TRUE(result.reached);
   EXPECT_EQ(names_of(result), (Names{"image:0"}));
@@ -237,16 +238,16 @@ TEST_F(ReclaimerTest, WhatAWriterTakesMeanwhileIsNotWaitedFor) {
   engine_.freed = [this, &to_take](Bytes bytes) {
     const auto taken = std::min(bytes, to_take);
     to_take -= taken;
-    meter_.freed(bytes - taken);
+    probe_.freed(bytes - taken);
   };
   const auto result = ensure(30 * kGiB);
   EXPECT_EQ(names_of(result), (Names{"image:0", "image:1", "image:2", "image:3"}));
   EXPECT_EQ(result.steps[0].freed.bytes(), 0);
-  EXPECT_LE(meter_.measurements, 10) << "one before and one after each deletion";
+  EXPECT_LE(probe_.measurements, 10) << "one before and one after each deletion";
 }
 
 TEST_F(ReclaimerTest, WhatOfSeveralDeletionsShowsLateCostsNoFurtherOne) {
-  meter_.late = 3;
+  probe_.late = 3;
   const auto result = ensure(20 * kGiB);
   EXPECT_TRUE(result.reached);
   EXPECT_EQ(names_of(result), (Names{"image:0", "image:1"}));
@@ -267,7 +268,7 @@ TEST_F(ReclaimerTest, ADryRunHasTheSamePlanAndChangesNothing) {
 }
 
 TEST_F(ReclaimerTest, ADryRunAtCriticalListsNothingTwice) {
-  meter_.docker.level = policy::Level::kCritical;
+  probe_.docker.pressure.level = policy::Level::kCritical;
   ledger_.used("sha256:3", clock_.now().wall, "pull");
   clock_.advance(hours{1});  // images 3 and 5: beyond the grace, within the age
   const auto planned = ensure(90 * kGiB, true);
@@ -283,7 +284,7 @@ TEST_F(ReclaimerTest, TheConfigurationsDryRunBeatsTheRequest) {
 }
 
 TEST_F(ReclaimerTest, WhatCannotBeMeasuredIsNotClimbedFor) {
-  meter_.docker.reading.reset();
+  probe_.docker.reading.reset();
   const auto result = ensure(15 * kGiB);
   EXPECT_FALSE(result.reached);
   EXPECT_TRUE(engine_.removed.empty());
@@ -291,19 +292,19 @@ TEST_F(ReclaimerTest, WhatCannotBeMeasuredIsNotClimbedFor) {
 }
 
 TEST_F(ReclaimerTest, AnUnknownLevelIsNotClimbedFor) {
-  meter_.docker.level = policy::Level::kUnknown;
+  probe_.docker.pressure.level = policy::Level::kUnknown;
   EXPECT_FALSE(ensure(15 * kGiB).reached);
   EXPECT_TRUE(engine_.removed.empty());
 }
 
 TEST_F(ReclaimerTest, AFullDiskThatNoRungCanFreeCostsNoImages) {
-  Measured builds = meter_.docker;
+  ports::FilesystemSnapshot builds = probe_.docker;
   builds.mount = "/builds";
   builds.device = "8:2";
   builds.roles = {"builds"};
   builds.keeps.clear();
-  meter_.others.push_back(builds);
-  meter_.docker.reading->free = 50 * kGiB;
+  probe_.others.push_back(builds);
+  probe_.docker.reading->free = 50 * kGiB;
   const auto result = ensure(15 * kGiB);
   EXPECT_FALSE(result.reached);
   EXPECT_TRUE(engine_.removed.empty());
@@ -360,7 +361,7 @@ TEST_F(ReclaimerTest, EnoughIsEnoughWithoutAWord) {
 // After the first deletion.
 TEST_F(ReclaimerTest, SettingsThatChangeOnTheWayCountAtOnce) {
   engine_.freed = [this](Bytes bytes) {
-    meter_.freed(bytes);
+    probe_.freed(bytes);
     settings_.disk.keep = {"image:1"};
     reclaimer_.settings_changed();
   };
@@ -371,7 +372,7 @@ TEST_F(ReclaimerTest, SettingsThatChangeOnTheWayCountAtOnce) {
 
 TEST_F(ReclaimerTest, ALongerAgeOnTheWaySparesWhatWasOldBefore) {
   engine_.freed = [this](Bytes bytes) {
-    meter_.freed(bytes);
+    probe_.freed(bytes);
     settings_.disk.keep_used_within = std::chrono::minutes{60 * 14 + 30};
     reclaimer_.settings_changed();
   };
@@ -380,7 +381,7 @@ TEST_F(ReclaimerTest, ALongerAgeOnTheWaySparesWhatWasOldBefore) {
 
 TEST_F(ReclaimerTest, ADryRunThatIsSwitchedOnEndsTheClimb) {
   engine_.freed = [this](Bytes bytes) {
-    meter_.freed(bytes);
+    probe_.freed(bytes);
     settings_.dry_run = true;
     reclaimer_.settings_changed();
   };

@@ -37,7 +37,7 @@ class RoomTest : public ::testing::Test {
   RoomTest() {
     settings_.on_full.terminate_instance = true;
     settings_.paths.run = folder_.path() + "/run";
-    ports::FilesystemView disk;
+    ports::FilesystemSnapshot disk;
     disk.device = "8:1";
     disk.mount = "/docker";
     disk.gate = true;
@@ -227,9 +227,9 @@ class LastResortTest : public RoomTest {
   }
   [[nodiscard]] bool frees() {
     clock_.advance(seconds{1});
-    ports::Place place;
-    place.device = "8:1";
-    return LastResort({settings_, clock_, world_, *room_}).frees(place);
+    ports::FilesystemSnapshot filesystem;
+    filesystem.device = "8:1";
+    return LastResort({settings_, clock_, world_, *room_}).frees(filesystem);
   }
 };
 
@@ -250,9 +250,9 @@ TEST_F(LastResortTest, IsThereOnlyForACriticalGateAndWithPermission) {
 // What a person is told who asks for a plan.
 TEST_F(LastResortTest, TellsWhatItWouldDoAndDoesNothing) {
   const auto would = [&] {
-    ports::Place place;
-    place.device = "8:1";
-    return *LastResort({settings_, clock_, world_, *room_}).last_resort(place);
+    ports::FilesystemSnapshot filesystem;
+    filesystem.device = "8:1";
+    return *LastResort({settings_, clock_, world_, *room_}).last_resort(filesystem);
   };
   fill();
   EXPECT_EQ(would().rule, "dry_run");
@@ -272,9 +272,9 @@ TEST_F(LastResortTest, TellsWhatItWouldDoAndDoesNothing) {
 TEST_F(LastResortTest, TellsOfATerminationUnderWay) {
   fill();
   reached(false);
-  ports::Place place;
-  place.device = "8:1";
-  EXPECT_THAT(LastResort({settings_, clock_, world_, *room_}).last_resort(place)->reason,
+  ports::FilesystemSnapshot filesystem;
+  filesystem.device = "8:1";
+  EXPECT_THAT(LastResort({settings_, clock_, world_, *room_}).last_resort(filesystem)->reason,
               HasSubstr("a termination is under way ("));
 }
 

@@ -36,8 +36,8 @@ struct Rooms : ports::DiskViews,
   [[nodiscard]] ports::ConfigView config_view() const override { return config; }
 };
 
-ports::FilesystemView filesystem(const Now& now) {
-  ports::FilesystemView disk;
+ports::FilesystemSnapshot filesystem(const Now& now) {
+  ports::FilesystemSnapshot disk;
   disk.mount = "/var/lib/docker";
   policy::Reading reading;
   reading.total = 100 * kGiB;

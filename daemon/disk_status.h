@@ -1,0 +1,40 @@
+// The disk room as others see it.
+#pragma once
+
+#include <functional>
+#include <utility>
+#include <vector>
+
+#include "daemon/evictors/deletion_roots.h"
+#include "daemon/filesystems/disk_usage.h"
+#include "daemon/filesystems/filesystem_table.h"
+#include "daemon/last_use/last_use_ledger.h"
+#include "daemon/ports/disk.h"
+#include "daemon/reclaim/reclaimer.h"
+
+namespace buildwarden {
+
+// What the last turns left. Lives no longer than what it looks at.
+class DiskStatus final : public ports::DiskViews {
+ public:
+  struct Parts {
+    disk::FilesystemTable& filesystems;
+    const disk::Reclaimer& reclaimer;
+    const disk::DiskUsage& disk_usage;
+    const disk::LastUseLedger& ledger;
+    // Who uses the disk that the builds are on; may be empty.
+    std::function<std::vector<ports::DiskUser>()> builds_users{};
+    const disk::DeletionRoots* roots = nullptr;      // may be none
+    std::function<ports::ImageStoreView()> store{};  // may be empty
+  };
+  explicit DiskStatus(Parts parts) : parts_(std::move(parts)) {}
+  [[nodiscard]] ports::DiskView disk_view() const override;
+  boost::asio::awaitable<ports::DiskView> measured_disk_view() override;
+
+ private:
+  void add_builds_users(ports::DiskView& view) const;
+
+  Parts parts_;
+};
+
+}  // namespace buildwarden

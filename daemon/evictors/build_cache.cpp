@@ -1,0 +1,225 @@
+#include "daemon/evictors/build_cache.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/evictors/eviction_result.h"
+#include "daemon/policy/eviction_rules.h"
+#include "daemon/ports/rung_failed_event.h"
+
+namespace buildwarden::disk {
+namespace {
+
+constexpr Bytes kSmallestChunk = 64 * kMiB;
+constexpr int kChunksOfAll = 20;  // 5 % each
+constexpr Duration kPlanDeadline = std::chrono::seconds{30};
+
+using Cache = std::shared_ptr<const policy::CacheList>;
+
+struct Plan {
+  // What is not kept for later turns is freed where the plan is made, not on the loop.
+  struct Input {
+    std::vector<policy::CacheRecord> records;
+    Cache cache;  // instead, where an earlier turn has listed it
+  };
+  std::shared_ptr<Input> input;
+  bool keep = false;
+  std::set<std::string> pretended;  // ids of records
+  Bytes floor = 0;
+  policy::EvictionRules rules;
+  Now now;
+};
+
+struct PlannedSteps {
+  std::vector<policy::CacheStep> steps;
+  Cache cache;  // where it is kept
+};
+
+// Empties the input.
+Result<PlannedSteps> steps_of(const Plan& plan) {
+  auto cache = std::move(plan.input->cache);
+  if (!cache) cache = std::make_shared<const policy::CacheList>(std::move(plan.input->records));
+  const auto records = plan.pretended.empty() ? cache->order() : policy::without(cache->order(), plan.pretended);
+  policy::CacheBounds bounds;
+  bounds.chunk = std::max(kSmallestChunk, policy::cache_bytes(records) / kChunksOfAll);
+  bounds.floor = plan.floor;
+  PlannedSteps planned;
+  planned.steps = policy::cache_steps(records, bounds, plan.rules, plan.now);
+  if (plan.keep) planned.cache = std::move(cache);
+  return planned;
+}
+
+// What the climb took of any cache until now. Ids are random, so those of other caches mean nothing here.
+std::set<std::string> pretended_in(const policy::RungTurn& turn) {
+  std::set<std::string> ids;
+  if (!turn.pretended || !turn.found) return ids;
+  for (const auto& candidate : turn.pretended->order) {
+    const auto step = turn.found->cache_steps.find(candidate);
+    if (step != turn.found->cache_steps.end()) ids.insert(step->second.ids.begin(), step->second.ids.end());
+  }
+  return ids;
+}
+
+policy::Candidate candidate_of(const CacheSource& source, const policy::CacheStep& step, Now now) {
+  policy::Candidate candidate;
+  candidate.id = format("{} {} from {}", source.key, step.ids.size(), step.ids.front());
+  candidate.name = format("{} records of {}", step.ids.size(), source.name);
+  candidate.size = step.frees;
+  candidate.last_use.at = step.newest;
+  // The caches keep these times themselves; whether the clock can be trusted was asked before.
+  candidate.last_use.observed = std::max(Duration{0}, now.wall - step.newest);
+  return candidate;
+}
+
+}  // namespace
+
+BuildCacheEvictor::BuildCacheEvictor(policy::RungId id, Parts parts) : id_(id), parts_(std::move(parts)) {}
+
+ports::Async<std::vector<policy::Candidate>> BuildCacheEvictor::list(const policy::RungTurn& turn) {
+  return list_all(turn);
+}
+
+ports::Async<ports::EvictionResult> BuildCacheEvictor::evict(const policy::Candidate& candidate,
+                                                             const policy::RungTurn& turn) {
+  return prune(candidate, turn);
+}
+
+// An age is worth nothing for the whole of keep_used_within after the clock was set. The share goes by size; what it
+// must spare all the same, the grace and the use of running jobs, is known again once these began after the step.
+bool BuildCacheEvictor::ages_are_known(Now now) const {
+  if (id_ == policy::RungId::kBuildCache) return parts_.clock_is_steady_for(parts_.settings.disk.keep_used_within);
+  auto time = parts_.settings.disk.grace;
+  if (const auto start = parts_.in_use.now().oldest_job_start) time = std::max(time, now.wall - *start);
+  return parts_.clock_is_steady_for(time);
+}
+
+// Of one that nobody knows nothing is taken.
+bool BuildCacheEvictor::has_size(const Home& home) { return !home.is_known || home.total > 0; }
+
+ports::Async<BuildCacheEvictor::Homes> BuildCacheEvictor::homes() {
+  Homes homes;
+  for (const auto& filesystem : co_await parts_.probe.measure()) {
+    Home home;
+    home.is_known = true;
+    home.device = filesystem.device;
+    if (filesystem.reading) home.total = filesystem.reading->total;
+    if (filesystem.keeps.contains(ports::Kept::kImages)) homes.engine = home;
+    if (filesystem.keeps.contains(ports::Kept::kVolumes)) homes.builders = home;
+  }
+  const bool by_share = id_ == policy::RungId::kBuildCacheShare;
+  if (!by_share || (has_size(homes.engine) && has_size(homes.builders))) co_return homes;
+  co_return Error(Errc::kUnavailable, "the size of the engine's filesystem is not known");
+}
+
+ports::Async<std::vector<policy::Candidate>> BuildCacheEvictor::list_all(policy::RungTurn turn) {
+  std::vector<policy::Candidate> candidates;
+  if (!turn.dry_run) planned_.clear();
+  if (!ages_are_known(parts_.clock.now())) co_return candidates;
+  auto engine = running_engine(parts_.engine);
+  if (!engine) co_return std::move(engine).error();
+  planned_on_ = *std::move(engine);
+  const auto homes = co_await this->homes();
+  if (!homes) co_return homes.error();
+  std::optional<Error> failure;
+  bool any = false;
+  const auto sources = parts_.sources();
+  for (const auto& source : sources) {
+    if (source.is_engines_own && !turn.engine_cache) continue;
+    auto home = source.is_engines_own ? homes->engine : homes->builders;
+    if (!home.is_known) continue;  // nobody knows which disk it would free
+    auto listed = co_await list_one(&source, turn, std::move(home));
+    any = any || listed;
+    if (listed) {
+      std::move(listed->begin(), listed->end(), std::back_inserter(candidates));
+    } else {
+      if (failure) parts_.journal.record(ports::rung_failed_event(turn, *failure));
+      failure = listed.error();
+    }
+  }
+  if (failure && !any) co_return *std::move(failure);  // whoever asked records it
+  if (failure) parts_.journal.record(ports::rung_failed_event(turn, *failure));
+  co_return candidates;
+}
+
+ports::Async<std::vector<policy::Candidate>> BuildCacheEvictor::list_one(const CacheSource* source,
+                                                                         policy::RungTurn turn, Home home) {
+  std::vector<policy::Candidate> candidates;
+  Plan plan;
+  plan.input = std::make_shared<Plan::Input>();
+  plan.keep = turn.found != nullptr;
+  if (turn.found) plan.input->cache = turn.found->caches[source->key];
+  if (!plan.input->cache) {
+    auto records = co_await source->cache->cache_records();
+    if (!records && records.error().code() == Errc::kNotFound) co_return candidates;
+    if (!records) co_return std::move(records).error().with_context(format("list {}", source->name));
+    plan.input->records = *std::move(records);
+  }
+  plan.pretended = pretended_in(turn);
+  plan.floor = id_ == policy::RungId::kBuildCacheShare ? source->share.of(home.total) : 0;
+  plan.rules = policy::eviction_rules(parts_.settings.disk, turn, parts_.in_use.now().oldest_job_start);
+  plan.now = parts_.clock.now();
+  std::function<Result<PlannedSteps>()> work = [plan] { return steps_of(plan); };
+  auto planned = co_await parts_.workers.compute<PlannedSteps>(std::move(work), kPlanDeadline);
+  if (!planned) co_return Error(planned.error()).with_context(format("plan {}", source->name));
+  if (turn.found) turn.found->caches[source->key] = planned->cache;
+  for (auto& step : planned->steps) {
+    candidates.push_back(candidate_of(*source, step, plan.now));
+    candidates.back().device = home.device;
+    remember(turn, candidates.back(), {source->key, std::move(step)});
+  }
+  co_return candidates;
+}
+
+void BuildCacheEvictor::remember(const policy::RungTurn& turn, const policy::Candidate& candidate, Planned planned) {
+  if (turn.found) {
+    turn.found->cache_steps[candidate.id] = std::move(planned.step);
+  } else {
+    planned_[candidate.id] = std::move(planned);
+  }
+}
+
+std::string BuildCacheEvictor::outdated() const { return engine_changed(parts_.engine.status(), planned_on_); }
+
+Duration BuildCacheEvictor::unused_for(const policy::CacheStep& step, const policy::RungTurn& turn) const {
+  const auto time = std::max({step.unused_for, turn.age, parts_.settings.disk.grace});
+  const auto start = parts_.in_use.now().oldest_job_start;
+  if (!start) return time;
+  return std::max(time, std::chrono::duration_cast<Duration>(parts_.clock.now().wall - *start));
+}
+
+ports::Async<ports::EvictionResult> BuildCacheEvictor::prune(policy::Candidate candidate, policy::RungTurn turn) {
+  const auto found = planned_.find(candidate.id);
+  if (found == planned_.end()) co_return dropped("it is not of the last plan");
+  const auto planned = found->second;
+  const auto sources = parts_.sources();
+  const auto source = std::find_if(sources.begin(), sources.end(),
+                                   [&planned](const CacheSource& one) { return one.key == planned.source; });
+  if (source == sources.end()) co_return dropped("its builder is not configured any more");
+  auto why = outdated();
+  if (!why.empty()) co_return dropped(std::move(why));
+  const auto done = co_await source->cache->prune_cache(planned.step.ids, unused_for(planned.step, turn));
+  if (done) co_return result_of(planned, candidate, *done);
+  const auto code = done.error().code();
+  if (code != Errc::kConflict && code != Errc::kNotFound) co_return done.error();
+  co_return dropped(format("it cannot be pruned now: {}", done.error().message()));
+}
+
+ports::EvictionResult BuildCacheEvictor::result_of(const Planned& planned, const policy::Candidate& candidate,
+                                                   const ports::CachePrune& done) {
+  constexpr std::string_view kWhy = "in use again, used since the plan, or something was built on them";
+  const auto all = planned.step.ids.size();
+  if (done.left.size() >= all) return dropped(std::string(kWhy));
+  ports::EvictionResult taken;
+  taken.reported = done.freed;
+  if (done.left.empty()) return taken;
+  taken.spared = std::max<Bytes>(candidate.size - done.freed, 0);
+  taken.spared_name = format("{} of the {}", done.left.size(), candidate.name);
+  taken.spared_why = kWhy;
+  return taken;
+}
+
+}  // namespace buildwarden::disk

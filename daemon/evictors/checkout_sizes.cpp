@@ -1,0 +1,93 @@
+#include "daemon/evictors/checkout_sizes.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/resolved_folder.h"
+#include "common/tick.h"
+#include "common/tree_look.h"
+
+namespace buildwarden::disk {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kBetweenWalks = std::chrono::minutes{10};
+constexpr Duration kKept = std::chrono::hours{1};
+constexpr Duration kWalkDeadline = std::chrono::hours{1};
+constexpr std::uint64_t kMostEntriesOfCheckout = 5'000'000;  // of one checkout
+constexpr int kLowest = 19;
+
+}  // namespace
+
+CheckoutSizes::CheckoutSizes(Parts parts) : parts_(std::move(parts)) {}
+
+Result<CheckoutSizes::Book> CheckoutSizes::walk(const std::string& builds, const std::stop_token& stop) {
+  ::setpriority(PRIO_PROCESS, 0, kLowest);  // Linux: of this thread alone, which does nothing else
+  const auto home = resolve_folder(builds);
+  if (!home && home.error().code() == Errc::kNotFound) return Book{};
+  if (!home) return home.error();
+  const auto found = look_for_checkouts(home->folder.get(), home->path);
+  if (!found) return found.error();
+  Book sizes;
+  for (const auto& one : found->found) {
+    const auto org = open_org(home->folder.get(), one.checkout);
+    if (!org.open()) continue;
+    const auto look = look_through(org.get(), one.checkout.pipeline, kMostEntriesOfCheckout, stop);
+    if (stop.stop_requested()) break;
+    if (look && look->identity == one.identity) {
+      sizes[{one.identity.device, one.identity.inode}] = {one.checkout.agent, look->bytes};
+    }
+  }
+  return sizes;
+}
+
+asio::awaitable<void> CheckoutSizes::turn() {
+  const auto now = parts_.clock.now().boot;
+  const bool wanted = parts_.is_short();
+  if (!wanted && walked_at_ && now - *walked_at_ > kKept) sizes_.clear();
+  if (!wanted || (walked_at_ && now - *walked_at_ < kBetweenWalks)) co_return;
+  walked_at_ = now;
+  std::function<Result<Book>()> work = [builds = parts_.settings.paths.builds, stop = stop_.get_token()] {
+    return walk(builds, stop);
+  };
+  auto sizes = co_await worker_.compute<Book>(std::move(work), kWalkDeadline);
+  if (sizes && !stop_.stop_requested()) sizes_ = *std::move(sizes);
+}
+
+asio::awaitable<void> CheckoutSizes::run() { return loop_timer_.run(loop()); }
+
+asio::awaitable<void> CheckoutSizes::loop() {
+  while (!loop_timer_.stopped()) {
+    co_await turn();
+    co_await loop_timer_.sleep_for(kIdleTick);
+  }
+}
+
+void CheckoutSizes::stop() {
+  stop_.request_stop();
+  loop_timer_.stop();
+}
+
+std::optional<Bytes> CheckoutSizes::of(const Found& found) const {
+  const auto known = sizes_.find({found.identity.device, found.identity.inode});
+  if (known == sizes_.end()) return std::nullopt;
+  return known->second.bytes;
+}
+
+void CheckoutSizes::forget(const Found& found) { sizes_.erase({found.identity.device, found.identity.inode}); }
+
+std::vector<ports::DiskUser> CheckoutSizes::users() const {
+  std::map<std::string, Bytes> by_agent;
+  for (const auto& [key, size] : sizes_) by_agent[size.agent] += size.bytes;
+  std::vector<ports::DiskUser> users;
+  for (const auto& [agent, bytes] : by_agent) users.push_back({"checkouts", agent, bytes});
+  std::sort(users.begin(), users.end(), [](const auto& one, const auto& other) {
+    return std::tie(other.bytes, one.name) < std::tie(one.bytes, other.name);
+  });
+  return users;
+}
+
+}  // namespace buildwarden::disk

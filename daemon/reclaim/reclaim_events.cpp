@@ -1,0 +1,153 @@
+#include "daemon/reclaim/reclaim_events.h"
+
+#include "common/format.h"
+
+namespace buildwarden::disk {
+namespace {
+
+std::string rung_name(const policy::RungTurn& turn) { return std::string(policy::to_string(turn.rung)); }
+
+double seconds(Duration time) { return static_cast<double>(time.count()) / 1000.0; }
+
+// A number that nobody knows is no number: the fields are left out.
+void add_freed(ports::Event& event, const policy::FreedSpace& freed) {
+  if (freed.is_known()) {
+    event.fields.emplace_back("freed_bytes", freed.bytes());
+    event.fields.emplace_back("freed_inodes", freed.inodes());
+  }
+  if (freed.taken_bytes() > 0) event.fields.emplace_back("others_took_bytes", freed.taken_bytes());
+}
+
+std::string why_it_goes(const StepFacts& facts) {
+  const auto& candidate = facts.candidate;
+  if (candidate.thrown_away) return "thrown away before";
+  const auto age = format_duration(facts.age);
+  const auto use = candidate.last_use.by.empty() ? format("last used {} ago", age)
+                                                 : format("last used {} ago by {}", age, candidate.last_use.by);
+  if (candidate.given_up) return use + ", and its agent asks for room for its next job";
+  return format("{}, which is longer than {}", use, format_duration(facts.turn.age));
+}
+
+std::string reason_of(const StepFacts& facts) {
+  const auto& candidate = facts.candidate;
+  const auto why = why_it_goes(facts);
+  const auto where = figures(facts.after);
+  if (facts.dry_run) {
+    return format("Would delete {} of {} ({}): {}.", candidate.name, format_bytes(candidate.size), why, where);
+  }
+  return format("Deleted {} ({}): {}, reported {}; {}.", candidate.name, why, policy::to_text(facts.freed),
+                format_bytes(facts.reported), where);
+}
+
+// Why the age was what it was.
+std::string rule_of(const StepFacts& facts) {
+  if (facts.candidate.thrown_away) return "thrown_away";
+  if (facts.turn.rung == policy::RungId::kBuildCacheShare) return "cache_share";
+  if (facts.turn.rung == policy::RungId::kOrphans) return "orphan";
+  if (facts.turn.rung == policy::RungId::kCheckouts) return "purge_builds";
+  return facts.turn.pass == 1 ? "keep_used_within" : "critical_grace";
+}
+
+}  // namespace
+
+ports::SpaceStep step_of(const StepFacts& facts) {
+  ports::SpaceStep step;
+  step.rung = rung_name(facts.turn);
+  step.what = facts.candidate.name;
+  step.reported = facts.reported;
+  step.freed = facts.freed;
+  step.reason = reason_of(facts);
+  step.rule = rule_of(facts);
+  step.is_unsized = facts.candidate.is_unsized;
+  return step;
+}
+
+ports::Event step_event(const StepFacts& facts, const ports::SpaceStep& step) {
+  ports::Event event;
+  event.kind = "reclaim.step";
+  event.reason = step.reason;
+  event.rule = step.rule;
+  event.fields.emplace_back("rung", step.rung);
+  event.fields.emplace_back("pass", std::int64_t{facts.turn.pass});
+  event.fields.emplace_back("name", facts.candidate.name);
+  event.fields.emplace_back("id", facts.candidate.id);
+  event.fields.emplace_back("reported_bytes", facts.reported);
+  add_freed(event, facts.freed);
+  event.fields.emplace_back("free_bytes", facts.after.free);
+  event.fields.emplace_back("wanted_bytes", facts.after.wanted);
+  event.fields.emplace_back("mount", facts.after.mount);
+  event.fields.emplace_back("age_seconds", seconds(facts.age));
+  event.fields.emplace_back("dry_run", facts.dry_run);
+  event.fields.emplace_back("on_behalf_of", facts.on_behalf_of);
+  if (facts.dry_run && facts.turn.on_demand) event.fields.emplace_back(ports::kOnDemandField, true);
+  return event;
+}
+
+ports::Event dropped_event(const policy::RungTurn& turn, const policy::Candidate& candidate, const std::string& why) {
+  ports::Event event;
+  event.kind = "reclaim.dropped";
+  event.reason = format("Left {} alone: {}.", candidate.name, why);
+  event.rule = "asked_again";
+  event.fields.emplace_back("rung", rung_name(turn));
+  event.fields.emplace_back("name", candidate.name);
+  event.fields.emplace_back("id", candidate.id);
+  if (turn.on_demand) event.fields.emplace_back(ports::kOnDemandField, true);
+  return event;
+}
+
+bool is_on_demand(const ports::SpaceRequest& request) {
+  const auto& who = request.on_behalf_of;
+  return request.on_request && (who.starts_with("job ") || (who.starts_with("uid ") && who != "uid 0"));
+}
+
+ports::Event nothing_freed_event(const policy::RungTurn& turn, std::size_t deletions, Bytes reported) {
+  ports::Event event;
+  event.kind = "reclaim.nothing_freed";
+  event.severity = ports::Severity::kError;
+  event.reason = format(
+      "The rung {} deleted {} things of {} by their sizes, and the disk has no more bytes or inodes free than before.",
+      rung_name(turn), deletions, format_bytes(reported));
+  event.rule = "measured";
+  event.fields.emplace_back("rung", rung_name(turn));
+  event.fields.emplace_back("deletions", static_cast<std::int64_t>(deletions));
+  event.fields.emplace_back("reported_bytes", reported);
+  return event;
+}
+
+ports::Event end_event(const ports::SpaceRequest& request, const ports::SpaceResult& result, const GoalStatus& end) {
+  ports::Event event;
+  event.kind = result.reached ? "reclaim.done" : "reclaim.short";
+  event.severity = result.reached || request.dry_run ? ports::Severity::kInfo : ports::Severity::kWarning;
+  event.reason = result.reason;
+  event.rule = result.reached ? "reached" : "short";
+  event.fields.emplace_back("free_before_bytes", result.free_before);
+  event.fields.emplace_back("free_after_bytes", result.free_after);
+  event.fields.emplace_back("wanted_bytes", end.wanted);
+  event.fields.emplace_back("mount", end.mount);
+  event.fields.emplace_back("steps", static_cast<std::int64_t>(result.steps.size()));
+  event.fields.emplace_back("dry_run", request.dry_run);
+  event.fields.emplace_back("on_behalf_of", request.on_behalf_of);
+  if (is_on_demand(request) && result.steps.empty()) event.fields.emplace_back(ports::kOnDemandField, true);
+  return event;
+}
+
+ports::Event collected_event(const ports::SpaceRequest& request, const ports::SpaceResult& result,
+                             const GoalStatus& end) {
+  policy::FreedSpace freed;
+  for (const auto& step : result.steps) freed += step.freed;
+  ports::Event event;
+  event.kind = "reclaim.done";
+  event.rule = "collected";
+  event.reason = format("{}{} steps for {}: {}; {}.", request.dry_run ? "Would take " : "", result.steps.size(),
+                        request.on_behalf_of, policy::to_text(freed), figures(end));
+  event.fields.emplace_back("free_before_bytes", result.free_before);
+  event.fields.emplace_back("free_after_bytes", result.free_after);
+  add_freed(event, freed);
+  event.fields.emplace_back("mount", end.mount);
+  event.fields.emplace_back("steps", static_cast<std::int64_t>(result.steps.size()));
+  event.fields.emplace_back("dry_run", request.dry_run);
+  event.fields.emplace_back("on_behalf_of", request.on_behalf_of);
+  return event;
+}
+
+}  // namespace buildwarden::disk
