@@ -121,6 +121,10 @@ std::string format_bytes(Bytes value) {
   return show(1.0, "B", 0);
 }
 
+std::string counted(std::size_t count, std::string_view what) {
+  return format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 std::string format_duration(Duration value) {
   if (value.count() < 0) return "-" + format_duration(-value);
   if (value.count() == 0) return "0s";
@@ -130,6 +134,24 @@ std::string format_duration(Duration value) {
     if (unit->suffix == "w" || rest < unit->factor) continue;
     text += format("{}{}", rest / unit->factor, unit->suffix);
     rest %= unit->factor;
+  }
+  return text;
+}
+
+std::string short_duration(Duration value) {
+  constexpr int kMostUnits = 2;
+  if (value.count() < 0) return "-" + short_duration(-value);
+  if (value.count() == 0) return "0s";
+  if (value < std::chrono::seconds{1}) return format("{} ms", value.count());
+  std::string text;
+  auto rest = value.count();
+  int units = 0;
+  for (auto unit = kTimeUnits.rbegin(); unit != kTimeUnits.rend() && units < kMostUnits; ++unit) {
+    if (unit->suffix == "w" || (units == 0 && rest < unit->factor)) continue;
+    const auto count = rest / unit->factor;
+    rest %= unit->factor;
+    ++units;
+    if (count > 0) text += format("{}{}{}", text.empty() ? "" : " ", count, unit->suffix);
   }
   return text;
 }

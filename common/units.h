@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -53,8 +54,12 @@ Result<Amount> parse_amount(std::string_view text);
 
 // For people: "5.0 GiB", "812 MiB", "-3 KiB", "17 B".
 std::string format_bytes(Bytes value);
+// "1 step", "2 steps", "0 steps".
+std::string counted(std::size_t count, std::string_view what);
 // In the spelling of parse_duration: "1h30m", "90s" as "1m30s", "0s".
 std::string format_duration(Duration value);
+// The same for sentences, at most two units, the rest cut off: "1m 28s", "4h", "1s 412ms", "412 ms".
+std::string short_duration(Duration value);
 // In the spelling of parse_amount, exact: "15%", "5GiB", "1000B".
 std::string format_amount(const Amount& value);
 

@@ -127,8 +127,8 @@ class Checker {
     constexpr const char* kGrace = "disk.grace";
     constexpr const char* kKeep = "disk.keep_used_within";
     if (disk.grace <= disk.keep_used_within || wrong_already(kGrace) || wrong_already(kKeep)) return;
-    const auto grace = format_duration(disk.grace);
-    const auto keep = format_duration(disk.keep_used_within);
+    const auto grace = short_duration(disk.grace);
+    const auto keep = short_duration(disk.keep_used_within);
     if (!from_env(kKeep)) {
       if (!is_default(kGrace)) {
         return mistake(kGrace, format("{} is longer than {} {} ({}); write at most that", grace, kKeep, keep,

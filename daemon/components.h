@@ -183,7 +183,7 @@ struct Daemon::Components {
   void listen_to_engine();
   void inform_outside();
   void note_mounts();
-  // Components that hold copies of settings get the new ones.
+  // Rooms that hold copies of settings get the new ones.
   void apply_settings();
   [[nodiscard]] Reload::Parts reload_parts();
   // `active` exists while the daemon is at work and not in dry run; units of the stack stand down by it.

@@ -41,7 +41,7 @@ ports::Event stopped_event(Duration uptime) {
   ports::Event event;
   event.kind = "daemon.stopped";
   event.rule = "asked";
-  event.reason = format("stopped as asked, after {}", format_duration(uptime));
+  event.reason = format("stopped as asked, after {}", short_duration(uptime));
   return event;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "common/format.h"
+#include "common/shell_quote.h"
 #include "common/units.h"
 
 namespace buildwarden::api {
@@ -97,18 +98,6 @@ std::string refused(const ports::JobAnswer& answer) {
 }
 
 }  // namespace
-
-std::string shell_quote(std::string_view value) {
-  std::string quoted = "'";
-  for (const char character : value) {
-    if (character == '\'') {
-      quoted += "'\\''";
-    } else if (character != '\0') {
-      quoted += character;
-    }
-  }
-  return quoted + "'";
-}
 
 std::string problem_script(std::string_view detail, int status) {
   return say(format("buildwarden: {}", detail)) + (status == 0 ? "" : format("(exit {})\n", status));

@@ -20,7 +20,4 @@ std::string job_script(const ports::JobAnswer& answer);
 // A problem in place of an answer: `detail` on stderr. `status` is the script's.
 std::string problem_script(std::string_view detail, int status);
 
-// `value` as one word of a POSIX shell. NUL, which no shell can hold, is left out.
-std::string shell_quote(std::string_view value);
-
 }  // namespace buildwarden::api

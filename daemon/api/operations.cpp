@@ -122,7 +122,7 @@ asio::awaitable<void> Operations::stop(Duration patience) {
   }
   if (running_.taken() > 0) co_await idle_.wait(patience);
   if (running_.taken() > 0)
-    log_warning(format("api: {} operations did not end within {}", running_.taken(), format_duration(patience)));
+    log_warning(format("api: {} operations did not end within {}", running_.taken(), short_duration(patience)));
 }
 
 json::object operation_json(const Operation& operation, bool with_result) {

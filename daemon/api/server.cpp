@@ -226,7 +226,7 @@ asio::awaitable<void> Server::stop(Duration patience) {
   }
   co_await wait_until_quiet(patience);
   if (life_->coroutines == 0) co_return;
-  log_warning(format("api: {} connections did not finish within {}", connections(), format_duration(patience)));
+  log_warning(format("api: {} connections did not finish within {}", connections(), short_duration(patience)));
   for (auto& listener : listeners_) {
     for (const auto& entry : listener->entries) {
       end(*entry);

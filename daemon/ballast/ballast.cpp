@@ -87,7 +87,7 @@ bool Ballast::take_in(const ports::FilesystemSnapshot& filesystem, Keeper& keepe
     return true;
   }
   if (now - keeper.begun <= kPatience) return false;
-  const auto hangs = format("nothing was heard of the work on it for {}", format_duration(kPatience));
+  const auto hangs = format("nothing was heard of the work on it for {}", short_duration(kPatience));
   if (keeper.said != hangs) parts_.journal.record(ballast_failed_event(filesystem, hangs, "hangs"));
   keeper.said = hangs;
   parts_.filesystems.show_ballast(filesystem.name, {keeper.held.value_or(0), hangs, "hangs"});

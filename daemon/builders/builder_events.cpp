@@ -31,7 +31,7 @@ void record_heal(Builder& builder, Now now, ports::Journal& journal) {
   heals.last_at = now.wall;
   heals.last_reason = outage.reason;
   journal.record({.kind = "builder.healed",
-                  .reason = format("builder {} was healed after {}: {}", builder.settings.name, format_duration(gone),
+                  .reason = format("builder {} was healed after {}: {}", builder.settings.name, short_duration(gone),
                                    outage.reason),
                   .rule = outage.rule,
                   .fields = {{"builder", builder.settings.name},

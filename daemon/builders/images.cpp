@@ -104,7 +104,7 @@ ports::Async<std::string> ImageProvider::pull(std::string reference) {
   const auto now = ports_.clock.now().boot;
   if (before.failures > 0 && now < before.not_before) {
     co_return Error(Errc::kUnavailable, format("{} is not here, and the next pull is {} away: {}", reference,
-                                               format_duration(before.not_before - now), before.last_error));
+                                               short_duration(before.not_before - now), before.last_error));
   }
   co_await first_pause();
   if (co_await was_cancelled()) co_return Error(Errc::kCancelled, "cancelled before a pull");

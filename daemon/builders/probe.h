@@ -1,4 +1,4 @@
-// Is buildkitd alive? RecreateRequest on its socket, without exec: a frozen one accepts a connection but says nothing
+// Is buildkitd alive? Asked on its socket, without exec: a frozen one accepts a connection but says nothing
 // on it.
 #pragma once
 

@@ -87,7 +87,7 @@ std::string Reconciler::why_withheld(const std::string& builder) {
   const auto silence = liveness.silent > 0 ? now - liveness.silent_since : Duration{0};
   const bool on_its_way = !liveness.answered || !found->probe.listener();
   if (on_its_way && silence < kStartPatience) return "";
-  if (liveness.silent > 0) return format("it has not answered for {}", format_duration(silence));
+  if (liveness.silent > 0) return format("it has not answered for {}", short_duration(silence));
   if (!liveness.asked || now - *liveness.asked > kAnswerKept) found->timer.wake();
   const auto listener = found->probe.listener();
   if (!listener || !is_stopped(*listener)) return "";

@@ -54,7 +54,7 @@ ports::Async<std::vector<std::string>> Reconciler::ask_for(Builder* builder, std
   auto* still = find(name);  // it may have been let go of meanwhile
   if (still != nullptr && still->asked == asked) still->asked.reset();
   co_return Error(Errc::kTimeout,
-                  format("builder {} could not be made anew within {}: {}", name, format_duration(kRecreatePatience),
+                  format("builder {} could not be made anew within {}: {}", name, short_duration(kRecreatePatience),
                          still == nullptr ? "it is configured no more" : still->reason));
 }
 

@@ -1,4 +1,4 @@
-// What BuildKit says of itself: its version and the platforms that it builds for. RecreateRequest in the background.
+// What BuildKit says of itself: its version and the platforms that it builds for. Asked in the background.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

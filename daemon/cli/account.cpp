@@ -120,7 +120,7 @@ Result<std::string> run_apart(const Work& work, Duration deadline) {
   if (!ended) ::kill(child, SIGKILL);
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
-  if (!ended) return Error(Errc::kTimeout, format("no answer within {}", format_duration(deadline)));
+  if (!ended) return Error(Errc::kTimeout, format("no answer within {}", short_duration(deadline)));
   if (message.empty()) return Error(Errc::kIo, "the process broke off");
   const auto text = message.substr(1);
   if (message[0] == kWorked) return text;

@@ -2,6 +2,7 @@
 #include <boost/json/object.hpp>
 
 #include "common/format.h"
+#include "common/shell_quote.h"
 #include "common/visible_text.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/buildx_version.h"

@@ -12,6 +12,7 @@
 
 #include "common/atomic_file.h"
 #include "common/format.h"
+#include "common/shell_quote.h"
 #include "daemon/cli/answer.h"
 
 namespace buildwarden::cli {
@@ -107,18 +108,6 @@ json::array without_default_load(json::array files) {
     if (plain) file.as_object()["content"] = *plain;
   }
   return files;
-}
-
-std::string shell_quote(std::string_view value) {
-  std::string quoted = "'";
-  for (const char c : value) {
-    if (c == '\'') {
-      quoted += "'\\''";
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "'";
 }
 
 std::string export_lines(const Context& context, const json::value& env, std::string_view without) {

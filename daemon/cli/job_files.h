@@ -21,9 +21,6 @@ Result<void> write_job_files(const std::string& folder, const boost::json::array
 // The files with which no build is loaded into the engine: the same, with no instance's `default-load`.
 boost::json::array without_default_load(boost::json::array files);
 
-// `value` in single quotes for a POSIX shell: whatever is in it, it stays one word and nothing is expanded.
-std::string shell_quote(std::string_view value);
-
 // One `export NAME='value'` line for each entry of the object `env`, but for `without`. A name that a shell would not
 // take as a name, or a value with a NUL, is left out and reported.
 std::string export_lines(const Context& context, const boost::json::value& env, std::string_view without);

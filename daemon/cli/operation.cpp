@@ -57,7 +57,7 @@ Result<Answer> follow_operation(const Client& client, Answer accepted, Progress&
     if (state == "interrupted") return Error(Errc::kUnavailable, "the operation was interrupted by a restart");
     if (state != "running") return result_of(answer->json);
     if (at_most && std::chrono::steady_clock::now() - started >= *at_most) {
-      return Error(Errc::kTimeout, format("still running after {}: {}", format_duration(*at_most), path));
+      return Error(Errc::kTimeout, format("still running after {}: {}", short_duration(*at_most), path));
     }
   }
 }

@@ -11,7 +11,7 @@ namespace {
 
 std::string time_left(const json::value& filesystem) {
   const auto seconds = number(filesystem, "seconds_to_critical");
-  return seconds ? format_duration(std::chrono::seconds{*seconds}) : "-";
+  return seconds ? short_duration(std::chrono::seconds{*seconds}) : "-";
 }
 
 std::string or_dash(const std::string& value) { return value.empty() ? "-" : value; }

@@ -13,7 +13,7 @@ namespace {
 std::string daemon_line(const json::value& status) {
   const auto uptime = number(status, "uptime_seconds");
   return format("buildwarden {}{}{}{}\n", visible(text(status, "version")),
-                uptime ? ", up " + format_duration(std::chrono::seconds{*uptime}) : "",
+                uptime ? ", up " + short_duration(std::chrono::seconds{*uptime}) : "",
                 truth(status, "dry_run") ? ", dry run: nothing is deleted" : "",
                 truth(status, "ready") ? ", ready" : ", not ready");
 }
@@ -81,7 +81,7 @@ std::string termination_line(const json::value& termination) {
   auto line = format("termination {} ({}): {}", state, text(termination, "rule"), text(termination, "reason"));
   const auto next = text(termination, "next");
   if (!next.empty()) line += format("; next: {}", next);
-  if (!next.empty() && left) line += format(" in {}", format_duration(std::chrono::seconds{*left}));
+  if (!next.empty() && left) line += format(" in {}", short_duration(std::chrono::seconds{*left}));
   return visible(line) + "\n";
 }
 

@@ -223,7 +223,7 @@ asio::awaitable<std::string> Emulation::await_platforms(std::vector<std::string>
   if (names.empty() || !is_wanted()) co_return "";
   {
     const auto pass = co_await turns_.lock(kJobWaits);
-    if (!pass) co_return format("whether its platforms run is not known yet after {}", format_duration(kJobWaits));
+    if (!pass) co_return format("whether its platforms run is not known yet after {}", short_duration(kJobWaits));
     co_await look(true, true);
   }
   std::string trouble;

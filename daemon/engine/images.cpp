@@ -70,7 +70,7 @@ ports::Async<void> follow_pull(std::shared_ptr<HttpStream> progress) {
     auto fine = decode_progress(*line);
     if (!fine) co_return fine;
   }
-  co_return Error(Errc::kTimeout, format("not done after {}", format_duration(kPullDeadline)));
+  co_return Error(Errc::kTimeout, format("not done after {}", short_duration(kPullDeadline)));
 }
 
 }  // namespace

@@ -162,7 +162,7 @@ void Link::connected() {
   event.kind = "engine.connected";
   event.rule = "answers";
   event.reason = format("the engine {} answers, API {}", status_.identity.version, status_.identity.api_version);
-  if (gap) event.reason += format(", after {} without its events", format_duration(*gap));
+  if (gap) event.reason += format(", after {} without its events", short_duration(*gap));
   event.fields.emplace_back("engine_id", status_.identity.id);
   event.fields.emplace_back("data_root", status_.identity.root_dir);
   if (gap) event.fields.emplace_back("gap_seconds", static_cast<double>(gap->count()) / 1000.0);

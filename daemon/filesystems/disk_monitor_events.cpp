@@ -62,9 +62,9 @@ ports::Event clock_step_event(Duration step, Duration untrusted) {
   ports::Event event;
   event.kind = "clock.step";
   event.severity = ports::Severity::kWarning;
-  const auto size = format_duration(step < Duration{0} ? -step : step);
+  const auto size = short_duration(step < Duration{0} ? -step : step);
   event.reason = format("The wall clock was set {} by {}: build cache is not deleted by age for {}.",
-                        step < Duration{0} ? "back" : "forward", size, format_duration(untrusted));
+                        step < Duration{0} ? "back" : "forward", size, short_duration(untrusted));
   event.rule = "clock_step";
   event.fields.emplace_back("step_seconds", static_cast<double>(step.count()) / 1000.0);
   return event;

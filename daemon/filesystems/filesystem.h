@@ -25,8 +25,7 @@ struct MarksMistake {
   std::string text;
 };
 
-// A filesystem lives as long as one of its folders lies on its filesystem; another filesystem gets another filesystem,
-// so no history outlives a mount.
+// Lives as long as one of its folders lies on it; another filesystem gets another one, so no history outlives a mount.
 class Filesystem {
  public:
   // Which folders lie on it now, and how the table calls it. The engine's volumes are told only where they lie apart

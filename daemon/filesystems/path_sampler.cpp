@@ -115,13 +115,13 @@ Sample PathSampler::answer_for(const std::string& path, Now now, const Answers& 
   const auto name = asked_in_.find(path);
   const auto worker = name == asked_in_.end() ? workers_.end() : workers_.find(name->second);
   if (worker == workers_.end() || !worker->second->pending()) {
-    sample.error = format("{} could not be asked for {}", path, format_duration(timing_.stale));
+    sample.error = format("{} could not be asked for {}", path, short_duration(timing_.stale));
     return sample;
   }
   sample.asked = worker->second->begun();
   const Duration waited = now.boot - sample.asked.boot;
   if (waited > timing_.stale) {
-    sample.error = format("{} has not answered for {}: its filesystem hangs", path, format_duration(waited));
+    sample.error = format("{} has not answered for {}: its filesystem hangs", path, short_duration(waited));
   }
   return sample;
 }

@@ -76,7 +76,7 @@ Result<void> check_fields(const ports::JobRequest& request, Duration most_ttl) {
   if (request.need_bytes < 0 || request.need_bytes > kMostBytes) return bad("need_bytes", "must be from 0 to 1 EiB");
   if (request.ttl && (*request.ttl < std::chrono::seconds{1} || *request.ttl > most_ttl)) {
     return bad("ttl_seconds", format("{} is not from 1 to {}, which is jobs.ttl ({})", request.ttl->count() / 1000,
-                                     most_ttl.count() / 1000, format_duration(most_ttl)));
+                                     most_ttl.count() / 1000, short_duration(most_ttl)));
   }
   return {};
 }

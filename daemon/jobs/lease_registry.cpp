@@ -81,7 +81,7 @@ std::optional<std::string> LeaseRegistry::why_over(const ports::Lease& lease, st
   }
   if (ports_.clock.now().boot < lease.expires) return std::nullopt;
   rule = "expired";
-  return format("it was not renewed for {} and names no process", format_duration(lease.expires - lease.started));
+  return format("it was not renewed for {} and names no process", short_duration(lease.expires - lease.started));
 }
 
 void LeaseRegistry::sweep() {
@@ -188,7 +188,7 @@ void LeaseRegistry::end(const std::string& id, std::string_view rule, const std:
   save();
   ports_.handout.release(node.key());
   ports_.journal.record({.kind = "job.ended",
-                         .reason = format("job {} ended after {}: {}", node.key(), format_duration(lasted), reason),
+                         .reason = format("job {} ended after {}: {}", node.key(), short_duration(lasted), reason),
                          .rule = std::string(rule),
                          .fields = {{"job", node.key()},
                                     {"pipeline", lease.pipeline},

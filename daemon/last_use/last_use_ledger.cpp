@@ -168,12 +168,12 @@ void LastUseLedger::close_gap(std::optional<Duration> gap, Now now) {
     if (replayed_.contains(*remembered_)) return;
     use_all(gap, "and the engine does not remember the last one that was", now);
   } else if (!gap || *gap > kReplayable) {
-    use_all(gap, format("more than the engine can replay ({})", format_duration(kReplayable)), now);
+    use_all(gap, format("more than the engine can replay ({})", short_duration(kReplayable)), now);
   }
 }
 
 void LastUseLedger::use_all(std::optional<Duration> gap, const std::string& why, Now now) {
-  const auto length = gap ? format_duration(*gap) : std::string("an unknown time");
+  const auto length = gap ? short_duration(*gap) : std::string("an unknown time");
   std::int64_t moved = 0;
   for (auto& [id, entry] : entries_) {
     if (entry.last_used >= now.wall) continue;

@@ -61,10 +61,10 @@ Bytes headroom(const GateFilesystem& gate, const Question& asked) {
 }
 
 std::string numbers(const GateFilesystem& gate, const Question& asked) {
-  auto text = format("{} are free on {} and the job needs {}", format_bytes(gate.free), gate.mount,
-                     asked.need > gate.critical ? format_bytes(asked.need)
-                                                : format("the critical mark of {}", format_bytes(gate.critical)));
-  if (asked.reserved(gate, asked.need) > 0) text += " beside " + named(asked.standing(gate, asked.need));
+  auto text = format(
+      "{} are free on {} and the job needs {}", format_bytes(gate.free), gate.mount,
+      asked.need > gate.critical ? format_bytes(asked.need) : format("{} (min_free)", format_bytes(gate.critical)));
+  if (asked.reserved(gate, asked.need) > 0) text += " + " + named(asked.standing(gate, asked.need));
   return text;
 }
 

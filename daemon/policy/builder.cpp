@@ -61,14 +61,14 @@ std::string why_not_warm(const std::string& name, const ObservedBuilder& observe
   if (observed.real.state == ContainerState::kRestarting) return format("{} is restarted by the engine", name);
   if (observed.real.other_folder) return format("{} serves a socket folder that is not the host's any more", name);
   if (!observed.answered_before) return format("{} runs and does not answer yet", name);
-  return format("{} runs, but has not answered for {}", name, format_duration(unresponsive.lasts));
+  return format("{} runs, but has not answered for {}", name, short_duration(unresponsive.lasts));
 }
 
 void say_state(BuilderPlan& plan, const std::string& name, const ObservedBuilder& observed, bool warm) {
   const auto& unresponsive = observed.unresponsive;
   if (warm && unresponsive.questions > 0) {
     return say(plan, BuilderState::kWarm, "silent",
-               format("{} runs; it has not answered for {}", name, format_duration(unresponsive.lasts)));
+               format("{} runs; it has not answered for {}", name, short_duration(unresponsive.lasts)));
   }
   if (warm) return say(plan, BuilderState::kWarm, "warm", format("{} runs and answers", name));
   const bool lost = plan.memory.lost_at.has_value();
@@ -81,8 +81,8 @@ void say_state(BuilderPlan& plan, const std::string& name, const ObservedBuilder
 void let_engine_settle(BuilderPlan& plan, Duration settles, bool warm, Now now) {
   const auto known = now.boot - plan.memory.engine_since;
   if (plan.steps.empty() || known >= settles) return;
-  auto reason = format("the engine is known for {} and left alone for the first {}", format_duration(known),
-                       format_duration(settles));
+  auto reason = format("the engine is known for {} and left alone for the first {}", short_duration(known),
+                       short_duration(settles));
   plan.again = settles - known;
   if (warm) {
     plan.reason += "; " + reason;
@@ -101,8 +101,8 @@ void hold_back(BuilderPlan& plan, bool warm, Now now) {
   const auto left = *memory.not_before - now.boot;
   auto reason =
       memory.failures > 0
-          ? format("after {} failed attempts in a row the next is in {}", memory.failures, format_duration(left))
-          : format("healed too often to last, so the next attempt is in {}", format_duration(left));
+          ? format("after {} failed attempts in a row the next is in {}", memory.failures, short_duration(left))
+          : format("healed too often to last, so the next attempt is in {}", short_duration(left));
   plan.again = left;
   if (warm) {
     plan.reason += format("; a front has to wait: {}", reason);

@@ -41,7 +41,7 @@ CrashMemory on_volume(CrashMemory memory, int volume) {
 
 std::string story(const DesiredBuilder& desired, const CrashMemory& memory, Now now) {
   return format("{} has ended {} times in {} without answering", container_of(desired.name), memory.count,
-                format_duration(now.boot - memory.first.value_or(now.boot)));
+                short_duration(now.boot - memory.first.value_or(now.boot)));
 }
 
 CrashVerdict go_back(const DesiredBuilder& desired, const CrashMemory& memory, const std::string& what) {

@@ -166,7 +166,7 @@ void repair(EmulationPlan& plan, PlatformStatus& status, PlatformMemory& memory,
     status.rule = "backing_off";
     const auto tried = memory.failures > 0 ? format("{} repairs in a row were in vain", memory.failures)
                                            : std::string("repairs did not last");
-    status.reason += format("; {}, the next is in {}", tried, format_duration(until_repair(memory, now)));
+    status.reason += format("; {}, the next is in {}", tried, short_duration(until_repair(memory, now)));
   } else {
     add_repair(plan, look, fault, source);
     if (fault.rule == "argv0" && look.with_p) memory.p_tried = true;

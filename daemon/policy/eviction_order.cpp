@@ -47,14 +47,14 @@ Prohibition forbidden(const Candidate& candidate, const KeepPatterns& keep, cons
   const auto age = age_of(candidate.last_use, now);
   if (rules.oldest_job_start && used_since(candidate.last_use, *rules.oldest_job_start, now))
     return std::pair{"running_job",
-                     format("last used {} ago, since the start of the oldest running job {} ago", format_duration(age),
-                            format_duration(std::max(now.wall - *rules.oldest_job_start, Duration{0})))};
+                     format("last used {} ago, since the start of the oldest running job {} ago", short_duration(age),
+                            short_duration(std::max(now.wall - *rules.oldest_job_start, Duration{0})))};
   if (age < rules.grace)
-    return std::pair{"grace", format("last used {} ago, within the grace of {}", format_duration(age),
-                                     format_duration(rules.grace))};
+    return std::pair{
+        "grace", format("last used {} ago, within the grace of {}", short_duration(age), short_duration(rules.grace))};
   if (age < rules.age)
     return std::pair{
-        "age", format("last used {} ago, less than the age of {}", format_duration(age), format_duration(rules.age))};
+        "age", format("last used {} ago, less than the age of {}", short_duration(age), short_duration(rules.age))};
   return std::nullopt;
 }
 

@@ -15,7 +15,7 @@
 
 namespace buildwarden::policy {
 
-// The rungs of the ladder, cheapest to rebuild first; the numbers are those of daemon/disk/README.md.
+// The rungs of the ladder, cheapest to rebuild first; the numbers are those of daemon/guide/disk.md.
 enum class RungId : std::uint8_t {
   kLeftovers = 1,
   kContainers = 2,

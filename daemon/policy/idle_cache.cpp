@@ -41,7 +41,7 @@ IdleCachePlan decide_idle_cache(const IdleCacheFacts& facts, IdleCacheMemory mem
   }
   if (!memory.idle_since) memory.idle_since = now.boot;
   const auto idle = now.boot - *memory.idle_since;
-  if (idle < kLeastIdle) return leave(memory, "idle_too_short", format("idle for {}", format_duration(idle)));
+  if (idle < kLeastIdle) return leave(memory, "idle_too_short", format("idle for {}", short_duration(idle)));
   if (!facts.cache || !facts.share) return leave(memory, "unknown", "how large its cache is is not known");
   const auto excess = *facts.cache - *facts.share;
   const auto figures = format("its cache has {} of {}", format_bytes(*facts.cache), format_bytes(*facts.share));
@@ -50,7 +50,7 @@ IdleCachePlan decide_idle_cache(const IdleCacheFacts& facts, IdleCacheMemory mem
     return leave(memory, "collected_before", format("{}, and it was collected a moment ago", figures));
   }
   memory.not_before = now.boot + kPause;
-  auto plan = leave(memory, "over_share", format("idle for {}, and {}", format_duration(idle), figures));
+  auto plan = leave(memory, "over_share", format("idle for {}, and {}", short_duration(idle), figures));
   plan.collect = true;
   return plan;
 }

@@ -90,7 +90,7 @@ void choose(PrefetchPlan& plan, const PrefetchFacts& facts, Now now) {
   }
   if (earliest) {
     const auto left = *earliest - now.boot;
-    wait(plan, "backing_off", format("the next try is {} away", format_duration(left)), std::min(left, kIdlePause));
+    wait(plan, "backing_off", format("the next try is {} away", short_duration(left)), std::min(left, kIdlePause));
   } else {
     wait(plan, "builders", format("builder {} is not warm", cold), kLookAgain);
   }

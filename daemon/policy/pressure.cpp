@@ -159,9 +159,9 @@ void forecast(Pressure& pressure, const Reading& reading, const Marks& marks, co
   if (!until || *until >= kForecast) return;
   pressure.reclaim = true;
   pressure.rule = "forecast";
-  pressure.reason += format(", and at {}/s and {:.0f} inodes/s it is critical in {}",
-                            format_bytes(static_cast<Bytes>(trend.bytes_per_second)), trend.inodes_per_second,
-                            format_duration(*until));
+  pressure.reason +=
+      format(", and at {}/s and {:.0f} inodes/s it is critical in {}",
+             format_bytes(static_cast<Bytes>(trend.bytes_per_second)), trend.inodes_per_second, short_duration(*until));
 }
 
 // The same before there is a trend, where waiting for one would be waiting too long.
@@ -171,7 +171,7 @@ void forecast_rush(Pressure& pressure, const Reading& reading, const Marks& mark
   pressure.reclaim = true;
   pressure.rule = "forecast";
   pressure.reason += format(", and at {}/s or more it is critical in {}", format_bytes(static_cast<Bytes>(slope)),
-                            format_duration(*until));
+                            short_duration(*until));
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ void heal_foreign(RealSteps& result, const std::string& name, const DesiredBuild
     result.note = format(
         "the adopted container {} runs, but for {} nobody has answered at the builder's socket: it has to serve it in "
         "the builder's folder on the host",
-        name, format_duration(observed.unresponsive.lasts));
+        name, short_duration(observed.unresponsive.lasts));
   } else {
     revive(result, name, state);
   }
@@ -97,9 +97,9 @@ std::optional<Change> wanted_change(const DesiredBuilder& desired, const Observe
 void restart_frozen(RealSteps& result, const std::string& name, const ObservedBuilder& observed) {
   const auto& unresponsive = observed.unresponsive;
   const auto how = does_nothing(observed) ? format("{} questions in {} and did next to nothing in that time",
-                                                   unresponsive.idle_questions, format_duration(unresponsive.idle))
+                                                   unresponsive.idle_questions, short_duration(unresponsive.idle))
                                           : format("{} questions in {}, whatever else it does", unresponsive.questions,
-                                                   format_duration(unresponsive.lasts));
+                                                   short_duration(unresponsive.lasts));
   add(result, BuilderAction::kRestart, "frozen",
       format("the container {} has not answered {}: it counts as dead and is restarted", name, how));
 }

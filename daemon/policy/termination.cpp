@@ -62,14 +62,14 @@ std::optional<TerminationPlan> guarded(TerminationTurn& turn, const GateFacts& g
   if (uptime < turn.facts.min_uptime) {
     turn.next("look again", BootTime{turn.facts.min_uptime});
     return held(turn, "min_uptime",
-                format("the instance is up for {}, less than instance.min_uptime {}", format_duration(uptime),
-                       format_duration(turn.facts.min_uptime)));
+                format("the instance is up for {}, less than instance.min_uptime {}", short_duration(uptime),
+                       short_duration(turn.facts.min_uptime)));
   }
   if (turn.facts.engine_away && *turn.facts.engine_away < turn.times.engine_away) {
     turn.next("look again", turn.now.boot + turn.times.engine_away - *turn.facts.engine_away);
     return held(
         turn, "engine_away",
-        format("the engine is away for {}, and what it keeps may still go", format_duration(*turn.facts.engine_away)));
+        format("the engine is away for {}, and what it keeps may still go", short_duration(*turn.facts.engine_away)));
   }
   if (turn.facts.dry_run) {
     return held(turn, "dry_run",

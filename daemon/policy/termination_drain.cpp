@@ -60,14 +60,14 @@ std::optional<TerminationPlan> past_patience(TerminationTurn& turn, const Termin
   if (agent_gone(turn) && idle_since) return tell(turn, "the agent has stopped and no job runs");
   if (facts.drain_timeout > Duration{0} && waited >= facts.drain_timeout && !turn.goes_anyway) {
     auto why =
-        format("{}, and instance.drain_timeout {} is over", jobs_text(facts), format_duration(facts.drain_timeout));
+        format("{}, and instance.drain_timeout {} is over", jobs_text(facts), short_duration(facts.drain_timeout));
     if (agent_gone(turn)) return tell(turn, "the agent has stopped; " + why);
     return cancel_jobs(turn, "drain_timeout", std::move(why));
   }
   if (idle_since && turn.now.boot - *idle_since >= turn.times.idle_agent) {
     return cancel_jobs(
         turn, "agent_lingers",
-        format("no job runs for {}, and the agent has not ended", format_duration(turn.times.idle_agent)));
+        format("no job runs for {}, and the agent has not ended", short_duration(turn.times.idle_agent)));
   }
   return std::nullopt;
 }
@@ -153,7 +153,7 @@ TerminationPlan report(TerminationTurn& turn, const TerminationStep& quit) {
   const auto until = quit.at.boot + turn.times.report;
   if (agent_gone(turn)) return tell(turn, "the agent has stopped");
   if (turn.now.boot >= until) {
-    return tell(turn, format("the agent has not stopped in {}", format_duration(turn.times.report)));
+    return tell(turn, format("the agent has not stopped in {}", short_duration(turn.times.report)));
   }
   turn.next("write the reason to the log", until);
   return turn.say(kReporting, "report", "the jobs were cancelled and report that");

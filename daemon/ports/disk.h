@@ -130,7 +130,7 @@ class InUse {
   [[nodiscard]] virtual InUseSet now() const = 0;
 };
 
-// LastUseLedger rows as the store keeps them.
+// Rows of the ledger as the store keeps them.
 struct LedgerRow {
   std::string id;
   WallTime last_used;

@@ -96,7 +96,7 @@ void Prefetch::record_fetch(const policy::PrefetchItem& item, const std::string&
     event.severity = ports::Severity::kWarning;
     event.reason =
         format("{} could not be fetched for {} ({} times in a row), the next try is {} away: {}", item.image,
-               place_of(item.builder), item.failures, format_duration(*item.not_before - now.boot), item.reason);
+               place_of(item.builder), item.failures, short_duration(*item.not_before - now.boot), item.reason);
   }
   parts_.journal.record(std::move(event));
 }

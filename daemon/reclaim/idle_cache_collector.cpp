@@ -25,12 +25,6 @@ policy::IdleCacheFacts IdleCacheCollector::facts_of(const Source& source) const 
     facts.cache = builder.cache_bytes;
   }
   for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
-    ports::FilesystemSnapshot filesystem;
-    filesystem.device = filesystem.device;
-    filesystem.mount = filesystem.mount;
-    filesystem.paths = filesystem.paths;
-    filesystem.roles = filesystem.roles;
-    filesystem.keeps = filesystem.keeps;
     // A builder's cache is a volume.
     const bool is_home = source.rung->frees(filesystem) && filesystem.keeps.contains(ports::Kept::kVolumes);
     if (is_home && filesystem.reading) facts.share = source.share.of(filesystem.reading->total);

@@ -21,11 +21,11 @@ void add_freed(ports::Event& event, const policy::FreedSpace& freed) {
 std::string why_it_goes(const StepFacts& facts) {
   const auto& candidate = facts.candidate;
   if (candidate.thrown_away) return "thrown away before";
-  const auto age = format_duration(facts.age);
+  const auto age = short_duration(facts.age);
   const auto use = candidate.last_use.by.empty() ? format("last used {} ago", age)
                                                  : format("last used {} ago by {}", age, candidate.last_use.by);
   if (candidate.given_up) return use + ", and its agent asks for room for its next job";
-  return format("{}, which is longer than {}", use, format_duration(facts.turn.age));
+  return format("{}, which is longer than {}", use, short_duration(facts.turn.age));
 }
 
 std::string reason_of(const StepFacts& facts) {
@@ -138,8 +138,9 @@ ports::Event collected_event(const ports::SpaceRequest& request, const ports::Sp
   ports::Event event;
   event.kind = "reclaim.done";
   event.rule = "collected";
-  event.reason = format("{}{} steps for {}: {}; {}.", request.dry_run ? "Would take " : "", result.steps.size(),
-                        request.on_behalf_of, policy::to_text(freed), figures(end));
+  event.reason =
+      format("{}{} for {}: {}; {}.", request.dry_run ? "Would take " : "", counted(result.steps.size(), "step"),
+             request.on_behalf_of, policy::to_text(freed), figures(end));
   event.fields.emplace_back("free_before_bytes", result.free_before);
   event.fields.emplace_back("free_after_bytes", result.free_after);
   add_freed(event, freed);

@@ -218,26 +218,27 @@ std::string Reclaimer::kept_text(const ReclaimRun& run) {
 std::string Reclaimer::reason_for(const ReclaimRun& run) const {
   const auto& at = run.at;
   const auto where = figures(at);
-  const auto steps = run.result.steps.size();
+  const auto steps = counted(run.result.steps.size(), "step");
   const auto* would = run.request.dry_run ? "would be " : "";
-  if (at.reached) return format("{} {}after {} steps.", where, would, steps);
+  if (at.reached && run.result.steps.empty()) return format("{}: nothing to do.", where);
+  if (at.reached) return format("{} {}after {}.", where, would, steps);
   if (!at.unread.empty()) return format("{} could not be measured, so nothing is deleted for it.", at.unread.front());
   if (!at.no_means.empty()) {
-    return format("{}, and no step of the ladder frees {}; {} steps were taken.", where, at.no_means.front(), steps);
+    return format("{}, and no step of the ladder frees {} ({} done).", where, at.no_means.front(), steps);
   }
   if (!at.can_help) return format("{}, and its level is not known yet.", where);
-  if (loop_timer_.stopped()) return format("{} after {} steps: the daemon stops.", where, steps);
+  if (loop_timer_.stopped()) return format("{} after {}: the daemon stops.", where, steps);
   if (parts_.settings.dry_run && !run.request.dry_run) {
-    return format("{} after {} steps: dry_run was switched on.", where, steps);
+    return format("{} after {}: dry_run was switched on.", where, steps);
   }
   if (parts_.clock.now().boot >= run.until) {
-    return format("{} after {} steps, when the time of {} was over.", where, steps, format_duration(run.request.wait));
+    return format("{} after {}, when the time of {} was over.", where, steps, short_duration(run.request.wait));
   }
   const bool by_inodes = at.free >= at.wanted && at.free_inodes < at.wanted_inodes;
   if (by_inodes && run.request.dry_run) {
-    return format("{} before {} steps; how many inodes they give back shows only when they are taken.", where, steps);
+    return format("{} before {}; how many inodes they give back shows only when they are taken.", where, steps);
   }
-  return format("{} {}after {} steps: all that is allowed was done.{}", where, would, steps, kept_text(run));
+  return format("{} {}after {}: all that is allowed was done.{}", where, would, steps, kept_text(run));
 }
 
 }  // namespace buildwarden::disk

@@ -1,4 +1,4 @@
-// LastUseLedger and journal in their database. Blocks: used on one worker thread only.
+// Ledger and journal in their database. Blocks: used on one worker thread only.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// LastUseLedger and journal behind a thread of their own: a disk that is full or slow keeps nobody waiting.
+// Ledger and journal behind a thread of their own: a disk that is full or slow keeps nobody waiting.
 #pragma once
 
 #include <functional>

@@ -69,7 +69,7 @@ stage_documentation() {
   rm -rf "$work"
   # Where they lie in the tree, since they name one another.
   while read -r page; do put 644 "$documents/$page" "$checkout/$page"; done \
-    < <(cd "$checkout" && find README.md config daemon systemd -name README.md | sort)
+    < <(cd "$checkout" && find README.md config systemd daemon/README.md daemon/guide -name '*.md' | sort)
   put 644 /usr/share/bash-completion/completions/buildwarden "$checkout/packaging/completion/buildwarden.bash"
 }
 

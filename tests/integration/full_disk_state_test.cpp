@@ -1,4 +1,4 @@
-// LastUseLedger and journal on a real filesystem without a free block.
+// Ledger and journal on a real filesystem without a free block.
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>

@@ -97,6 +97,18 @@ TEST(Format, SizesForPeople) {
   EXPECT_EQ(format_bytes(std::numeric_limits<Bytes>::min()), "-8388608.00 TiB");
 }
 
+TEST(Format, ShortDurationsHaveTwoUnitsAtMost) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(short_duration(seconds{88}), "1m 28s");
+  EXPECT_EQ(short_duration(milliseconds{412}), "412 ms");
+  EXPECT_EQ(short_duration(milliseconds{1589}), "1s 589ms");
+  EXPECT_EQ(short_duration(hours{4}), "4h");
+  EXPECT_EQ(short_duration(hours{49} + seconds{59}), "2d 1h");
+  EXPECT_EQ(short_duration(hours{48} + minutes{59}), "2d");
+  EXPECT_EQ(short_duration(-minutes{90}), "-1h 30m");
+  EXPECT_EQ(short_duration(Duration{0}), "0s");
+}
+
 TEST(Format, DurationsAndAmountsAreReadBackTheSame) {
   for (const auto duration : {Duration{0}, Duration{1}, Duration{1500}, Duration{90'000}, Duration{hours{100}},
                               Duration{hours{24 * 400}} + minutes{3} + Duration{7}}) {

@@ -124,7 +124,7 @@ TEST_F(AdmissionBoundsTest, AReservationThatFitsExactlyRefusesNoOtherJobThatAsks
   EXPECT_EQ(registry().jobs_view().leases.at(0).reserved_bytes, 30 * kGiB);
   job.id = "second";
   job.need_bytes = 10 * kGiB;
-  EXPECT_THAT(start(job, peer(2001))->reason, HasSubstr("beside 30.00 GiB reserved by job greedy"));
+  EXPECT_THAT(start(job, peer(2001))->reason, HasSubstr("+ 30.00 GiB reserved by job greedy"));
   clock_.advance(policy::kReservedIdle);
   EXPECT_TRUE(start(job, peer(2001))->admitted) << "nothing was written";
 }

@@ -159,7 +159,7 @@ TEST_F(AdmissionTest, CountsWhatWasPromisedAndNotWrittenYet) {
   job.id = "3";
   const auto refused = start(job, peer(2000));
   EXPECT_FALSE(refused->admitted);
-  EXPECT_THAT(refused->reason, HasSubstr("beside 10.00 GiB reserved by job 1, 10.00 GiB reserved by job 2"));
+  EXPECT_THAT(refused->reason, HasSubstr("+ 10.00 GiB reserved by job 1, 10.00 GiB reserved by job 2"));
   ASSERT_EQ(disk_.requests.size(), 1U);
   EXPECT_EQ(disk_.requests[0].free, 30 * kGiB);
   ASSERT_TRUE(end("1", peer(2000)));

@@ -77,11 +77,11 @@ TEST(Admission, InodesCountLikeBytes) {
 
 TEST(Admission, ReasonsCarryTheNumbers) {
   EXPECT_EQ(admit({gate(8 * kGiB)}, {{"42", "web", 2000, kGiB, kGiB}}, {.bytes = 10 * kGiB, .uid = 2000}, true).reason,
-            "8.00 GiB are free on /data and the job needs 10.00 GiB beside 1.00 GiB reserved by job 42 of pipeline "
+            "8.00 GiB are free on /data and the job needs 10.00 GiB + 1.00 GiB reserved by job 42 of pipeline "
             "web, after "
             "all that is allowed was done");
   EXPECT_EQ(admit({gate(8 * kGiB)}, {}, {}, false).reason,
-            "8.00 GiB are free on /data and the job needs the critical mark of 5.00 GiB");
+            "8.00 GiB are free on /data and the job needs 5.00 GiB (min_free)");
   EXPECT_EQ(admit({gate(0, Level::kUnknown)}, {}, {}, false).reason,
             "the free space on /data is not known, which is no reason to refuse");
 }
@@ -153,15 +153,13 @@ TEST(Admission, ARefusalNamesWhoHasItReserved) {
                                          {"c", "", 2001, 1},
                                          {"d", "", 0, 1}};
   const auto reason = admit({gate(6 * kGiB)}, promised, {.bytes = 6 * kGiB, .uid = 2000}, true).reason;
-  EXPECT_NE(
-      reason.find("beside 3.00 GiB reserved by job b, 2.00 GiB reserved by job 42 of pipeline web, 1.00 GiB reserved "
-                  "by job a and 2 B by 2 others"),
-      std::string::npos)
+  EXPECT_NE(reason.find("+ 3.00 GiB reserved by job b, 2.00 GiB reserved by job 42 of pipeline web, 1.00 GiB reserved "
+                        "by job a and 2 B by 2 others"),
+            std::string::npos)
       << reason;
-  EXPECT_EQ(
-      admit({gate(6 * kGiB)}, promised, {.bytes = 0, .uid = 2000}, true).reason,
-      "6.00 GiB are free on /data and the job needs the critical mark of 5.00 GiB beside 2.00 GiB reserved by job 42 "
-      "of pipeline web, after all that is allowed was done")
+  EXPECT_EQ(admit({gate(6 * kGiB)}, promised, {.bytes = 0, .uid = 2000}, true).reason,
+            "6.00 GiB are free on /data and the job needs 5.00 GiB (min_free) + 2.00 GiB reserved by job 42 "
+            "of pipeline web, after all that is allowed was done")
       << "of jobs that ask for nothing only what was taken from them all";
 }
 

@@ -48,7 +48,7 @@ void Emulation::tell_changes(const std::map<std::string, PlatformState>& before)
       } else if (last_good != good_at_.end() && (repaired || !was_well)) {
         ++restored_[one.platform];
         record("emulation.restored", ports::Severity::kWarning, one,
-               format("{} runs again after {} at most: {}", one.platform, format_duration(gone),
+               format("{} runs again after {} at most: {}", one.platform, short_duration(gone),
                       repaired ? repaired_[one.platform] : one.reason),
                seconds);
       }
