@@ -38,6 +38,7 @@
 #include "daemon/evictors/containers.h"
 #include "daemon/evictors/deletion_roots.h"
 #include "daemon/evictors/docker_configs.h"
+#include "daemon/evictors/ending_jobs.h"
 #include "daemon/evictors/images.h"
 #include "daemon/evictors/networks.h"
 #include "daemon/evictors/orphaned_builders.h"
@@ -146,6 +147,7 @@ struct Daemon::Components {
   disk::BuildCacheEvictor build_cache_share;
   disk::OrphanedBuilders orphaned_builders;
   disk::CheckoutSizes checkout_sizes;
+  disk::EndingJobs ending_jobs;
   disk::Checkouts checkouts;
   instance::LastResort last_resort;
   std::map<std::string, std::unique_ptr<disk::BuildCacheEvictor>> idle_rungs;  // rung 6 of one builder each

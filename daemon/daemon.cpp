@@ -95,6 +95,7 @@ void Daemon::Components::run() {
   asio::co_spawn(loop, idle_caches.run(), asio::detached);
   asio::co_spawn(loop, network_collection.run(), asio::detached);
   asio::co_spawn(loop, checkout_sizes.run(), asio::detached);
+  asio::co_spawn(loop, ending_jobs.run(), asio::detached);
   asio::co_spawn(loop, deletion_roots.run(), asio::detached);
   asio::co_spawn(loop, image_store.run(), asio::detached);
   asio::co_spawn(loop, running_jobs.run(), asio::detached);
@@ -165,6 +166,7 @@ asio::awaitable<void> Daemon::Components::end() {
   docker_configs.stop();
   checkouts.stop();
   checkout_sizes.stop();
+  ending_jobs.stop();
   deletion_roots.stop();
   image_store.stop();
   network_collection.stop();

@@ -139,6 +139,7 @@ api::ApiContext Daemon::Components::api_context() {
   context.termination = &termination;
   context.admissions = &admissions;
   context.space = &reclaimer;
+  context.ending_jobs = &ending_jobs;
   context.events = &journal;
   context.event_archive = &store;
   context.subscribe = [this](std::function<void()> listener) {

@@ -15,6 +15,7 @@
 #include "daemon/ports/config.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/emulation.h"
+#include "daemon/ports/ending_jobs.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/event_archive.h"
 #include "daemon/ports/health.h"
@@ -48,6 +49,7 @@ struct ApiContext {
   const ports::TerminationViews* termination = nullptr;
   ports::JobAdmissions* admissions = nullptr;
   ports::Space* space = nullptr;
+  ports::EndingJobs* ending_jobs = nullptr;
   const ports::EventSource* events = nullptr;
   ports::EventArchive* event_archive = nullptr;
   SubscribeEvents subscribe;

@@ -3,6 +3,7 @@
 
 #include "common/format.h"
 #include "daemon/api/access.h"
+#include "daemon/api/json_parts.h"
 #include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
@@ -12,6 +13,8 @@ namespace json = boost::json;
 namespace asio = boost::asio;
 
 namespace {
+
+constexpr std::size_t kLongestJobId = 128;
 
 Response disk(const ApiContext& context) {
   const auto view = context.disk->disk_view();
@@ -26,6 +29,7 @@ Response disk(const ApiContext& context) {
 struct ReclaimBody {
   std::int64_t target = 0;  // 0: up to reclaim_to
   bool dry_run = false;
+  std::string ending_job;  // the id of a job that asks at its end; "" = none does
 };
 
 std::optional<Response> read_body(const Request& request, ReclaimBody& into) {
@@ -34,6 +38,7 @@ std::optional<Response> read_body(const Request& request, ReclaimBody& into) {
   FieldReader fields(*object);
   fields.read("target_free_bytes", into.target, 1, std::numeric_limits<std::int64_t>::max());
   fields.read("dry_run", into.dry_run);
+  fields.read("ending_job", into.ending_job, kLongestJobId);
   const auto mistakes = fields.finish();
   if (!mistakes.empty()) return bad_fields(mistakes);
   return std::nullopt;
@@ -54,11 +59,28 @@ std::optional<Response> settle_target(const Request& request, const ports::DiskV
                         format_bytes(body.target), format_bytes(*limit)));
 }
 
-asio::awaitable<Response> make_room(ports::Space* space, ports::SpaceRequest request, ports::Progress progress) {
+json::object room_at_end_json(const Result<ports::RoomAtEnd>& room) {
+  if (!room) return {{"enough", false}, {"reason", text(room.error().message())}};
+  return {{"enough", room->enough}, {"reason", text(room->reason)}};
+}
+
+// Who makes room, and who knows of what goes when a job has ended.
+struct RoomMakers {
+  ports::Space* space;
+  ports::EndingJobs* ending_jobs;
+  std::string ending_job;
+};
+
+asio::awaitable<Response> make_room(RoomMakers makers, ports::SpaceRequest request, ports::Progress progress) {
   const bool dry_run = request.dry_run;
-  const auto result = co_await space->ensure(std::move(request), std::move(progress));
+  const auto result = co_await makers.space->ensure(std::move(request), std::move(progress));
   if (!result) co_return problem(result.error());
-  co_return json_response(space_json(*result, dry_run));
+  auto object = space_json(*result, dry_run);
+  if (!makers.ending_job.empty() && !result->reached && !dry_run) {
+    const auto room = co_await makers.ending_jobs->give_up(makers.ending_job);
+    object["at_end"] = room_at_end_json(room);
+  }
+  co_return json_response(object);
 }
 
 asio::awaitable<Response> reclaim(const ApiContext& context, Operations& operations, Request request) {
@@ -71,8 +93,9 @@ asio::awaitable<Response> reclaim(const ApiContext& context, Operations& operati
   wanted.wait = context.reclaim_wait;
   wanted.on_behalf_of = format("uid {}", request.peer.uid);
   wanted.dry_run = body.dry_run || context.dry_run();
-  Operations::Work work = [space = context.space, wanted](ports::Progress progress) {
-    return make_room(space, wanted, std::move(progress));
+  const RoomMakers makers{context.space, context.ending_jobs, body.ending_job};
+  Operations::Work work = [makers, wanted](ports::Progress progress) {
+    return make_room(makers, wanted, std::move(progress));
   };
   auto operation = operations.start("reclaim", request.peer.uid, std::move(work));
   co_return co_await operations.answer(std::move(operation), context.answer_within);

@@ -128,6 +128,10 @@ void CommandLine::add_disk() {
       "(jobs.admission_wait). Exit 0 with a warning where the disk cannot be measured.");
   check->add_flag("--here", check_.here, "measure, and ask no daemon");
   check->add_flag("--stack", check_.stack_lines, "print what bk-check-disk-space.sh prints");
+  check->add_flag(
+      "--job-ends", check_.job_ends,
+      "asked at the end of the job BUILDKITE_JOB_ID: exit 0 also where the checkouts that it alone keeps hold "
+      "the room and go when it has ended (on_full.purge_builds)");
   add_config_file(check);
 }
 

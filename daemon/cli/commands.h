@@ -43,6 +43,7 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options);
 struct CheckOptions {
   bool here = false;         // ask no daemon
   bool stack_lines = false;  // those of bk-check-disk-space.sh
+  bool job_ends = false;     // a job asks at its end: what it alone keeps counts as free where that goes with it
 };
 // kNo when a filesystem that gates jobs is below min_free or min_free_inodes, also after the daemon was asked to make
 // room for as long as a job would wait (jobs.admission_wait). Measures by itself, with the marks of the configuration,

@@ -21,6 +21,7 @@ struct Verdict {
   std::vector<DiskFinding> findings;
   bool by_daemon = false;
   bool purged = false;  // room was asked for, and checkouts are part of what may go
+  std::string at_end;   // why the job that asks may end well all the same; "" when it may not
 };
 
 // A YAML that is wrong or that this user may not read is left out, alone: where the engine's data root is, and what the
@@ -46,24 +47,42 @@ Bytes wanted_by(const std::vector<DiskFinding>& findings) {
   return wanted;
 }
 
+// Why the job may end well although there is too little; "" when the daemon does not say so.
+std::string room_at_end(const json::value& reclaimed) {
+  const auto* object = reclaimed.if_object();
+  const auto* at_end = object == nullptr ? nullptr : object->if_contains("at_end");
+  if (at_end == nullptr || !at_end->is_object() || !truth(*at_end, "enough")) return "";
+  return text(*at_end, "reason");
+}
+
+// What the daemon is asked for.
+struct RoomWanted {
+  Bytes free = 0;
+  Duration wait{0};
+  std::string ending_job;  // "" = none
+};
+
 // Has the daemon make room, line by line on stderr, for as long as a job would wait. Whether that helped is to be
-// asked.
-void make_room(const Context& context, Bytes wanted, Duration wait) {
+// asked; the answer is room_at_end().
+std::string make_room(const Context& context, const RoomWanted& room) {
   const Client client(context, context.silence);
-  const json::object body{{"target_free_bytes", std::max<Bytes>(wanted, 1)}};
+  json::object body{{"target_free_bytes", std::max<Bytes>(room.free, 1)}};
+  if (!room.ending_job.empty()) body["ending_job"] = room.ending_job;
   auto answer = client.post("/v1/disk/reclaim", body);
   Progress progress(context, Progress::Where::kErrorLines);
-  if (answer) answer = follow_operation(client, std::move(*answer), progress, wait);
+  if (answer) answer = follow_operation(client, std::move(*answer), progress, room.wait);
   if (!answer) {
     complain(context, format("no room was made: {}", answer.error().message()));
   } else if (!answer->good()) {
     complain(context, format("no room was made: {}", problem_text(*answer)));
   } else {
     complain(context, format("room was asked for: {}", text(answer->json, "reason")));
+    return room_at_end(answer->json);
   }
+  return "";
 }
 
-Result<Verdict> ask(const Context& context, const config::LoadRequest& config) {
+Result<Verdict> ask(const Context& context, const CheckOptions& options, const config::LoadRequest& config) {
   Verdict verdict;
   verdict.by_daemon = true;
   auto told = ask_daemon(context);
@@ -72,7 +91,8 @@ Result<Verdict> ask(const Context& context, const config::LoadRequest& config) {
   if (!deciding(verdict.findings).low) return verdict;
   const auto settings = settings_or_defaults(context, config);
   verdict.purged = settings.on_full.purge_builds;
-  make_room(context, wanted_by(verdict.findings), settings.jobs.admission_wait);
+  const auto job = options.job_ends ? context.env("BUILDKITE_JOB_ID") : std::string();
+  verdict.at_end = make_room(context, {wanted_by(verdict.findings), settings.jobs.admission_wait, job});
   auto again = ask_daemon(context);
   if (!again) return std::move(again).error();
   verdict.findings = *std::move(again);
@@ -90,9 +110,11 @@ void print_plainly(const Context& context, const Verdict& verdict) {
                                        {"critical_bytes", finding.wanted},
                                        {"reason", as_utf8(finding.reason)}});
   }
-  const json::object document{{"low", deciding(verdict.findings).low},
-                              {"measured_by", verdict.by_daemon ? "daemon" : "client"},
-                              {"filesystems", std::move(filesystems)}};
+  const json::object document{
+      {"low", deciding(verdict.findings).low},
+      {"measured_by", verdict.by_daemon ? "daemon" : "client"},
+      {"at_end", verdict.at_end.empty() ? json::value(nullptr) : json::value(as_utf8(verdict.at_end))},
+      {"filesystems", std::move(filesystems)}};
   if (context.json) {
     print_json(context, json::serialize(document));
   } else {
@@ -107,19 +129,21 @@ json::object unmeasured_document(const std::string& why) {
 
 int conclude(const Context& context, const CheckOptions& options, const Verdict& verdict) {
   const auto& finding = deciding(verdict.findings);
+  const bool goes_at_end = finding.low && !verdict.at_end.empty();
   if (options.stack_lines && !context.json) {
     const auto lines = stack_lines(finding, verdict.purged);
     context.out(lines.out);
-    context.err(lines.err);
+    if (!goes_at_end) context.err(lines.err);
   } else {
     print_plainly(context, verdict);
   }
-  return finding.low ? kNo : kYes;
+  if (goes_at_end) complain(context, format("too little room is free, and enough will be: {}", verdict.at_end));
+  return finding.low && !goes_at_end ? kNo : kYes;
 }
 
 int measure_and_conclude(const Context& context, const CheckOptions& options, const config::LoadRequest& config) {
   auto measured = measure_here(settings_or_defaults(context, config));
-  if (measured) return conclude(context, options, {*std::move(measured), false, false});
+  if (measured) return conclude(context, options, {*std::move(measured), false, false, ""});
   const auto why = format("unknown: {}, which is no reason to refuse a job", measured.error().message());
   complain(context, why);
   if (context.json) context.out(json::serialize(unmeasured_document(why)) + "\n");
@@ -130,7 +154,7 @@ int measure_and_conclude(const Context& context, const CheckOptions& options, co
 
 int check_disk(const Context& context, const CheckOptions& options, const config::LoadRequest& config) {
   if (options.here) return measure_and_conclude(context, options, config);
-  const auto verdict = ask(context, config);
+  const auto verdict = ask(context, options, config);
   if (verdict) return conclude(context, options, *verdict);
   const auto& error = verdict.error();
   complain(context, format("measured here, since the daemon does not say ({})", error.message()));

@@ -8,6 +8,7 @@
 #include "common/system_folders.h"
 #include "daemon/evictors/checkout_events.h"
 #include "daemon/evictors/eviction_result.h"
+#include "daemon/evictors/jobs_on_host.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -40,17 +41,7 @@ ports::Async<ports::EvictionResult> Checkouts::evict(const policy::Candidate& ca
 }
 
 ports::Async<std::vector<policy::JobOnHost>> Checkouts::running() {
-  auto known = co_await parts_.running_jobs.running();
-  if (!known) co_return std::move(known).error();
-  auto named = std::make_shared<std::vector<ports::RunningJob>>(*std::move(known));
-  std::function<Result<std::vector<policy::JobOnHost>>()> work = [named] {
-    std::vector<policy::JobOnHost> jobs;
-    for (const auto& job : *named) {
-      jobs.push_back({job.job, job.agent, without_links(job.checkout), job.known_by, job.since});
-    }
-    return Result<std::vector<policy::JobOnHost>>(std::move(jobs));
-  };
-  co_return co_await parts_.workers.compute<std::vector<policy::JobOnHost>>(std::move(work), kCheckoutLookDeadline);
+  return jobs_on_host(parts_.running_jobs, parts_.workers);
 }
 
 ports::Async<std::vector<policy::Candidate>> Checkouts::list_checkouts(std::string for_job) {
@@ -61,6 +52,7 @@ ports::Async<std::vector<policy::Candidate>> Checkouts::list_checkouts(std::stri
   if (!jobs) co_return std::move(jobs).error();
   auto to_come = parts_.locks.to_come();
   for (auto& job : to_come) job.asks = job.job == for_job;
+  for (auto& job : parts_.given_up()) to_come.push_back(std::move(job));
   std::function<Result<Seen>()> work = [builds = parts_.settings.paths.builds, to_come = std::move(to_come),
                                         ended = parts_.ended.ended_jobs()] {
     auto seen = look(builds, ended);

@@ -40,6 +40,8 @@ class Checkouts final : public ports::Evictor {
     CheckoutSizes& sizes;
     // Whether the wall clock can be trusted for the grace; while it cannot, everything is young.
     std::function<bool()> clock_is_steady;
+    // Jobs that have ended and left their room to the next one: no age speaks for what their agents have.
+    std::function<std::vector<policy::JobToCome>()> given_up = [] { return std::vector<policy::JobToCome>(); };
   };
   explicit Checkouts(Parts parts) : parts_(std::move(parts)) {}
 

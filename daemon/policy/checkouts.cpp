@@ -88,4 +88,20 @@ CheckoutUse judge_checkout(const Checkout& checkout, const std::vector<JobOnHost
   return use;
 }
 
+bool goes_at_end(const Checkout& checkout, const std::vector<JobOnHost>& running, const std::string& job) {
+  bool is_of_agent = false;
+  std::vector<JobOnHost> others;
+  for (const auto& one : running) {
+    if (one.job != job) others.push_back(one);
+    is_of_agent = is_of_agent || (one.job == job && !one.agent.empty() && is_agent_of(one.agent, checkout));
+  }
+  return is_of_agent && judge_checkout(checkout, others, {}, "").in_use_by.empty();
+}
+
+bool is_enough(const Goal& goal, Reading reading, const HeldAtEnd& held) {
+  reading.free += held.bytes;
+  reading.free_inodes += held.inodes;
+  return !held.is_known || reached(goal, reading);
+}
+
 }  // namespace buildwarden::policy

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/time.h"
+#include "daemon/policy/ladder.h"
 
 namespace buildwarden::policy {
 
@@ -58,5 +59,19 @@ bool is_checkout_part(std::string_view name);
 // something open below, "" when nobody has.
 CheckoutUse judge_checkout(const Checkout& checkout, const std::vector<JobOnHost>& running,
                            const std::vector<JobToCome>& to_come, const std::string& open_by);
+
+// What the checkouts hold that go when a job has ended.
+struct HeldAtEnd {
+  Bytes bytes = 0;
+  std::int64_t inodes = 0;
+  bool is_known = true;  // false: it is at least so much
+};
+
+// Whether the checkout is one of that job's agent, and no other job uses it: an agent runs one job at a time, so it is
+// idle once this one has ended.
+bool goes_at_end(const Checkout& checkout, const std::vector<JobOnHost>& running, const std::string& job);
+
+// Whether the goal would be met with that free besides; also where nobody knows.
+bool is_enough(const Goal& goal, Reading reading, const HeldAtEnd& held);
 
 }  // namespace buildwarden::policy

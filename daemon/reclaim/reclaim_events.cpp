@@ -24,7 +24,7 @@ std::string why_it_goes(const StepFacts& facts) {
   const auto age = short_duration(facts.age);
   const auto use = candidate.last_use.by.empty() ? format("last used {} ago", age)
                                                  : format("last used {} ago by {}", age, candidate.last_use.by);
-  if (candidate.given_up) return use + ", and its agent asks for room for its next job";
+  if (candidate.given_up) return use + ", and its agent's job is over";
   return format("{}, which is longer than {}", use, short_duration(facts.turn.age));
 }
 

@@ -239,7 +239,7 @@ TEST_F(CheckoutsOnADisk, TheOnlyAgentsNextJobGetsRoomFromWhatItLeftAndItsOwnGoes
   ask("J1", "ci-1", "web", 0);
   ASSERT_TRUE(eventually([this] { return is_running("J1"); })) << query("/v1/events?since=0", ".") << log();
   EXPECT_THAT(purged(), ElementsAre("ci-1/acme/api"));
-  EXPECT_THAT(reasons("reclaim.step"), HasSubstr("its agent asks for room for its next job"));
+  EXPECT_THAT(reasons("reclaim.step"), HasSubstr("its agent's job is over"));
   EXPECT_TRUE(exists("ci-1/acme/web/file"));
   // While that one runs, another agent's job finds nothing that is idle.
   leave(130);

@@ -90,6 +90,7 @@ class DropInFlow : public DaemonFixture {
   void low_and_recovered();
   void critical_and_recovered();
   void critical_and_purged();
+  void full_by_its_own_checkout();
   void not_promised_twice();
   void critical_and_refused();
   void hung();
@@ -179,6 +180,22 @@ void DropInFlow::critical_and_purged() {
   empty_disk();
 }
 
+// Under the stack it would be deleted under the job, whose shell is in it: here a moment later, and the job is no
+// failure either.
+void DropInFlow::full_by_its_own_checkout() {
+  const auto checkout = dir() + "/disk/builds/agent-1/acme/own";
+  fill_disk_until(500 * kMiB);
+  const auto work = "mkdir -p " + checkout + "/.git; cd " + checkout + "; head -c 350M /dev/urandom > data";
+  const auto done = job("own", "", work);
+  EXPECT_EQ(done.exit_code, 0) << done.out;
+  EXPECT_TRUE(has(done, "hook-done=yes") && has(done, "1 checkouts that job own alone keeps hold 350.0 MiB"))
+      << done.out;
+  EXPECT_TRUE(eventually([&] { return events("reclaim.done").find("job own, ended") != std::string::npos; }))
+      << api("/v1/events?since=0");
+  EXPECT_EQ(run_shell("ls " + checkout).exit_code, 2);
+  empty_disk();
+}
+
 void DropInFlow::not_promised_twice() {
   fill_disk_until(500 * kMiB);
   const auto both = job_shell(
@@ -250,6 +267,7 @@ TEST_F(DropInFlow, EveryWayThroughTheHooks) {
   low_and_recovered();
   critical_and_recovered();
   critical_and_purged();
+  full_by_its_own_checkout();
   not_promised_twice();
   critical_and_refused();
   hung();

@@ -102,6 +102,15 @@ struct FakeSpace : ports::Space {
   }
 };
 
+struct FakeEndingJobs : ports::EndingJobs {
+  Result<ports::RoomAtEnd> room = ports::RoomAtEnd{};
+  std::string asked;
+  ports::Async<ports::RoomAtEnd> give_up(std::string job) override {
+    asked = std::move(job);
+    co_return room;
+  }
+};
+
 struct FakeBuilderControl : ports::BuilderControl {
   Result<ports::Recreated> result = ports::Recreated{};
   std::optional<ports::Recreation> asked;
@@ -203,6 +212,7 @@ class ApiTest : public ::testing::Test {
     context.termination = &views;
     context.admissions = &admissions;
     context.space = &space;
+    context.ending_jobs = &ending_jobs;
     context.events = &events;
     context.event_archive = &archive;
     context.subscribe = [this](std::function<void()> told) { return events.subscribe(std::move(told)); };
@@ -269,6 +279,7 @@ class ApiTest : public ::testing::Test {
   FakeViews views;
   FakeAdmissions admissions;
   FakeSpace space;
+  FakeEndingJobs ending_jobs;
   FakeBuilderControl builder_control;
   FakeEvents events;
   FakeArchive archive;

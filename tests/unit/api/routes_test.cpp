@@ -8,6 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 using RoutesTest = ApiTest;
 
@@ -271,6 +272,22 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
   EXPECT_FALSE(asked.dry_run);
   EXPECT_TRUE(asked.on_request);
   EXPECT_EQ(asked.on_behalf_of, "uid " + std::to_string(::getuid()));
+}
+
+TEST_F(RoutesTest, AJobThatEndsIsToldWhatGoesWithIt) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  ending_jobs.room = ports::RoomAtEnd{true, "1 checkouts go"};
+  start();
+  EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"ending_job":"job-7"})").body,
+              HasSubstr(R"("at_end":{"enough":true,"reason":"1 checkouts go"}})"));
+  EXPECT_EQ(on_loop([&] { return std::exchange(ending_jobs.asked, ""); }), "job-7");
+  on_loop([&] { return ending_jobs.room = Error(Errc::kDenied, "nobody knows"), 0; });
+  EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"ending_job":"job-7"})").body,
+              HasSubstr(R"("at_end":{"enough":false,"reason":"nobody knows"}})"));
+  on_loop([&] { return space.result->reached = true, ending_jobs.asked = "", 0; });
+  EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"ending_job":"job-7"})").body, Not(HasSubstr("at_end")));
+  EXPECT_EQ(on_loop([&] { return ending_jobs.asked; }), "") << "there is room";
+  EXPECT_EQ(ask("POST", "/v1/disk/reclaim", R"({"ending_job":7})").status, 400);
 }
 
 TEST_F(RoutesTest, AReclaimsPlanNamesTheLastResort) {

@@ -88,6 +88,30 @@ TEST_F(DiskCheckMakesRoom, AndSaysNoWhenItWasNot) {
   EXPECT_EQ(run(critical, critical, {"--json"}).code, cli::kNo);
 }
 
+// Issue 16, number 5: the stack deletes the job's own checkout under it and ends with 0.
+TEST_F(DiskCheckMakesRoom, AndAtItsEndAJobIsNotFailedForWhatGoesWithIt) {
+  world_.environment["BUILDKITE_JOB_ID"] = "job-7";
+  const auto critical = filesystem("critical", "true", 3 * kGiB);
+  const auto answered = [](const std::string& at_end) {
+    return http_answer(200,
+                       R"({"state":"done","status":200,"progress":[],"result":{"reached":false,"reason":"short",)" +
+                           ("\"at_end\":" + at_end) + "}}");
+  };
+  operation_ = answered(R"({"enough":true,"reason":"1 checkouts that job job-7 alone keeps hold 4 GiB"})");
+  const auto done = run(critical, critical, {"--stack", "--job-ends"});
+  EXPECT_EQ(done.code, cli::kYes) << done.err;
+  EXPECT_THAT(body_, HasSubstr(R"("ending_job":"job-7")"));
+  EXPECT_EQ(done.out, "Disk space free: 3.0G\n");
+  EXPECT_THAT(done.err, AllOf(HasSubstr("job-7 alone keeps hold 4 GiB"), Not(HasSubstr("Not enough"))));
+  EXPECT_EQ(run(critical, critical, {"--json", "--job-ends"}).code, cli::kYes);
+  static_cast<void>(run(critical, critical, {"--stack"}));
+  EXPECT_THAT(body_, Not(HasSubstr("ending_job"))) << "only who says that it ends";
+  operation_ = answered(R"({"enough":false,"reason":"it keeps none"})");
+  EXPECT_EQ(run(critical, critical, {"--stack", "--job-ends"}).code, cli::kNo);
+  operation_ = answered("7");
+  EXPECT_EQ(run(critical, critical, {"--stack", "--job-ends"}).code, cli::kNo);
+}
+
 TEST_F(DiskCheckMakesRoom, ButNotWhereThereIsEnough) {
   EXPECT_EQ(run(filesystem("low", "true", 6 * kGiB), "").code, cli::kYes);
   EXPECT_EQ(body_, "");
