@@ -33,6 +33,7 @@ struct DiskSettings {
 
 struct OnFullSettings {
   bool purge_builds = false;
+  bool purge_mirrors = false;
   bool terminate_instance = false;
   bool pause_agent = true;
   bool builder_prune = false;
@@ -128,6 +129,7 @@ struct PathSettings {
   std::string state = "/var/lib/buildwarden";
   std::string images = "/usr/share/buildwarden/images";
   std::string builds = "/var/lib/buildkite-agent/builds";
+  std::string git_mirrors = "/var/lib/buildkite-agent/git-mirrors";  // the agent's git-mirrors-path
   std::string cfn_env = "/var/lib/buildkite-agent/cfn-env";
   std::string agent_env = "/var/lib/buildkite-agent/env";
   std::string daemon_json = "/etc/docker/daemon.json";

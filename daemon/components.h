@@ -39,9 +39,12 @@
 #include "daemon/evictors/deletion_roots.h"
 #include "daemon/evictors/docker_configs.h"
 #include "daemon/evictors/ending_jobs.h"
+#include "daemon/evictors/git_mirrors.h"
 #include "daemon/evictors/images.h"
+#include "daemon/evictors/mirror_users.h"
 #include "daemon/evictors/networks.h"
 #include "daemon/evictors/orphaned_builders.h"
+#include "daemon/evictors/seed_staging.h"
 #include "daemon/evictors/trash_folders.h"
 #include "daemon/filesystems/disk_monitor.h"
 #include "daemon/filesystems/disk_usage.h"
@@ -149,6 +152,9 @@ struct Daemon::Components {
   disk::CheckoutSizes checkout_sizes;
   disk::EndingJobs ending_jobs;
   disk::Checkouts checkouts;
+  disk::MirrorUsers mirror_users;
+  disk::GitMirrors git_mirrors;
+  disk::SeedStaging seed_staging;
   instance::LastResort last_resort;
   std::map<std::string, std::unique_ptr<disk::BuildCacheEvictor>> idle_rungs;  // rung 6 of one builder each
   disk::Reclaimer reclaimer;
@@ -201,7 +207,7 @@ struct Daemon::Components {
   [[nodiscard]] bool is_healing(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> warm_builders() const;
   [[nodiscard]] jobs::AgentOnHost agent_on_host() const;
-  [[nodiscard]] bool are_builds_short() const;
+  [[nodiscard]] bool is_agents_disk_short() const;
   [[nodiscard]] std::vector<std::string> engine_folders() const;
   // "" when it is not known.
   [[nodiscard]] std::string device_of(ports::Kept kept) const;

@@ -165,6 +165,8 @@ asio::awaitable<void> Daemon::Components::end() {
   cache_dirs.stop();
   docker_configs.stop();
   checkouts.stop();
+  git_mirrors.stop();
+  seed_staging.stop();
   checkout_sizes.stop();
   ending_jobs.stop();
   deletion_roots.stop();

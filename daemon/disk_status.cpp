@@ -16,12 +16,13 @@ void add_engine_users(ports::DiskView& view, const std::vector<ports::DiskUser>&
 
 }  // namespace
 
-void DiskStatus::add_builds_users(ports::DiskView& view) const {
-  if (!parts_.builds_users) return;
-  const auto users = parts_.builds_users();
+void DiskStatus::add_agent_users(ports::DiskView& view) const {
+  if (!parts_.agent_users) return;
+  const auto users = parts_.agent_users();
   for (auto& filesystem : view.filesystems) {
-    if (!filesystem.has_role("builds")) continue;
-    filesystem.users.insert(filesystem.users.end(), users.begin(), users.end());
+    for (const auto& user : users) {
+      if (filesystem.has_role(user.kind == "git_mirror" ? "git_mirrors" : "builds")) filesystem.users.push_back(user);
+    }
   }
 }
 
@@ -29,7 +30,7 @@ ports::DiskView DiskStatus::disk_view() const {
   ports::DiskView view;
   view.filesystems = parts_.filesystems.snapshots();
   add_engine_users(view, parts_.disk_usage.last());
-  add_builds_users(view);
+  add_agent_users(view);
   view.rungs = parts_.reclaimer.stats();
   view.reclaiming = parts_.reclaimer.busy();
   if (parts_.store) view.image_store = parts_.store();

@@ -22,8 +22,8 @@ class DiskStatus final : public ports::DiskViews {
     const disk::Reclaimer& reclaimer;
     const disk::DiskUsage& disk_usage;
     const disk::LastUseLedger& ledger;
-    // Who uses the disk that the builds are on; may be empty.
-    std::function<std::vector<ports::DiskUser>()> builds_users{};
+    // What the agent's checkouts and git mirrors take, each on the disk that it lies on; may be empty.
+    std::function<std::vector<ports::DiskUser>()> agent_users{};
     const disk::DeletionRoots* roots = nullptr;      // may be none
     std::function<ports::ImageStoreView()> store{};  // may be empty
   };
@@ -32,7 +32,7 @@ class DiskStatus final : public ports::DiskViews {
   boost::asio::awaitable<ports::DiskView> measured_disk_view() override;
 
  private:
-  void add_builds_users(ports::DiskView& view) const;
+  void add_agent_users(ports::DiskView& view) const;
 
   Parts parts_;
 };

@@ -111,10 +111,10 @@ std::string Daemon::Components::device_of(ports::Kept kept) const {
   return home == all.end() ? std::string() : home->device;
 }
 
-bool Daemon::Components::are_builds_short() const {
+bool Daemon::Components::is_agents_disk_short() const {
   const auto all = filesystems.snapshots();
   return std::any_of(all.begin(), all.end(), [](const ports::FilesystemSnapshot& one) {
-    return one.has_role("builds") && one.pressure.level != policy::Level::kOk &&
+    return (one.has_role("builds") || one.has_role("git_mirrors")) && one.pressure.level != policy::Level::kOk &&
            one.pressure.level != policy::Level::kUnknown;
   });
 }

@@ -40,16 +40,23 @@ std::vector<std::string> with_and_without_links(const std::vector<std::string>& 
 
 using Roots = std::vector<std::shared_ptr<DeletionRoot>>;
 
+using Wanted = std::function<bool(std::string_view)>;
+
+struct Looked {
+  const std::stop_token& stop;
+  const Wanted& wanted;  // may be empty
+};
+
 Result<void> look_into(const std::shared_ptr<DeletionRoot>& root, const std::vector<std::string>& never,
-                       const std::stop_token& stop, std::vector<CacheEntry>& entries) {
+                       const Looked& how, std::vector<CacheEntry>& entries) {
   const auto names = entries_of(root->folder(), root->path(), kMostCaches);
   if (!names) return names.error();
   for (const auto& [name, type] : *names) {
-    if (name == kTrashName) continue;
+    if (name == kTrashName || (how.wanted && !how.wanted(name))) continue;
     CacheEntry entry;
     entry.root = root;
     entry.name = name;
-    auto look = look_through(root->folder(), name, kMostEntries, stop);
+    auto look = look_through(root->folder(), name, kMostEntries, how.stop);
     if (!look && look.error().code() == Errc::kNotFound) continue;
     if (look) entry.look = *look;
     // Such as a mount by FUSE, which shows itself to nobody but its owner. The others are seen.
@@ -94,7 +101,7 @@ Result<void> note_users(std::vector<CacheEntry>& entries) {
 }  // namespace
 
 Result<CachesSeen> look_at_caches(const std::vector<std::string>& folders, const std::vector<std::string>& never,
-                                  const std::stop_token& stop) {
+                                  const std::stop_token& stop, const Wanted& wanted) {
   CachesSeen seen;
   const auto roots = open_roots(folders, seen.refused);
   const auto stays = with_and_without_links(never);
@@ -104,7 +111,7 @@ Result<CachesSeen> look_at_caches(const std::vector<std::string>& folders, const
       if (other != root && lies_in(other->path(), root->path())) others.push_back(other->path());
     }
     // One folder that cannot be looked at hides no other one.
-    if (auto looked = look_into(root, others, stop, seen.entries); !looked) {
+    if (auto looked = look_into(root, others, {stop, wanted}, seen.entries); !looked) {
       seen.refused[root->path()] = looked.error().message();
     }
   }
@@ -136,9 +143,14 @@ Result<ports::EvictionResult> remove_cache(const CacheEntry& entry, const std::s
   const bool refused = !there && (there.error().code() == Errc::kConflict || there.error().code() == Errc::kDenied);
   if (refused) return dropped(there.error().message());
   if (!there) return there.error();
+  return remove_thrown(entry, *there, stop);
+}
+
+Result<ports::EvictionResult> remove_thrown(const CacheEntry& entry, const std::string& name,
+                                            const std::stop_token& stop) {
   RemovalOptions options;
   options.stop = stop;
-  auto removed = entry.root->remove_thrown(*there, entry.look.identity, options);
+  auto removed = entry.root->remove_thrown(name, entry.look.identity, options);
   if (!removed) return std::move(removed).error();
   if (removed->removed == 0) return dropped(removed->stopped ? "the daemon stops" : removed->first_error);
   ports::EvictionResult taken;

@@ -1,10 +1,12 @@
 // The operator's cache folders, looked at and emptied: the part of rung 1 that blocks.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/deletion_root.h"
@@ -30,12 +32,18 @@ struct CachesSeen {
 
 // `never`: paths that must stay, with what lies above and below them. Folders that are not there have nothing in them.
 // For a worker, like all here. Errors: as folder_users(), and of a folder that cannot be read.
+// With `wanted`: only what has a name that it takes.
 Result<CachesSeen> look_at_caches(const std::vector<std::string>& folders, const std::vector<std::string>& never,
-                                  const std::stop_token& stop);
+                                  const std::stop_token& stop,
+                                  const std::function<bool(std::string_view)>& wanted = {});
 
 // What speaks for the entry since it was looked at: it was changed, or is used; "" when nothing does. Errors: as
 // folder_users().
 Result<std::string> changed_since(const CacheEntry& entry, const std::stop_token& stop);
+
+// Removes it from the trash, in which it is called `name` now.
+Result<ports::EvictionResult> remove_thrown(const CacheEntry& entry, const std::string& name,
+                                            const std::stop_token& stop);
 
 // Throws the entry away and removes it, unless it is used or has changed since: then it is dropped.
 Result<ports::EvictionResult> remove_cache(const CacheEntry& entry, const std::stop_token& stop);

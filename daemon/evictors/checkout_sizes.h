@@ -1,4 +1,5 @@
-// How large the checkouts are: walked through in the background while the disk is short, answered from memory.
+// How large checkouts and git mirrors are: walked through in the background while the disk is short, answered from
+// memory.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -27,7 +28,7 @@ class CheckoutSizes {
   struct Parts {
     const Settings& settings;
     const Clock& clock;
-    std::function<bool()> is_short;  // whether the disk that the builds are on wants room
+    std::function<bool()> is_short;  // whether a disk that the builds or the mirrors are on wants room
   };
   explicit CheckoutSizes(Parts parts);
 
@@ -41,18 +42,21 @@ class CheckoutSizes {
   [[nodiscard]] std::optional<Bytes> of(const Found& found) const;
   // It is gone.
   void forget(const Found& found);
-  // The checkouts of each agent together, the largest first; empty before the first walk, and when the disk has had
-  // room for an hour.
+  // The checkouts of each agent together, and each git mirror, the largest first; empty before the first walk, and when
+  // the disk has had room for an hour.
   [[nodiscard]] std::vector<ports::DiskUser> users() const;
 
  private:
   struct Size {
-    std::string agent;
+    std::string kind;  // as in DiskUser
+    std::string name;  // the checkout's agent, or the mirror
     Bytes bytes = 0;
   };
   using Key = std::pair<dev_t, ino_t>;
   using Book = std::map<Key, Size>;
-  static Result<Book> walk(const std::string& builds, const std::stop_token& stop);
+  static Result<Book> walk(const std::string& builds, const std::string& mirrors, const std::stop_token& stop);
+  static Result<void> walk_checkouts(const std::string& builds, Book& sizes, const std::stop_token& stop);
+  static Result<void> walk_mirrors(const std::string& mirrors, Book& sizes, const std::stop_token& stop);
   boost::asio::awaitable<void> loop();
 
   Parts parts_;

@@ -44,6 +44,7 @@ std::vector<ports::RefusedRoot> refused_of(std::vector<ports::RefusedRoot> wante
 std::vector<ports::RefusedRoot> wanted_roots(const Settings& settings) {
   std::vector<ports::RefusedRoot> wanted;
   if (settings.on_full.purge_builds) wanted.push_back({settings.paths.builds, "paths.builds", ""});
+  if (settings.on_full.purge_mirrors) wanted.push_back({settings.paths.git_mirrors, "paths.git_mirrors", ""});
   for (const auto& folder : settings.disk.cache_dirs) wanted.push_back({folder, "disk.cache_dirs", ""});
   return wanted;
 }

@@ -14,9 +14,9 @@
 
 namespace buildwarden::disk {
 
-// The builds folder, where on_full.purge_builds allows to delete in it, and those of disk.cache_dirs. What is found
-// here is for people alone: each evictor opens a DeletionRoot for itself. Used on the loop only; outlives the loop's
-// last turn.
+// The folders of builds and of git mirrors, where on_full allows to delete in them, and those of disk.cache_dirs. What
+// is found here is for people alone: each evictor opens a DeletionRoot for itself. Used on the loop only; outlives the
+// loop's last turn.
 class DeletionRoots {
  public:
   struct Parts {

@@ -97,7 +97,8 @@ Result<ports::EvictionResult> remove_leftover(const Leftover& leftover, const st
 
 bool TrashFolders::frees(const ports::FilesystemSnapshot& filesystem) const {
   const auto& paths = parts_.settings.paths;
-  return filesystem.has_role("cache_dirs") || filesystem.has_path(paths.state) || filesystem.has_path(paths.builds);
+  return filesystem.has_role("cache_dirs") || filesystem.has_path(paths.state) || filesystem.has_path(paths.builds) ||
+         filesystem.has_path(paths.git_mirrors);
 }
 
 ports::Async<std::vector<policy::Candidate>> TrashFolders::list(const policy::RungTurn&) { return list_leftovers(); }
@@ -110,6 +111,7 @@ ports::Async<std::vector<policy::Candidate>> TrashFolders::list_leftovers() {
   forget_list();
   auto trashed = parts_.settings.disk.cache_dirs;
   trashed.push_back(parts_.settings.paths.builds);
+  trashed.push_back(parts_.settings.paths.git_mirrors);
   std::function<Result<std::vector<Leftover>>()> work = [trashed, state = parts_.settings.paths.state,
                                                          stop = stop_.get_token()] {
     return Result<std::vector<Leftover>>(look_for_leftovers(trashed, state, stop));

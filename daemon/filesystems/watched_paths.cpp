@@ -50,6 +50,9 @@ std::vector<WatchedFolder> watched_folders(const Settings& settings, const Engin
   if (!automatic && settings.on_full.purge_builds) {
     add(folders, WatchedFolder{settings.paths.builds, {"builds"}, false, true});
   }
+  if (automatic || settings.on_full.purge_mirrors) {
+    add(folders, WatchedFolder{settings.paths.git_mirrors, {"git_mirrors"}, false, true});
+  }
   if (!automatic) return folders;
   if (home.stores.empty()) add(folders, WatchedFolder{kContainerdRoot, {"containerd"}, true, true});
   add(folders, WatchedFolder{settings.paths.builds, {"builds"}, true, true});

@@ -146,6 +146,7 @@ std::string_view to_string(RungId rung) {
     case RungId::kBuildCacheShare: return "build_cache_share";
     case RungId::kOrphans: return "orphans";
     case RungId::kCheckouts: return "checkouts";
+    case RungId::kGitMirrors: return "git_mirrors";
     case RungId::kLastResort: return "last_resort";
   }
   return "unknown";

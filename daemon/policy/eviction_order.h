@@ -27,9 +27,10 @@ enum class RungId : std::uint8_t {
   kCheckouts = 8,
   kLastResort = 9,
   kAnonymousVolumes = 10,  // climbed after kContainers; of step 2 there
+  kGitMirrors = 11,        // climbed after kCheckouts; of step 8 there
 };
 // "leftovers", "containers", "anonymous_volumes", "dangling_images", "build_cache", "images", "build_cache_share",
-// "orphans", "checkouts", "last_resort".
+// "orphans", "checkouts", "git_mirrors", "last_resort".
 std::string_view to_string(RungId rung);
 
 // When something was used last, by both clocks.

@@ -39,6 +39,8 @@ std::vector<RungTurn> climb(const LadderRequest& request) {
   }
   if (request.only_gentle) return turns;
   if (request.purge_builds) turns.push_back(turn(request, kCheckouts, 2));
+  // After checkouts: one that is left keeps the mirror that it reads objects of.
+  if (request.purge_mirrors) turns.push_back(turn(request, kGitMirrors, 2));
   turns.push_back(turn(request, kLastResort, 2));
   turns.back().terminate = request.terminate_instance;
   return turns;

@@ -18,6 +18,7 @@ struct LadderRequest {
   Duration grace{0};
   bool builder_prune = false;  // false: the engine's own build cache stays out until critical
   bool purge_builds = false;
+  bool purge_mirrors = false;
   bool terminate_instance = false;
   bool only_gentle = false;  // the operator's file is not there yet: rungs 1-3 only
 };

@@ -164,7 +164,7 @@ struct RungStats {
 // A folder in which nothing is deleted, though the settings ask for it, since somebody else decides what it is.
 struct RefusedRoot {
   std::string path;     // as configured
-  std::string setting;  // "paths.builds", "disk.cache_dirs"
+  std::string setting;  // "paths.builds", "paths.git_mirrors", "disk.cache_dirs"
   std::string reason;   // why, and the cure
 };
 

@@ -30,7 +30,7 @@ struct FilesystemKey {
 };
 
 struct DiskUser {
-  std::string kind;  // "images", "build_cache", "builder_cache", "containers", "checkouts"
+  std::string kind;  // "images", "build_cache", "builder_cache", "containers", "checkouts", "git_mirror"
   std::string name;
   Bytes bytes = 0;
 };

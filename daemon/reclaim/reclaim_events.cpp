@@ -45,6 +45,7 @@ std::string rule_of(const StepFacts& facts) {
   if (facts.turn.rung == policy::RungId::kBuildCacheShare) return "cache_share";
   if (facts.turn.rung == policy::RungId::kOrphans) return "orphan";
   if (facts.turn.rung == policy::RungId::kCheckouts) return "purge_builds";
+  if (facts.turn.rung == policy::RungId::kGitMirrors) return "purge_mirrors";
   return facts.turn.pass == 1 ? "keep_used_within" : "critical_grace";
 }
 

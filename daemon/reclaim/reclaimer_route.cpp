@@ -26,6 +26,7 @@ std::vector<policy::RungTurn> Reclaimer::turns(policy::Level level) const {
   request.grace = parts_.settings.disk.grace;
   request.builder_prune = parts_.settings.on_full.builder_prune;
   request.purge_builds = parts_.settings.on_full.purge_builds;
+  request.purge_mirrors = parts_.settings.on_full.purge_mirrors;
   request.terminate_instance = parts_.settings.on_full.terminate_instance;
   request.only_gentle = parts_.only_gentle && parts_.only_gentle();
   return policy::climb(request);

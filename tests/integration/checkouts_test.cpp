@@ -55,7 +55,8 @@ class CheckoutsOnADisk : public BareDaemonFixture {
     options.dry_run = dry_run;
     options.builds = builds();
     options.agent = user();
-    options.more = std::string("on_full: { purge_builds: ") + (purge ? "true" : "false") + " }\n" +
+    options.git_mirrors = disk() + "/mirrors";
+    options.more = std::string("on_full: { purge_mirrors: true, purge_builds: ") + (purge ? "true" : "false") + " }\n" +
                    "jobs: { admission_wait: 20s }\n";
     start(options);
   }
@@ -254,6 +255,34 @@ TEST_F(CheckoutsOnADisk, TheOnlyAgentsNextJobGetsRoomFromWhatItLeftAndItsOwnGoes
   ask("J3", "ci-1", "web", 0);
   ASSERT_TRUE(eventually([this] { return is_running("J3"); })) << query("/v1/events?since=0", ".") << log();
   EXPECT_FALSE(exists("ci-1/acme/web"));
+  EXPECT_EQ(stop(), 0);
+}
+
+// Real mirrors, as the agent makes and uses them: --reference, a lock held, neither (issue 16, number 9).
+TEST_F(CheckoutsOnADisk, GitMirrorsThatNobodyNeedsGoAfterTheCheckouts) {
+  shell(
+      "mkdir -p $D/mirrors/.git-mirror-seed-left/extract; cd $D; export HOME=$D; git init -q repo; cd repo\n"
+      "head -c 10M /dev/urandom > file; git add file; git -c user.name=a -c user.email=a@b commit -qm one\n"
+      "for mirror in lent locked idle; do git clone -q --mirror --no-local file://$D/repo $D/mirrors/$mirror; done\n"
+      "cd $D; rm -rf repo; head -c 1M /dev/zero > $D/mirrors/.git-mirror-seed-left/extract/part\n"
+      "git clone -q --shared $D/mirrors/lent $B/ci-1/acme/web\n"
+      "grep -q mirrors/lent/objects $B/ci-1/acme/web/.git/objects/info/alternates\n"
+      "touch $D/mirrors/locked.updatelockf; chown -R $U:$U $D/mirrors/* $B/*");
+  const BackgroundProcess locker({"flock", disk() + "/mirrors/locked.updatelockf", "sleep", "600"},
+                                 dir() + "/locker.log");
+  ASSERT_TRUE(eventually(
+      [&] { return run_shell("! flock --nonblock " + disk() + "/mirrors/locked.updatelockf true").exit_code == 0; }));
+  start_here("1s", false);
+  fill_to_critical();
+  const auto gone = [&](const std::string& name) { return !fs::exists(disk() + "/mirrors/" + name); };
+  ASSERT_TRUE(eventually([&] { return gone("idle") && gone(".git-mirror-seed-left"); })) << log();
+  EXPECT_FALSE(gone("lent") || gone("locked")) << reasons("reclaim.step");
+  EXPECT_EQ(run_shell("git -c safe.directory=* -C " + builds() + "/ci-1/acme/web fsck").exit_code, 0);
+  EXPECT_TRUE(exists("ci-1/acme/web/file")) << "purge_builds is false";
+  EXPECT_THAT(reasons("reclaim.step"), HasSubstr("Deleted git mirror idle"));
+  ASSERT_TRUE(eventually([&] {
+    return query("/v1/disk", ".filesystems[].users[].kind").find("git_mirror") != std::string::npos;
+  })) << query("/v1/disk", ".");
   EXPECT_EQ(stop(), 0);
 }
 

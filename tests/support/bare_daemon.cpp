@@ -46,8 +46,9 @@ void BareDaemonFixture::start(const Options& options) {
        << "engine: { socket: " << dir_ << "/no-engine.sock }\n"
        << "listen: { socket: " << dir_ << "/run/api.sock, tcp: \"" << options.tcp << "\" }\n"
        << "paths: { run: " << dir_ << "/run, state: " << options.state << ", images: " << dir_
-       << "/images, builds: " << (options.builds.empty() ? dir_ + "/builds" : options.builds) << ", cfn_env: " << dir_
-       << "/cfn-env, agent_env: " << dir_ << "/agent-env, daemon_json: " << dir_
+       << "/images, builds: " << (options.builds.empty() ? dir_ + "/builds" : options.builds)
+       << ", git_mirrors: " << (options.git_mirrors.empty() ? dir_ + "/git-mirrors" : options.git_mirrors)
+       << ", cfn_env: " << dir_ << "/cfn-env, agent_env: " << dir_ << "/agent-env, daemon_json: " << dir_
        << "/daemon.json, docker_binfmt_env: " << dir_ << "/binfmt.env }\n"
        << options.more;
   yaml.close();

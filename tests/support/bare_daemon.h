@@ -26,9 +26,10 @@ class BareDaemonFixture : public ::testing::Test {
     bool dry_run = false;
     std::string tcp{};  // listen.tcp
     std::map<std::string, std::string> env{};
-    std::string builds{};     // "": a folder that is not there
-    std::string agent = "0";  // its user and its group
-    std::string more{};       // further lines of the YAML
+    std::string builds{};       // "": a folder that is not there
+    std::string git_mirrors{};  // the same
+    std::string agent = "0";    // its user and its group
+    std::string more{};         // further lines of the YAML
   };
   // Waits until it answers.
   void start(const Options& options);

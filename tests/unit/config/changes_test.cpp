@@ -103,6 +103,7 @@ TEST_F(Changes, ShownValuesAndSettingsStayTheSame) {
       {"disk.cache_dirs", "[/var/cache/x]"},
       {"disk.ballast", "2GiB"},
       {"on_full.purge_builds", "true"},
+      {"on_full.purge_mirrors", "true"},
       {"on_full.terminate_instance", "true"},
       {"on_full.pause_agent", "false"},
       {"on_full.builder_prune", "true"},

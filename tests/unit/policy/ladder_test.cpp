@@ -85,6 +85,24 @@ TEST(Ladder, CheckoutsAndTerminationNeedTheirFlagAndCritical) {
   }
 }
 
+// A checkout keeps the mirror whose objects it reads, so checkouts go first.
+TEST(Ladder, GitMirrorsNeedTheirFlagAndCriticalAndComeAfterCheckouts) {
+  for (const auto level : {Level::kOk, Level::kLow, Level::kCritical, Level::kExhausted, Level::kUnknown}) {
+    auto request = request_at(level);
+    EXPECT_FALSE(has(climb(request), RungId::kGitMirrors));
+    request.purge_mirrors = request.purge_builds = true;
+    const auto turns = climb(request);
+    const bool is_critical = level == Level::kCritical || level == Level::kExhausted;
+    ASSERT_EQ(has(turns, RungId::kGitMirrors), is_critical);
+    if (!is_critical) continue;
+    EXPECT_EQ(turns.at(turns.size() - 3).rung, RungId::kCheckouts);
+    EXPECT_EQ(turns.at(turns.size() - 2).rung, RungId::kGitMirrors);
+    EXPECT_EQ(turns.at(turns.size() - 2).age, Duration{request.grace});
+    request.only_gentle = true;
+    EXPECT_FALSE(has(climb(request), RungId::kGitMirrors));
+  }
+}
+
 TEST(Ladder, OnlyGentleNeverGoesBeyondDanglingImages) {
   for (const auto level : {Level::kLow, Level::kCritical, Level::kExhausted}) {
     auto request = request_at(level);
@@ -133,6 +151,7 @@ TEST(RungNames, AreThoseOfTheContract) {
       {RungId::kBuildCacheShare, "build_cache_share"},
       {RungId::kOrphans, "orphans"},
       {RungId::kCheckouts, "checkouts"},
+      {RungId::kGitMirrors, "git_mirrors"},
       {RungId::kLastResort, "last_resort"},
   };
   for (const auto& [rung, name] : names) EXPECT_EQ(to_string(rung), name);

@@ -1,0 +1,78 @@
+#include "daemon/evictors/git_mirrors.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/evictors/deadlines.h"
+#include "daemon/evictors/eviction_result.h"
+#include "daemon/evictors/mirror_folders.h"
+#include "daemon/filesystems/path_stat.h"
+
+namespace buildwarden::disk {
+
+bool GitMirrors::frees(const ports::FilesystemSnapshot& place) const {
+  return parts_.settings.on_full.purge_mirrors && place.has_role("git_mirrors");
+}
+
+ports::Async<std::vector<policy::Candidate>> GitMirrors::list(const policy::RungTurn&) { return list_mirrors(); }
+
+ports::Async<ports::EvictionResult> GitMirrors::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
+  return take_planned(candidate);
+}
+
+policy::Candidate GitMirrors::candidate_of(const CacheEntry& entry, const ports::MirrorUses& uses) const {
+  policy::Candidate candidate;
+  candidate.id = entry.path();
+  candidate.name = format("git mirror {}", entry.name);
+  candidate.size = entry.look.bytes;
+  candidate.device = device_label(entry.look.identity.device);
+  candidate.last_use.at = entry.look.changed;
+  candidate.last_use.by = "its last fetch";
+  if (parts_.clock_is_steady()) {
+    candidate.last_use.observed = std::max(Duration{0}, parts_.clock.now().wall - entry.look.changed);
+  }
+  candidate.in_use_by = entry.user.empty() ? needed_by(entry.name, uses) : entry.user;
+  candidate.protected_as = entry.spared;
+  return candidate;
+}
+
+ports::Async<std::vector<policy::Candidate>> GitMirrors::list_mirrors() {
+  std::vector<policy::Candidate> candidates;
+  forget_list();
+  if (!parts_.settings.on_full.purge_mirrors) co_return candidates;
+  auto uses = co_await parts_.users.mirror_uses();
+  if (!uses) co_return std::move(uses).error();
+  std::function<Result<CachesSeen>()> work = [folder = parts_.settings.paths.git_mirrors, stop = stop_.get_token()] {
+    return look_at_mirrors(folder, stop);
+  };
+  auto seen = co_await parts_.workers.compute<CachesSeen>(std::move(work), kLookDeadline);
+  if (!seen) co_return std::move(seen).error();
+  for (const auto& [folder, why] : seen->refused) {
+    policy::Candidate refused;
+    refused.id = refused.name = format("all git mirrors in {}", folder);
+    refused.protected_as = why;
+    candidates.push_back(std::move(refused));
+  }
+  for (auto& entry : seen->entries) {
+    candidates.push_back(candidate_of(entry, *uses));
+    planned_.emplace(entry.path(), std::move(entry));
+  }
+  co_return candidates;
+}
+
+ports::Async<ports::EvictionResult> GitMirrors::take_planned(policy::Candidate candidate) {
+  const auto planned = planned_.find(candidate.id);
+  if (planned == planned_.end()) co_return dropped("it is not of the last plan");
+  const auto entry = planned->second;
+  if (!parts_.settings.on_full.purge_mirrors) co_return dropped("purge_mirrors was switched off");
+  const auto uses = co_await parts_.users.mirror_uses();
+  if (!uses) co_return uses.error();
+  if (const auto who = needed_by(entry.name, *uses); !who.empty()) co_return dropped(format("in use by {}", who));
+  std::function<Result<ports::EvictionResult>()> work = [entry, stop = stop_.get_token()] {
+    return remove_mirror(entry, stop);
+  };
+  co_return co_await parts_.workers.compute<ports::EvictionResult>(std::move(work), kRemoveDeadline);
+}
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,63 @@
+#include "daemon/evictors/seed_staging.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/format.h"
+#include "common/system_folders.h"
+#include "daemon/evictors/deadlines.h"
+#include "daemon/evictors/eviction_result.h"
+#include "daemon/filesystems/path_stat.h"
+#include "daemon/policy/mirrors.h"
+
+namespace buildwarden::disk {
+namespace {
+
+policy::Candidate staging_candidate(const CacheEntry& entry, Now now) {
+  policy::Candidate candidate;
+  candidate.id = entry.path();
+  candidate.name = format("left-over seed of a git mirror {}", entry.path());
+  candidate.size = entry.look.bytes;
+  candidate.device = device_label(entry.look.identity.device);
+  candidate.last_use.at = entry.look.changed;
+  candidate.last_use.observed = std::max(Duration{0}, now.wall - entry.look.changed);
+  candidate.in_use_by = entry.user;
+  candidate.protected_as = entry.spared;
+  return candidate;
+}
+
+}  // namespace
+
+ports::Async<std::vector<policy::Candidate>> SeedStaging::list(const policy::RungTurn&) { return list_staging(); }
+
+ports::Async<ports::EvictionResult> SeedStaging::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
+  return take_planned(candidate);
+}
+
+ports::Async<std::vector<policy::Candidate>> SeedStaging::list_staging() {
+  std::vector<policy::Candidate> candidates;
+  forget_list();
+  if (!parts_.clock_is_steady()) co_return candidates;
+  std::function<Result<CachesSeen>()> work = [folder = parts_.settings.paths.git_mirrors, stop = stop_.get_token()] {
+    return look_at_caches({folder}, {kSystemFolders.begin(), kSystemFolders.end()}, stop, policy::is_seed_staging);
+  };
+  auto seen = co_await parts_.workers.compute<CachesSeen>(std::move(work), kLookDeadline);
+  if (!seen) co_return std::move(seen).error();
+  const Now now = parts_.clock.now();
+  for (auto& entry : seen->entries) {
+    candidates.push_back(staging_candidate(entry, now));
+    planned_.emplace(entry.path(), std::move(entry));
+  }
+  co_return candidates;
+}
+
+ports::Async<ports::EvictionResult> SeedStaging::take_planned(policy::Candidate candidate) {
+  const auto planned = planned_.find(candidate.id);
+  if (planned == planned_.end()) co_return dropped("it is not of the last plan");
+  std::function<Result<ports::EvictionResult>()> work = [entry = planned->second, stop = stop_.get_token()] {
+    return remove_cache(entry, stop);
+  };
+  co_return co_await parts_.workers.compute<ports::EvictionResult>(std::move(work), kRemoveDeadline);
+}
+
+}  // namespace buildwarden::disk

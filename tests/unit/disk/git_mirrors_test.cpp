@@ -1,0 +1,223 @@
+// The agent's git mirrors and what the stack's seeds leave, over real folders (issue 16, number 9).
+#include "daemon/evictors/git_mirrors.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/unique_fd.h"
+#include "daemon/evictors/seed_staging.h"
+#include "tests/support/later_clock.h"
+#include "tests/support/loop.h"
+#include "tests/support/temp_folder.h"
+
+namespace buildwarden::disk {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::hours;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+class FakeMirrorUsers final : public ports::MirrorUsers {
+ public:
+  ports::Async<ports::MirrorUses> mirror_uses() override {
+    if (unknown) co_return Error(Errc::kDenied, "process 9 cannot be read");
+    co_return uses;
+  }
+  ports::MirrorUses uses;
+  bool unknown = false;
+};
+
+class GitMirrorsTest : public ::testing::Test {
+ protected:
+  GitMirrorsTest() {
+    settings_.paths.git_mirrors = root_ + "/git-mirrors";
+    settings_.on_full.purge_mirrors = true;
+    fs::create_directories(settings_.paths.git_mirrors);
+  }
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root: it looks at every process";
+  }
+  [[nodiscard]] std::string path(const std::string& name) const { return settings_.paths.git_mirrors + "/" + name; }
+  void write(const std::string& name, std::size_t size = 10) const {
+    fs::create_directories(fs::path(path(name)).parent_path());
+    std::ofstream(path(name)) << std::string(size, 'x');
+  }
+  void make(const std::string& name) const {
+    write(name + "/HEAD");
+    write(name + "/FETCH_HEAD");
+    write(name + "/objects/pack/one.pack", 100'000);
+  }
+  std::vector<policy::Candidate> list(ports::Evictor& rung) {
+    auto listed = testing::run_on(loop_, rung.list(turn_));
+    EXPECT_TRUE(listed) << listed.error().message();
+    return listed ? *listed : std::vector<policy::Candidate>{};
+  }
+  // The names in the order in which they would go.
+  std::vector<std::string> order(ports::Evictor& rung) {
+    policy::EvictionRules rules;
+    rules.age = turn_.age;
+    std::vector<std::string> names;
+    for (const auto& one : policy::rank(list(rung), rules, clock_.now()).order) names.push_back(one.name);
+    return names;
+  }
+  // Takes the only one that there is, planned before `meanwhile`; the answer: why it was dropped.
+  template <class Meanwhile>
+  std::string drop(Meanwhile meanwhile) {
+    const auto all = list(mirrors_);
+    EXPECT_EQ(all.size(), 1U);
+    meanwhile();
+    const auto taken = testing::run_on(loop_, mirrors_.evict(all.at(0), turn_));
+    EXPECT_TRUE(taken) << taken.error().message();
+    return taken ? taken->dropped : "";
+  }
+  [[nodiscard]] bool exists(const std::string& name) const { return fs::exists(path(name)); }
+
+  testing::TempFolder folder_;
+  std::string root_ = fs::canonical(folder_.path()).string();
+  Settings settings_;
+  testing::LaterClock clock_{hours{5}};
+  boost::asio::io_context loop_;
+  WorkerPool workers_{1};
+  FakeMirrorUsers users_;
+  bool steady_ = true;
+  GitMirrors mirrors_{{settings_, clock_, workers_, users_, [this] { return steady_; }}};
+  SeedStaging staging_{{settings_, clock_, workers_, [this] { return steady_; }}};
+  policy::RungTurn turn_{policy::RungId::kGitMirrors, 2, hours{1}};
+};
+
+TEST_F(GitMirrorsTest, AnIdleOneGoesWholeAndNothingElseIsOne) {
+  make("repo-git");
+  make("snapshots/repo-git1234");
+  make(".git-mirror-seed-abc/extract/other-git");
+  write("no-mirror/file");
+  write("repo-git.updatelockf");
+  fs::create_directory_symlink(path("repo-git"), path("linked"));
+  EXPECT_THAT(order(mirrors_), ElementsAre("git mirror repo-git"));
+  EXPECT_EQ(drop([] {}), "");
+  EXPECT_FALSE(exists("repo-git"));
+  EXPECT_TRUE(exists("no-mirror/file") && exists("snapshots/repo-git1234/HEAD") && exists("repo-git.updatelockf"));
+}
+
+TEST_F(GitMirrorsTest, TheLastFetchIsWhatAges) {
+  make("first");
+  make("second");
+  // Its stamp, which nobody can set, is at least one tick of the kernel's clock newer.
+  while (list(mirrors_).at(0).last_use.at == list(mirrors_).at(1).last_use.at) write("first/FETCH_HEAD", 20);
+  EXPECT_THAT(order(mirrors_), ElementsAre("git mirror second", "git mirror first"));
+  clock_.later = std::chrono::minutes{30};
+  EXPECT_THAT(order(mirrors_), IsEmpty());
+  clock_.later = hours{5};
+  steady_ = false;
+  EXPECT_THAT(order(mirrors_), IsEmpty()) << "nobody knows how old they are";
+}
+
+TEST_F(GitMirrorsTest, OnlyWithPurgeMirrors) {
+  make("repo");
+  EXPECT_THAT(drop([&] { settings_.on_full.purge_mirrors = false; }), HasSubstr("switched off"));
+  EXPECT_THAT(list(mirrors_), IsEmpty());
+  ports::FilesystemSnapshot place;
+  place.roles = {"builds", "git_mirrors"};
+  EXPECT_FALSE(mirrors_.frees(place));
+  settings_.on_full.purge_mirrors = true;
+  EXPECT_TRUE(mirrors_.frees(place));
+  place.roles = {"builds"};
+  EXPECT_FALSE(mirrors_.frees(place));
+}
+
+TEST_F(GitMirrorsTest, OneThatACheckoutReadsOrAJobMayNeedStays) {
+  make("repo");
+  users_.uses.borrowed = {{"checkout ci-1/acme/web", "/elsewhere/repo/objects"}};
+  EXPECT_THAT(order(mirrors_), IsEmpty());
+  users_.uses.borrowed[0].from = "/elsewhere/repo2/objects";
+  EXPECT_THAT(order(mirrors_), ElementsAre("git mirror repo"));
+  EXPECT_THAT(drop([&] { users_.uses.any_by = "lease a, which may clone from it"; }), HasSubstr("lease a"));
+  users_.uses.any_by = "";
+  const auto all = list(mirrors_);
+  users_.unknown = true;
+  EXPECT_FALSE(testing::run_on(loop_, mirrors_.evict(all.at(0), turn_)));
+  EXPECT_FALSE(testing::run_on(loop_, mirrors_.list(turn_)));
+  EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+TEST_F(GitMirrorsTest, OneThatAProcessHasOpenOrLockedStays) {
+  make("repo");
+  for (const char* name : {"repo/objects/pack/one.pack", "repo.updatelockf", "repo.clonelockf"}) {
+    std::ofstream(path(name), std::ios::app).flush();
+    EXPECT_THAT(order(mirrors_), ElementsAre("git mirror repo")) << "a lock's file that nobody has is no lock";
+    const UniqueFd held(::open(path(name).c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_THAT(order(mirrors_), IsEmpty()) << name;
+  }
+  std::optional<UniqueFd> later;
+  const auto open_now = [&] { later.emplace(::open(path("repo.updatelockf").c_str(), O_RDONLY | O_CLOEXEC)); };
+  EXPECT_THAT(drop(open_now), HasSubstr("which has its lock"));
+  EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+// Agents before 3.49 or so: the lock is there while it is held.
+TEST_F(GitMirrorsTest, AnOlderAgentsLockHoldsWhileItsProcessLives) {
+  make("repo");
+  std::ofstream(path("repo.clonelock")) << ::getpid() << "\n";
+  EXPECT_THAT(order(mirrors_), IsEmpty());
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ::waitpid(child, nullptr, 0);
+  std::ofstream(path("repo.clonelock")) << child << "\n";
+  EXPECT_THAT(order(mirrors_), ElementsAre("git mirror repo"));
+  std::ofstream(path("repo.clonelock")) << "?";
+  EXPECT_THAT(order(mirrors_), IsEmpty()) << "nobody knows whose it is";
+}
+
+TEST_F(GitMirrorsTest, AFetchSinceThePlanKeepsIt) {
+  make("repo");
+  EXPECT_THAT(drop([&] { write("repo/objects/pack/two.pack", 5'000); }), HasSubstr("changed since the plan"));
+  EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+// As on the stack without instance storage: the agent owns the folder above.
+TEST_F(GitMirrorsTest, WhereSomebodyElseCouldExchangeTheFolderNothingGoes) {
+  make("repo");
+  make(".git-mirror-seed-abc/extract/other");
+  ASSERT_EQ(::chown(root_.c_str(), 12345, 12345), 0);
+  const auto all = list(mirrors_);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_THAT(all[0].name, HasSubstr("all git mirrors in"));
+  EXPECT_NE(all[0].protected_as, "");
+  EXPECT_THAT(order(staging_), IsEmpty());
+}
+
+TEST_F(GitMirrorsTest, LeftOverSeedsGoOnceNobodyIsAtThem) {
+  make("repo");
+  make(".git-mirror-seed-abc/extract/other");
+  settings_.on_full.purge_mirrors = false;
+  {
+    const UniqueFd unpacking(::open(path(".git-mirror-seed-abc/extract").c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_THAT(order(staging_), IsEmpty());
+  }
+  clock_.later = std::chrono::minutes{30};
+  EXPECT_THAT(order(staging_), IsEmpty()) << "a boot may be at it";
+  clock_.later = hours{5};
+  EXPECT_THAT(order(staging_), ElementsAre(HasSubstr("/.git-mirror-seed-abc")));
+  const auto all = list(staging_);
+  const auto taken = testing::run_on(loop_, staging_.evict(all.at(0), turn_));
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->dropped, "");
+  EXPECT_FALSE(exists(".git-mirror-seed-abc"));
+  EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+}  // namespace
+}  // namespace buildwarden::disk
