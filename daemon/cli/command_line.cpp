@@ -83,6 +83,12 @@ void CommandLine::add_config_file(CLI::App* command) {
       ->type_name("FILE");
 }
 
+void CommandLine::take_socket_of_config() {
+  if (!load_.yaml_required || socket_->count() > 0 || !context_.env("BUILDWARDEN_SOCKET").empty()) return;
+  const auto loaded = config::load(load_);
+  if (loaded && loaded->settings.listen.socket != kDefaultSocket) context_.socket = loaded->settings.listen.socket;
+}
+
 void CommandLine::add_serve() {
   auto* serve = add(&app_, "serve", "run the daemon", [this] {
     if (dry_run_) load_.overrides["dry_run"] = "true";
@@ -121,8 +127,10 @@ void CommandLine::add_disk() {
   reclaim->add_flag("--dry-run", reclaim_.dry_run, "only the plan");
   add_size(reclaim, "--target", reclaim_.target)->description("free space wanted, such as 20GiB (disk.reclaim_to)");
   add_duration(reclaim, "--wait", reclaim_.wait)->description("how long to wait for it (5m)");
-  auto* check = add(disk, "check", "exit 1 when a job would not find enough room; works without the daemon",
-                    [this] { return check_disk(context_, check_, load_); });
+  auto* check = add(disk, "check", "exit 1 when a job would not find enough room; works without the daemon", [this] {
+    take_socket_of_config();
+    return check_disk(context_, check_, load_);
+  });
   check->footer(
       "When there is too little the daemon is asked to make room, for as long as a job would wait "
       "(jobs.admission_wait). Exit 0 with a warning where the disk cannot be measured.");
@@ -147,8 +155,10 @@ void CommandLine::add_events() {
 }
 
 void CommandLine::add_doctor() {
-  auto* doctor = add(&app_, "doctor", "what is wrong with this machine, and the fix; exit 1 when something is",
-                     [this] { return run_doctor(context_, load_); });
+  auto* doctor = add(&app_, "doctor", "what is wrong with this machine, and the fix; exit 1 when something is", [this] {
+    take_socket_of_config();
+    return run_doctor(context_, load_);
+  });
   add_config_file(doctor);
 }
 

@@ -112,6 +112,26 @@ TEST_F(DiskCheckMakesRoom, AndAtItsEndAJobIsNotFailedForWhatGoesWithIt) {
   EXPECT_EQ(run(critical, critical, {"--stack", "--job-ends"}).code, cli::kNo);
 }
 
+// Issue 14: with --config X the daemon at the usual place was asked, not X's.
+TEST(DiskCheck, TheDaemonOfTheGivenConfigurationIsAsked) {
+  ClientWorld world;
+  world.silence = kPatient;
+  const auto other = world.folder() + "/other.sock";
+  const auto path = configuration(world, "1B");
+  const auto yaml = read_file(path);
+  ASSERT_TRUE(write_file_atomically(path, *yaml + "listen: { socket: " + other + " }\n"));
+  const auto answer = http_answer(200, disk(filesystem("ok", "true", 42 * kGiB)));
+  ScriptedDaemon of_x(other, [&](const SeenRequest&) { return answer; });
+  EXPECT_THAT(world.run({"disk", "check", "--config", path}).out, HasSubstr("/data has 42.00 GiB free"));
+  static_cast<void>(world.run({"doctor", "--config", path}));
+  EXPECT_GE(of_x.seen().size(), 2U);
+  const auto before = of_x.seen().size();
+  static_cast<void>(world.run({"--socket", world.folder() + "/none.sock", "disk", "check", "--config", path}));
+  world.environment["BUILDWARDEN_SOCKET"] = world.folder() + "/none.sock";
+  static_cast<void>(world.run({"disk", "check", "--config", path}));
+  EXPECT_EQ(of_x.seen().size(), before) << "what is said decides";
+}
+
 TEST_F(DiskCheckMakesRoom, ButNotWhereThereIsEnough) {
   EXPECT_EQ(run(filesystem("low", "true", 6 * kGiB), "").code, cli::kYes);
   EXPECT_EQ(body_, "");
