@@ -11,8 +11,8 @@
 
 namespace buildwarden::disk {
 
-bool GitMirrors::frees(const ports::FilesystemSnapshot& place) const {
-  return parts_.settings.on_full.purge_mirrors && place.has_role("git_mirrors");
+bool GitMirrors::frees(const ports::FilesystemSnapshot& filesystem) const {
+  return parts_.settings.on_full.purge_mirrors && filesystem.has_role("git_mirrors");
 }
 
 ports::Async<std::vector<policy::Candidate>> GitMirrors::list(const policy::RungTurn&) { return list_mirrors(); }

@@ -33,7 +33,7 @@ class GitMirrors final : public ports::Evictor {
   explicit GitMirrors(Parts parts) : parts_(std::move(parts)) {}
 
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kGitMirrors; }
-  [[nodiscard]] bool frees(const ports::FilesystemSnapshot& place) const override;
+  [[nodiscard]] bool frees(const ports::FilesystemSnapshot& filesystem) const override;
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<ports::EvictionResult> evict(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
   void forget_list() override { planned_.clear(); }

@@ -28,8 +28,8 @@ class SeedStaging final : public ports::Evictor {
   explicit SeedStaging(Parts parts) : parts_(std::move(parts)) {}
 
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kLeftovers; }
-  [[nodiscard]] bool frees(const ports::FilesystemSnapshot& place) const override {
-    return place.has_role("git_mirrors");
+  [[nodiscard]] bool frees(const ports::FilesystemSnapshot& filesystem) const override {
+    return filesystem.has_role("git_mirrors");
   }
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<ports::EvictionResult> evict(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
