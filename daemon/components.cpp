@@ -72,6 +72,7 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       passed(std::move(from.passed)),
       agent(group_or_root(agent_group(settings.agent), "the builders' sockets")),
       api_group(group_or_root(socket_group(settings.listen, settings.agent), "the API's socket")),
+      unknown_account(buildwarden::unknown_account(settings)),
       journal(clock),
       workers(kWorkers),
       trees(kTreeWorkers),
@@ -206,6 +207,7 @@ std::vector<ports::NotReady> Daemon::Components::not_ready() const {
   std::vector<ports::NotReady> missing;
   const auto status = engine.status();
   if (!status.up) missing.push_back({"engine", status.reason});
+  if (!unknown_account.empty()) missing.push_back({"config", unknown_account});
   for (const auto& filesystem : disk_status.disk_view().filesystems) {
     if (!filesystem.error.empty()) missing.push_back({"disk " + filesystem.mount, filesystem.error});
     if (!filesystem.marks.mistake.empty()) {

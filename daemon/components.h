@@ -102,6 +102,7 @@ struct Daemon::Components {
   const Settings& settings = loaded.settings;
   std::optional<gid_t> agent;  // the group of the builders' sockets; root's alone without it
   std::optional<gid_t> api_group;
+  const std::string unknown_account;  // at the start, as buildwarden::unknown_account() has it
 
   SystemClock clock;
   telemetry::EventLog journal;

@@ -74,6 +74,18 @@ Result<gid_t> socket_group(const ListenSettings& listen, const AgentSettings& ag
   return group_named(listen.group).with_context("listen.group");
 }
 
+std::string unknown_account(const Settings& settings) {
+  const auto& agent = settings.agent;
+  const auto user = agent.user == AgentSettings{}.user ? Result<uid_t>(0) : agent_user(agent);
+  const auto group = agent.group == "auto" ? Result<gid_t>(0) : agent_group(agent);
+  const auto socket = settings.listen.group == "auto" ? Result<gid_t>(0) : socket_group(settings.listen, agent);
+  std::string text;
+  if (!user) text = user.error().message();
+  if (!group) text = group.error().message();
+  if (!socket) text = socket.error().message();
+  return text.empty() ? "" : format("{}; only root may use the socket until the daemon is started again", text);
+}
+
 bool is_unit_installed(const std::string& unit) {
   constexpr std::array<std::string_view, 4> kUnitFolders = {"/etc/systemd/system/", "/run/systemd/system/",
                                                             "/usr/lib/systemd/system/", "/lib/systemd/system/"};

@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -19,6 +20,7 @@
 #include "common/sd_listen.h"
 #include "daemon/daemon.h"
 #include "daemon/logging.h"
+#include "daemon/stray_signals.h"
 
 namespace buildwarden {
 namespace asio = boost::asio;
@@ -46,7 +48,7 @@ asio::awaitable<void> stop_on_signal(Daemon* daemon, asio::signal_set* signals, 
   auto token = asio::as_tuple(asio::use_awaitable);
   const auto [error, number] = co_await signals->async_wait(token);
   if (error) co_return;
-  log_info(format("stopping on {}", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+  log_info(format("stopping on SIG{}", ::sigabbrev_np(number)));
   others->cancel();
   end_hard_when_late();
   co_await daemon->stop();
@@ -65,6 +67,7 @@ asio::awaitable<void> reload_on_signal(Daemon* daemon, asio::signal_set* signals
 }  // namespace
 
 int serve(const config::LoadRequest& request, const policy::TerminationTimes& times) {
+  disarm_stray_signals();
   configure_log(LogLevel::kInfo, LogFormat::kAuto);
   auto passed = take_passed_sockets();
   for (const auto& refused : passed.refused) log_warning(refused);
@@ -78,7 +81,7 @@ int serve(const config::LoadRequest& request, const policy::TerminationTimes& ti
   std::signal(SIGPIPE, SIG_IGN);  // NOLINT(cert-err33-c): cannot fail for these arguments
 
   asio::io_context loop(1);
-  asio::signal_set endings(loop, SIGTERM, SIGINT);
+  asio::signal_set endings(loop, SIGTERM, SIGINT, SIGQUIT);
   asio::signal_set reloads(loop, SIGHUP);
   Daemon daemon(loop, {*std::move(loaded), request, std::move(passed), times});
   if (const auto started = daemon.start(); !started) {

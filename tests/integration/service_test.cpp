@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstring>
 #include <string>
 
@@ -125,6 +126,24 @@ TEST_F(ServiceIntegration, SystemdIsToldOfEachStep) {
   EXPECT_THAT(told, ElementsAre(StartsWith("RELOADING=1\nMONOTONIC_USEC="), StartsWith("READY=1")));
   EXPECT_EQ(stop_daemon(), 0);
   EXPECT_TRUE(systemd_.wait_for("STOPPING=1"));
+}
+
+// Issue 14: whoever sent SIGUSR1 ended the daemon, without a word.
+TEST_F(ServiceIntegration, AStraySignalEndsNothingAndAMistypedGroupIsSaid) {
+  write_yaml(engine_.socket(), kRoomyDisk,
+             "agent: { user: \"0\", unit: \"\" }\nlisten: { socket: " + in("run/api.sock") +
+                 ", tcp: \"\", group: buildkite-agnet }\n");
+  start_daemon();
+  wait_until_it_answers();
+  for (const int number : {SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXFSZ, SIGRTMIN, SIGRTMAX}) {
+    daemon().send(number);
+    EXPECT_EQ(status("/healthz"), 200) << number;
+  }
+  EXPECT_THAT(query("/readyz", ".detail"), HasSubstr("listen.group: this machine has no group \"buildkite-agnet\""));
+  EXPECT_EQ(status("/readyz"), 503);
+  daemon().send(SIGQUIT);
+  EXPECT_TRUE(eventually([this] { return log().find("stopping on SIGQUIT") != std::string::npos; })) << log();
+  EXPECT_TRUE(eventually([this] { return log().find("stopped") != std::string::npos; })) << log();
 }
 
 TEST_F(ServiceIntegration, ABadFileKeepsTheOldConfigurationUntilItIsMended) {

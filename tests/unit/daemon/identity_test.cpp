@@ -31,5 +31,21 @@ TEST(Identity, AnErrorNamesTheKeyThatIsWrong) {
   EXPECT_THAT(socket_group(listen, agent).error().message(), StartsWith("listen.group: "));
 }
 
+TEST(Identity, WhatIsNamedAndUnknownIsSaid) {
+  Settings settings;
+  EXPECT_EQ(unknown_account(settings), "") << "a machine without an agent";
+  settings.listen.group = "0";
+  EXPECT_EQ(unknown_account(settings), "");
+  settings.listen.group = "no-such-group";
+  EXPECT_THAT(unknown_account(settings),
+              StartsWith("listen.group: this machine has no group \"no-such-group\"; only root"));
+  settings.listen.group = "auto";
+  settings.agent.group = "no-such-group";
+  EXPECT_THAT(unknown_account(settings), StartsWith("agent.group: "));
+  settings.agent.group = "auto";
+  settings.agent.user = "no-such-user";
+  EXPECT_THAT(unknown_account(settings), StartsWith("agent.user: "));
+}
+
 }  // namespace
 }  // namespace buildwarden
