@@ -108,6 +108,8 @@ std::string EndingJobs::why_none(const std::string& job, const Kept& kept) const
 }
 
 ports::Async<ports::RoomAtEnd> EndingJobs::give_up(std::string job) {
+  // One after another: any job may ask, and a look reads whole trees.
+  const auto pass = co_await mutex_.lock();
   auto kept = co_await kept_by(job);
   if (!kept) co_return std::move(kept).error();
   ports::RoomAtEnd room;
@@ -133,6 +135,7 @@ void EndingJobs::promise(const std::string& job, const std::string& agent, const
   event.rule = "job_ends";
   event.reason = reason;
   event.fields.emplace_back("job", job);
+  event.fields.emplace_back(ports::kOnDemandField, true);
   parts_.journal.record(event);
   loop_timer_.wake();
 }

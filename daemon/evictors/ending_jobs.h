@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/async_mutex.h"
 #include "common/clock.h"
 #include "common/deletion_root.h"
 #include "common/loop_timer.h"
@@ -78,6 +79,7 @@ class EndingJobs final : public ports::EndingJobs {
 
   Parts parts_;
   std::vector<Promised> promised_;
+  AsyncMutex mutex_;
   LoopTimer loop_timer_;
   std::stop_source stop_;
 };

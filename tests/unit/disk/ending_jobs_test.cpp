@@ -69,6 +69,7 @@ TEST_F(EndingJobsTest, WhatItAloneKeepsGoesWhenItHasEnded) {
   const auto room = give_up();
   EXPECT_TRUE(room.enough) << room.reason;
   EXPECT_THAT(room.reason, HasSubstr("1 checkouts that job a alone keeps"));
+  EXPECT_TRUE(ports::is_on_demand(journal_.last("checkout.kept"))) << "anybody may ask again and again";
   turn();
   EXPECT_THAT(space_.asked, IsEmpty()) << "it runs yet";
   EXPECT_THAT(ending_.given_up(), IsEmpty());
