@@ -250,7 +250,7 @@ TEST(Disk, ShowsFilesystemsAndUsers) {
   EXPECT_EQ(run.code, cli::kYes);
   EXPECT_EQ(run.out,
             "MOUNT  LEVEL  FREE       OF          CRITICAL  LOW        TARGET     FULL IN  GATE\n"
-            "/data  ok     50.00 GiB  100.00 GiB  5.00 GiB  15.00 GiB  25.00 GiB  1m30s    yes\n"
+            "/data  ok     50.00 GiB  100.00 GiB  5.00 GiB  15.00 GiB  25.00 GiB  1m 30s   yes\n"
             "\n"
             "MOUNT  USER    NAME   SIZE\n"
             "/data  images  app:1  1.0 MiB\n");
