@@ -19,9 +19,11 @@ std::string own_program() {
   return program;
 }
 
-std::vector<std::string> in_own_unit(std::vector<std::string> command) {
+std::vector<std::string> in_own_unit(std::vector<std::string> command, const std::vector<std::string>& properties) {
   if (!is_service()) return command;
-  std::vector<std::string> whole = {"systemd-run", "--wait", "--pipe", "--quiet", "--collect", "--"};
+  std::vector<std::string> whole = {"systemd-run", "--wait", "--pipe", "--quiet", "--collect"};
+  for (const auto& property : properties) whole.push_back("--property=" + property);
+  whole.emplace_back("--");
   for (auto& word : command) whole.push_back(std::move(word));
   return whole;
 }

@@ -15,6 +15,7 @@ std::string own_program();
 
 // `command` as it is to be run: under systemd by systemd-run, whose unit ends with it and is forgotten; else as it is.
 // The environment of such a unit is systemd's own, so variables belong into the command.
-std::vector<std::string> in_own_unit(std::vector<std::string> command);
+// `properties` are the unit's, as systemd-run(1) takes them: "NoNewPrivileges=yes".
+std::vector<std::string> in_own_unit(std::vector<std::string> command, const std::vector<std::string>& properties = {});
 
 }  // namespace buildwarden

@@ -102,16 +102,19 @@ struct Outputs {
 };
 
 // Reads until both ends are closed. A grandchild that keeps them open counts as the program.
-Result<void> collect(Outputs from, ProgramEnd& end, Steady::time_point until, const std::stop_token& stop, Bytes most) {
+Result<void> collect(Outputs from, ProgramEnd& end, Steady::time_point until, const std::stop_token& stop,
+                     const ProgramCall& call) {
   while (from.output.open() || from.errors.open()) {
     if (stop.stop_requested()) return Error(Errc::kCancelled, "asked to stop");
     const auto left = std::chrono::ceil<Duration>(until - Steady::now()).count();
     if (left <= 0) return Error(Errc::kTimeout, "it did not end in time");
     std::array<pollfd, 2> ends = {{{from.output.get(), POLLIN, 0}, {from.errors.get(), POLLIN, 0}}};
     if (::poll(ends.data(), ends.size(), static_cast<int>(std::min<Duration::rep>(left, kLookForStop))) <= 0) continue;
+    const auto before = end.output.size();
     if (ends[0].revents != 0 && !read_some(from.output, end.output)) from.output = UniqueFd();
+    if (call.heard && end.output.size() > before) call.heard(end.output);
     if (ends[1].revents != 0 && !read_some(from.errors, end.errors)) from.errors = UniqueFd();
-    if (static_cast<Bytes>(std::max(end.output.size(), end.errors.size())) > most) {
+    if (static_cast<Bytes>(std::max(end.output.size(), end.errors.size())) > call.most) {
       return Error(Errc::kTooLarge, "it writes too much");
     }
   }
@@ -157,7 +160,7 @@ Result<ProgramEnd> run_program(ProgramCall call, const std::stop_token& stop) {
   output->write = UniqueFd();
   errors->write = UniqueFd();
   ProgramEnd end;
-  auto done = collect({std::move(output->read), std::move(errors->read)}, end, until, stop, call.most);
+  auto done = collect({std::move(output->read), std::move(errors->read)}, end, until, stop, call);
   if (done) done = await_end(*pid, until, stop);
   if (!done) ::kill(-*pid, SIGKILL);
   int status = 0;

@@ -1,8 +1,10 @@
 // Programs that others wrote, run and waited for. For a worker: it blocks.
 #pragma once
 
+#include <functional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.h"
@@ -22,6 +24,7 @@ struct ProgramCall {
   std::string input{};  // its stdin, at most 4 KiB; "": it reads nothing
   Duration deadline{0};
   Bytes most = kMiB;  // of its stdout, and as much of its stderr
+  std::function<void(std::string_view)> heard{};  // all of its stdout so far, each time that there is more
 };
 
 // Runs `command` (the program by path or by PATH, then its arguments) in a process group of its own.

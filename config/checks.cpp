@@ -25,6 +25,7 @@ class Checker {
     check_builders();
     check_builds();
     check_caches();
+    check_seeds();
     if (merge_.settings.emulation.order.empty() && emulation_on()) {
       mistake("emulation.order", "is empty while platforms are wanted; write [host, image], [host] or [image]");
     }
@@ -192,6 +193,21 @@ class Checker {
       if (system.empty() || wrong_already(key)) continue;
       mistake(key, format("{} is or holds {}, in which nothing is ever deleted; write the folder of the cache alone",
                           caches[i], system));
+    }
+  }
+
+  // What lies in a folder that is emptied with the instance is no seed. A save without a place is never made.
+  void check_seeds() {
+    const auto& seeds = merge_.settings.seeds;
+    if (seeds.save != SeedSave::kNever && seeds.location.empty() && !wrong_already("seeds.location")) {
+      merge_.warnings.push_back(format("{}seeds.save: no seed is made without a place; write seeds.location",
+                                       where(origin("seeds.save"))));
+    }
+    for (const auto& [key, folder] : {std::pair("paths.builds", merge_.settings.paths.builds),
+                                      std::pair("engine.data_root", merge_.settings.engine.data_root)}) {
+      if (!lies_in(seeds.location, folder) || wrong_already("seeds.location")) continue;
+      mistake("seeds.location", format("{} lies in {} {}; write a folder that outlives the instance", seeds.location,
+                                       key, folder));
     }
   }
 

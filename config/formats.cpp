@@ -50,6 +50,25 @@ Format<CacheType> cache_type() {
   return words<CacheType>({{"none", CacheType::kNone}, {"s3", CacheType::kS3}, {"registry", CacheType::kRegistry}});
 }
 
+Format<SeedSave> seed_save() {
+  return words<SeedSave>({{"never", SeedSave::kNever}, {"idle", SeedSave::kIdle}, {"drain", SeedSave::kDrain}});
+}
+
+Format<Bytes> size(Bytes least) {
+  Format<Bytes> f;
+  f.hint = format("a size of at least {} such as 20GiB", format_amount(Amount::bytes(least)));
+  f.parse = [least](std::string_view text) -> Result<Bytes> {
+    auto value = parse_bytes(text);
+    if (!value) return wrong("is not a size");
+    // Nobody means bytes by it.
+    if (!text.empty() && text.back() >= '0' && text.back() <= '9') return wrong("has no unit");
+    if (*value < least) return wrong("is out of range");
+    return value;
+  };
+  f.show = [](const Bytes& value) { return format_amount(Amount::bytes(value)); };
+  return f;
+}
+
 Format<std::string> one_of(const std::vector<std::string>& all) {
   Format<std::string> f;
   for (const auto& word : all) f.hint += (f.hint.empty() ? "" : " or ") + word;

@@ -52,6 +52,8 @@ Format<std::string> ip_address();
 Format<std::string> extra_host();  // NAME:IP or NAME:host-gateway
 Format<std::string> variable_name();
 Format<std::string> any_text();  // as another program spells it; for facts that are only shown
+// A bucket with a prefix, s3://NAME/PREFIX, or an absolute path.
+Format<std::string> optional_seed_location();
 Format<std::string> optional_bucket();
 Format<std::string> optional_region();
 Format<std::string> optional_word();  // no spaces, quotes, commas: it becomes part of a flag
@@ -67,5 +69,7 @@ Format<std::string> host_name();
 
 Format<OnForeign> on_foreign();
 Format<CacheType> cache_type();
+Format<SeedSave> seed_save();
+Format<Bytes> size(Bytes least);
 
 }  // namespace buildwarden::config

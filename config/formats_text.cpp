@@ -183,6 +183,16 @@ bool is_extra_host(std::string_view text) {
 bool is_address(std::string_view text) {
   return !text.starts_with('[') && (is_ip(text) || is_ip(format("[{}]", text)));
 }
+bool is_seed_location(std::string_view text) {
+  constexpr std::string_view kS3 = "s3://";
+  if (!text.starts_with(kS3)) return is_deep_path(text);
+  text.remove_prefix(kS3.size());
+  const auto slash = text.find('/');
+  if (!is_bucket(text.substr(0, slash))) return false;
+  const auto prefix = slash == std::string_view::npos ? std::string_view() : text.substr(slash + 1);
+  return prefix.empty() || (made_of(prefix, "/._-=", 200) && prefix.find("//") == std::string_view::npos);
+}
+
 bool is_socket(std::string_view text) { return is_path(text) && text.size() <= 107; }
 
 }  // namespace
@@ -223,6 +233,10 @@ Text extra_host() {
 }
 Text variable_name() { return text_format("a variable's name", "HTTP_PROXY", is_variable); }
 Text any_text() { return text_format("a text", "x", is_printable); }
+Text optional_seed_location() {
+  return optional(text_format("a bucket with a prefix, or an absolute path at least two levels deep",
+                              "s3://my-build-seeds/linux or /mnt/seeds", is_seed_location));
+}
 Text optional_bucket() { return optional(text_format("a bucket's name", "my-build-cache", is_bucket)); }
 Text optional_region() { return optional(text_format("a region's name", "us-east-1", is_region)); }
 Text optional_word() {

@@ -27,6 +27,8 @@ constexpr std::array kMappings = {
     Mapping{"DOCKER_BUILDER_PRUNE_ENABLED", "on_full.builder_prune", Meaning::kTrueOrFalse, false},
     Mapping{"ENABLE_PRE_EXIT_DISK_CLEANUP", "jobs.check_at_end", Meaning::kTrueOrFalse, false},
     Mapping{"DOCKER_USERNS_REMAP", "engine.userns_remap", Meaning::kTrueOrFalse, false},
+    Mapping{"BUILDWARDEN_SEEDS_LOCATION", "seeds.location", Meaning::kAsWritten, false},
+    Mapping{"BUILDWARDEN_SEEDS_SAVE", "seeds.save", Meaning::kAsWritten, false},
     Mapping{"AWS_REGION", "instance.region", Meaning::kAsWritten, false},
     Mapping{"DISK_MIN_AVAILABLE", "disk.min_free", Meaning::kKibibytes, true},
     Mapping{"DISK_MIN_INODES", "disk.min_free_inodes", Meaning::kAsWritten, true},

@@ -106,6 +106,19 @@ Table<Settings> work_fields() {
   };
 }
 
+Table<Settings> seed_fields() {
+  constexpr auto kSeeds = &Settings::seeds;
+  return {
+      scalar<Settings>("seeds.location", in(kSeeds, &SeedSettings::location), optional_seed_location()),
+      scalar<Settings>("seeds.restore", in(kSeeds, &SeedSettings::restore), boolean()),
+      scalar<Settings>("seeds.save", in(kSeeds, &SeedSettings::save), seed_save()),
+      scalar<Settings>("seeds.every", in(kSeeds, &SeedSettings::every), duration(1min, kYear)),
+      scalar<Settings>("seeds.max_size", in(kSeeds, &SeedSettings::max_size), size(kMiB)),
+      scalar<Settings>("seeds.restore_timeout", in(kSeeds, &SeedSettings::restore_timeout), duration(1s, 1h)),
+      scalar<Settings>("seeds.endpoint_url", in(kSeeds, &SeedSettings::endpoint_url), optional_url()),
+  };
+}
+
 Table<Settings> instance_fields() {
   constexpr auto kInstance = &Settings::instance;
   constexpr auto kAgent = &Settings::agent;
@@ -182,7 +195,7 @@ Table<Settings> outside_fields() {
 const Table<Settings>& settings_table() {
   static const Table<Settings> table = [] {
     Table<Settings> all;
-    for (auto part : {disk_fields(), work_fields(), instance_fields(), path_fields(), outside_fields()}) {
+    for (auto part : {disk_fields(), work_fields(), seed_fields(), instance_fields(), path_fields(), outside_fields()}) {
       all.insert(all.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
     }
     return all;

@@ -77,6 +77,7 @@ const Table<BuilderSettings>& builder_table() {
       texts<B>("dns", in(&B::dns), ip_address()),
       texts<B>("extra_hosts", in(&B::extra_hosts), extra_host()),
       scalar<B>("buildkitd_toml", in(&B::buildkitd_toml), optional_path()),
+      scalar<B>("seed", in(&B::seed), boolean()),
       cache_field("type", &CacheSettings::type, cache_type()),
       cache_field("bucket", &CacheSettings::bucket, optional_bucket()),
       cache_field("region", &CacheSettings::region, optional_region()),

@@ -41,6 +41,7 @@ struct OnFullSettings {
 
 enum class OnForeign : std::uint8_t { kRefuse, kAdopt };
 enum class CacheType : std::uint8_t { kNone, kS3, kRegistry };
+enum class SeedSave : std::uint8_t { kNever, kIdle, kDrain };
 
 struct CacheSettings {
   CacheType type = CacheType::kNone;
@@ -84,6 +85,7 @@ struct BuilderSettings {
   std::string buildkitd_toml;              // a file of root's, merged into ours; "": none
   std::string buildkitd_text;              // what stood in it when it was read, checked; not a key of the YAML
   CacheSettings cache;
+  bool seed = true;  // whether seeds are restored to it and made of it, where there is a place for them
 
   friend bool operator==(const BuilderSettings&, const BuilderSettings&) = default;
 };
@@ -105,6 +107,17 @@ struct JobSettings {
 
 struct PrefetchSettings {
   std::vector<std::string> images;
+};
+
+// Archives of builders' volumes, from which those of new instances begin.
+struct SeedSettings {
+  std::string location;  // "s3://bucket/prefix", or a folder; "": none
+  bool restore = true;
+  SeedSave save = SeedSave::kNever;
+  Duration every = std::chrono::hours{6};
+  Bytes max_size = 20 * kGiB;  // of what is unpacked
+  Duration restore_timeout = std::chrono::minutes{2};
+  std::string endpoint_url;  // of S3; "": that of AWS
 };
 
 struct InstanceSettings {
@@ -169,6 +182,7 @@ struct Settings {
   EmulationSettings emulation;
   JobSettings jobs;
   PrefetchSettings prefetch;
+  SeedSettings seeds;
   InstanceSettings instance;
   AgentSettings agent;
   PathSettings paths;

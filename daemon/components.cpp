@@ -21,6 +21,9 @@ constexpr std::size_t kForeignReaders = 4;
 // One: what a job's process keeps waiting costs the next job its second, and nobody else anything.
 constexpr std::size_t kProcessReaders = 1;
 
+// One builder's seed is restored while another's is looked for.
+constexpr std::size_t kSeedWorkers = 2;
+
 constexpr auto kProbeAtWork = std::chrono::milliseconds{20};  // plans are what may hold up the loop
 
 std::optional<gid_t> group_or_root(Result<gid_t> group, std::string_view what) {
@@ -78,6 +81,7 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       trees(kTreeWorkers),
       processes(kProcessReaders),
       foreign(kForeignReaders),
+      seed_work(kSeedWorkers),
       engine(settings.engine,
              {workers, clock, journal,
               [this](const std::string& method, const std::string& route, std::chrono::duration<double> took) {
@@ -102,7 +106,9 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       reconciler(loop.get_executor(), reconciler_settings(settings, agent),
                  {engine, engine, engine, engine, engine, engine, journal, clock, handout, workers,
                   [this](const std::string& builder) { return cache_bytes(builder); },
-                  [this](const std::string& builder) { return worker_facts.of(builder); }}),
+                  [this](const std::string& builder) { return worker_facts.of(builder); },
+                  [this](const std::string& builder) { return seeds.awaited(builder); },
+                  [this](const std::string& builder) { return seeds.holds(builder); }}),
       in_use(registry, reconciler, [this] { return emulation.held_images(); }),
       buildx_instances(foreign,
                        [user = settings.agent.user] { return builders::homes_of_people("/etc/passwd", user); }),
@@ -160,6 +166,7 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       idle_caches({[this] { return idle_sources(); }, reconciler, disk_status, reclaimer, clock, settings}),
       network_collection({settings, reclaimer, empty_networks}),
       prefetch({settings, engine, engine, engine, builder_images, reconciler, disk_status, journal, clock}),
+      seeds(loop.get_executor(), seed_parts()),
       binfmt_image({engine, engine, engine, engine, settings.paths.images}),
       emulation(emulation_parts()),
       termination(termination_parts(from.termination_times)),
@@ -176,8 +183,15 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       api(loop.get_executor(), api_context()),
       outside_timer_(loop) {
   listen_to_engine();
-  handout.ask_healing([this](const std::string& builder) { return is_healing(builder); });
-  handout.ask_withheld([this](const std::string& builder) { return reconciler.why_withheld(builder); });
+  // Whoever wants to build ends a save of that builder's seed.
+  handout.ask_healing([this](const std::string& builder) { return seeds.give_up(builder) || is_healing(builder); });
+  handout.ask_withheld([this](const std::string& builder) {
+    seeds.give_up(builder);
+    return reconciler.why_withheld(builder);
+  });
+  handout.wait_for_seeds([this](std::string builder, ports::Progress progress) {
+    return seeds.wait_for(std::move(builder), std::move(progress));
+  });
   handout.on_left([this](const std::string& builder) { build_histories.left(builder); });
   outside_follows_ = journal.subscribe([this](const ports::RecordedEvent& recorded) {
     if (recorded.event.kind == "disk.level") termination.look_now();
@@ -190,6 +204,7 @@ void Daemon::Components::listen_to_engine() {
   engine.on_event([this](const ports::EngineEvent& event) {
     last_use_recorder.on_event(event);
     network_use.on_event(event);
+    seeds.on_engine_event(event);
   });
   engine.on_connected([this](const ports::EngineIdentity& identity, std::optional<Duration> gap) {
     last_use_recorder.on_connected(identity, gap);
@@ -251,6 +266,7 @@ void Daemon::Components::apply_settings() {
   disk_monitor.look_now();
   deletion_roots.look_now();
   prefetch.look_now();
+  seeds.reconfigure();
   emulation.look_now();
   termination.look_now();
   inform_outside();

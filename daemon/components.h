@@ -67,6 +67,7 @@
 #include "daemon/reclaim/reclaimer.h"
 #include "daemon/reload.h"
 #include "daemon/reload_loop.h"
+#include "daemon/seeds/seeds.h"
 #include "daemon/service.h"
 #include "daemon/state/lease_file.h"
 #include "daemon/state/operation_file.h"
@@ -110,6 +111,7 @@ struct Daemon::Components {
   WorkerPool trees;      // looks through and removes what lies in folders of jobs
   WorkerPool processes;  // looks at the processes of jobs that start
   WorkerPool foreign;    // reads what others may make: a read of theirs that hangs keeps nothing else waiting
+  WorkerPool seed_work;  // waits for the seeds' processes
   engine::Engine engine;
   state::StateStore store;
   telemetry::EventKeeper event_keeper;
@@ -166,6 +168,7 @@ struct Daemon::Components {
   disk::NetworkCollector network_collection;
 
   prefetch::Prefetch prefetch;
+  seeds::Seeds seeds;
   emulation::ImageRegistrar binfmt_image;
   emulation::Emulation emulation;
   instance::Termination termination;
@@ -203,6 +206,9 @@ struct Daemon::Components {
   [[nodiscard]] std::vector<disk::CacheSource> cache_source_of(const std::string& builder) const;
   [[nodiscard]] std::vector<disk::IdleCacheCollector::Source> idle_sources();
   [[nodiscard]] emulation::Emulation::Parts emulation_parts();
+  [[nodiscard]] seeds::SeedParts seed_parts();
+  ports::Async<void> forget_builds(std::string builder);
+  [[nodiscard]] std::string own_name() const;
   [[nodiscard]] instance::Termination::Parts termination_parts(const policy::TerminationTimes& times);
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
   [[nodiscard]] bool is_healing(const std::string& name) const;

@@ -108,6 +108,7 @@ void Daemon::Components::run() {
   asio::co_spawn(loop, service.run(), asio::detached);
   asio::co_spawn(loop, keep_outside_informed(), asio::detached);
   registry.start();
+  seeds.start();
   reconciler.start();
   reload_loop.start();
   journal.record(started_event(settings, where));
@@ -182,7 +183,9 @@ asio::awaitable<void> Daemon::Components::end() {
   emulation.stop();
   termination.stop();
   build_histories.stop();
+  seeds.stop();
   co_await api.stop(kStopPatience);
+  co_await seeds.released();
   reconciler.stop();
   registry.stop();
   co_await registry.saved();

@@ -70,6 +70,45 @@ emulation::Emulation::Parts Daemon::Components::emulation_parts() {
           [this] { worker_facts.ask_again(); }};
 }
 
+seeds::SeedParts Daemon::Components::seed_parts() {
+  return {settings,
+          clock,
+          journal,
+          seed_work,
+          engine,
+          engine,
+          engine,
+          engine,
+          engine,
+          engine,
+          reconciler,
+          views,
+          [this](std::string builder) { return forget_builds(std::move(builder)); },
+          [this](const std::string& builder) { reconciler.look_now(builder); },
+          [this](const std::string& builder) { return reconciler.fresh_volume(builder); },
+          [this](const std::string& builder, int volume) { reconciler.use_volume(builder, volume); },
+          [this] {
+            const auto state = termination.termination_view().state;
+            return state == policy::TerminationState::kDraining || state == policy::TerminationState::kReporting;
+          },
+          [this] { return own_name(); },
+          {}};
+}
+
+ports::Async<void> Daemon::Components::forget_builds(std::string builder) {
+  auto* cache = builder_caches.find(builder);
+  if (cache == nullptr) co_return Error(Errc::kNotFound, format("no builder \"{}\"", builder));
+  co_return co_await cache->forget_builds();
+}
+
+// For buildx_instances, in what outlives the instance.
+std::string Daemon::Components::own_name() const {
+  auto instance = termination.termination_view().instance;
+  if (!instance.empty()) return instance;
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
 std::optional<Bytes> Daemon::Components::cache_bytes(const std::string& builder) const {
   const auto* cache = builder_caches.find(builder);
   return cache == nullptr ? std::nullopt : cache->bytes();

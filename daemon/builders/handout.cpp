@@ -123,6 +123,9 @@ Result<ports::Grant> Handout::grant(const ports::GrantRequest& request) {
 
 boost::asio::awaitable<void> Handout::prepare(ports::GrantRequest request) {
   if (request.reuse_context && names_context(request) && contexts_ != nullptr) co_await contexts_->prepare();
+  if (seeds_) {
+    for (const auto& builder : named_builders(request)) co_await seeds_(builder, request.progress);
+  }
   if (!is_any_healing(request)) co_return;
   const auto end = std::chrono::steady_clock::now() + kLongestHold;
   while (is_any_healing(request) && std::chrono::steady_clock::now() < end) {
@@ -132,13 +135,19 @@ boost::asio::awaitable<void> Handout::prepare(ports::GrantRequest request) {
 }
 
 // Only of those that the job names: who is handed all of them may not build at all.
-bool Handout::is_any_healing(const ports::GrantRequest& request) const {
+std::vector<std::string> Handout::named_builders(const ports::GrantRequest& request) const {
   auto names = request.builders;
   if (!request.use.empty()) names.push_back(request.use);
-  return std::any_of(names.begin(), names.end(), [this](const std::string& name) {
-    const auto* builder = find(name);
-    return builder != nullptr && is_unready(builder->name);
-  });
+  std::vector<std::string> builders;
+  for (const auto& name : names) {
+    if (const auto* builder = find(name)) builders.push_back(builder->name);
+  }
+  return builders;
+}
+
+bool Handout::is_any_healing(const ports::GrantRequest& request) const {
+  const auto names = named_builders(request);
+  return std::any_of(names.begin(), names.end(), [this](const std::string& name) { return is_unready(name); });
 }
 
 // One that does not answer may have ended a moment ago, before its event comes.

@@ -23,7 +23,8 @@ class Handout final : public ports::Handout {
   void reconfigure(std::vector<BuilderSettings> builders) { builders_ = std::move(builders); }
 
   // Also waits for a builder that the request names and that is being healed or does not answer, for less than a
-  // second: buildx itself would wait in whole seconds, and a client takes two of silence for an absent daemon.
+  // second: buildx itself would wait in whole seconds, and a client takes two of silence for an absent daemon. One that
+  // it names and that is being filled from a seed is waited for as long as that may take, and the progress says so.
   boost::asio::awaitable<void> prepare(ports::GrantRequest request) override;
 
   // An instance file for each builder; `use` names one of them, or an alias, and is granted too when `builders` leaves
@@ -40,6 +41,10 @@ class Handout final : public ports::Handout {
   // Who knows why a builder is not to be handed out now, "" when it is; without it all are.
   void ask_withheld(std::function<std::string(const std::string& builder)> why) { withheld_ = std::move(why); }
 
+  // Who waits for a builder that is being filled from a seed before its first start; without it nobody does.
+  using WaitForSeed = std::function<boost::asio::awaitable<void>(std::string builder, ports::Progress progress)>;
+  void wait_for_seeds(WaitForSeed wait) { seeds_ = std::move(wait); }
+
   // Told of each builder that nobody holds any more.
   void on_left(std::function<void(const std::string& builder)> listener) { left_ = std::move(listener); }
 
@@ -51,6 +56,7 @@ class Handout final : public ports::Handout {
   [[nodiscard]] Error unknown_builder(const std::string& field, const std::string& name) const;
   Result<std::vector<const BuilderSettings*>> chosen(const ports::GrantRequest& request) const;
 
+  [[nodiscard]] std::vector<std::string> named_builders(const ports::GrantRequest& request) const;
   [[nodiscard]] bool is_any_healing(const ports::GrantRequest& request) const;
   [[nodiscard]] bool is_unready(const std::string& builder) const;
   void reuse_context(const ports::GrantRequest& request, ports::Grant& grant) const;
@@ -63,6 +69,7 @@ class Handout final : public ports::Handout {
   std::function<void(const std::string&)> left_;
   std::function<bool(const std::string&)> healing_;
   std::function<std::string(const std::string&)> withheld_;
+  WaitForSeed seeds_;
   std::map<std::string, std::set<std::string>> leases_;  // job → builders
 };
 

@@ -17,6 +17,7 @@ namespace {
 constexpr Duration kShortestWait = std::chrono::milliseconds{10};
 constexpr Duration kOvertakenPause = std::chrono::milliseconds{50};
 constexpr int kMostOvertaken = 20;
+constexpr Duration kHeldPause = std::chrono::milliseconds{500};
 
 void ended(const std::exception_ptr& failure) {
   if (!failure) return;
@@ -82,6 +83,7 @@ ports::Async<Duration> Reconciler::turn(std::string builder) {
 asio::awaitable<Duration> Reconciler::one_turn(Builder* builder) {
   builder->woken = false;
   take_settings(*builder);
+  if (ports_.held && ports_.held(builder->settings.name)) co_return kHeldPause;
   auto seen = co_await observer_.observe(builder);
   if (builder->timer.stopped()) co_return Duration{0};
   if (seen.image_id) builder->image_id = seen.image_id;

@@ -51,6 +51,10 @@ struct ReconcilerPorts {
   std::function<std::optional<Bytes>(const std::string& builder)> cache_bytes{};
   // What its BuildKit said of itself; may be empty.
   std::function<WorkerFacts(const std::string& builder)> facts{};
+  // Why a builder's container is not to be created yet, "" when it may be; may be empty.
+  std::function<std::string(const std::string& builder)> awaited{};
+  // Whether its container is paused on purpose, and nobody is to touch or ask it; may be empty.
+  std::function<bool(const std::string& builder)> held{};
 };
 
 // On the loop's thread alone. It listens to the engine's events from its construction on and cannot stop listening, so
@@ -68,6 +72,13 @@ class Reconciler final : public ports::BuilderViews, public ports::BuilderContro
   // same volume, once it is idle. A further one is begun. One that is not named any more, and the front of an alias
   // that is not, are let go of: the containers stay as they are, and the journal says so.
   void reconfigure(const std::vector<BuilderSettings>& builders, bool userns_remap, bool dry_run);
+
+  // Something that the functions of the ports tell of a builder has changed: its next turn comes at once.
+  void look_now(const std::string& builder);
+  // The number of a volume that it never used. kNotFound: no such builder; kUnavailable: its volumes are not known yet.
+  [[nodiscard]] Result<int> fresh_volume(const std::string& builder) const;
+  // From its next idle moment on it is on that volume; where it ends there again and again, it goes back.
+  void use_volume(const std::string& builder, int volume);
 
   // One turn for one builder: observe, decide, act, record. How long until the next, at the latest. kNotFound: no such
   // builder.

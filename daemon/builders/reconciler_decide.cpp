@@ -31,6 +31,7 @@ Result<policy::DesiredBuilder> Reconciler::desired(const Builder& builder, const
   wanted.adopt_foreign = builder.settings.on_foreign == OnForeign::kAdopt;
   wanted.recreate = builder.asked ? builder.asked->how : policy::Recreation::kNone;
   wanted.engine_settles = settings_.engine_settles;
+  if (ports_.awaited) wanted.awaits = ports_.awaited(wanted.name);
   wanted.fronts = builder.fronts;
   wanted.spec_digest =
       spec_digest(config_digest(*real, buildkitd_toml(builder.settings)), seen.image_id, seen.builder.real.spec_digest);

@@ -52,6 +52,7 @@ void Reconciler::on_engine_event(const ports::EngineEvent& event) {
     const bool real = name == builder->container;
     const bool front = std::find(fronts.begin(), fronts.end(), name) != fronts.end();
     if (!real && !front) continue;
+    if (ports_.held && ports_.held(builder->settings.name)) continue;
     if (is_loss(event.action)) {
       note_loss(*builder, ports_.clock.now());
       if (real) builder->liveness = {};

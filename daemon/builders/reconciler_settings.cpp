@@ -67,6 +67,29 @@ void Reconciler::take_settings(Builder& builder) {
   builder.memory.not_before.reset();
 }
 
+void Reconciler::look_now(const std::string& builder) {
+  if (auto* found = find(builder)) wake(*found);
+}
+
+Result<int> Reconciler::fresh_volume(const std::string& builder) const {
+  const auto* found = find(builder);
+  if (found == nullptr) return Error(Errc::kNotFound, format("no builder \"{}\"", builder));
+  if (!found->volume_known)
+    return Error(Errc::kUnavailable, format("the volumes of builder {} are not known", builder));
+  return found->memory.crash.newest + 1;
+}
+
+void Reconciler::use_volume(const std::string& builder, int volume) {
+  auto* found = find(builder);
+  if (found == nullptr) return;
+  auto& crash = found->memory.crash;
+  crash.left = crash.volume;
+  crash.volume = volume;
+  crash.newest = std::max(crash.newest, volume);
+  crash.vain = false;
+  wake(*found);
+}
+
 void Reconciler::record_let_go(const std::string& builder, const std::string& container) {
   ports::Event event;
   event.kind = "builder.let_go";

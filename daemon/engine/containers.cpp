@@ -24,6 +24,7 @@ struct Act {
 Act act_of(ports::ContainerVerb verb) {
   switch (verb) {
     case ports::ContainerVerb::kStart: return {"POST", "/start", "starting"};
+    case ports::ContainerVerb::kPause: return {"POST", "/pause", "pausing"};
     case ports::ContainerVerb::kUnpause: return {"POST", "/unpause", "unpausing"};
     case ports::ContainerVerb::kRestart: return {"POST", "/restart?t=0", "restarting"};
     case ports::ContainerVerb::kRemove: break;

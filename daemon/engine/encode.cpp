@@ -121,6 +121,12 @@ Query prune_query(std::span<const std::string> ids, Duration unused_for) {
   return {{"all", "1"}, {"filters", json::serialize(filters)}};
 }
 
+std::string encode_volume(const std::string& name) {
+  json::object volume;
+  volume["Name"] = json::string(name);
+  return json::serialize(volume);
+}
+
 std::string encode_name_filter(std::string_view part) {
   json::object filters;
   filters["name"] = json::array{json::string(part)};

@@ -38,6 +38,9 @@ Query prune_query(std::span<const std::string> ids, Duration unused_for);
 // The query of GET /system/df that lists the build cache and measures as little else as `version` allows.
 Query usage_query(ApiVersion version);
 
+// The body of a new volume of the engine's own driver.
+std::string encode_volume(const std::string& name);
+
 // The value of `filters` for "the name contains `part`".
 std::string encode_name_filter(std::string_view part);
 

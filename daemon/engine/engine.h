@@ -43,6 +43,7 @@ class Engine final : public ports::EngineState,
                      public ports::EndedContainers,
                      public ports::Networks,
                      public ports::Volumes,
+                     public ports::NewVolumes,
                      public ports::ContainerControl,
                      public ports::ContainerOutput,
                      public ports::EngineEvents {
@@ -84,6 +85,7 @@ class Engine final : public ports::EngineState,
 
   ports::Async<std::vector<ports::VolumeRecord>> list_volumes(std::string part) override;
   ports::Async<void> remove_volume(std::string name) override;
+  ports::Async<void> create_volume(std::string name) override;
 
   ports::Async<std::string> create_container(ports::ContainerSpec spec) override;
   ports::Async<void> act_on_container(std::string id, ports::ContainerVerb verb) override;

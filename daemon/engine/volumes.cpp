@@ -40,6 +40,18 @@ ports::Async<std::vector<ports::VolumeRecord>> Engine::list_volumes(std::string 
   co_return std::move(volumes).with_context("listing volumes");
 }
 
+ports::Async<void> Engine::create_volume(std::string name) {
+  const auto doing = format("creating volume {}", name);
+  Call create;
+  create.method = "POST";
+  create.target = "/volumes/create";
+  create.body = encode_volume(name);
+  create.limits.deadline = kListDeadline;
+  auto created = co_await transport_.call(std::move(create));
+  if (!created) co_return std::move(created).error().with_context(doing);
+  co_return Result<void>{};
+}
+
 ports::Async<void> Engine::remove_volume(std::string name) {
   const auto doing = format("removing volume {}", name);
   const auto encoded = encode_name(name);

@@ -62,6 +62,7 @@ ports::Async<ports::JobAnswer> AdmissionController::settle(ports::JobRequest req
   if (!checked) co_return std::move(checked).error();
   // Before the first look at what is known: nothing else may come between that and Entered.
   auto wanted = grant_of(request, settings_);
+  wanted.progress = progress;
   co_await ports_.handout.prepare(std::move(wanted));
   std::string note;
   if (ports_.platforms != nullptr && !request.platforms.empty()) {

@@ -117,6 +117,7 @@ void plan_steps(BuilderPlan& plan, const DesiredBuilder& desired, const Observed
   auto fronts = heal_fronts(desired, observed);
   join_steps(plan, real, fronts, desired, observed.image_present);
   say_state(plan, container_of(desired.name), observed, warm);
+  if (real.waits) say(plan, BuilderState::kStarting, "seed", desired.awaits);
   for (const auto& note : fronts.notes) plan.reason += "; " + note;
   plan.not_recreated = std::move(real.not_recreated);
   plan.crashes_then = std::move(real.crashes);

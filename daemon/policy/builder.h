@@ -50,6 +50,7 @@ struct DesiredBuilder {
   bool adopt_foreign = false;
   Recreation recreate = Recreation::kNone;
   Duration engine_settles{2'000};  // how long an engine must be known before anything is done on it
+  std::string awaits{};  // why its container is not to be created yet: its volume is being filled; "": it may be
 };
 
 // What the process that listens on a builder's socket did while a question was open.

@@ -159,7 +159,10 @@ RealSteps heal_real(const DesiredBuilder& desired, const ObservedBuilder& observ
                     Now now) {
   RealSteps result;
   const auto name = container_of(desired.name);
-  if (observed.real.state == ContainerState::kMissing) {
+  if (observed.real.state == ContainerState::kMissing && !desired.awaits.empty()) {
+    result.waits = true;
+    result.needs_image = true;  // meanwhile
+  } else if (observed.real.state == ContainerState::kMissing) {
     const bool lost = memory.was_warm;
     add(result, BuilderAction::kCreate, lost ? "removed" : "missing",
         lost ? format("the container {} was removed: it is created on its volume", name)

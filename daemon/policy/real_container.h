@@ -11,6 +11,7 @@ namespace buildwarden::policy {
 
 struct RealSteps {
   std::vector<BuilderStep> steps;
+  bool waits = false;                  // its container is not to be created yet
   bool needs_image = false;            // one of the steps creates a container
   bool refused = false;                // the container is not ours, and nothing may be done about it
   std::string note;                    // what was left alone and why, or how a loop stands; "" when nothing was

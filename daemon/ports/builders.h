@@ -24,6 +24,7 @@ struct GrantRequest {
   std::string cache_name;
   bool reuse_context = false;
   bool load = false;  // `docker build -t` also leaves its image in the engine
+  Progress progress{};  // told while it is waited for; may be empty
 };
 
 // A file of the job's buildx folder; `path` is relative to ${BUILDX_CONFIG:-$DOCKER_CONFIG/buildx}.

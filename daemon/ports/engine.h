@@ -174,6 +174,13 @@ class Volumes {
   virtual Async<void> remove_volume(std::string name) = 0;
 };
 
+class NewVolumes {
+ public:
+  virtual ~NewVolumes() = default;
+  // Of the engine's own driver. One of that name that is there already is fine, and stays as it is.
+  virtual Async<void> create_volume(std::string name) = 0;
+};
+
 class Networks {
  public:
   virtual ~Networks() = default;
@@ -221,7 +228,7 @@ struct ContainerSpec {
 
 // kRestart: killed at once, for what does not react any more. kRemove: by force, with its anonymous volumes; named ones
 // stay.
-enum class ContainerVerb : std::uint8_t { kStart, kUnpause, kRestart, kRemove };
+enum class ContainerVerb : std::uint8_t { kStart, kPause, kUnpause, kRestart, kRemove };
 
 class ContainerControl {
  public:

@@ -149,6 +149,7 @@ class FakeContainers final : public ports::EngineState,
   static std::string word(ports::ContainerVerb verb) {
     switch (verb) {
       case ports::ContainerVerb::kStart: return "start ";
+      case ports::ContainerVerb::kPause: return "pause ";
       case ports::ContainerVerb::kUnpause: return "unpause ";
       case ports::ContainerVerb::kRestart: return "restart ";
       case ports::ContainerVerb::kRemove: return "remove ";

@@ -182,7 +182,7 @@ TEST_F(ConfigTest, NamesAllMistakesAtOnceInTheOrderOfTheFile) {
             "F:5:13: disk.min_free: \"x\" is neither a size nor a share; write a size such as 5GiB or a share below "
             "100% such as 15%\n"
             "F:6:1: nope: is not a known key; the keys here are dry_run, disk, on_full, builders, emulation, jobs, "
-            "prefetch, instance, agent, paths, engine, listen, log\n"
+            "prefetch, seeds, instance, agent, paths, engine, listen, log\n"
             "command line: jobs.ttl: \"x\" is not a duration; write a duration from 1s to 30d such as 90s, 4h, 7d or "
             "1h30m");
 }

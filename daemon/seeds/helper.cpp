@@ -1,0 +1,84 @@
+#include "daemon/seeds/helper.h"
+
+#include <chrono>
+#include <utility>
+
+#include "common/format.h"
+#include "common/own_unit.h"
+#include "daemon/seeds/program.h"
+
+namespace buildwarden::seeds {
+namespace {
+
+constexpr Duration kHandover = std::chrono::seconds{5};  // between the end of a program and of the wait for it
+constexpr Bytes kMostOutput = 4 * kMiB;                  // four lines a second, for hours
+
+bool has_network(const Order& order) {
+  return order.place.is_s3() && order.task != Task::kClean && order.task != Task::kMeasure;
+}
+
+}  // namespace
+
+std::vector<std::string> unit_properties(const Order& order, Duration patience) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(patience).count() + 1;
+  std::vector<std::string> properties = {
+      "Description=buildwarden: a seed of a builder",
+      format("RuntimeMaxSec={}", seconds),
+      "KillMode=control-group",
+      "SendSIGHUP=no",
+      "TimeoutStopSec=1",
+      "NoNewPrivileges=yes",
+      // Files of any owner with all of their attributes: trusted.* takes CAP_SYS_ADMIN, whiteouts CAP_MKNOD.
+      "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_MKNOD "
+      "CAP_SETFCAP CAP_SYS_ADMIN CAP_SYS_NICE",
+      "ProtectSystem=strict",
+      "ProtectHome=read-only",
+      "PrivateTmp=yes",
+      "DevicePolicy=closed",
+      "ProtectKernelTunables=yes",
+      "ProtectKernelModules=yes",
+      "ProtectKernelLogs=yes",
+      "ProtectControlGroups=yes",
+      "ProtectClock=yes",
+      "ProtectHostname=yes",
+      "RestrictNamespaces=yes",
+      "RestrictRealtime=yes",
+      "LockPersonality=yes",
+      "TasksMax=128",
+      "MemoryMax=2G",
+  };
+  properties.emplace_back(has_network(order) ? "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"
+                                             : "RestrictAddressFamilies=AF_UNIX");
+  if (!has_network(order)) properties.emplace_back("PrivateNetwork=yes");
+  const bool writes_volume = order.task == Task::kRestore || order.task == Task::kClean;
+  if (writes_volume) properties.push_back("ReadWritePaths=-" + order.volume);
+  const bool writes_place = order.task == Task::kSave || order.task == Task::kPublish || order.task == Task::kDiscard;
+  if (writes_place && !order.place.is_s3()) properties.push_back("ReadWritePaths=-" + order.place.location);
+  return properties;
+}
+
+ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, Order order, Duration patience,
+                               std::shared_ptr<ports::FilesystemProbe> meter, std::stop_token stop) {
+  std::function<Result<Answer>()> work = [run = std::move(run), order = std::move(order), patience,
+                                          meter = std::move(meter), stop = std::move(stop)]() -> Result<Answer> {
+    ProgramCall call;
+    call.command = in_own_unit({own_program(), std::string(kSeedCommand)}, unit_properties(order, patience));
+    call.input = encode_order(order);
+    call.deadline = patience;
+    call.most = kMostOutput;
+    call.heard = [meter](std::string_view output) {
+      const auto advance = last_advance(output);
+      if (!advance) return;
+      meter->of = advance->of;
+      meter->done = advance->done;
+    };
+    auto end = run(std::move(call), stop);
+    if (!end) return std::move(end).error();
+    auto answer = decode_answer(end->output);
+    if (answer || answer.error().code() != Errc::kProtocol || end->errors.empty()) return answer;
+    return Error(Errc::kIo, end->errors.substr(0, end->errors.find('\n')));
+  };
+  co_return co_await workers.compute<Answer>(std::move(work), patience + kHandover);
+}
+
+}  // namespace buildwarden::seeds

@@ -1,0 +1,35 @@
+// The seeds' own process, as the daemon runs it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/subprocess.h"
+#include "common/worker.h"
+#include "daemon/ports/engine.h"
+#include "daemon/seeds/order.h"
+
+namespace buildwarden::seeds {
+
+// How far it is: written by a worker, read by the loop.
+struct ports::FilesystemProbe {
+  std::atomic<Bytes> done{0};
+  std::atomic<Bytes> of{0};
+};
+
+using RunProgram = std::function<Result<ProgramEnd>(ProgramCall, const std::stop_token&)>;
+
+// The rights that an order needs, as properties of its unit, and an end to it after `patience` with all that it
+// started. Whatever is unpacked by it, it can write to the volume's folder and the location alone.
+std::vector<std::string> unit_properties(const Order& order, Duration patience);
+
+// Runs the order in a unit of its own (outside of systemd as a child) for `patience` at most, on one of `workers`, and
+// gives its answer. kTimeout, kCancelled: it was killed, with all that it had started.
+ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, Order order, Duration patience,
+                               std::shared_ptr<ports::FilesystemProbe> meter, std::stop_token stop);
+
+}  // namespace buildwarden::seeds

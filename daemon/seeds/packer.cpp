@@ -1,0 +1,172 @@
+#include "daemon/seeds/packer.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "common/format.h"
+#include "daemon/seeds/part_writer.h"
+#include "daemon/seeds/tree_walk.h"
+
+namespace buildwarden::seeds {
+namespace {
+
+// Names that wait for one thread. Bounded: a volume may have a million files.
+constexpr std::size_t kMostWaiting = 1'000;
+
+// From the walk to one writer. Whoever waits in it is let go by end() and by a failure elsewhere.
+class Queue {
+ public:
+  // false: nobody takes anything any more.
+  bool put(Found found) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return waiting_.size() < kMostWaiting || ended_; });
+    if (ended_) return false;
+    waiting_.push_back(std::move(found));
+    changed_.notify_all();
+    return true;
+  }
+  std::optional<Found> take() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !waiting_.empty() || ended_; });
+    if (waiting_.empty()) return std::nullopt;
+    auto found = std::move(waiting_.front());
+    waiting_.pop_front();
+    changed_.notify_all();
+    return found;
+  }
+  // No more comes; `drop`: nor is the rest of use.
+  void end(bool drop) {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    if (drop) waiting_.clear();
+    changed_.notify_all();
+  }
+  std::size_t length() {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Found> waiting_;
+  bool ended_ = false;
+};
+
+class Packing {
+ public:
+  Packing(int folder, const std::vector<int>& parts, const PackOptions& options) : folder_(folder), options_(options) {
+    const auto counted = [this](Bytes more) { return count(more); };
+    for (const int part : parts) lanes_.push_back(std::make_unique<StatWorker>(folder, part, counted));
+  }
+
+  Result<Packed> run() {
+    for (auto& lane : lanes_) lane->thread = std::thread([this, one = lane.get()] { write(*one); });
+    auto walked = walk(folder_, [this](Found found) { return hand_on(std::move(found)); });
+    if (!walked) fail(walked.error());
+    for (auto& lane : lanes_) lane->queue.end(false);
+    for (auto& lane : lanes_) lane->thread.join();
+    if (failure_) return *failure_;
+    Packed packed;
+    packed.bytes = bytes_;
+    packed.entries = entries_;
+    for (auto& lane : lanes_) packed.parts.push_back(std::move(lane->written));
+    return packed;
+  }
+
+ private:
+  struct StatWorker {
+    StatWorker(int folder, int to, std::function<Result<void>(Bytes)> counted)
+        : writer(folder, to, std::move(counted)) {}
+    PartWriter writer;
+    Queue queue;
+    PartWritten written;
+    std::thread thread;
+  };
+
+  // All names of a file are written by one thread, the others by whoever has least to do.
+  std::size_t worker_of(const Found& found) {
+    if (S_ISDIR(found.info.st_mode)) return 0;
+    const auto files = lanes_.size() - 1;
+    if (S_ISREG(found.info.st_mode) && found.info.st_nlink > 1) return 1 + found.info.st_ino % files;
+    std::size_t least = 1;
+    std::size_t length = lanes_[1]->queue.length();
+    for (std::size_t at = 2; at <= files && length > 0; ++at) {
+      const auto other = lanes_[at]->queue.length();
+      if (other < length) least = at;
+      length = std::min(length, other);
+    }
+    return least;
+  }
+
+  Result<void> hand_on(Found found) {
+    ++entries_;
+    auto& lane = *lanes_[worker_of(found)];
+    if (lane.queue.put(std::move(found))) return {};
+    return Error(Errc::kCancelled, "another part has failed");
+  }
+
+  void write(StatWorker& lane) {
+    auto done = lane.writer.open();
+    while (done) {
+      const auto found = lane.queue.take();
+      if (!found) break;
+      done = lane.writer.add(*found);
+    }
+    if (!done) return fail(done.error());
+    auto closed = lane.writer.close();
+    if (!closed) return fail(closed.error());
+    lane.written = *std::move(closed);
+  }
+
+  Result<void> count(Bytes more) {
+    const auto now = bytes_ += more;
+    if (now > options_.most) {
+      return Error(Errc::kTooLarge, format("there is more than {}", format_bytes(options_.most)));
+    }
+    if (options_.told) options_.told(now);
+    return {};
+  }
+
+  // The first counts; the others follow from it.
+  void fail(const Error& error) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = error;
+    }
+    for (auto& lane : lanes_) lane->queue.end(true);
+  }
+
+  int folder_;
+  const PackOptions& options_;
+  std::vector<std::unique_ptr<StatWorker>> lanes_;
+  std::atomic<Bytes> bytes_{0};
+  std::int64_t entries_ = 0;
+  std::mutex mutex_;
+  std::optional<Error> failure_;
+};
+
+}  // namespace
+
+Result<Packed> pack(int folder, const std::vector<int>& parts, const PackOptions& options) {
+  if (parts.size() < 2) return Error(Errc::kInvalid, "a seed has two parts or more");
+  return Packing(folder, parts, options).run();
+}
+
+Result<Measured> measure(int folder) {
+  Measured all;
+  auto walked = walk(folder, [&all](const Found& found) -> Result<void> {
+    ++all.entries;
+    if (S_ISREG(found.info.st_mode)) all.bytes += content_of(found.info) / static_cast<Bytes>(found.info.st_nlink);
+    return {};
+  });
+  if (!walked) return std::move(walked).error();
+  return all;
+}
+
+}  // namespace buildwarden::seeds

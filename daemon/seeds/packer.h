@@ -1,0 +1,43 @@
+// Packs a folder into the parts of a seed: the first has the folders, the others the files, written side by side.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "common/units.h"
+
+namespace buildwarden::seeds {
+
+struct PartWritten {
+  Bytes bytes = 0;  // of the archive
+  std::string sha256;
+};
+
+struct Packed {
+  std::vector<PartWritten> parts;  // in the order of the descriptors
+  Bytes bytes = 0;                 // of content, holes not counted
+  std::int64_t entries = 0;
+};
+
+struct PackOptions {
+  Bytes most = 0;                     // of content
+  std::function<void(Bytes)> told{};  // the bytes read so far; on any of the threads
+};
+
+// Tar (pax) with zstd: owners, modes, times to the nanosecond, holes, hard links, POSIX ACLs, user, trusted and
+// security attributes (but SELinux's labels, which are the host's), whiteouts and named pipes. Sockets are left out:
+// they are nothing without their process. No link is followed and no mount crossed. `parts`: two or more descriptors to
+// write to, each with a thread of its own. kTooLarge: more than `most`; kInvalid: a device node, which no seed may
+// have; kIo: something cannot be read, or changed meanwhile, or a part cannot be written.
+Result<Packed> pack(int folder, const std::vector<int>& parts, const PackOptions& options);
+
+// What pack() would come to, without reading any content.
+struct Measured {
+  Bytes bytes = 0;
+  std::int64_t entries = 0;
+};
+Result<Measured> measure(int folder);
+
+}  // namespace buildwarden::seeds

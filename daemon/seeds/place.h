@@ -1,0 +1,23 @@
+// Where the seeds of one builder lie, and how that is reached.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace buildwarden::seeds {
+
+struct Place {
+  std::string location;      // "s3://bucket/prefix", or an absolute folder
+  std::string builder;       // as configured: a name without anything that means more in a path
+  std::string architecture;  // "amd64"
+  std::string aws_cli = "aws";
+  std::string region{};        // "": the CLI's own
+  std::string endpoint_url{};  // "": that of AWS
+  std::string imds_url{};      // "": the usual one
+
+  [[nodiscard]] bool is_s3() const { return location.starts_with("s3://"); }
+  // Below the location: "s3/amd64".
+  [[nodiscard]] std::string within() const { return builder + "/" + architecture; }
+};
+
+}  // namespace buildwarden::seeds
