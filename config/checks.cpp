@@ -200,14 +200,14 @@ class Checker {
   void check_seeds() {
     const auto& seeds = merge_.settings.seeds;
     if (seeds.save != SeedSave::kNever && seeds.location.empty() && !wrong_already("seeds.location")) {
-      merge_.warnings.push_back(format("{}seeds.save: no seed is made without a place; write seeds.location",
-                                       where(origin("seeds.save"))));
+      merge_.warnings.push_back(
+          format("{}seeds.save: no seed is made without a place; write seeds.location", where(origin("seeds.save"))));
     }
     for (const auto& [key, folder] : {std::pair("paths.builds", merge_.settings.paths.builds),
                                       std::pair("engine.data_root", merge_.settings.engine.data_root)}) {
       if (!lies_in(seeds.location, folder) || wrong_already("seeds.location")) continue;
-      mistake("seeds.location", format("{} lies in {} {}; write a folder that outlives the instance", seeds.location,
-                                       key, folder));
+      mistake("seeds.location",
+              format("{} lies in {} {}; write a folder that outlives the instance", seeds.location, key, folder));
     }
   }
 

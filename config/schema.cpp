@@ -195,7 +195,8 @@ Table<Settings> outside_fields() {
 const Table<Settings>& settings_table() {
   static const Table<Settings> table = [] {
     Table<Settings> all;
-    for (auto part : {disk_fields(), work_fields(), seed_fields(), instance_fields(), path_fields(), outside_fields()}) {
+    for (auto part :
+         {disk_fields(), work_fields(), seed_fields(), instance_fields(), path_fields(), outside_fields()}) {
       all.insert(all.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
     }
     return all;

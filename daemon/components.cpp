@@ -175,7 +175,7 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       reload(reload_parts()),
       reload_loop(loop.get_executor(),
                   {reload, foreign, [this] { return config::files_of(request, settings); }, [this] { note_mounts(); }}),
-      metrics({&disk_status, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination},
+      metrics({&disk_status, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination, &seeds},
               BUILDWARDEN_VERSION),
       probe(
           loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },

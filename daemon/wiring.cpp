@@ -92,7 +92,9 @@ seeds::SeedParts Daemon::Components::seed_parts() {
             return state == policy::TerminationState::kDraining || state == policy::TerminationState::kReporting;
           },
           [this] { return own_name(); },
-          {}};
+          [this](const std::string& builder, const std::string& operation, const std::string& result, Duration took) {
+            metrics.seed_finished({builder, operation, result}, took);
+          }};
 }
 
 ports::Async<void> Daemon::Components::forget_builds(std::string builder) {
@@ -171,6 +173,8 @@ api::ApiContext Daemon::Components::api_context() {
   context.disk = &disk_status;
   context.builders = &reconciler;
   context.builder_control = &reconciler;
+  context.seeds = &seeds;
+  context.seed_control = &seeds;
   context.jobs = &registry;
   context.prefetch = &prefetch;
   context.emulators = &emulation;

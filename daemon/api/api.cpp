@@ -18,6 +18,7 @@ Api::Api(const asio::any_io_executor& executor, ApiContext context, const ApiLim
   add_state_routes(router_, context_);
   add_page_route(router_, context_, history_);
   add_builder_routes(router_, context_, operations_);
+  add_seed_routes(router_, context_, operations_);
   add_emulator_routes(router_, context_, operations_);
   add_disk_routes(router_, context_, operations_);
   add_job_routes(router_, context_, operations_);

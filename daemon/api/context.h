@@ -24,6 +24,7 @@
 #include "daemon/ports/journal.h"
 #include "daemon/ports/operations.h"
 #include "daemon/ports/prefetch.h"
+#include "daemon/ports/seeds.h"
 
 namespace buildwarden::api {
 
@@ -42,6 +43,8 @@ struct ApiContext {
   const ports::DiskViews* disk = nullptr;
   const ports::BuilderViews* builders = nullptr;
   ports::BuilderControl* builder_control = nullptr;
+  const ports::SeedViews* seeds = nullptr;
+  ports::SeedControl* seed_control = nullptr;
   const ports::JobViews* jobs = nullptr;
   const ports::PrefetchViews* prefetch = nullptr;
   const ports::EmulatorViews* emulators = nullptr;

@@ -20,6 +20,8 @@ void add_state_routes(Router& router, const ApiContext& context);
 void add_page_route(Router& router, const ApiContext& context, const SpaceHistory& history);
 // /v1/builders and the recreation of one
 void add_builder_routes(Router& router, const ApiContext& context, Operations& operations);
+// /v1/seeds, and the saving and restoring of one
+void add_seed_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/emulators and their execution
 void add_emulator_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/disk and its reclaim

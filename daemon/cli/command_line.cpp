@@ -49,6 +49,7 @@ CommandLine::CommandLine(Context& context, const ServeFunction& serve)
   add_config();
   add_views();
   add_builders();
+  add_seeds();
   add_disk();
   add_events();
   add_doctor();
@@ -118,6 +119,21 @@ void CommandLine::add_builders() {
   recreate->add_option("name", recreate_.builder, "the builder")->required()->type_name("NAME");
   recreate->add_flag("--force", recreate_.force, "also at the cost of builds that run");
   recreate->add_flag("--dry-run", recreate_.dry_run, "only say what would be done");
+}
+
+void CommandLine::add_seeds() {
+  auto* seeds = add(&app_, "seeds", "archives of builders' volumes, for the builders of new instances",
+                    [this] { return show_seeds(context_); });
+  const auto add_work = [&](const std::string& name, const std::string& help) {
+    auto* work = add(seeds, name, help, [this, name] {
+      seed_.work = name;
+      return work_on_seed(context_, seed_);
+    });
+    work->add_option("name", seed_.builder, "the builder")->required()->type_name("NAME");
+    work->add_flag("--dry-run", seed_.dry_run, "say what it would come to, and change nothing");
+  };
+  add_work("save", "make a seed of a builder now; root only");
+  add_work("restore", "move a builder to a fresh volume made of its seed; the old one is kept; root only");
 }
 
 void CommandLine::add_disk() {

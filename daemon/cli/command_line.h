@@ -31,6 +31,7 @@ class CommandLine {
   void add_config();
   void add_views();
   void add_builders();
+  void add_seeds();
   void add_disk();
   void add_events();
   void add_doctor();
@@ -57,6 +58,7 @@ class CommandLine {
   ReclaimOptions reclaim_;
   CheckOptions check_;
   RecreateOptions recreate_;
+  SeedOptions seed_;
   JobOptions job_;
 };
 

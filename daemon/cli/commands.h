@@ -24,6 +24,16 @@ struct RecreateOptions {
 // kNo when it was refused: builds run, or it is not ours.
 int recreate_builder(const Context& context, const RecreateOptions& options);
 
+int show_seeds(const Context& context);
+
+struct SeedOptions {
+  std::string builder;
+  std::string work;  // "save", "restore"
+  bool dry_run = false;
+};
+// kNo when it was refused: somebody uses the builder, there is no seed, or it does not fit.
+int work_on_seed(const Context& context, const SeedOptions& options);
+
 struct EventOptions {
   std::optional<std::int64_t> since;  // print those with a larger number; none: the latest
   std::int64_t before = 0;            // or the latest with a smaller one; 0: not asked for

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::array kTasks = {std::pair(Task::kLook, "look"),       std::pair(Task::kMeasure, "measure"),
                                std::pair(Task::kSave, "save"),       std::pair(Task::kPublish, "publish"),
-                               std::pair(Task::kRestore, "restore"), std::pair(Task::kClean, "clean"), std::pair(Task::kDiscard, "discard")};
+                               std::pair(Task::kRestore, "restore"), std::pair(Task::kClean, "clean"),
+                               std::pair(Task::kDiscard, "discard")};
 constexpr std::array kCodes = {Errc::kInvalid,     Errc::kNotFound, Errc::kConflict, Errc::kDenied,    Errc::kTimeout,
                                Errc::kUnavailable, Errc::kProtocol, Errc::kTooLarge, Errc::kCancelled, Errc::kIo};
 constexpr std::string_view kProgress = "progress ";
@@ -47,11 +48,12 @@ std::string encode_order(const Order& order) {
     if (task == order.task) object["task"] = name;
   }
   const auto& place = order.place;
-  for (const auto& [name, value] : {std::pair("location", place.location), std::pair("builder", place.builder),
-                                    std::pair("architecture", place.architecture), std::pair("aws_cli", place.aws_cli),
-                                    std::pair("region", place.region), std::pair("endpoint_url", place.endpoint_url),
-                                    std::pair("imds_url", place.imds_url), std::pair("volume", order.volume), std::pair("stem", order.stem),
-                                    std::pair("manifest", encode_manifest(order.manifest))}) {
+  for (const auto& [name, value] :
+       {std::pair("location", place.location), std::pair("builder", place.builder),
+        std::pair("architecture", place.architecture), std::pair("aws_cli", place.aws_cli),
+        std::pair("region", place.region), std::pair("endpoint_url", place.endpoint_url),
+        std::pair("imds_url", place.imds_url), std::pair("volume", order.volume), std::pair("stem", order.stem),
+        std::pair("manifest", encode_manifest(order.manifest))}) {
     object[name] = json::string(value);
   }
   object["most"] = order.most;

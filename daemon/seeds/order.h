@@ -26,7 +26,7 @@ struct Order {
   Task task = Task::kLook;
   Place place;
   std::string volume;             // the folder that has the volume's `_data`
-  std::string stem;    // kSave, kDiscard: what the names of its parts begin with (new_stem())
+  std::string stem;               // kSave, kDiscard: what the names of its parts begin with (new_stem())
   Bytes most = 0;                 // kSave: of what is packed
   policy::SeedManifest manifest;  // kSave: without what only the archives tell
 };

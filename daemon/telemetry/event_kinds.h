@@ -7,7 +7,7 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 61> kEventKinds = {
+inline constexpr std::array<std::string_view, 67> kEventKinds = {
     "ballast.failed",
     "ballast.given",
     "ballast.made",
@@ -64,6 +64,12 @@ inline constexpr std::array<std::string_view, 61> kEventKinds = {
     "reclaim.rung_failed",
     "reclaim.short",
     "reclaim.step",
+    "seed.given_up",
+    "seed.none",
+    "seed.not_saved",
+    "seed.refused",
+    "seed.restored",
+    "seed.saved",
     "state.not_saved",
     "state.saved_again",
     "state.set_aside",

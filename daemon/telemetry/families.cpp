@@ -1,5 +1,6 @@
 #include "daemon/telemetry/families.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <limits>
@@ -79,6 +80,17 @@ void add_builders(Families& families, const ports::BuildersView& view) {
     for (const auto& [reason, times] : reasons) add(heals, {{"builder", builder.name}, {"reason", reason}}, times);
   }
   keep(families, {&up, &heals, &cache, &leases});
+}
+
+void add_seeds(Families& families, const ports::SeedsView& view) {
+  auto age = gauges("seed_age_seconds", "Age of the builder's seed when its location was asked last, in seconds.");
+  auto bytes = gauges("seed_bytes", "Bytes that the builder's seed unpacks to; absent while there is none.");
+  for (const auto& seed : view.seeds) {
+    if (!seed.there || !seed.asked_at) continue;
+    add(age, {{"builder", seed.builder}}, std::max(seconds(*seed.asked_at - seed.there->created_at), 0.0));
+    add(bytes, {{"builder", seed.builder}}, seed.there->unpacked_bytes);
+  }
+  keep(families, {&age, &bytes});
 }
 
 void add_emulators(Families& families, const ports::EmulatorsView& view) {

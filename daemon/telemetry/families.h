@@ -13,6 +13,7 @@
 #include "daemon/ports/engine.h"
 #include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
+#include "daemon/ports/seeds.h"
 #include "daemon/telemetry/event_log.h"
 
 namespace buildwarden::telemetry {
@@ -22,6 +23,8 @@ using Families = std::vector<prometheus::MetricFamily>;
 void add_disk(Families& families, const ports::DiskView& view);
 void add_rungs(Families& families, const ports::DiskView& view);
 void add_builders(Families& families, const ports::BuildersView& view);
+// When each builder's seed was made, so that its age is a matter of the query, and what it holds.
+void add_seeds(Families& families, const ports::SeedsView& view);
 void add_emulators(Families& families, const ports::EmulatorsView& view);
 void add_jobs(Families& families, const ports::JobsView& view);
 void add_engine(Families& families, const ports::EngineStatus& status);

@@ -13,6 +13,7 @@
 #include "daemon/ports/engine.h"
 #include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
+#include "daemon/ports/seeds.h"
 #include "daemon/telemetry/event_log.h"
 
 namespace buildwarden::telemetry {
@@ -27,6 +28,7 @@ struct MetricsSources {
   const ports::ConfigViews* config = nullptr;
   const ports::EmulatorViews* emulators = nullptr;
   const ports::TerminationViews* termination = nullptr;
+  const ports::SeedViews* seeds = nullptr;
 };
 
 // For the loop's thread alone.
@@ -45,6 +47,13 @@ class Metrics {
   // there from the start, at zero.
   void http_may_fail(const std::string& reason);
   void http_failed(const std::string& reason);
+  // A restore or a save of a builder's seed is over; operation and result are few words.
+  struct SeedLabels {
+    std::string builder;
+    std::string operation;
+    std::string result;
+  };
+  void seed_finished(const SeedLabels& labels, Duration took);
   // A handler of the loop threw, and the loop went on.
   void loop_threw();
 

@@ -35,7 +35,7 @@ _buildwarden() {
     return
   fi
   words=$(_buildwarden_words "${command[@]}")
-  if [[ ${command[*]:1} == "builders recreate" ]]; then words+=" $(_buildwarden_names "${command[0]}")"; fi
+  if [[ ${command[*]:1} =~ ^(builders recreate|seeds (save|restore))$ ]]; then words+=" $(_buildwarden_names "${command[0]}")"; fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 

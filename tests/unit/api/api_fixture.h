@@ -121,6 +121,22 @@ struct FakeBuilderControl : ports::BuilderControl {
   }
 };
 
+struct FakeSeeds : ports::SeedViews, ports::SeedControl {
+  ports::SeedsView view;
+  Result<ports::SeedDone> result = ports::SeedDone{};
+  std::optional<ports::SeedRequest> saved;
+  std::optional<ports::SeedRequest> restored;
+  [[nodiscard]] ports::SeedsView seeds_view() const override { return view; }
+  ports::Async<ports::SeedDone> save_seed(ports::SeedRequest request, ports::Progress) override {
+    saved = std::move(request);
+    co_return result;
+  }
+  ports::Async<ports::SeedDone> restore_seed(ports::SeedRequest request, ports::Progress) override {
+    restored = std::move(request);
+    co_return result;
+  }
+};
+
 struct FakeEvents : ports::EventSource {
   std::deque<ports::RecordedEvent> ring;
   std::size_t capacity = 100;
@@ -205,6 +221,8 @@ class ApiTest : public ::testing::Test {
     context.disk = &views;
     context.builders = &views;
     context.builder_control = &builder_control;
+    context.seeds = &seeds;
+    context.seed_control = &seeds;
     context.jobs = &views;
     context.prefetch = &views;
     context.emulators = &views;
@@ -281,6 +299,7 @@ class ApiTest : public ::testing::Test {
   FakeSpace space;
   FakeEndingJobs ending_jobs;
   FakeBuilderControl builder_control;
+  FakeSeeds seeds;
   FakeEvents events;
   FakeArchive archive;
   FakeOperationStore operations;

@@ -1,0 +1,58 @@
+#include <boost/json/object.hpp>
+
+#include "common/format.h"
+#include "daemon/cli/answer.h"
+#include "daemon/cli/client.h"
+#include "daemon/cli/commands.h"
+#include "daemon/cli/operation.h"
+#include "daemon/cli/show.h"
+#include "daemon/cli/table.h"
+
+namespace buildwarden::cli {
+namespace json = boost::json;
+
+namespace {
+
+std::string bytes_of(const json::value& object, const char* name) {
+  const auto value = number(object, name);
+  return value ? format_bytes(*value) : "-";
+}
+
+std::string seeds_text(const json::value& answer) {
+  const auto location = text(answer, "location");
+  if (location.empty()) return "seeds are off: seeds.location is empty\n";
+  std::vector<std::vector<std::string>> rows = {{"BUILDER", "STATE", "SEED OF", "SIZE", "ARCHIVE", "REASON"}};
+  for (const auto& seed : list(answer, "seeds")) {
+    const auto& there = member(seed, "seed");
+    const auto refusal = text(seed, "refusal");
+    rows.push_back({text(seed, "builder"), text(seed, "state"), there.is_null() ? "-" : text(there, "created_at"),
+                    bytes_of(there, "bytes"), bytes_of(there, "archive_bytes"),
+                    refusal.empty() ? text(seed, "reason") : "does not fit: " + refusal});
+  }
+  return format("at {}, save: {}\n", location, text(answer, "save")) + table(std::move(rows));
+}
+
+}  // namespace
+
+int show_seeds(const Context& context) { return show(context, "/v1/seeds", seeds_text); }
+
+int work_on_seed(const Context& context, const SeedOptions& options) {
+  json::object body;
+  body["dry_run"] = options.dry_run;
+  const Client client(context, context.patience);
+  auto answer = client.post("/v1/seeds/" + path_segment(options.builder) + "/" + options.work, body);
+  if (!answer) return report_failure(context, answer.error());
+  Progress progress(context, Progress::Where::kTerminalLine);
+  answer = follow_operation(client, std::move(*answer), progress, std::nullopt);
+  progress.clear();
+  if (!answer) return report_failure(context, answer.error());
+  if (!answer->good()) return report_problem(context, *answer);
+  if (context.json) {
+    print_json(context, answer->body);
+  } else {
+    context.out(text(answer->json, "reason") + "\n");
+  }
+  return kYes;
+}
+
+}  // namespace buildwarden::cli
