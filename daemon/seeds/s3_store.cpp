@@ -58,18 +58,19 @@ class S3Store final : public Store {
     }
   }
 
-  Result<std::string> manifest() override { return ask({"cp", "--quiet", root_ + kManifestName, "-"}); }
+  Result<std::string> manifest() override { return ask({"cp", "--only-show-errors", root_ + kManifestName, "-"}); }
   Result<void> publish(const std::string& manifest) override {
-    auto done = ask({"cp", "--quiet", "-", root_ + kManifestName}, manifest);
+    auto done = ask({"cp", "--only-show-errors", "-", root_ + kManifestName}, manifest);
     if (!done) return std::move(done).error();
     return {};
   }
   Result<std::unique_ptr<PartStream>> read_part(const std::string& name) override {
-    return open({"cp", "--quiet", root_ + name, "-"}, PipeProgram::Direction::kFromIt);
+    return open({"cp", "--only-show-errors", root_ + name, "-"}, PipeProgram::Direction::kFromIt);
   }
   // The size is not known before, and the CLI's own pieces allow 80 GB; larger seeds need larger ones.
   Result<std::unique_ptr<PartStream>> write_part(const std::string& name) override {
-    return open({"cp", "--quiet", "--expected-size=200000000000", "-", root_ + name}, PipeProgram::Direction::kToIt);
+    return open({"cp", "--only-show-errors", "--expected-size=200000000000", "-", root_ + name},
+                PipeProgram::Direction::kToIt);
   }
   // Lines such as "2026-12-01 01:02:03   12345 NAME"; PRE lines are folders.
   Result<std::vector<std::string>> part_names() override {
@@ -87,7 +88,7 @@ class S3Store final : public Store {
     return names;
   }
   Result<void> remove_part(const std::string& name) override {
-    auto done = ask({"rm", "--quiet", root_ + name});
+    auto done = ask({"rm", "--only-show-errors", root_ + name});
     if (!done) return std::move(done).error();
     return {};
   }

@@ -7,6 +7,7 @@ sysroot_packages=(
   libc6 libc6-dev linux-libc-dev libgcc-s1 libgcc-12-dev libstdc++6 libstdc++-12-dev
   libboost1.81-dev libboost-json1.81-dev libboost-container1.81-dev libboost-system1.81-dev
   libyaml-cpp-dev libyaml-cpp0.7 prometheus-cpp-dev libprometheus-cpp-core1.0 libsqlite3-dev libsqlite3-0 nettle-dev libnettle8
+  libarchive-dev libzstd-dev
   libspdlog-dev libspdlog1.10 libfmt-dev libfmt9 libcli11-dev libtomlplusplus-dev
   # what prometheus-cpp asks for, though its core needs none of it
   libprometheus-cpp-pull1.0 libprometheus-cpp-push1.0 civetweb libcivetweb-dev libcivetweb1 libcurl4-openssl-dev libcurl4 zlib1g-dev zlib1g

@@ -90,7 +90,7 @@ write_third_party() {
   local package
   printf '== libboost1.81-dev\n'
   awk 'BEGIN { RS = ""; ORS = "\n\n" } /^License: BSL-1.0\n [A-Z]/' /usr/share/doc/libboost1.81-dev/copyright
-  for package in libyaml-cpp-dev libsqlite3-dev nettle-dev libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev; do
+  for package in libyaml-cpp-dev libsqlite3-dev nettle-dev libarchive-dev libzstd-dev libspdlog-dev libfmt-dev libcli11-dev libtomlplusplus-dev prometheus-cpp-dev; do
     printf '\n== %s\n' "$package"
     cat "/usr/share/doc/$package/copyright"
   done

@@ -284,5 +284,24 @@ TEST(Names, AreThoseOfTheContract) {
   EXPECT_EQ(volume_of("s3", 2), "buildwarden_s3_2");
 }
 
+// Issue 19: its volume is being filled from a seed. The image and the fronts may come meanwhile.
+TEST(Reconcile, DoesNotCreateWhileTheVolumeIsFilled) {
+  auto wanted = cases::desired();
+  wanted.awaits = "builder s3 is being restored from a seed";
+  auto seen = cases::healthy();
+  seen.real = {};
+  seen.answers = false;
+  seen.image_present = false;
+  seen.fronts.clear();
+  const auto plan = reconcile(wanted, seen, {}, cases::after(std::chrono::hours{1}));
+  EXPECT_EQ(cases::show(plan.steps), "provide_image(image_missing) create_front(front_gone)");
+  EXPECT_EQ(plan.state, BuilderState::kStarting);
+  EXPECT_EQ(plan.rule, "seed");
+  EXPECT_EQ(plan.reason, wanted.awaits);
+  wanted.awaits.clear();
+  EXPECT_EQ(cases::show(reconcile(wanted, seen, {}, cases::after(std::chrono::hours{1})).steps),
+            "provide_image(image_missing) create(missing) create_front(front_gone)");
+}
+
 }  // namespace
 }  // namespace buildwarden::policy
