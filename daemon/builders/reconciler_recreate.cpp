@@ -21,6 +21,9 @@ ports::Async<ports::Recreated> Reconciler::recreate(ports::Recreation request, p
   if (builder == nullptr) co_return Error(Errc::kNotFound, format("no builder \"{}\"", request.builder));
   if (builder->asked)
     co_return Error(Errc::kConflict, format("builder {} is being made anew already", request.builder));
+  if (ports_.held && ports_.held(request.builder)) {
+    co_return Error(Errc::kConflict, format("builder {} is paused while its seed is saved", request.builder));
+  }
   const bool dry_run = request.dry_run || settings_.dry_run;
   const auto how = request.force ? policy::Recreation::kForced : policy::Recreation::kIdle;
   const auto began = ports_.clock.now().boot;

@@ -61,6 +61,7 @@ DryRunCache check_builders(const Scene& scene);
 DryRunCache check_cache(const Scene& scene);
 DryRunCache check_reach(const Scene& scene);
 DryRunCache check_logins(const Scene& scene);
+DryRunCache check_seeds(const Scene& scene);
 DryRunCache check_emulation(const Scene& scene);
 DryRunCache check_temporary(const Scene& scene);
 
@@ -77,6 +78,7 @@ inline constexpr std::array kChecks = {
     Check{"cache", check_cache},
     Check{"reach", check_reach},
     Check{"logins", check_logins},
+    Check{"seeds", check_seeds},
     Check{"emulation", check_emulation},
     Check{"temporary", check_temporary},
 };

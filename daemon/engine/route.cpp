@@ -7,10 +7,10 @@ namespace buildwarden::engine {
 namespace {
 
 // What the engine's paths have besides names and ids.
-constexpr std::array<std::string_view, 23> kWords = {
-    "_ping", "build",    "containers", "create",  "df",    "events", "exec",   "images",  "info", "json",    "load",
-    "logs",  "networks", "prune",      "restart", "start", "stop",   "system", "unpause", "wait", "archive", "volumes",
-    "pause"};
+constexpr std::array<std::string_view, 23> kWords = {"_ping",    "build",  "containers", "create",  "df",   "events",
+                                                     "exec",     "images", "info",       "json",    "load", "logs",
+                                                     "networks", "prune",  "restart",    "start",   "stop", "system",
+                                                     "unpause",  "wait",   "archive",    "volumes", "pause"};
 
 bool is_word(std::string_view segment) { return std::find(kWords.begin(), kWords.end(), segment) != kWords.end(); }
 

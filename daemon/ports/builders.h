@@ -23,7 +23,7 @@ struct GrantRequest {
   std::string checkout_path;
   std::string cache_name;
   bool reuse_context = false;
-  bool load = false;  // `docker build -t` also leaves its image in the engine
+  bool load = false;    // `docker build -t` also leaves its image in the engine
   Progress progress{};  // told while it is waited for; may be empty
 };
 

@@ -15,12 +15,13 @@ struct SeedView {
   std::string builder;
   // "off", "undecided" (before the first start), "looking", "restoring", "saving", "idle"
   std::string state;
-  std::string rule;    // of what was decided last
-  std::string reason;  // one sentence
-  Bytes done = 0;      // of what is being restored or saved
-  Bytes of = 0;        // 0: not known
+  std::string rule;                           // of what was decided last
+  std::string reason;                         // one sentence
+  Bytes done = 0;                             // of what is being restored or saved
+  Bytes of = 0;                               // 0: not known
   std::optional<policy::SeedManifest> there;  // what the location had when it was asked last
   std::optional<WallTime> asked_at;           // when that was
+  std::optional<Duration> age{};              // of that, now
   std::string refusal;                        // why that is of no use here, "" when it is, or there is none
   std::string restored_from;  // created_at of the seed that this builder began from; "": it began cold, or before us
 };
@@ -45,8 +46,8 @@ struct SeedRequest {
 
 struct SeedDone {
   bool dry_run = false;
-  Bytes bytes = 0;           // of content
-  Bytes archive_bytes = 0;   // of the parts; 0 in a dry run
+  Bytes bytes = 0;          // of content
+  Bytes archive_bytes = 0;  // of the parts; 0 in a dry run
   std::int64_t entries = 0;
   std::string reason;
   std::string rule;

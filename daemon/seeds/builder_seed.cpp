@@ -65,11 +65,12 @@ asio::awaitable<void> BuilderSeed::loop() {
 
 asio::awaitable<Duration> BuilderSeed::turn() {
   if (work_ != Work::kNone) co_return kSoonAgain;
+  if (!is_wanted()) co_return kOff;
   if (decided_for_.empty() || (decided_for_ != scope() && parts_.engine.status().up)) {
     co_await decide_start();
     co_return decided_for_.empty() ? kSoonAgain : Duration{0};
   }
-  if (!is_wanted() || parts_.settings.seeds.save == SeedSave::kNever) co_return kOff;
+  if (parts_.settings.seeds.save == SeedSave::kNever) co_return kOff;
   const auto pause = co_await look_for_save();
   co_return std::min(pause, kUsually);
 }
@@ -99,6 +100,7 @@ ports::SeedView BuilderSeed::view() const {
   view.reason = reason_;
   view.there = there_;
   view.asked_at = asked_at_;
+  if (there_) view.age = std::max(parts_.clock.now().wall - there_->created_at, Duration{0});
   view.restored_from = restored_from_;
   switch (work_) {
     case Work::kLooking: view.state = "looking"; break;

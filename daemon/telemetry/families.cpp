@@ -1,6 +1,5 @@
 #include "daemon/telemetry/families.h"
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <limits>
@@ -83,11 +82,12 @@ void add_builders(Families& families, const ports::BuildersView& view) {
 }
 
 void add_seeds(Families& families, const ports::SeedsView& view) {
-  auto age = gauges("seed_age_seconds", "Age of the builder's seed when its location was asked last, in seconds.");
+  auto age =
+      gauges("seed_age_seconds", "Age of the seed that the builder's location had when it was asked last, in seconds.");
   auto bytes = gauges("seed_bytes", "Bytes that the builder's seed unpacks to; absent while there is none.");
   for (const auto& seed : view.seeds) {
-    if (!seed.there || !seed.asked_at) continue;
-    add(age, {{"builder", seed.builder}}, std::max(seconds(*seed.asked_at - seed.there->created_at), 0.0));
+    if (!seed.there || !seed.age) continue;
+    add(age, {{"builder", seed.builder}}, seconds(*seed.age));
     add(bytes, {{"builder", seed.builder}}, seed.there->unpacked_bytes);
   }
   keep(families, {&age, &bytes});

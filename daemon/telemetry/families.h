@@ -23,7 +23,7 @@ using Families = std::vector<prometheus::MetricFamily>;
 void add_disk(Families& families, const ports::DiskView& view);
 void add_rungs(Families& families, const ports::DiskView& view);
 void add_builders(Families& families, const ports::BuildersView& view);
-// When each builder's seed was made, so that its age is a matter of the query, and what it holds.
+// How old each builder's seed is, and what it holds.
 void add_seeds(Families& families, const ports::SeedsView& view);
 void add_emulators(Families& families, const ports::EmulatorsView& view);
 void add_jobs(Families& families, const ports::JobsView& view);

@@ -251,8 +251,9 @@ TEST_F(Archive, LessThanTheManifestSaysIsNoSeed) {
   EXPECT_EQ(done.error().code(), Errc::kProtocol);
 }
 
-// Each length of a truncated part, and each byte of it changed: an error, or another checksum.
+// Lengths of a truncated part, and bytes of it changed: an error, or another checksum.
 TEST_F(Archive, DamageIsSeen) {
+  constexpr std::size_t kStep = 5;
   std::ofstream(path("from/file")) << std::string(3'000, 'x') << "y";
   const auto packed = pack_all();
   ASSERT_TRUE(packed);
@@ -269,8 +270,8 @@ TEST_F(Archive, DamageIsSeen) {
     const auto read = unpacker.files(file.get());
     EXPECT_FALSE(read && read->sha256 == packed->parts[with_file].sha256);
   };
-  for (std::size_t size = 0; size < whole.size(); ++size) judge(whole.substr(0, size));
-  for (std::size_t at = 0; at < whole.size(); ++at) {
+  for (std::size_t size = 0; size < whole.size(); size += kStep) judge(whole.substr(0, size));
+  for (std::size_t at = 0; at < whole.size(); at += kStep) {
     auto changed = whole;
     changed[at] = static_cast<char>(changed[at] ^ 0x21);
     judge(changed);

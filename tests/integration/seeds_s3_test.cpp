@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class S3 : public ::testing::Test {
+class SeedsInS3 : public ::testing::Test {
  protected:
   void SetUp() override {
     if (testing::run_shell("command -v aws python3").exit_code != 0) GTEST_SKIP() << "without the AWS CLI";
@@ -66,7 +66,7 @@ class S3 : public ::testing::Test {
   Told nobody_ = [](const Advance&) {};
 };
 
-TEST_F(S3, WhatOneInstanceSavesAnotherRestores) {
+TEST_F(SeedsInS3, WhatOneInstanceSavesAnotherRestores) {
   const auto none = look(*store());
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code(), Errc::kNotFound) << none.error().message();
@@ -85,7 +85,7 @@ TEST_F(S3, WhatOneInstanceSavesAnotherRestores) {
   EXPECT_EQ(names->size(), 4U);
 }
 
-TEST_F(S3, WhatGoesWrongLeavesTheVolumeEmpty) {
+TEST_F(SeedsInS3, WhatGoesWrongLeavesTheVolumeEmpty) {
   ASSERT_NO_FATAL_FAILURE(publish_a());
   auto order = order_;
   order.volume = path("b");
