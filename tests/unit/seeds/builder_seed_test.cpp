@@ -1,0 +1,300 @@
+// One builder's seed, on a fake engine and with a process that answers as a test says.
+#include "daemon/seeds/builder_seed.h"
+
+#include <gmock/gmock.h>
+#include <sys/utsname.h>
+
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_containers.h"
+#include "tests/support/fake_journal.h"
+#include "tests/support/loop.h"
+#include "tests/support/temp_folder.h"
+
+namespace buildwarden::seeds {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+struct Surroundings final : ports::BuilderViews, ports::DiskViews, ports::ContainerOutput, ports::NewVolumes {
+  ports::BuilderView s3;
+  ports::FilesystemSnapshot disk;
+  std::vector<std::string> made;
+  [[nodiscard]] ports::BuildersView builders_view() const override { return {{s3}}; }
+  [[nodiscard]] ports::DiskView disk_view() const override {
+    ports::DiskView view;
+    view.filesystems = {disk};
+    return view;
+  }
+  ports::Async<ports::ContainerControl::ExecResult> await_container(std::string,
+                                                                    ports::ContainerControl::ExecLimits) override {
+    ports::ContainerControl::ExecResult result;
+    result.output = "buildkitd github.com/moby/buildkit v0.13.1 2\n";
+    co_return result;
+  }
+  ports::Async<void> create_volume(std::string name) override {
+    made.push_back(std::move(name));
+    co_return Result<void>{};
+  }
+};
+
+class OneSeed : public ::testing::Test {
+ protected:
+  OneSeed() {
+    std::filesystem::create_directories(volume() + "/_data");
+    settings_.seeds.location = "/mnt/seeds";
+    settings_.seeds.save = SeedSave::kIdle;
+    settings_.seeds.max_size = kGiB;
+    engine_.engine.identity.root_dir = folder_.path();
+    engine_.engine.since = clock_.now();
+    engine_.images[settings_.builders[0].image] = "sha256:1";
+    clock_.advance(std::chrono::seconds{5});
+    around_.s3.name = "s3";
+    around_.s3.container = "buildwarden_s3";
+    around_.s3.volume = "buildwarden_s3";
+    around_.s3.version = "v0.13.1";
+    around_.s3.state = policy::BuilderState::kWarm;
+    around_.s3.running_builds = 0;
+    around_.disk.keeps = {ports::Kept::kVolumes};
+    around_.disk.reading.emplace();
+    around_.disk.reading->free = 10 * kGiB;
+    around_.disk.marks.target = kGiB;
+    around_.disk.pressure.level = policy::Level::kOk;
+    manifest_.builder = "s3";
+    struct utsname names{};
+    static_cast<void>(::uname(&names));
+    const std::string machine = names.machine;
+    manifest_.architecture = machine == "x86_64" ? "amd64" : machine == "aarch64" ? "arm64" : machine;
+    manifest_.buildkit = "v0.12.0";
+    manifest_.created_at = clock_.now().wall;
+    manifest_.parts = {{"a.tar.zst", 3, std::string(64, 'a')}};
+    manifest_.unpacked_bytes = 7;
+  }
+  [[nodiscard]] std::string volume() const { return folder_.path() + "/volumes/buildwarden_s3"; }
+
+  SeedParts parts() {
+    SeedParts parts{settings_,
+                    clock_,
+                    journal_,
+                    workers_,
+                    engine_,
+                    engine_,
+                    engine_,
+                    around_,
+                    engine_,
+                    around_,
+                    around_,
+                    around_,
+                    [this](std::string) { return forget(); },
+                    [this](const std::string& builder) { woken_.push_back(builder); },
+                    [](const std::string&) -> Result<int> { return 2; },
+                    [](const std::string&, int) {},
+                    [] { return false; },
+                    [] { return std::string("i-1"); },
+                    {}};
+    parts.jitter = [](Duration) { return Duration{0}; };
+    parts.run = [this](const ProgramCall& call, const std::stop_token& stop) { return work(call, stop); };
+    return parts;
+  }
+  ports::Async<void> forget() { co_return forgotten_; }
+
+  // On a worker.
+  Result<ProgramEnd> work(const ProgramCall& call, const std::stop_token& stop) {
+    const auto order = decode_order(call.input);
+    EXPECT_TRUE(order);
+    {
+      const std::lock_guard lock(mutex_);
+      tasks_.push_back(order->task);
+    }
+    if (order->task == Task::kSave && hold_) {
+      while (!stop.stop_requested()) std::this_thread::yield();
+      return Error(Errc::kCancelled, "killed");
+    }
+    Answer answer;
+    if (order->task == Task::kLook || order->task == Task::kSave) answer.manifest = manifest_;
+    const auto failed = failures_.find(order->task);
+    const Result<Answer> said = failed == failures_.end() ? Result<Answer>(answer) : failed->second;
+    return ProgramEnd{said ? 0 : 1, 0, encode_answer(said) + "\n", ""};
+  }
+  [[nodiscard]] std::vector<Task> tasks() {
+    const std::lock_guard lock(mutex_);
+    return tasks_;
+  }
+  void add_container() {
+    auto& container = engine_.containers["buildwarden_s3"];
+    container.seen.state = policy::ContainerState::kRunning;
+    container.seen.id = "id";
+    container.seen.ours = true;
+  }
+  Duration turn(BuilderSeed& seed) { return testing::run_on(loop_, seed.turn()); }
+
+  testing::TempFolder folder_;
+  boost::asio::io_context loop_;
+  WorkerPool workers_{2};
+  testing::FakeClock clock_;
+  testing::FakeJournal journal_;
+  testing::FakeContainers engine_;
+  Surroundings around_;
+  Settings settings_;
+  policy::SeedManifest manifest_;
+  std::vector<std::string> woken_;
+  Result<void> forgotten_;
+  std::atomic<bool> hold_{false};
+  std::map<Task, Error> failures_;
+  std::mutex mutex_;
+  std::vector<Task> tasks_;
+};
+
+TEST_F(OneSeed, IsRestoredBeforeTheFirstStart) {
+  BuilderSeed seed("s3", parts());
+  EXPECT_THAT(seed.awaited(), HasSubstr("being looked at"));
+  turn(seed);
+  EXPECT_EQ(seed.awaited(), "") << seed.view().reason;
+  EXPECT_THAT(tasks(), ElementsAre(Task::kLook, Task::kRestore));
+  EXPECT_THAT(woken_, ElementsAre("s3"));
+  EXPECT_THAT(around_.made, ElementsAre("buildwarden_s3"));
+  EXPECT_EQ(journal_.last("seed.restored").rule, "restored");
+  EXPECT_EQ(seed.view().restored_from, format_rfc3339(manifest_.created_at));
+}
+
+TEST_F(OneSeed, ThatDoesNotFitOrCannotBeHadLeavesAColdStart) {
+  struct Case {
+    const char* rule;
+    std::function<void()> break_it;
+    std::vector<Task> tasks;
+  };
+  const std::vector<Case> cases = {
+      {"unfit", [&] { manifest_.architecture = "vax"; }, {Task::kLook}},
+      {"unfit", [&] { manifest_.buildkit = "v3.0.0"; }, {Task::kLook}},
+      {"no_room", [&] { around_.disk.reading->free = kGiB; }, {Task::kLook}},
+      {"denied", [&] { failures_.emplace(Task::kLook, Error(Errc::kDenied, "403")); }, {Task::kLook}},
+      {"damaged",
+       [&] { failures_.emplace(Task::kRestore, Error(Errc::kProtocol, "checksum")); },
+       {Task::kLook, Task::kRestore, Task::kClean}},
+      {"timeout",
+       [&] { failures_.emplace(Task::kRestore, Error(Errc::kTimeout, "late")); },
+       {Task::kLook, Task::kRestore, Task::kClean}},
+  };
+  const auto good = manifest_;
+  for (const auto& one : cases) {
+    manifest_ = good;
+    around_.disk.reading->free = 10 * kGiB;
+    failures_.clear();
+    tasks_.clear();
+    one.break_it();
+    BuilderSeed seed("s3", parts());
+    turn(seed);
+    EXPECT_EQ(seed.awaited(), "") << one.rule;
+    EXPECT_EQ(journal_.last("seed.refused").rule, one.rule) << journal_.last("seed.refused").reason;
+    EXPECT_EQ(tasks(), one.tasks) << one.rule;
+  }
+}
+
+TEST_F(OneSeed, WithoutOneIsNoWarning) {
+  failures_.emplace(Task::kLook, Error(Errc::kNotFound, "404"));
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  EXPECT_EQ(seed.awaited(), "");
+  EXPECT_EQ(journal_.last("seed.none").severity, ports::Severity::kInfo);
+}
+
+TEST_F(OneSeed, OfABuilderThatWasThereBeforeIsNotAskedFor) {
+  add_container();
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  EXPECT_EQ(seed.awaited(), "");
+  EXPECT_THAT(tasks(), IsEmpty());
+  engine_.containers.clear();
+  std::ofstream(volume() + "/_data/db") << "x";
+  BuilderSeed other("s3", parts());
+  turn(other);
+  EXPECT_THAT(tasks(), IsEmpty());
+  EXPECT_EQ(other.awaited(), "");
+}
+
+TEST_F(OneSeed, IsNotWaitedForWhereSeedsAreOff) {
+  settings_.seeds.location.clear();
+  BuilderSeed seed("s3", parts());
+  EXPECT_EQ(seed.awaited(), "");
+  turn(seed);
+  EXPECT_THAT(tasks(), IsEmpty());
+}
+
+class SavedSeed : public OneSeed {
+ protected:
+  ports::Async<ports::SeedDone> ask(BuilderSeed& seed) {
+    ports::SeedRequest request;
+    request.builder = "s3";
+    return seed.save(std::move(request), [](const std::string&) {});
+  }
+};
+
+TEST_F(SavedSeed, IsReadWhileTheBuilderIsPausedAndPublishedAfterwards) {
+  add_container();
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  const auto saved = testing::run_on(loop_, ask(seed));
+  ASSERT_TRUE(saved) << saved.error().message();
+  EXPECT_THAT(tasks(), ElementsAre(Task::kSave, Task::kPublish));
+  EXPECT_THAT(engine_.calls, ElementsAre("pause buildwarden_s3", "unpause buildwarden_s3"));
+  EXPECT_FALSE(seed.holds());
+  EXPECT_EQ(journal_.last("seed.saved").rule, "asked");
+}
+
+TEST_F(SavedSeed, IsGivenUpForAJob) {
+  add_container();
+  hold_ = true;
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  std::optional<Result<ports::SeedDone>> saved;
+  const testing::Background saving(loop_, testing::detail::keep(ask(seed), &saved));
+  testing::run_until(loop_, [&] { return !tasks().empty(); });
+  EXPECT_TRUE(seed.holds());
+  EXPECT_TRUE(seed.give_up());
+  testing::run_until(loop_, [&] { return saving.ended(); });
+  ASSERT_TRUE(saved && !*saved);
+  EXPECT_EQ(saved->error().code(), Errc::kConflict);
+  EXPECT_THAT(engine_.calls, ElementsAre("pause buildwarden_s3", "unpause buildwarden_s3"));
+  EXPECT_THAT(tasks(), ElementsAre(Task::kSave, Task::kDiscard)) << "never published";
+  EXPECT_EQ(journal_.count("seed.given_up"), 1U);
+}
+
+TEST_F(SavedSeed, IsNotMadeWithTheHistory) {
+  add_container();
+  forgotten_ = Error(Errc::kIo, "no such command");
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  ASSERT_FALSE(testing::run_on(loop_, ask(seed)));
+  EXPECT_THAT(tasks(), IsEmpty());
+  EXPECT_THAT(engine_.calls, IsEmpty());
+}
+
+TEST_F(SavedSeed, IsMadeOfAnIdleBuilderWhenTheLastOneIsOld) {
+  add_container();
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  turn(seed);
+  EXPECT_THAT(tasks(), IsEmpty()) << "not idle for long yet";
+  clock_.advance(std::chrono::minutes{3});
+  turn(seed);
+  EXPECT_THAT(tasks(), ElementsAre(Task::kLook)) << "the one that is there is young";
+  clock_.advance(std::chrono::hours{6});
+  turn(seed);
+  EXPECT_THAT(tasks(), ElementsAre(Task::kLook, Task::kLook, Task::kSave, Task::kPublish)) << seed.view().reason;
+  around_.s3.leases = {"a job"};
+  clock_.advance(std::chrono::hours{7});
+  turn(seed);
+  EXPECT_EQ(tasks().size(), 4U);
+}
+
+}  // namespace
+}  // namespace buildwarden::seeds
