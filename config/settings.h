@@ -16,12 +16,16 @@ struct WatchedPath {
   bool gate = true;  // whether its filesystem admits jobs and may lead to a termination
 };
 
+// Of what may go: the least worth first, or what was used longest ago.
+enum class RankBy : std::uint8_t { kValue, kLastUse };
+
 struct DiskSettings {
   std::vector<WatchedPath> watch;  // empty: `auto`, what the engine and the jobs live on
   Amount min_free = Amount::bytes(5 * kGiB);
   std::int64_t min_free_inodes = 250'000;
   Amount reclaim_below = Amount::share(0.15);
   Amount reclaim_to = Amount::share(0.25);
+  RankBy rank_by = RankBy::kValue;
   Duration keep_used_within = std::chrono::hours{4};
   Duration grace = std::chrono::minutes{10};
   // Patterns as policy::KeepPatterns takes them; with container:, network: or volume: before it, over the names of

@@ -35,6 +35,7 @@ asio::awaitable<void> BuildHistories::turn() {
       left_.insert(builder);
       continue;
     }
+    co_await learn_from(cache);
     const auto done = co_await cache->forget_builds();
     note(builder, done);
     if (done) continue;
@@ -42,6 +43,15 @@ asio::awaitable<void> BuildHistories::turn() {
     failures.pause = (1 << std::min(failures.count++, kMostDoublings)) - 1;
     left_.insert(builder);
   }
+}
+
+asio::awaitable<void> BuildHistories::learn_from(BuilderCache* cache) {
+  if (parts_.costs == nullptr || parts_.settings.disk.rank_by != RankBy::kValue) co_return;
+  auto steps = co_await cache->read_steps();
+  if (!steps || steps->empty()) co_return;
+  auto records = co_await cache->cache_records();
+  if (!records) co_return;
+  co_await parts_.costs->learn_steps(cache->builder(), *std::move(steps), *std::move(records));
 }
 
 bool BuildHistories::is_due(const std::string& builder) {

@@ -1,5 +1,6 @@
 // What BuildKit remembers of finished builds is deleted when nobody holds the builder any more. The records have each
-// build's attributes, among them the S3 keys of its cache, and every client of the builder can read them.
+// build's attributes, among them the S3 keys of its cache, and every client of the builder can read them. What their
+// steps took is read before, and nothing else of them.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -12,6 +13,7 @@
 #include "daemon/builders/caches.h"
 #include "daemon/builders/handout.h"
 #include "daemon/ports/journal.h"
+#include "daemon/ports/worth.h"
 
 namespace buildwarden::builders {
 
@@ -24,6 +26,8 @@ class BuildHistories {
     const Handout& handout;
     ports::Journal& journal;
     const Settings& settings;  // a dry run deletes nothing
+    // Told what the builds' steps took before that is deleted; nothing: nobody wants to know.
+    ports::CostLearner* costs = nullptr;
   };
   // What `caches` names outlives it.
   BuildHistories(CacheList caches, Parts parts);
@@ -41,6 +45,8 @@ class BuildHistories {
  private:
   boost::asio::awaitable<void> loop();
   void note(const std::string& builder, const Result<void>& done);
+  // What cannot be read is not known: the secrets go all the same.
+  boost::asio::awaitable<void> learn_from(BuilderCache* cache);
 
   CacheList caches_;
   Parts parts_;

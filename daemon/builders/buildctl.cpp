@@ -5,11 +5,13 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "common/format.h"
 #include "common/time.h"
+#include "daemon/builders/json_text.h"
 
 namespace buildwarden::builders {
 namespace json = boost::json;
@@ -25,6 +27,11 @@ constexpr const char* kFetchScript =
     "\"$d/Dockerfile\"; "
     "buildctl build --frontend dockerfile.v0 --local context=\"$d\" --local dockerfile=\"$d\" --progress plain "
     "> \"$d/log\" 2>&1 || { tail -n 3 \"$d/log\" >&2; exit 1; }";
+
+// The history's own JSON has each build's attributes, its secrets among them: only names are asked for.
+constexpr const char* kStepsScript =
+    "for ref in $(buildctl debug histories --format '{{with .Record}}{{if .CompletedAt}}{{.Ref}}{{end}}{{end}}'); do "
+    "buildctl debug logs --progress rawjson \"$ref\" || true; done";
 
 Error unreadable(std::string_view why) { return {Errc::kProtocol, format("buildctl's answer {}", why)}; }
 
@@ -106,7 +113,40 @@ Result<policy::CacheRecord> record_of(const json::value& value) {
   auto parents = parents_of(*object);
   if (!parents) return std::move(parents).error();
   record.parents = *std::move(parents);
+  record.created = created->value_or(WallTime{});
+  const auto* uses = object->if_contains("usageCount");
+  if (uses != nullptr && uses->is_int64())
+    record.uses = static_cast<std::uint64_t>(std::max<std::int64_t>(uses->get_int64(), 0));
+  record.description = text_of(*object, "description");
+  record.type = text_of(*object, "recordType");
   return record;
+}
+
+// A step as one line tells of it; nothing while it has not ended, or when it ended badly.
+std::optional<policy::BuildStep> step_of(const json::object& vertex) {
+  const auto* cached = vertex.if_contains("cached");
+  const bool was_cached = cached != nullptr && cached->is_bool() && cached->get_bool();
+  const auto started = time_of(vertex, "started");
+  const auto completed = time_of(vertex, "completed");
+  if (was_cached || !started || !completed || !*started || !*completed) return std::nullopt;
+  if (!text_of(vertex, "error").empty()) return std::nullopt;
+  return policy::BuildStep{text_of(vertex, "name"), **started, **completed};
+}
+
+// Each step is told of again and again, the last time as it ended.
+using StepsByDigest = std::map<std::string, policy::BuildStep>;
+
+void read_steps(const json::value& line, StepsByDigest& steps) {
+  const auto* status = line.if_object();
+  const auto* vertexes = status == nullptr ? nullptr : status->if_contains("vertexes");
+  const auto* list = vertexes == nullptr ? nullptr : vertexes->if_array();
+  if (list == nullptr) return;
+  for (const auto& item : *list) {
+    const auto* vertex = item.if_object();
+    if (vertex == nullptr) continue;
+    auto step = step_of(*vertex);
+    if (step) steps.insert_or_assign(text_of(*vertex, "digest"), *std::move(step));
+  }
 }
 
 }  // namespace
@@ -148,6 +188,27 @@ Result<std::vector<policy::CacheRecord>> decode_usage(std::string_view text) {
     records.push_back(*std::move(record));
   }
   return records;
+}
+
+std::vector<std::string> steps_command() { return {"sh", "-c", kStepsScript}; }
+
+Result<std::vector<policy::BuildStep>> decode_steps(std::string_view text) {
+  // One build's line after another: the same step of two builds has the same digest, and both tell of it.
+  std::vector<policy::BuildStep> all;
+  std::set<std::pair<std::string, WallTime>> known;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    if (!line.starts_with('{') || line.find("\"vertexes\"") == std::string_view::npos) continue;
+    const auto value = parse(line);
+    if (!value) continue;
+    StepsByDigest steps;
+    read_steps(*value, steps);
+    for (auto& [digest, step] : steps) {
+      if (known.emplace(digest, step.completed).second) all.push_back(std::move(step));
+    }
+  }
+  return all;
 }
 
 Result<Pruned> decode_pruned(std::string_view text) {

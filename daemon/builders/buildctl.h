@@ -10,6 +10,7 @@
 
 #include "common/result.h"
 #include "common/units.h"
+#include "daemon/policy/build_steps.h"
 #include "daemon/policy/eviction_order.h"
 
 namespace buildwarden::builders {
@@ -28,6 +29,15 @@ Result<std::vector<std::string>> fetch_command(std::string_view reference);
 
 // Deletes the records of finished builds that nobody pinned.
 std::vector<std::string> forget_command();
+
+// What the records of all finished builds tell of their steps, as lines of JSON. The records themselves, which hold the
+// builds' attributes, are not shown: only their names are asked for. Needs a shell. One that cannot be shown is left
+// out.
+std::vector<std::string> steps_command();
+
+// The steps that were carried out to their good end; of the lines nothing else is kept. A line that is none of a
+// build's progress is passed over: a builder may be too old for it.
+Result<std::vector<policy::BuildStep>> decode_steps(std::string_view text);
 
 // kProtocol: not what the command promises. A list with one record that cannot be understood is an error as a whole. A
 // record that was never used counts from its creation.

@@ -16,6 +16,7 @@ constexpr Duration kUsageDeadline = std::chrono::seconds{60};
 constexpr Duration kPruneDeadline = std::chrono::minutes{5};
 constexpr Duration kFetchDeadline = std::chrono::minutes{30};
 constexpr Duration kForgetDeadline = std::chrono::seconds{10};
+constexpr Duration kStepsDeadline = std::chrono::seconds{10};
 constexpr Duration kDecodeDeadline = std::chrono::seconds{30};
 constexpr Bytes kMostOutput = 128 * kMiB;  // 100,000 records are 35 MB
 constexpr std::size_t kMostWords = 300;
@@ -123,6 +124,15 @@ ports::Async<void> BuilderCache::forget_builds() {
   auto text = co_await run(*std::move(container), forget_command(), kForgetDeadline);
   if (!text) co_return std::move(text).error().with_context("deleting the records of its builds");
   co_return Result<void>{};
+}
+
+ports::Async<std::vector<policy::BuildStep>> BuilderCache::read_steps() {
+  auto container = co_await reachable();
+  if (!container) co_return std::move(container).error();
+  auto text = co_await run(*std::move(container), steps_command(), kStepsDeadline);
+  if (!text) co_return std::move(text).error().with_context("reading what its builds took");
+  auto work = decoding(*std::move(text), &decode_steps);
+  co_return co_await parts_.workers.compute<std::vector<policy::BuildStep>>(std::move(work), kDecodeDeadline);
 }
 
 ports::Async<std::string> BuilderCache::reachable() {

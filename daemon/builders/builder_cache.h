@@ -36,6 +36,8 @@ class BuilderCache final : public ports::BuildCache {
   // Deletes what BuildKit remembers of finished builds: their attributes, which every client of the builder can read.
   // kIo also where it has no such command.
   ports::Async<void> forget_builds();
+  // What the steps of finished builds took, as long as BuildKit remembers them. Errors as for forget_builds().
+  ports::Async<std::vector<policy::BuildStep>> read_steps();
   // As last asked; nothing before, after a failure, and after a prune.
   [[nodiscard]] std::optional<Bytes> bytes() const { return bytes_; }
   [[nodiscard]] const std::string& builder() const { return builder_; }

@@ -150,6 +150,10 @@ Result<policy::CacheRecord> read_cache_record(const json::value& value) {
   const auto used = fields.find("LastUsedAt") == nullptr ? created : read_time(fields, "LastUsedAt");
   record.last_used = std::max(created, used);  // Go's zero time, too, means never
   record.parents = read_parents(fields);
+  record.created = created;
+  record.uses = static_cast<std::uint64_t>(std::max<std::int64_t>(fields.optional_number("UsageCount"), 0));
+  record.description = fields.optional_text("Description");
+  record.type = fields.optional_text("Type");
   if (auto read = fields.result(); !read) return std::move(read).error();
   return record;
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -19,6 +20,50 @@ Duration age_for(const EvictionRules& rules, Now now) {
 
 bool may_go(const CacheEntry& entry, Duration age, Now now) {
   return !entry.held && std::max(now.wall - entry.used, Duration{0}) >= age;
+}
+
+constexpr Bytes kLeastStep = kMiB;  // a step of less waits for more, whatever that is worth
+constexpr double kFarMore = 10;
+
+// The age that holds back what a cache has, which is the grace while it is over its share.
+class Ages {
+ public:
+  Ages(const CacheBounds& bounds, const EvictionRules& rules, Now now)
+      : share_(bounds.share), of_all_(age_for(rules, now)), now_(now) {
+    auto spared = rules;
+    spared.age = rules.grace;
+    over_share_ = age_for(spared, now);
+  }
+  [[nodiscard]] Duration of_all() const { return of_all_; }
+  // With so many bytes left; nothing for what no age lets go.
+  [[nodiscard]] std::optional<Duration> that_counts(const CacheEntry& entry, Bytes left) const {
+    if (may_go(entry, of_all_, now_)) return of_all_;
+    if (share_ && left > *share_ && may_go(entry, over_share_, now_)) return over_share_;
+    return std::nullopt;
+  }
+
+ private:
+  std::optional<Bytes> share_;
+  Duration of_all_{0};
+  Duration over_share_{0};
+  Now now_;
+};
+
+// A prune has one age for all its records, and takes all of them or as many as are needed, but none of them alone.
+bool begins_anew(const CacheStep& step, const CacheEntry& entry, Duration age) {
+  if (step.ids.empty()) return false;
+  if (age != step.unused_for) return true;
+  if (entry.place == nullptr || step.places.empty() || step.frees < kLeastStep) return false;
+  return entry.place->unit != step.places.back()->unit && entry.place->worth > step.places.front()->worth * kFarMore;
+}
+
+void add(CacheStep& step, const CacheEntry& entry, Duration age, bool is_over_share) {
+  step.unused_for = age;
+  step.is_over_share = is_over_share;
+  step.ids.push_back(entry.record->id);
+  step.frees += entry.record->size;
+  step.newest = std::max(step.newest, entry.used);
+  if (entry.place != nullptr) step.places.push_back(entry.place);
 }
 
 Bytes own_bytes(const CacheRecord& record) { return record.shared ? 0 : record.size; }
@@ -49,7 +94,7 @@ Tree::Tree(std::vector<const CacheRecord*> records) : nodes_(records.size()) {
             [](const CacheRecord* one, const CacheRecord* other) { return one->id < other->id; });
   for (std::size_t i = 0; i < records.size(); ++i) {
     const auto& record = *records[i];
-    nodes_[i].entry = {&record, record.last_used, i, record.in_use || record.shared};
+    nodes_[i].entry = {&record, record.last_used, i, record.in_use || record.shared, nullptr};
   }
   find_parents();
   ask_descendants();
@@ -129,18 +174,17 @@ Bytes cache_bytes(const CacheOrder& records) {
 std::vector<CacheStep> cache_steps(const CacheOrder& records, const CacheBounds& bounds, const EvictionRules& rules,
                                    Now now) {
   if (rules.oldest_job_start && *rules.oldest_job_start > now.wall) return {};
-  const auto age = age_for(rules, now);
+  const Ages ages(bounds, rules, now);
   Bytes left = cache_bytes(records);
   std::vector<CacheStep> steps;
   CacheStep step;
   for (auto entry = records.begin(); entry != records.end(); ++entry) {
     if (left <= std::max<Bytes>(bounds.floor, 0)) break;
-    if (!may_go(*entry, age, now)) continue;
+    const auto age = ages.that_counts(*entry, left);
+    if (!age) continue;
+    if (begins_anew(step, *entry, *age)) steps.push_back(std::exchange(step, CacheStep{}));
     left -= entry->record->size;
-    step.unused_for = age;
-    step.ids.push_back(entry->record->id);
-    step.frees += entry->record->size;
-    step.newest = entry->used;
+    add(step, *entry, *age, *age < ages.of_all());
     const auto next = std::next(entry);
     const bool goes_on = next != records.end() && next->unit == entry->unit;
     if (goes_on || step.frees < std::max<Bytes>(bounds.chunk, 1)) continue;
@@ -151,6 +195,12 @@ std::vector<CacheStep> cache_steps(const CacheOrder& records, const CacheBounds&
 }
 
 CacheOrder without(const CacheOrder& records, const std::set<std::string>& ids) {
+  if (!records.empty() && records.front().place != nullptr) {
+    CacheOrder rest;
+    std::copy_if(records.begin(), records.end(), std::back_inserter(rest),
+                 [&ids](const CacheEntry& entry) { return !ids.contains(entry.record->id); });
+    return rest;
+  }
   std::vector<const CacheRecord*> left;
   left.reserve(records.size());
   for (const auto& entry : records) {

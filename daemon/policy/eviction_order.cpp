@@ -52,7 +52,7 @@ Prohibition forbidden(const Candidate& candidate, const KeepPatterns& keep, cons
   if (age < rules.grace)
     return std::pair{
         "grace", format("last used {} ago, within the grace of {}", short_duration(age), short_duration(rules.grace))};
-  if (age < rules.age)
+  if (age < rules.age && !candidate.is_over_share)
     return std::pair{
         "age", format("last used {} ago, less than the age of {}", short_duration(age), short_duration(rules.age))};
   return std::nullopt;
@@ -75,6 +75,16 @@ bool goes_before(const Candidate& one, const Candidate& other) {
     return std::tuple(candidate.last, candidate.last_use.at, layers, -candidate.size, std::string_view(candidate.id));
   };
   return order(one) < order(other);
+}
+
+// What has no value goes before all that has one.
+bool is_worth_less(const Candidate& one, const Candidate& other) {
+  const auto order = [](const Candidate& candidate) {
+    const auto worth = candidate.value ? candidate.value->worth : -1.0;
+    return std::tuple(candidate.last, worth, candidate.value ? candidate.value->place : 0);
+  };
+  if (order(one) != order(other)) return order(one) < order(other);
+  return goes_before(one, other);
 }
 
 LayerTree tree_of(const std::vector<Candidate>& candidates) {
@@ -148,6 +158,7 @@ std::string_view to_string(RungId rung) {
     case RungId::kCheckouts: return "checkouts";
     case RungId::kGitMirrors: return "git_mirrors";
     case RungId::kLastResort: return "last_resort";
+    case RungId::kUnused: return "unused";
   }
   return "unknown";
 }
@@ -209,8 +220,9 @@ Ranking rank(std::vector<Candidate> candidates, const EvictionRules& rules, Now 
     ranking.skipped.push_back(
         skip(std::move(candidates[i]), prohibitions[i]->first, std::move(prohibitions[i]->second)));
   }
-  std::sort(order.begin(), order.end(), [&candidates](std::size_t one, std::size_t other) {
-    return goes_before(candidates[one], candidates[other]);
+  std::sort(order.begin(), order.end(), [&candidates, &rules](std::size_t one, std::size_t other) {
+    return rules.by_value ? is_worth_less(candidates[one], candidates[other])
+                          : goes_before(candidates[one], candidates[other]);
   });
   take_off_shared(tree, order, candidates);
   for (const auto i : order) ranking.order.push_back(std::move(candidates[i]));

@@ -21,22 +21,28 @@ RungTurn turn(const LadderRequest& request, RungId rung, int pass) {
   return result;
 }
 
+// The rungs of both passes, in their order.
+std::vector<RungId> rungs_between(bool by_value) {
+  using enum RungId;
+  if (by_value) return {kUnused, kOrphans};
+  return {kBuildCache, kImages, kBuildCacheShare, kOrphans};
+}
+
 }  // namespace
 
 std::vector<RungTurn> climb(const LadderRequest& request) {
   using enum RungId;
   if (request.level == Level::kUnknown) return {};
   std::vector<RungTurn> turns;
-  const auto last = request.only_gentle ? kDanglingImages : kAnonymousVolumes;
-  for (const auto rung : {kLeftovers, kContainers, kAnonymousVolumes, kDanglingImages, kBuildCache, kImages,
-                          kBuildCacheShare, kOrphans}) {
-    if (rung <= last) turns.push_back(turn(request, rung, 1));
-  }
+  const auto others = request.only_gentle ? std::vector<RungId>{} : rungs_between(request.by_value);
+  for (const auto rung : {kLeftovers, kContainers}) turns.push_back(turn(request, rung, 1));
+  if (!request.only_gentle) turns.push_back(turn(request, kAnonymousVolumes, 1));
+  turns.push_back(turn(request, kDanglingImages, 1));
+  for (const auto rung : others) turns.push_back(turn(request, rung, 1));
   if (!is_critical(request.level)) return turns;
   // No second pass over anonymous volumes: what is in them cannot be made again.
-  for (const auto rung : {kContainers, kDanglingImages, kBuildCache, kImages, kBuildCacheShare, kOrphans}) {
-    if (rung <= last) turns.push_back(turn(request, rung, 2));
-  }
+  for (const auto rung : {kContainers, kDanglingImages}) turns.push_back(turn(request, rung, 2));
+  for (const auto rung : others) turns.push_back(turn(request, rung, 2));
   if (request.only_gentle) return turns;
   if (request.purge_builds) turns.push_back(turn(request, kCheckouts, 2));
   // After checkouts: one that is left keeps the mirror that it reads objects of.

@@ -21,6 +21,7 @@ struct LadderRequest {
   bool purge_mirrors = false;
   bool terminate_instance = false;
   bool only_gentle = false;  // the operator's file is not there yet: rungs 1-3 only
+  bool by_value = false;     // images and build caches go in one order: rungs 4, 5 and 6 are kUnused
 };
 
 // Dry run: the ids of what the climb would have deleted by now, in their order and for looking one up. A rung lists
@@ -49,6 +50,8 @@ struct RungTurn {
   bool dry_run = false;   // the climb only says what it would do
   // Of a dry run, for what takes long to list; nothing: it is listed anew.
   std::shared_ptr<DryRunCache> found{};
+  // Of build caches: what is over its share may go as well, when it was not used within the grace.
+  bool down_to_share = false;
   bool on_demand = false;  // somebody who is not root asked, and may ask again as often as he likes
 };
 

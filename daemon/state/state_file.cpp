@@ -8,6 +8,7 @@
 
 #include "daemon/state/event_table.h"
 #include "daemon/state/ledger_table.h"
+#include "daemon/state/worth_table.h"
 
 namespace buildwarden::state {
 namespace {
@@ -66,6 +67,30 @@ Result<void> StateFile::save_rows(const std::string& scope, const std::vector<po
 Result<void> StateFile::forget_rows(const std::string& scope, const std::vector<std::string>& ids) {
   return in_parts(ids, [&](std::span<const std::string> part) {
     return write([&](Connection& connection) { return delete_rows(connection, scope, part); });
+  });
+}
+
+Result<std::vector<ports::WorthRow>> StateFile::load_worth(const std::string& scope) {
+  std::vector<ports::WorthRow> rows;
+  auto read = database_.read([&](Connection& connection) -> Result<void> {
+    auto selected = select_worth(connection, scope);
+    if (!selected) return std::move(selected).error();
+    rows = *std::move(selected);
+    return {};
+  });
+  if (!read) return std::move(read).error();
+  return rows;
+}
+
+Result<void> StateFile::save_worth(const std::string& scope, const std::vector<ports::WorthRow>& rows) {
+  return in_parts(rows, [&](std::span<const ports::WorthRow> part) {
+    return write([&](Connection& connection) { return upsert_worth(connection, scope, part); });
+  });
+}
+
+Result<void> StateFile::forget_worth(const std::string& scope, const std::vector<std::string>& ids) {
+  return in_parts(ids, [&](std::span<const std::string> part) {
+    return write([&](Connection& connection) { return delete_worth(connection, scope, part); });
   });
 }
 

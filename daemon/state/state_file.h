@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/journal.h"
+#include "daemon/ports/worth.h"
 #include "daemon/state/database.h"
 
 namespace buildwarden::state {
@@ -25,6 +26,9 @@ class StateFile {
   Result<std::vector<ports::LedgerRow>> load_rows(const std::string& scope);
   Result<void> save_rows(const std::string& scope, const std::vector<ports::LedgerRow>& rows);
   Result<void> forget_rows(const std::string& scope, const std::vector<std::string>& ids);
+  Result<std::vector<ports::WorthRow>> load_worth(const std::string& scope);
+  Result<void> save_worth(const std::string& scope, const std::vector<ports::WorthRow>& rows);
+  Result<void> forget_worth(const std::string& scope, const std::vector<std::string>& ids);
   // As ports::EventStore.
   Result<ports::StoredEvents> load_events(std::size_t most);
   Result<std::vector<ports::RecordedEvent>> events_before(std::uint64_t before, std::size_t most);

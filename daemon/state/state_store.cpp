@@ -81,6 +81,28 @@ ports::Async<void> StateStore::forget(std::string scope, std::vector<std::string
   co_return co_await concluded(std::move(work), kDeadline);
 }
 
+ports::Async<std::vector<ports::WorthRow>> StateStore::load_worth(std::string scope) {
+  using Rows = std::vector<ports::WorthRow>;
+  std::function<Result<Rows>(StateFile&)> work = [scope = std::move(scope)](StateFile& file) {
+    return file.load_worth(scope);
+  };
+  co_return co_await concluded(std::move(work), kDeadline);
+}
+
+ports::Async<void> StateStore::save_worth(std::string scope, std::vector<ports::WorthRow> rows) {
+  std::function<Result<void>(StateFile&)> work = [scope = std::move(scope), rows = std::move(rows)](StateFile& file) {
+    return file.save_worth(scope, rows);
+  };
+  co_return co_await concluded(std::move(work), kDeadline);
+}
+
+ports::Async<void> StateStore::forget_worth(std::string scope, std::vector<std::string> ids) {
+  std::function<Result<void>(StateFile&)> work = [scope = std::move(scope), ids = std::move(ids)](StateFile& file) {
+    return file.forget_worth(scope, ids);
+  };
+  co_return co_await concluded(std::move(work), kDeadline);
+}
+
 ports::Async<ports::StoredEvents> StateStore::load_events(std::size_t most) {
   std::function<Result<ports::StoredEvents>(StateFile&)> work = [most](StateFile& file) {
     return file.load_events(most);

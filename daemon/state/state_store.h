@@ -11,6 +11,7 @@
 #include "daemon/ports/disk.h"
 #include "daemon/ports/event_archive.h"
 #include "daemon/ports/journal.h"
+#include "daemon/ports/worth.h"
 #include "daemon/state/state_file.h"
 
 namespace buildwarden::state {
@@ -18,7 +19,10 @@ namespace buildwarden::state {
 // Errors are those of the file (see Connection), or kTimeout when the disk does not answer: the work that waited is
 // then still done when it can be, and while it is not, everything else is refused at once. Nothing is opened before the
 // first call. Used on the loop; the destructor waits for work under way.
-class StateStore final : public ports::LedgerStore, public ports::EventStore, public ports::EventArchive {
+class StateStore final : public ports::LedgerStore,
+                         public ports::WorthStore,
+                         public ports::EventStore,
+                         public ports::EventArchive {
  public:
   // "<folder>/ledger.db". `clock` must be safe to read from another thread.
   StateStore(const std::string& folder, const Clock& clock, ports::Journal& journal, const RoomLimits& limits = {});
@@ -26,6 +30,9 @@ class StateStore final : public ports::LedgerStore, public ports::EventStore, pu
   ports::Async<std::vector<ports::LedgerRow>> load(std::string scope) override;
   ports::Async<void> save(std::string scope, std::vector<ports::LedgerRow> rows) override;
   ports::Async<void> forget(std::string scope, std::vector<std::string> ids) override;
+  ports::Async<std::vector<ports::WorthRow>> load_worth(std::string scope) override;
+  ports::Async<void> save_worth(std::string scope, std::vector<ports::WorthRow> rows) override;
+  ports::Async<void> forget_worth(std::string scope, std::vector<std::string> ids) override;
   // Waits less long than the others: the numbers of new events wait for it.
   ports::Async<ports::StoredEvents> load_events(std::size_t most) override;
   ports::Async<void> append_events(std::vector<ports::RecordedEvent> events) override;

@@ -11,6 +11,7 @@
 
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
+#include "daemon/ports/worth.h"
 
 namespace buildwarden::testing {
 
@@ -165,6 +166,29 @@ class FakeLedgerStore final : public ports::LedgerStore {
     co_return Result<void>{};
   }
   ports::Async<void> forget(std::string scope, std::vector<std::string> ids) override {
+    if (!failure.empty()) co_return Error(Errc::kIo, failure);
+    for (const auto& id : ids) rows[scope].erase(id);
+    co_return Result<void>{};
+  }
+};
+
+// The same for what was learned of worth.
+class FakeWorthStore final : public ports::WorthStore {
+ public:
+  std::map<std::string, std::map<std::string, ports::WorthRow>> rows;  // scope → id → row
+  std::string failure;
+  ports::Async<std::vector<ports::WorthRow>> load_worth(std::string scope) override {
+    if (!failure.empty()) co_return Error(Errc::kIo, failure);
+    std::vector<ports::WorthRow> all;
+    for (const auto& [id, row] : rows[scope]) all.push_back(row);
+    co_return all;
+  }
+  ports::Async<void> save_worth(std::string scope, std::vector<ports::WorthRow> changed) override {
+    if (!failure.empty()) co_return Error(Errc::kIo, failure);
+    for (const auto& row : changed) rows[scope][row.id] = row;
+    co_return Result<void>{};
+  }
+  ports::Async<void> forget_worth(std::string scope, std::vector<std::string> ids) override {
     if (!failure.empty()) co_return Error(Errc::kIo, failure);
     for (const auto& id : ids) rows[scope].erase(id);
     co_return Result<void>{};

@@ -64,6 +64,54 @@ TEST_F(HistoriesTest, TheLastLeasesEndDeletesTheRecordsOnce) {
   EXPECT_EQ(told_after_a_turn(), 0U) << "nobody held it";
 }
 
+class LearnedCosts final : public ports::CostLearner {
+ public:
+  boost::asio::awaitable<void> learn_steps(std::string builder, std::vector<policy::BuildStep> steps,
+                                           std::vector<policy::CacheRecord> records) override {
+    for (const auto& step : steps) told.push_back(builder + " " + step.name + " " + std::to_string(records.size()));
+    co_return;
+  }
+  void pulled(const std::string&, Duration) override {}
+  std::vector<std::string> told;
+};
+
+// Issue 18: what steps took is known nowhere else, so it is read before the history goes; and that goes whatever comes
+// of the reading.
+TEST_F(HistoriesTest, WhatStepsTookIsReadBeforeItIsDeleted) {
+  LearnedCosts costs;
+  BuildHistories histories{[this] { return std::vector<BuilderCache*>{&cache_}; },
+                           {handout_, journal_, settings_, &costs}};
+  engine_.execute = [this](const std::vector<std::string>& command) {
+    commands_.push_back(command);
+    ports::ContainerControl::ExecResult result;
+    result.exit_code = exit_code_;
+    if (command.front() == "sh") {
+      result.output = R"({"vertexes":[{"digest":"d","name":"RUN a","started":"2026-01-01T10:00:00Z",)"
+                      R"("completed":"2026-01-01T10:00:03Z"}]})";
+    } else if (command[1] == "du") {
+      result.output = R"([{"id":"a","inUse":false,"size":1,"createdAt":"2026-01-01T09:00:00Z","shared":false}])";
+    }
+    return result;
+  };
+  const auto asked = [&] {
+    commands_.clear();
+    testing::run_void(loop_, histories.turn());
+    std::string all;
+    for (const auto& command : commands_) all += command.front() == "sh" ? "steps " : command[1] + " ";
+    return all;
+  };
+  histories.left("s3");
+  EXPECT_EQ(asked(), "steps du prune-histories ");
+  EXPECT_THAT(costs.told, ElementsAre("s3 RUN a 1"));
+  settings_.disk.rank_by = RankBy::kLastUse;
+  histories.left("s3");
+  EXPECT_EQ(asked(), "prune-histories ") << "nobody needs it";
+  settings_.disk.rank_by = RankBy::kValue;
+  exit_code_ = 1;
+  histories.left("s3");
+  EXPECT_EQ(asked(), "steps prune-histories ");
+}
+
 TEST_F(HistoriesTest, ABuilderThatIsHeldAgainIsLeftAlone) {
   grant("1");
   handout_.release("1");

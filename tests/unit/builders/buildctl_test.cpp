@@ -40,6 +40,50 @@ TEST(Buildctl, ReadsTheRecords) {
   EXPECT_TRUE(decode_usage("null\n")->empty());
 }
 
+TEST(Buildctl, ReadsWhatIsKnownOfARecordsUse) {
+  const auto records = decode_usage(kUsage);
+  ASSERT_TRUE(records);
+  EXPECT_EQ(records->at(0).uses, 3U);
+  EXPECT_EQ(records->at(0).description, "COPY . .");
+  EXPECT_EQ(records->at(0).type, "regular");
+  EXPECT_EQ(format_rfc3339(records->at(0).created), "2026-01-01T10:00:00.500Z");
+  EXPECT_EQ(records->at(1).type, "source.local");
+  EXPECT_EQ(records->at(2).uses, 0U);
+  EXPECT_EQ(records->at(2).description, "");
+}
+
+// As buildctl 0.32 wrote it, shortened: a step is told of when it begins and again when it ends.
+constexpr std::string_view kProgress =
+    R"({"vertexes":[{"digest":"sha256:1","name":"[2/4] RUN sleep 3","started":"2026-01-01T10:00:00.1Z"}]})"
+    "\n"
+    R"({"vertexes":[{"digest":"sha256:1","name":"[2/4] RUN sleep 3","started":"2026-01-01T10:00:00.1Z",)"
+    R"("completed":"2026-01-01T10:00:03.27Z"},{"digest":"sha256:2","name":"[1/4] FROM alpine","cached":true,)"
+    R"("started":"2026-01-01T10:00:00Z","completed":"2026-01-01T10:00:00Z"}],"logs":[{"data":"YQ=="}]})"
+    "\n"
+    R"({"logs":[{"vertex":"sha256:1","data":"c2VjcmV0"}]})"
+    "\n"
+    R"({"vertexes":[{"digest":"sha256:3","name":"[3/4] RUN false","started":"2026-01-01T10:00:04Z",)"
+    R"("completed":"2026-01-01T10:00:05Z","error":"exit code: 1"}]})"
+    "\nerror: unknown progress mode\n{\"vertexes\": broken\n";
+
+TEST(Buildctl, ReadsWhatStepsTook) {
+  const auto steps = decode_steps(kProgress);
+  ASSERT_TRUE(steps);
+  ASSERT_EQ(steps->size(), 1U) << "not those that were cached, failed or cannot be read";
+  EXPECT_EQ(steps->at(0).name, "[2/4] RUN sleep 3");
+  EXPECT_EQ(steps->at(0).completed - steps->at(0).started, Duration{3'170});
+  EXPECT_TRUE(decode_steps("")->empty());
+}
+
+// The history's own JSON has the builds' attributes, S3 keys among them: nobody asks for it.
+TEST(Buildctl, AsksForTheNamesOfBuildsAndTheirProgressAlone) {
+  const auto command = steps_command();
+  ASSERT_EQ(command.size(), 3U);
+  EXPECT_EQ(command[2].find("json ."), std::string::npos);
+  EXPECT_NE(command[2].find("{{.Ref}}"), std::string::npos);
+  EXPECT_NE(command[2].find("debug logs --progress rawjson"), std::string::npos);
+}
+
 TEST(Buildctl, AnythingElseIsNoList) {
   for (const auto* text : {"", "[", "{}", "7", "[7]", "[{}]", R"([{"id":"a","inUse":false,"size":1,"shared":false}])",
                            R"([{"id":"a","inUse":false,"size":"1","createdAt":"2026-01-01T09:00:00Z","shared":false}])",

@@ -91,7 +91,7 @@ TEST_F(StateFileTest, TheLogStaysWhenTheFileIsClosedAndComesBackWhenItIsGone) {
   EXPECT_EQ(size_of(file() + "-wal").length, kLogBytes);
   open();
   EXPECT_EQ(state_->load_rows("one").value_or({}).size(), 10U);
-  EXPECT_EQ(pragma("user_version"), 2);
+  EXPECT_EQ(pragma("user_version"), 3);
   std::filesystem::resize_file(file() + "-wal", 0);
   open();
   ASSERT_TRUE(state_->save_rows("one", rows(10)));

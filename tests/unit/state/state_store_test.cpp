@@ -236,7 +236,7 @@ TEST_F(DamagedTest, ANewerVersionIsSetAside) {
   damage([](const std::string& path) {
     auto newer = Connection::open(path);
     ASSERT_TRUE(newer);
-    ASSERT_TRUE(newer->execute("PRAGMA user_version=3"));
+    ASSERT_TRUE(newer->execute("PRAGMA user_version=4"));
   });
 }
 

@@ -1,0 +1,88 @@
+// What was learned of what is on the disk: what it cost to make or to pull, and how often it is needed.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/loop_timer.h"
+#include "common/worker.h"
+#include "daemon/policy/slots.h"
+#include "daemon/policy/things.h"
+#include "daemon/ports/engine.h"
+#include "daemon/ports/worth.h"
+
+namespace buildwarden::disk {
+
+// Lives on the loop, from memory; the store is written behind. A store that fails costs nothing but the memory of
+// earlier starts. Bounded: of images that are gone nothing is kept, of slots and registries so much as policy says.
+// Facts hold for one engine and one data root. Must outlive its coroutines.
+class WorthLedger final : public ports::CostLearner {
+ public:
+  struct Parts {
+    const Clock& clock;
+    ports::WorthStore& store;
+    WorkerPool& workers;  // a hundred thousand records take longer than the loop may be kept
+  };
+  explicit WorthLedger(Parts parts) : parts_(parts) {}
+
+  // The engine is reached. Another scope: its rows are loaded, and the old ones stay in the store.
+  boost::asio::awaitable<void> connected(ports::EngineIdentity identity);
+  // The engine's images, all of them: new ones are seen from now on, those that are gone are forgotten.
+  boost::asio::awaitable<void> seen(std::shared_ptr<const std::vector<ports::ImageRecord>> images);
+  // An image was used: by a container that was made of it, or by who pulled, built, tagged, pushed or saved it. What
+  // follows within seconds (a pull and the container that it was for) is the same use.
+  void used(const std::string& id, WallTime when);
+  // A cache was listed; `builder` as in policy::Thing.
+  boost::asio::awaitable<void> learn_steps(std::string builder, std::vector<policy::BuildStep> steps,
+                                           std::vector<policy::CacheRecord> records) override;
+  // What a look at a cache learned on the ground of `before`, which slots_of() gave. false: another look came between,
+  // and nothing of this one is kept.
+  boost::asio::awaitable<bool> keep(std::string builder, std::shared_ptr<const policy::Slots> before,
+                                    std::shared_ptr<const policy::SlotsLearned> learned);
+  // By its image in the next list, which tells how large it is.
+  void pulled(const std::string& reference, Duration took) override;
+
+  // What is known of an image; of one that was never seen: used now, once.
+  [[nodiscard]] policy::ImageFacts facts_of(const std::string& id, Now now) const;
+  // Of a builder's cache; never null. As it is now: a copy that stays as it is.
+  [[nodiscard]] std::shared_ptr<const policy::Slots> slots_of(const std::string& builder) const;
+  [[nodiscard]] const policy::PullRates& rates() const { return rates_; }
+
+  // Writes what changed.
+  boost::asio::awaitable<void> flush();
+  // Flushes now and then, and once more after stop(), which it outlives by that one save.
+  boost::asio::awaitable<void> run();
+  void stop() { loop_timer_.stop(); }
+  // Why the last load or save failed, "" when it did not.
+  [[nodiscard]] const std::string& error() const { return error_; }
+
+ private:
+  struct Image {
+    policy::UseHistory use;
+    std::optional<double> seconds;
+  };
+  void restore(const ports::WorthRow& row);
+  void settle_pulls(const ports::ImageRecord& image);
+  [[nodiscard]] std::optional<ports::WorthRow> row_of(const std::string& id) const;
+  boost::asio::awaitable<std::string> save_rows(std::string scope, std::set<std::string> rows);
+
+  Parts parts_;
+  std::string scope_;
+  bool loaded_ = false;
+  std::map<std::string, Image> images_;                                // by id
+  std::map<std::string, std::shared_ptr<const policy::Slots>> slots_;  // by builder
+  policy::PullRates rates_;
+  std::map<std::string, Duration> pulled_;  // by normalised reference: no list had them yet
+  std::set<std::string> dirty_;             // ids of rows
+  std::set<std::string> gone_;              // the same
+  std::string error_;
+  LoopTimer loop_timer_;
+};
+
+}  // namespace buildwarden::disk

@@ -1,0 +1,203 @@
+#include "daemon/policy/things.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <unordered_map>
+#include <utility>
+
+#include "common/format.h"
+#include "daemon/policy/layers.h"
+
+namespace buildwarden::policy {
+namespace {
+
+using std::chrono::hours;
+
+// What a build makes of bytes, where nobody saw it: a step takes a second whatever it writes.
+constexpr double kBuiltBytesPerSecond = 50.0 * kMiB;
+constexpr double kLeastOfAStep = 1;
+constexpr Duration kLongestStep = hours{1};  // what was used once only so much later says nothing of its step
+constexpr std::string_view kPulled = "pulled from ";
+constexpr std::string_view kContextType = "source.local";
+
+double over(Bytes bytes, double rate) { return static_cast<double>(std::max<Bytes>(bytes, 0)) / std::max(rate, 1.0); }
+
+bool comes_from_elsewhere(const CacheRecord& record) {
+  return record.type == "source.git" || record.type == "source.http" || record.type == "exec.cachemount" ||
+         record.type == kContextType;
+}
+
+double estimate(const CacheRecord& record, const PullRates& rates) {
+  if (record.description.starts_with(kPulled)) {
+    return over(record.size, rates.of(registry_host(std::string_view(record.description).substr(kPulled.size()))));
+  }
+  if (comes_from_elsewhere(record)) return over(record.size, rates.of(""));
+  const auto until_use = record.last_used - record.created;
+  const bool tells = record.uses == 1 && until_use > Duration{0} && until_use <= kLongestStep;
+  if (tells) return std::chrono::duration<double>(until_use).count();
+  return kLeastOfAStep + over(record.size, kBuiltBytesPerSecond);
+}
+
+UseHistory use_of(const CacheRecord& record, WallTime used) {
+  const bool has_begin = record.created != WallTime{} && record.created <= used;
+  auto use = first_use(has_begin ? record.created : used);
+  if (used > use.last_use) note_use(use, used, std::max<std::uint64_t>(record.uses, 1));
+  return use;
+}
+
+// Who takes a slot after the last use of another supersedes it.
+void find_superseded(std::vector<Thing>& things) {
+  std::unordered_map<SlotId, std::size_t> newest;
+  const auto is_newer = [&things](std::size_t one, std::size_t other) {
+    return things[one].use.first_seen > things[other].use.first_seen;
+  };
+  for (std::size_t i = 0; i < things.size(); ++i) {
+    if (things[i].slot == 0) continue;
+    const auto [at, is_first] = newest.try_emplace(things[i].slot, i);
+    if (!is_first && is_newer(i, at->second)) at->second = i;
+  }
+  for (auto& thing : things) {
+    if (thing.slot == 0) continue;
+    const auto& last = things[newest[thing.slot]];
+    if (last.use.first_seen > thing.use.last_use)
+      thing.superseded_by = last.kind == ThingKind::kImage ? last.name : last.id;
+  }
+}
+
+// Of each image the one that it is built on: the nearest below of which there is one; its own index where none is.
+std::vector<std::size_t> bases_of(const std::vector<Candidate>& candidates) {
+  std::vector<const LayerChain*> chains;
+  chains.reserve(candidates.size());
+  for (const auto& candidate : candidates) chains.push_back(&candidate.layers);
+  const LayerTree tree(chains);
+  const auto& nodes = tree.nodes();
+  std::vector<std::size_t> nearest(nodes.size(), candidates.size());  // image at the node or below
+  for (std::size_t at = 1; at < nodes.size(); ++at) {
+    nearest[at] = nodes[at].images.empty() ? nearest[nodes[at].below] : nodes[at].images.front();
+  }
+  std::vector<std::size_t> bases(candidates.size());
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto top = tree.top_of(i);
+    const auto below = top == 0 ? candidates.size() : nearest[nodes[top].below];
+    bases[i] = below == candidates.size() ? i : below;
+  }
+  return bases;
+}
+
+// Its pull, if a registry has it; else what a build of so many bytes takes.
+Cost cost_of(const Candidate& image, const ImageFacts& facts, Bytes bytes, const PullRates& rates) {
+  if (facts.seconds) return {*facts.seconds, false};
+  const auto digest = std::find_if(image.references.begin(), image.references.end(), [](const std::string& reference) {
+    return reference.find('@') != std::string::npos;
+  });
+  if (digest == image.references.end()) return {kLeastOfAStep + over(bytes, kBuiltBytesPerSecond), true};
+  return {over(bytes, rates.of(registry_host(*digest))), true};
+}
+
+Thing thing_of(const Candidate& image, const ImageFacts& facts, Bytes bytes, const PullRates& rates) {
+  Thing thing;
+  thing.kind = ThingKind::kImage;
+  thing.id = image.id;
+  thing.name = image.name;
+  thing.bytes = bytes;
+  thing.cost = cost_of(image, facts, bytes, rates);
+  thing.use = facts.use;
+  thing.use.last_use = std::max(thing.use.last_use, image.last_use.at);
+  thing.use.first_seen = std::min(thing.use.first_seen, thing.use.last_use);
+  if (!image.references.empty()) thing.slot = image_slot(repository_of(image.references.front()));
+  return thing;
+}
+
+}  // namespace
+
+std::vector<Thing> cache_things(const CacheList& list, const CacheFacts& facts) {
+  const auto& records = list.records();
+  const auto slots = slots_of(records, facts.builder);
+  std::vector<Thing> things(records.size());
+  for (const auto& entry : list.order()) {
+    const auto i = static_cast<std::size_t>(entry.record - records.data());
+    const auto& record = records[i];
+    const auto slot = facts.slots->find(slots[i]);
+    auto& thing = things[i];
+    thing.kind = ThingKind::kCache;
+    thing.id = record.id;
+    thing.name = record.description;
+    thing.builder = facts.builder;
+    thing.parents = record.parents;
+    thing.bytes = record.shared ? 0 : record.size;
+    thing.use = use_of(record, entry.used);
+    thing.slot = slots[i];
+    thing.is_sent_anyway = record.type == kContextType && !facts.reuse_context;
+    const bool is_known = slot != facts.slots->end();
+    if (is_known) thing.slot_history = slot->second.history;
+    const bool was_seen = is_known && slot->second.seconds;
+    thing.cost = was_seen ? Cost{*slot->second.seconds, false} : Cost{estimate(record, *facts.rates), true};
+  }
+  find_superseded(things);
+  return things;
+}
+
+void CacheList::rank_by_value(std::vector<Thing> things, WallTime now) {
+  things_ = std::move(things);
+  places_ = order_by_value(things_, now);
+  ranked_at_ = now;
+  std::vector<const CacheEntry*> by_record(records_.size());
+  for (const auto& entry : order_) by_record[static_cast<std::size_t>(entry.record - records_.data())] = &entry;
+  CacheOrder order;
+  order.reserve(places_.size());
+  for (const auto& place : places_) {
+    order.push_back(*by_record[place.thing]);
+    order.back().unit = place.unit;
+    order.back().place = &place;
+  }
+  order_ = std::move(order);
+}
+
+std::optional<Valuation> CacheList::value_of(const CacheStep& step) const {
+  if (step.places.empty()) return std::nullopt;
+  Valuation value;
+  const Place* dearest = step.places.front();
+  bool all_superseded = true;
+  for (const auto* place : step.places) {
+    const auto& thing = things_[place->thing];
+    value.worth = std::max(value.worth, place->worth);
+    value.seconds += thing.is_sent_anyway ? 0 : thing.cost.seconds;
+    value.is_estimated = value.is_estimated || (thing.cost.is_estimated && !thing.is_sent_anyway);
+    value.uses = std::max(value.uses, thing.use.uses);
+    all_superseded = all_superseded && !thing.superseded_by.empty();
+    if (thing.cost.seconds > things_[dearest->thing].cost.seconds) dearest = place;
+  }
+  const auto& thing = things_[dearest->thing];
+  value.place = static_cast<std::size_t>(step.places.front() - places_.data());
+  if (all_superseded) value.superseded_by = thing.superseded_by;
+  value.why = step.places.size() == 1 ? why(thing, *dearest, ranked_at_)
+                                      : format("most of it \"{}\", {}", thing.name, why(thing, *dearest, ranked_at_));
+  return value;
+}
+
+void value_images(std::vector<Candidate>& candidates, const std::vector<ImageFacts>& facts, const PullRates& rates,
+                  WallTime now) {
+  const auto bases = bases_of(candidates);
+  std::vector<Thing> things;
+  std::vector<std::size_t> whose;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const auto& image = candidates[i];
+    if (image.is_beside) continue;
+    const auto below = bases[i] == i ? Bytes{0} : candidates[bases[i]].size;
+    things.push_back(thing_of(image, facts[i], std::max<Bytes>(image.size - below, 0), rates));
+    if (bases[i] != i) things.back().parents.push_back(candidates[bases[i]].id);
+    whose.push_back(i);
+  }
+  find_superseded(things);
+  const auto order = order_by_value(things, now);
+  for (std::size_t at = 0; at < order.size(); ++at) {
+    const auto& place = order[at];
+    const auto& thing = things[place.thing];
+    Valuation value{place.worth,           at, place.seconds, place.is_estimated, thing.use.uses, thing.superseded_by,
+                    why(thing, place, now)};
+    candidates[whose[place.thing]].value = std::move(value);
+  }
+}
+
+}  // namespace buildwarden::policy

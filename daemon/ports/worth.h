@@ -1,0 +1,44 @@
+// What is learned of what things cost and how often they are needed: who tells it, and where it is kept.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/policy/build_steps.h"
+#include "daemon/policy/eviction_order.h"
+#include "daemon/policy/worth.h"
+#include "daemon/ports/engine.h"
+
+namespace buildwarden::ports {
+
+// A row as the store keeps it: of an image, of a slot of a build cache, or of a registry.
+struct WorthRow {
+  std::string id;  // what it is of, and which: never shown, never from a request
+  policy::SlotHistory history{};
+  std::optional<double> seconds{};  // seen; of a registry the bytes a second
+};
+
+class WorthStore {
+ public:
+  virtual ~WorthStore() = default;
+  // All rows of one engine (`scope` = id + root dir). An empty store is empty, not an error.
+  virtual Async<std::vector<WorthRow>> load_worth(std::string scope) = 0;
+  // Inserts or replaces; batched, never waited for by a decision.
+  virtual Async<void> save_worth(std::string scope, std::vector<WorthRow> rows) = 0;
+  virtual Async<void> forget_worth(std::string scope, std::vector<std::string> ids) = 0;
+};
+
+// Who learns what builds and pulls cost. Called on the loop.
+class CostLearner {
+ public:
+  virtual ~CostLearner() = default;
+  // The steps of builds on `builder` that ended since the last call, and its cache as it was listed after them.
+  virtual boost::asio::awaitable<void> learn_steps(std::string builder, std::vector<policy::BuildStep> steps,
+                                                   std::vector<policy::CacheRecord> records) = 0;
+  // The engine pulled `reference` for us, and nothing of it was there before.
+  virtual void pulled(const std::string& reference, Duration took) = 0;
+};
+
+}  // namespace buildwarden::ports
