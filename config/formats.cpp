@@ -68,6 +68,7 @@ Format<Bytes> size(Bytes least) {
   f.show = [](const Bytes& value) { return format_amount(Amount::bytes(value)); };
   return f;
 }
+Format<RankBy> rank_by() { return words<RankBy>({{"value", RankBy::kValue}, {"last_use", RankBy::kLastUse}}); }
 
 Format<std::string> one_of(const std::vector<std::string>& all) {
   Format<std::string> f;

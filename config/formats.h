@@ -71,5 +71,6 @@ Format<OnForeign> on_foreign();
 Format<CacheType> cache_type();
 Format<SeedSave> seed_save();
 Format<Bytes> size(Bytes least);
+Format<RankBy> rank_by();
 
 }  // namespace buildwarden::config

@@ -74,6 +74,7 @@ Table<Settings> disk_fields() {
       scalar<Settings>("disk.min_free_inodes", in(kDisk, &DiskSettings::min_free_inodes), integer(0, kManyInodes)),
       scalar<Settings>("disk.reclaim_below", in(kDisk, &DiskSettings::reclaim_below), amount(true)),
       scalar<Settings>("disk.reclaim_to", in(kDisk, &DiskSettings::reclaim_to), amount(true)),
+      scalar<Settings>("disk.rank_by", in(kDisk, &DiskSettings::rank_by), rank_by()),
       scalar<Settings>("disk.keep_used_within", in(kDisk, &DiskSettings::keep_used_within), duration(0s, 10 * kYear)),
       scalar<Settings>("disk.grace", in(kDisk, &DiskSettings::grace), duration(0s, kYear)),
       texts<Settings>("disk.keep", in(kDisk, &DiskSettings::keep), image_glob()),

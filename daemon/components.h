@@ -46,6 +46,7 @@
 #include "daemon/evictors/orphaned_builders.h"
 #include "daemon/evictors/seed_staging.h"
 #include "daemon/evictors/trash_folders.h"
+#include "daemon/evictors/unused_things.h"
 #include "daemon/filesystems/disk_monitor.h"
 #include "daemon/filesystems/disk_usage.h"
 #include "daemon/filesystems/filesystem_table.h"
@@ -125,6 +126,7 @@ struct Daemon::Components {
   jobs::AgentLock agent_lock;
   disk::LastUseLedger ledger;
   disk::BuildxBuilderUse builder_use;
+  disk::WorthLedger worth;
   disk::LastUseRecorder last_use_recorder;
   builders::Caches builder_caches;
   builders::CacheSizes cache_sizes;
@@ -151,6 +153,7 @@ struct Daemon::Components {
   disk::BuildCacheEvictor build_cache;
   disk::UnusedImages unused_images;
   disk::BuildCacheEvictor build_cache_share;
+  disk::UnusedThings unused_things;
   disk::OrphanedBuilders orphaned_builders;
   disk::CheckoutSizes checkout_sizes;
   disk::EndingJobs ending_jobs;

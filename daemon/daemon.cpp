@@ -88,6 +88,7 @@ void Daemon::Components::run() {
   asio::co_spawn(loop, event_keeper.run(), asio::detached);
   asio::co_spawn(loop, engine.run(), asio::detached);
   asio::co_spawn(loop, ledger.run(), asio::detached);
+  asio::co_spawn(loop, worth.run(), asio::detached);
   asio::co_spawn(loop, last_use_recorder.run(), asio::detached);
   asio::co_spawn(loop, disk_monitor.run(), asio::detached);
   asio::co_spawn(loop, cache_sizes.run(), asio::detached);
@@ -191,6 +192,7 @@ asio::awaitable<void> Daemon::Components::end() {
   co_await registry.saved();
   last_use_recorder.stop();
   ledger.stop();
+  worth.stop();
   engine.stop();
   probe.stop();
   journal.record(stopped_event(clock.now().boot - started_.boot));

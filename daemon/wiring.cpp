@@ -18,7 +18,8 @@ std::vector<disk::CacheSource> Daemon::Components::cache_source_of(const std::st
   const auto wanted = std::find_if(settings.builders.begin(), settings.builders.end(),
                                    [&builder](const BuilderSettings& one) { return one.name == builder; });
   if (cache == nullptr || wanted == settings.builders.end()) return {};
-  return {{"builder:" + builder, format("builder {}'s build cache", builder), cache, wanted->cache_share, false}};
+  return {
+      {"builder:" + builder, format("builder {}'s build cache", builder), cache, wanted->cache_share, false, builder}};
 }
 
 // The engine's own cache has no share in the configuration: the first builder's is taken for it, too.
@@ -40,7 +41,8 @@ disk::BuildCacheEvictor::Parts Daemon::Components::build_cache_parts() {
           settings,
           clock,
           workers,
-          [this](Duration time) { return disk_monitor.clock_is_steady_for(time); }};
+          [this](Duration time) { return disk_monitor.clock_is_steady_for(time); },
+          &worth};
 }
 
 // A rung is made when its builder is first seen, and stays: a collection may be at it.

@@ -126,6 +126,19 @@ json::value last_resort_json(const std::optional<ports::LastResortView>& view) {
   return object;
 }
 
+// What it is worth where things are ranked by value; null where they are not.
+void add_value(json::object& entry, const ports::SpaceStep& step) {
+  entry["last_used_at"] = time_json(step.last_used);
+  const auto& value = step.value;
+  entry["cost_seconds"] = value ? json::value(value->seconds) : json::value(nullptr);
+  entry["cost_is_estimated"] = value ? json::value(value->is_estimated) : json::value(nullptr);
+  entry["uses"] = value ? json::value(value->uses) : json::value(nullptr);
+  entry["worth"] = value ? json::value(value->worth) : json::value(nullptr);
+  const bool is_superseded = value && !value->superseded_by.empty();
+  entry["superseded_by"] = is_superseded ? json::value(text(value->superseded_by)) : json::value(nullptr);
+  entry["why"] = value ? json::value(text(value->why)) : json::value(nullptr);
+}
+
 }  // namespace
 
 json::object space_json(const ports::SpaceResult& result, bool dry_run) {
@@ -147,6 +160,7 @@ json::object space_json(const ports::SpaceResult& result, bool dry_run) {
     entry["others_took_bytes"] = step.freed.taken_bytes();
     entry["reason"] = text(step.reason);
     entry["rule"] = text(step.rule);
+    add_value(entry, step);
     steps.push_back(std::move(entry));
   }
   object["steps"] = std::move(steps);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/json/object.hpp>
 
 #include "common/format.h"
@@ -20,12 +21,28 @@ std::string freed(const json::value& step) {
   return size(step, "freed_bytes") + more;
 }
 
+// "12.4s", "~3.0s" where it is estimated, "-" where nothing is known of it.
+std::string cost(const json::value& step) {
+  const auto& seconds = member(step, "cost_seconds");
+  if (!seconds.is_number()) return "-";
+  return format("{}{:.1f}s", truth(step, "cost_is_estimated") ? "~" : "", seconds.to_number<double>());
+}
+
+std::string uses(const json::value& step) {
+  const auto count = number(step, "uses");
+  return count ? format("{}", *count) : "-";
+}
+
 // One row a step; of a dry run what would go, by the engine's figures, since nothing was measured.
 std::string steps_table(const json::array& steps, bool dry_run) {
   if (steps.empty()) return "";
+  const bool valued = std::any_of(steps.begin(), steps.end(),
+                                  [](const json::value& step) { return member(step, "cost_seconds").is_number(); });
   std::vector<std::vector<std::string>> rows = {{"RUNG", dry_run ? "WOULD GO" : "GONE", dry_run ? "SIZE" : "FREED"}};
+  if (valued) rows.back().insert(rows.back().end(), {"COST", "USES"});
   for (const auto& step : steps) {
     rows.push_back({text(step, "rung"), text(step, "what"), dry_run ? size(step, "reported_bytes") : freed(step)});
+    if (valued) rows.back().insert(rows.back().end(), {cost(step), uses(step)});
   }
   return table(std::move(rows)) + "\n";
 }

@@ -15,10 +15,20 @@ namespace buildwarden::disk {
 namespace {
 
 constexpr Bytes kSmallestChunk = 64 * kMiB;
-constexpr int kChunksOfAll = 20;  // 5 % each
+constexpr int kChunksOfAll = 20;                                 // 5 % each
+constexpr Duration kNoAge = std::chrono::hours{24 * 365 * 100};  // nothing is so old
 constexpr Duration kPlanDeadline = std::chrono::seconds{30};
 
 using Cache = std::shared_ptr<const policy::CacheList>;
+
+// What the ranking by value needs.
+struct Knowledge {
+  std::string builder;
+  std::shared_ptr<const policy::Slots> slots;
+  policy::PullRates rates;
+  bool reuse_context = false;
+  bool learns = false;  // nobody else looks at this cache: what it shows is learned now
+};
 
 struct Plan {
   // What is not kept for later turns is freed where the plan is made, not on the loop.
@@ -30,25 +40,52 @@ struct Plan {
   bool keep = false;
   std::set<std::string> pretended;  // ids of records
   Bytes floor = 0;
+  std::optional<Bytes> share;
   policy::EvictionRules rules;
   Now now;
+  std::optional<Knowledge> knowledge{};  // nothing: by last use
 };
 
 struct PlannedSteps {
-  std::vector<policy::CacheStep> steps;
-  Cache cache;  // where it is kept
+  struct Step {
+    policy::CacheStep step;
+    std::optional<policy::Valuation> value;
+  };
+  std::vector<Step> steps;
+  Cache cache;                                          // where it is kept
+  std::shared_ptr<const policy::SlotsLearned> learned;  // where something was
 };
+
+Cache listed(std::vector<policy::CacheRecord> records, const Plan& plan, PlannedSteps& planned) {
+  if (!plan.knowledge) return std::make_shared<const policy::CacheList>(std::move(records));
+  const auto& knowledge = *plan.knowledge;
+  const auto* slots = knowledge.slots.get();
+  if (knowledge.learns) {
+    planned.learned = std::make_shared<const policy::SlotsLearned>(
+        policy::learn_slots(*slots, records, knowledge.builder, {}, plan.now.wall));
+    slots = &planned.learned->slots;
+  }
+  auto list = std::make_shared<policy::CacheList>(std::move(records));
+  const policy::CacheFacts facts{knowledge.builder, slots, &knowledge.rates, knowledge.reuse_context};
+  list->rank_by_value(policy::cache_things(*list, facts), plan.now.wall);
+  return list;
+}
 
 // Empties the input.
 Result<PlannedSteps> steps_of(const Plan& plan) {
+  PlannedSteps planned;
   auto cache = std::move(plan.input->cache);
-  if (!cache) cache = std::make_shared<const policy::CacheList>(std::move(plan.input->records));
+  if (!cache) cache = listed(std::move(plan.input->records), plan, planned);
   const auto records = plan.pretended.empty() ? cache->order() : policy::without(cache->order(), plan.pretended);
   policy::CacheBounds bounds;
   bounds.chunk = std::max(kSmallestChunk, policy::cache_bytes(records) / kChunksOfAll);
   bounds.floor = plan.floor;
-  PlannedSteps planned;
-  planned.steps = policy::cache_steps(records, bounds, plan.rules, plan.now);
+  bounds.share = plan.share;
+  for (auto& step : policy::cache_steps(records, bounds, plan.rules, plan.now)) {
+    auto value = cache->value_of(step);
+    step.places.clear();  // the list may not live so long
+    planned.steps.push_back({std::move(step), std::move(value)});
+  }
   if (plan.keep) planned.cache = std::move(cache);
   return planned;
 }
@@ -69,6 +106,7 @@ policy::Candidate candidate_of(const CacheSource& source, const policy::CacheSte
   candidate.id = format("{} {} from {}", source.key, step.ids.size(), step.ids.front());
   candidate.name = format("{} records of {}", step.ids.size(), source.name);
   candidate.size = step.frees;
+  candidate.is_over_share = step.is_over_share;
   candidate.last_use.at = step.newest;
   // The caches keep these times themselves; whether the clock can be trusted was asked before.
   candidate.last_use.observed = std::max(Duration{0}, now.wall - step.newest);
@@ -90,8 +128,9 @@ ports::Async<ports::EvictionResult> BuildCacheEvictor::evict(const policy::Candi
 
 // An age is worth nothing for the whole of keep_used_within after the clock was set. The share goes by size; what it
 // must spare all the same, the grace and the use of running jobs, is known again once these began after the step.
-bool BuildCacheEvictor::ages_are_known(Now now) const {
-  if (id_ == policy::RungId::kBuildCache) return parts_.clock_is_steady_for(parts_.settings.disk.keep_used_within);
+bool BuildCacheEvictor::ages_are_known(const policy::RungTurn& turn, Now now) const {
+  const bool by_age = id_ == policy::RungId::kBuildCache && !turn.down_to_share;
+  if (by_age) return parts_.clock_is_steady_for(parts_.settings.disk.keep_used_within);
   auto time = parts_.settings.disk.grace;
   if (const auto start = parts_.in_use.now().oldest_job_start) time = std::max(time, now.wall - *start);
   return parts_.clock_is_steady_for(time);
@@ -118,7 +157,7 @@ ports::Async<BuildCacheEvictor::Homes> BuildCacheEvictor::homes() {
 ports::Async<std::vector<policy::Candidate>> BuildCacheEvictor::list_all(policy::RungTurn turn) {
   std::vector<policy::Candidate> candidates;
   if (!turn.dry_run) planned_.clear();
-  if (!ages_are_known(parts_.clock.now())) co_return candidates;
+  if (!ages_are_known(turn, parts_.clock.now())) co_return candidates;
   auto engine = running_engine(parts_.engine);
   if (!engine) co_return std::move(engine).error();
   planned_on_ = *std::move(engine);
@@ -160,15 +199,25 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheEvictor::list_one(const C
   }
   plan.pretended = pretended_in(turn);
   plan.floor = id_ == policy::RungId::kBuildCacheShare ? source->share.of(home.total) : 0;
+  if (turn.down_to_share && home.total > 0) plan.share = source->share.of(home.total);
   plan.rules = policy::eviction_rules(parts_.settings.disk, turn, parts_.in_use.now().oldest_job_start);
+  // After a step of the clock only the share is left to go by.
+  const bool knows_age = parts_.clock_is_steady_for(parts_.settings.disk.keep_used_within);
+  if (turn.down_to_share && !knows_age) plan.rules.age = kNoAge;
   plan.now = parts_.clock.now();
+  if (parts_.worth != nullptr && plan.rules.by_value) {
+    plan.knowledge = Knowledge{source->builder, parts_.worth->slots_of(source->builder), parts_.worth->rates(),
+                               parts_.settings.jobs.reuse_context, source->is_engines_own};
+  }
   std::function<Result<PlannedSteps>()> work = [plan] { return steps_of(plan); };
   auto planned = co_await parts_.workers.compute<PlannedSteps>(std::move(work), kPlanDeadline);
   if (!planned) co_return Error(planned.error()).with_context(format("plan {}", source->name));
   if (turn.found) turn.found->caches[source->key] = planned->cache;
-  for (auto& step : planned->steps) {
+  if (planned->learned) co_await parts_.worth->keep(source->builder, plan.knowledge->slots, planned->learned);
+  for (auto& [step, value] : planned->steps) {
     candidates.push_back(candidate_of(*source, step, plan.now));
     candidates.back().device = home.device;
+    candidates.back().value = std::move(value);
     remember(turn, candidates.back(), {source->key, std::move(step)});
   }
   co_return candidates;
@@ -185,7 +234,8 @@ void BuildCacheEvictor::remember(const policy::RungTurn& turn, const policy::Can
 std::string BuildCacheEvictor::outdated() const { return engine_changed(parts_.engine.status(), planned_on_); }
 
 Duration BuildCacheEvictor::unused_for(const policy::CacheStep& step, const policy::RungTurn& turn) const {
-  const auto time = std::max({step.unused_for, turn.age, parts_.settings.disk.grace});
+  const auto age = step.is_over_share ? Duration{0} : turn.age;
+  const auto time = std::max({step.unused_for, age, parts_.settings.disk.grace});
   const auto start = parts_.in_use.now().oldest_job_start;
   if (!start) return time;
   return std::max(time, std::chrono::duration_cast<Duration>(parts_.clock.now().wall - *start));

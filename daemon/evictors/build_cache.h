@@ -9,9 +9,11 @@
 #include "common/clock.h"
 #include "common/worker.h"
 #include "config/settings.h"
+#include "daemon/policy/things.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"
+#include "daemon/ports/worth.h"
 
 namespace buildwarden::disk {
 
@@ -21,6 +23,7 @@ struct CacheSource {
   ports::BuildCache* cache;     // outlives the rung
   Amount share;                 // of the filesystem that it lies on: rung 6 goes no further
   bool is_engines_own = false;  // takes part only when the turn says so
+  std::string builder{};        // as in policy::Thing: "" is the engine's
 };
 
 // In steps of a few hundred megabytes, least recently used first, whichever cache they are of. A candidate is one step:
@@ -39,6 +42,7 @@ class BuildCacheEvictor final : public ports::Evictor {
     WorkerPool& workers;  // planning over a hundred thousand records takes longer than the loop may be kept
     // Whether the wall clock was not set within that time: while it was, ages by it are worth nothing.
     std::function<bool(Duration)> clock_is_steady_for;
+    ports::LearnedWorth* worth = nullptr;  // what was learned of the caches; nothing: they are ranked by last use
   };
   // `id` is kBuildCache or kBuildCacheShare.
   BuildCacheEvictor(policy::RungId id, Parts parts);
@@ -83,7 +87,7 @@ class BuildCacheEvictor final : public ports::Evictor {
   // kUnavailable where a share is asked for of a filesystem whose size is not known.
   ports::Async<Homes> homes();
   [[nodiscard]] static bool has_size(const Home& home);
-  [[nodiscard]] bool ages_are_known(Now now) const;
+  [[nodiscard]] bool ages_are_known(const policy::RungTurn& turn, Now now) const;
 
   policy::RungId id_;
   Parts parts_;

@@ -1,13 +1,19 @@
 #include "daemon/evictors/images.h"
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
+#include <memory>
 #include <utility>
 
+#include "common/cooperative_yield.h"
 #include "common/format.h"
 #include "daemon/evictors/eviction_result.h"
 
 namespace buildwarden::disk {
 namespace {
+
+constexpr Duration kValueDeadline = std::chrono::seconds{30};
 
 ports::EvictionResult deleted(Bytes reported) {
   ports::EvictionResult taken;
@@ -41,7 +47,33 @@ ports::Async<ports::EvictionResult> DanglingImages::take_again_asked(policy::Can
 }
 
 ports::Async<std::vector<policy::Candidate>> UnusedImages::list(const policy::RungTurn& turn) {
-  return in_use_check_.plan(false, turn);
+  return list_valued(turn);
+}
+
+ports::Async<std::vector<policy::Candidate>> UnusedImages::list_valued(policy::RungTurn turn) {
+  auto candidates = co_await in_use_check_.plan(false, std::move(turn));
+  const bool by_value = worth_ && worth_->ledger != nullptr && worth_->settings.disk.rank_by == RankBy::kValue;
+  if (!candidates || !by_value) co_return candidates;
+  co_return co_await valued(*std::move(candidates));
+}
+
+// Ten thousand are some tens of milliseconds: on a worker.
+ports::Async<std::vector<policy::Candidate>> UnusedImages::valued(std::vector<policy::Candidate> candidates) {
+  const auto now = clock_.now();
+  auto facts = std::make_shared<std::vector<policy::ImageFacts>>();
+  facts->reserve(candidates.size());
+  CooperativeYield others;
+  for (const auto& candidate : candidates) {
+    facts->push_back(worth_->ledger->facts_of(candidate.id, now));
+    co_await others.yield();
+  }
+  auto all = std::make_shared<std::vector<policy::Candidate>>(std::move(candidates));
+  const auto rates = worth_->ledger->rates();
+  std::function<Result<std::vector<policy::Candidate>>()> work = [all, facts, rates, now] {
+    policy::value_images(*all, *facts, rates, now.wall);
+    return Result<std::vector<policy::Candidate>>(std::move(*all));
+  };
+  co_return co_await worth_->workers.compute<std::vector<policy::Candidate>>(std::move(work), kValueDeadline);
 }
 
 ports::Async<ports::EvictionResult> UnusedImages::evict(const policy::Candidate& candidate, const policy::RungTurn&) {

@@ -1,7 +1,14 @@
-// Rungs 3 and 5: images, least recently used first.
+// Rungs 3 and 5: images, least recently used or least worth first.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/worker.h"
+#include "config/settings.h"
 #include "daemon/evictors/image_in_use_check.h"
+#include "daemon/ports/worth.h"
 
 namespace buildwarden::disk {
 
@@ -25,7 +32,16 @@ class DanglingImages final : public ports::Evictor {
 // still names the image; the engine deletes the image with its last one.
 class UnusedImages final : public ports::Evictor {
  public:
-  explicit UnusedImages(ImageInUseCheck::Parts parts) : images_(parts.images), in_use_check_(parts) {}
+  // How they are valued; without a ledger of worth they are ranked by last use.
+  struct Worth {
+    const ports::LearnedWorth* ledger = nullptr;
+    const Settings& settings;
+    WorkerPool& workers;
+  };
+  explicit UnusedImages(ImageInUseCheck::Parts parts)
+      : images_(parts.images), clock_(parts.clock), in_use_check_(parts) {}
+  UnusedImages(ImageInUseCheck::Parts parts, Worth worth)
+      : images_(parts.images), clock_(parts.clock), in_use_check_(parts), worth_(worth) {}
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kImages; }
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<ports::EvictionResult> evict(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
@@ -36,8 +52,12 @@ class UnusedImages final : public ports::Evictor {
   ports::Async<std::string> moved(policy::Candidate candidate);
   // Why its name is not removed any more, after others were; kNotFound: it went with one of them.
   ports::Async<std::string> moved_meanwhile(std::string reference, policy::Candidate candidate);
+  ports::Async<std::vector<policy::Candidate>> list_valued(policy::RungTurn turn);
+  ports::Async<std::vector<policy::Candidate>> valued(std::vector<policy::Candidate> candidates);
   ports::Images& images_;
+  const Clock& clock_;
   ImageInUseCheck in_use_check_;
+  std::optional<Worth> worth_{};
 };
 
 }  // namespace buildwarden::disk

@@ -75,7 +75,8 @@ void LastUseRecorder::note_container(const ports::EngineEvent& event) {
   const auto image = event.attributes.find("image");
   if (listed == images_of_.end() && image == event.attributes.end()) return;
   auto name = listed == images_of_.end() ? image->second : listed->second;
-  note(Use{std::move(name), event.at, format("container {}", event.action), event.before_start});
+  const bool is_begin = event.action == "create";
+  note(Use{std::move(name), event.at, format("container {}", event.action), event.before_start, is_begin});
   if (event.action != "create" || event.before_start) return;
   made_.push_back(event);
   if (made_.size() > kMostMade) made_.erase(made_.begin());
@@ -111,6 +112,7 @@ asio::awaitable<Result<void>> LastUseRecorder::turn() {
   if (connection_ && connection == connections_) {
     const auto made = std::exchange(connection_, std::nullopt);
     co_await parts_.ledger.connected(made->identity, made->gap);
+    if (parts_.worth != nullptr) co_await parts_.worth->connected(made->identity);
   }
   // Lists of an engine that is gone say nothing of the one that answers now.
   if (connection != connections_) {
@@ -124,6 +126,7 @@ asio::awaitable<Result<void>> LastUseRecorder::turn() {
     co_return learned ? Error(Errc::kUnavailable, "the connection to the engine changed in between")
                       : std::move(learned).error();
   }
+  if (parts_.worth != nullptr) co_await parts_.worth->seen(listed);
   use_containers(*containers);
   settle_all();
   co_await pass_uses_on(listed);
@@ -254,7 +257,9 @@ bool LastUseRecorder::settle(const Use& use) {
   const auto ids = ids_of(use.image);
   for (const auto& id : ids) {
     const bool is_old = use.before_start && use.at <= parts_.ledger.last_use(id, parts_.clock.now()).at;
-    if (!is_old) parts_.ledger.used(id, use.at, use.why);
+    if (is_old) continue;
+    parts_.ledger.used(id, use.at, use.why);
+    if (use.is_begin && parts_.worth != nullptr) parts_.worth->used(id, use.at);
   }
   return !ids.empty();
 }
@@ -274,7 +279,7 @@ void LastUseRecorder::use_containers(const std::vector<ports::ContainerRecord>& 
     const auto now = parts_.clock.now().wall;
     const auto why = format("container {} runs", container.name);
     if (parts_.ledger.has(container.image_id)) parts_.ledger.used(container.image_id, now, why);
-    for (const auto& image : container.mounted_images) settle(Use{image, now, why, false});
+    for (const auto& image : container.mounted_images) settle(Use{image, now, why, false, false});
   }
 }
 

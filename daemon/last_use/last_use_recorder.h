@@ -17,6 +17,7 @@
 #include "common/worker.h"
 #include "daemon/last_use/buildx_builder_use.h"
 #include "daemon/last_use/last_use_ledger.h"
+#include "daemon/last_use/worth_ledger.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::disk {
@@ -33,6 +34,7 @@ class LastUseRecorder {
     BuildxBuilderUse* builders = nullptr;  // fed along; nothing: jobs' builders are not followed
     // The image that is being pulled ahead of any use: its pull makes it known, not used. "" for none; may be empty.
     std::function<std::string()> pulled_ahead{};
+    WorthLedger* worth = nullptr;  // fed along; nothing: how often images are used is not counted
   };
   explicit LastUseRecorder(Parts parts);
 
@@ -55,6 +57,7 @@ class LastUseRecorder {
     WallTime at;
     std::string why;
     bool before_start = false;  // counts only when it is news to the ledger, which may know it from its store
+    bool is_begin = true;       // else it goes on: a container that runs uses its image once
   };
   struct Connection {
     ports::EngineIdentity identity;

@@ -22,7 +22,7 @@ namespace buildwarden::disk {
 // Lives on the loop, from memory; the store is written behind. A store that fails costs nothing but the memory of
 // earlier starts. Bounded: of images that are gone nothing is kept, of slots and registries so much as policy says.
 // Facts hold for one engine and one data root. Must outlive its coroutines.
-class WorthLedger final : public ports::CostLearner {
+class WorthLedger final : public ports::CostLearner, public ports::LearnedWorth {
  public:
   struct Parts {
     const Clock& clock;
@@ -41,18 +41,14 @@ class WorthLedger final : public ports::CostLearner {
   // A cache was listed; `builder` as in policy::Thing.
   boost::asio::awaitable<void> learn_steps(std::string builder, std::vector<policy::BuildStep> steps,
                                            std::vector<policy::CacheRecord> records) override;
-  // What a look at a cache learned on the ground of `before`, which slots_of() gave. false: another look came between,
-  // and nothing of this one is kept.
   boost::asio::awaitable<bool> keep(std::string builder, std::shared_ptr<const policy::Slots> before,
-                                    std::shared_ptr<const policy::SlotsLearned> learned);
+                                    std::shared_ptr<const policy::SlotsLearned> learned) override;
   // By its image in the next list, which tells how large it is.
   void pulled(const std::string& reference, Duration took) override;
 
-  // What is known of an image; of one that was never seen: used now, once.
-  [[nodiscard]] policy::ImageFacts facts_of(const std::string& id, Now now) const;
-  // Of a builder's cache; never null. As it is now: a copy that stays as it is.
-  [[nodiscard]] std::shared_ptr<const policy::Slots> slots_of(const std::string& builder) const;
-  [[nodiscard]] const policy::PullRates& rates() const { return rates_; }
+  [[nodiscard]] policy::ImageFacts facts_of(const std::string& id, Now now) const override;
+  [[nodiscard]] std::shared_ptr<const policy::Slots> slots_of(const std::string& builder) const override;
+  [[nodiscard]] const policy::PullRates& rates() const override { return rates_; }
 
   // Writes what changed.
   boost::asio::awaitable<void> flush();

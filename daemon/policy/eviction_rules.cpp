@@ -8,6 +8,7 @@ EvictionRules eviction_rules(const DiskSettings& settings, const RungTurn& turn,
   rules.age = turn.age;
   rules.grace = settings.grace;
   rules.keep = settings.keep;
+  rules.by_value = settings.rank_by == RankBy::kValue;
   // Whose checkouts are in use is known of each; another agent's job has nothing to do with them.
   if (turn.rung != RungId::kCheckouts) rules.oldest_job_start = oldest_job_start;
   return rules;

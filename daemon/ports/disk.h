@@ -42,7 +42,9 @@ struct SpaceStep {
   policy::FreedSpace freed{};  // by statvfs; 0 in a dry run
   std::string reason;
   std::string rule;
-  bool is_unsized = false;  // nobody knows how much it is
+  bool is_unsized = false;                   // nobody knows how much it is
+  WallTime last_used{};                      // as far as it was watched
+  std::optional<policy::Valuation> value{};  // of what is ranked by value
 };
 
 // What the last step of the ladder would come to.
@@ -106,6 +108,12 @@ class Evictor {
   // What could go, in-use and protected ones marked; never deletes. Where a rung frees several filesystems, each
   // candidate names the device that it lies on.
   virtual Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) = 0;
+  // What the last list() lacks, though the rest of it is there: the rung whose it is, and why.
+  struct Lack {
+    policy::RungId rung;
+    Error error;
+  };
+  [[nodiscard]] virtual std::optional<Lack> lacking() const { return std::nullopt; }
   // Deletes one candidate of the last list(), after asking once more whether it is in use and unchanged. A dropped
   // candidate (used since, in use, gone, other engine) is a result with `dropped` set.
   virtual Async<EvictionResult> evict(const policy::Candidate& candidate, const policy::RungTurn& turn) = 0;

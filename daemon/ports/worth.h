@@ -1,13 +1,17 @@
 // What is learned of what things cost and how often they are needed: who tells it, and where it is kept.
 #pragma once
 
+#include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/policy/build_steps.h"
 #include "daemon/policy/eviction_order.h"
+#include "daemon/policy/slots.h"
+#include "daemon/policy/things.h"
 #include "daemon/policy/worth.h"
 #include "daemon/ports/engine.h"
 
@@ -39,6 +43,21 @@ class CostLearner {
                                                    std::vector<policy::CacheRecord> records) = 0;
   // The engine pulled `reference` for us, and nothing of it was there before.
   virtual void pulled(const std::string& reference, Duration took) = 0;
+};
+
+// Who ranks by it. Used on the loop.
+class LearnedWorth {
+ public:
+  virtual ~LearnedWorth() = default;
+  // What is known of an image; of one that was never seen: used now, once.
+  [[nodiscard]] virtual policy::ImageFacts facts_of(const std::string& id, Now now) const = 0;
+  // Of a builder's cache; never null. As it is now: a copy that stays as it is.
+  [[nodiscard]] virtual std::shared_ptr<const policy::Slots> slots_of(const std::string& builder) const = 0;
+  [[nodiscard]] virtual const policy::PullRates& rates() const = 0;
+  // What a look at a cache learned on the ground of `before`, which slots_of() gave. false: another look came between,
+  // and nothing of this one is kept.
+  virtual boost::asio::awaitable<bool> keep(std::string builder, std::shared_ptr<const policy::Slots> before,
+                                            std::shared_ptr<const policy::SlotsLearned> learned) = 0;
 };
 
 }  // namespace buildwarden::ports

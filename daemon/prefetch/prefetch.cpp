@@ -112,9 +112,11 @@ ports::Async<std::string> Prefetch::bring(std::string image, std::string builder
   if (present.error().code() != Errc::kNotFound) co_return present.error();
   pulling_ = image;
   pulled_at_.reset();
-  auto pulled = co_await parts_.source.pull(std::move(image));
+  const auto began = parts_.clock.now().boot;
+  auto pulled = co_await parts_.source.pull(image);
   pulled_at_ = parts_.clock.now().boot;
   if (!pulled) co_return std::move(pulled).error();
+  if (parts_.costs != nullptr) parts_.costs->pulled(image, *pulled_at_ - began);
   co_return std::string("pulled");
 }
 

@@ -14,6 +14,7 @@
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"
 #include "daemon/ports/prefetch.h"
+#include "daemon/ports/worth.h"
 
 namespace buildwarden::prefetch {
 
@@ -33,6 +34,7 @@ class Prefetch final : public ports::PrefetchViews {
     ports::Journal& journal;
     const Clock& clock;
     Jitter jitter = random_jitter();
+    ports::CostLearner* costs = nullptr;  // told what a pull took; nothing: nobody wants to know
   };
   explicit Prefetch(Parts parts);
 

@@ -25,7 +25,20 @@ std::string why_it_goes(const StepFacts& facts) {
   const auto use = candidate.last_use.by.empty() ? format("last used {} ago", age)
                                                  : format("last used {} ago by {}", age, candidate.last_use.by);
   if (candidate.given_up) return use + ", and its agent's job is over";
-  return format("{}, which is longer than {}", use, short_duration(facts.turn.age));
+  const auto why = format("{}, which is longer than {}", use, short_duration(facts.turn.age));
+  return candidate.value ? format("{}; {}", why, candidate.value->why) : why;
+}
+
+void add_value(ports::Event& event, const policy::Candidate& candidate) {
+  event.fields.emplace_back("last_used_at", format_rfc3339(candidate.last_use.at));
+  if (!candidate.value) return;
+  const auto& value = *candidate.value;
+  event.fields.emplace_back("cost_seconds", value.seconds);
+  event.fields.emplace_back("cost_is_estimated", value.is_estimated);
+  event.fields.emplace_back("uses", static_cast<std::int64_t>(value.uses));
+  event.fields.emplace_back("gives_back_bytes", candidate.size);
+  event.fields.emplace_back("worth", value.worth);
+  if (!value.superseded_by.empty()) event.fields.emplace_back("superseded_by", value.superseded_by);
 }
 
 std::string reason_of(const StepFacts& facts) {
@@ -60,6 +73,8 @@ ports::SpaceStep step_of(const StepFacts& facts) {
   step.reason = reason_of(facts);
   step.rule = rule_of(facts);
   step.is_unsized = facts.candidate.is_unsized;
+  step.last_used = facts.candidate.last_use.at;
+  step.value = facts.candidate.value;
   return step;
 }
 
@@ -78,6 +93,7 @@ ports::Event step_event(const StepFacts& facts, const ports::SpaceStep& step) {
   event.fields.emplace_back("wanted_bytes", facts.after.wanted);
   event.fields.emplace_back("mount", facts.after.mount);
   event.fields.emplace_back("age_seconds", seconds(facts.age));
+  add_value(event, facts.candidate);
   event.fields.emplace_back("dry_run", facts.dry_run);
   event.fields.emplace_back("on_behalf_of", facts.on_behalf_of);
   if (facts.dry_run && facts.turn.on_demand) event.fields.emplace_back(ports::kOnDemandField, true);

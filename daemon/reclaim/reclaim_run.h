@@ -40,13 +40,33 @@ struct Reclaimer::ReclaimStep {
 };
 
 struct Reclaimer::RungPass {
+  struct Sums {
+    std::size_t deletions = 0;
+    Bytes promised = 0;  // by the candidates' sizes
+    Bytes reported = 0;
+    policy::FreedSpace freed{};
+    bool failed = false;
+  };
+  RungPass(ports::Evictor& of, policy::RungTurn at) : rung(of), turn(std::move(at)) {
+    using enum policy::RungId;
+    if (turn.rung != kUnused) sums[turn.rung];
+    if (turn.rung == kUnused) sums = {{kBuildCache, {}}, {kImages, {}}};
+  }
+  // Of a candidate: its own rung's where one turn takes several rungs' candidates.
+  [[nodiscard]] policy::RungTurn turn_of(const policy::Candidate& candidate, Duration grace) const {
+    auto its = turn;
+    its.rung = candidate.rung.value_or(turn.rung);
+    if (candidate.is_over_share) its.age = grace;
+    return its;
+  }
+  [[nodiscard]] Sums& of(const policy::Candidate& candidate) { return sums[candidate.rung.value_or(turn.rung)]; }
+  void fail() {
+    for (auto& [id, sum] : sums) sum.failed = true;
+  }
+
   ports::Evictor& rung;
   policy::RungTurn turn;
-  std::size_t deletions = 0;
-  Bytes promised = 0;  // by the candidates' sizes
-  Bytes reported = 0;
-  policy::FreedSpace freed{};
-  bool failed = false;
+  std::map<policy::RungId, Sums> sums;  // by the rung that they are shown for
 };
 
 }  // namespace buildwarden::disk

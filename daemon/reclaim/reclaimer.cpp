@@ -24,7 +24,9 @@ constexpr std::int64_t kToldEach = 16;  // about so many minutes: alerts look ba
 
 std::vector<policy::RungId> ids_of(const std::vector<ports::Evictor*>& rungs) {
   std::vector<policy::RungId> ids;
-  for (const auto* rung : rungs) ids.push_back(rung->id());
+  for (const auto* rung : rungs) {
+    if (rung->id() != policy::RungId::kUnused) ids.push_back(rung->id());
+  }
   return ids;
 }
 
@@ -120,12 +122,13 @@ asio::awaitable<void> Reclaimer::run_rung(ReclaimRun& run, ports::Evictor& rung,
   turn.on_demand = is_on_demand(run.request);
   RungPass pass{rung, turn};
   auto candidates = co_await rung.list(turn);
+  if (candidates) note_lack(run, pass);
   if (candidates) candidates = co_await rank(run, *std::move(candidates), turn);
   if (candidates) {
     co_await take_all(run, pass, &*candidates);
     discard(*std::move(candidates));
   } else {
-    pass.failed = true;
+    pass.fail();
     run.result.hindered = true;
     if (!run.request.quiet) parts_.journal.record(ports::rung_failed_event(turn, candidates.error()));
   }
@@ -133,13 +136,25 @@ asio::awaitable<void> Reclaimer::run_rung(ReclaimRun& run, ports::Evictor& rung,
   if (!run.request.dry_run) finish_rung(pass, parts_.clock.now().boot - began);
 }
 
+void Reclaimer::note_lack(ReclaimRun& run, RungPass& pass) {
+  const auto lack = pass.rung.lacking();
+  if (!lack) return;
+  auto turn = pass.turn;
+  turn.rung = lack->rung;
+  pass.sums[lack->rung].failed = true;
+  run.result.hindered = true;
+  if (!run.request.quiet) parts_.journal.record(rung_failed_event(turn, lack->error));
+}
+
 ports::Async<std::vector<policy::Candidate>> Reclaimer::rank(ReclaimRun& run, std::vector<policy::Candidate> candidates,
                                                              policy::RungTurn turn) {
   const auto rules = policy::eviction_rules(parts_.settings.disk, turn, parts_.in_use.now().oldest_job_start);
   const auto now = parts_.clock.now();
+  // Steps of caches are planned by these rules already: what is left of them is images.
+  const auto shown = turn.rung == policy::RungId::kUnused ? policy::RungId::kImages : turn.rung;
   if (parts_.workers == nullptr || candidates.size() < kManyCandidates) {
     auto ranking = policy::rank(std::move(candidates), rules, now);
-    run.spared_by[turn.rung] = policy::spared(ranking.skipped);
+    run.spared_by[shown] = policy::spared(ranking.skipped);
     co_return std::move(ranking.order);
   }
   auto all = std::make_shared<std::vector<policy::Candidate>>(std::move(candidates));
@@ -150,7 +165,7 @@ ports::Async<std::vector<policy::Candidate>> Reclaimer::rank(ReclaimRun& run, st
     return Result<std::vector<policy::Candidate>>(std::move(ranking.order));
   };
   auto order = co_await parts_.workers->compute<std::vector<policy::Candidate>>(std::move(work), kRankDeadline);
-  if (order) run.spared_by[turn.rung] = std::move(*spared);
+  if (order) run.spared_by[shown] = std::move(*spared);
   co_return order;
 }
 
@@ -195,14 +210,18 @@ bool Reclaimer::goes_gently(const ReclaimRun& run) {
 }
 
 void Reclaimer::finish_rung(RungPass& pass, Duration took) {
-  const bool expected = pass.promised > 0 || pass.reported > 0;  // a network is not expected to free anything
-  // What nobody knows, and what others may have taken at once, is no alarm.
-  const bool nothing = pass.freed.is_known() && !pass.freed.is_gain() &&
-                       pass.freed.taken_bytes() < std::max({pass.promised, pass.reported, Bytes{1}});
-  if (pass.deletions > 0 && expected && nothing) {
-    parts_.journal.record(nothing_freed_event(pass.turn, pass.deletions, pass.reported));
+  for (const auto& [rung, sum] : pass.sums) {
+    const bool expected = sum.promised > 0 || sum.reported > 0;  // a network is not expected to free anything
+    // What nobody knows, and what others may have taken at once, is no alarm.
+    const bool nothing = sum.freed.is_known() && !sum.freed.is_gain() &&
+                         sum.freed.taken_bytes() < std::max({sum.promised, sum.reported, Bytes{1}});
+    auto turn = pass.turn;
+    turn.rung = rung;
+    if (sum.deletions > 0 && expected && nothing) {
+      parts_.journal.record(nothing_freed_event(turn, sum.deletions, sum.reported));
+    }
+    stats_.count(rung, result_of(sum.freed, sum.failed), sum.freed.bytes(), took);
   }
-  stats_.count(pass.turn.rung, result_of(pass.freed, pass.failed), pass.freed.bytes(), took);
 }
 
 // What might have gone, and why it did not.

@@ -75,6 +75,8 @@ class Reclaimer final : public ports::Space {
   // What may go, least recently used first; notes what may not.
   ports::Async<std::vector<policy::Candidate>> rank(ReclaimRun& run, std::vector<policy::Candidate> candidates,
                                                     policy::RungTurn turn);
+  // What could not be listed is told, and hinders.
+  void note_lack(ReclaimRun& run, RungPass& pass);
   // What each filesystem had free at first, and what the one has that the run's end is about.
   static void note_first(ReclaimRun& run);
   static void note_last(ReclaimRun& run);
@@ -107,6 +109,8 @@ class Reclaimer final : public ports::Space {
   [[nodiscard]] GoalStatus goal_status_of_collection(const ReclaimRun& run) const;
   [[nodiscard]] std::vector<ReclaimStep> legs(const ReclaimRun& run) const;
   [[nodiscard]] std::vector<policy::RungTurn> turns(policy::Level level) const;
+  // Whether there is a rung of images and caches together.
+  [[nodiscard]] bool has_one_order() const;
   [[nodiscard]] GoalStatus goal_status_of(const ReclaimRun& run) const;
   [[nodiscard]] GoalStatus goal_status_of(const ReclaimRun& run, const ports::Evictor& rung,
                                           const std::string& device) const;

@@ -47,29 +47,31 @@ asio::awaitable<bool> Reclaimer::take_one(ReclaimRun& run, RungPass& pass, polic
   if (!helps(run, pass.rung, candidate.device)) co_return true;
   if (parts_.before_take) co_await parts_.before_take(candidate);
   if (over(run) || outdated(run)) co_return false;
+  const auto turn = pass.turn_of(candidate, parts_.settings.disk.grace);
   const auto where = place_of(run.seen, pass.rung, candidate.device);
   auto free_before = free_on(run.seen, where);
   auto taken = co_await pass.rung.evict(candidate, pass.turn);
   if (!taken) {
-    pass.failed = true;
+    pass.of(candidate).failed = true;
     run.result.hindered = true;
-    parts_.journal.record(ports::rung_failed_event(pass.turn, taken.error()));
+    parts_.journal.record(ports::rung_failed_event(turn, taken.error()));
     co_return false;
   }
   if (!taken->dropped.empty()) {
-    parts_.journal.record(dropped_event(pass.turn, candidate, taken->dropped));
+    parts_.journal.record(dropped_event(turn, candidate, taken->dropped));
     co_return true;
   }
   if (!taken->spared_why.empty()) {
     auto spared = candidate;
     spared.name = taken->spared_name;
-    parts_.journal.record(dropped_event(pass.turn, spared, taken->spared_why));
+    parts_.journal.record(dropped_event(turn, spared, taken->spared_why));
   }
   auto freed = co_await settle(run, where, std::move(free_before), taken->reported);
-  ++pass.deletions;
-  pass.promised += candidate.size - taken->spared;
-  pass.reported += taken->reported;
-  pass.freed += freed;
+  auto& sums = pass.of(candidate);
+  ++sums.deletions;
+  sums.promised += candidate.size - taken->spared;
+  sums.reported += taken->reported;
+  sums.freed += freed;
   Effect effect{taken->reported, std::move(freed), goal_status_at(run, where)};
   record(run, pass, candidate, std::move(effect));
   co_return true;
@@ -123,7 +125,7 @@ void Reclaimer::pretend(ReclaimRun& run, RungPass& pass, const policy::Candidate
 
 void Reclaimer::record(ReclaimRun& run, const RungPass& pass, const policy::Candidate& candidate, Effect effect) {
   StepFacts facts;
-  facts.turn = pass.turn;
+  facts.turn = pass.turn_of(candidate, parts_.settings.disk.grace);
   facts.candidate = candidate;
   facts.reported = effect.reported;
   facts.freed = std::move(effect.freed);

@@ -10,6 +10,11 @@ bool Reclaimer::can_free(const ports::FilesystemSnapshot& filesystem) const {
                      [&filesystem](const ports::Evictor* rung) { return rung->frees(filesystem); });
 }
 
+bool Reclaimer::has_one_order() const {
+  return std::any_of(parts_.rungs.begin(), parts_.rungs.end(),
+                     [](const ports::Evictor* rung) { return rung->id() == policy::RungId::kUnused; });
+}
+
 bool Reclaimer::over(const ReclaimRun& run) const {
   const bool forbidden = parts_.settings.dry_run && !run.request.dry_run;
   const bool gives_way = run.only != nullptr && mutex_.has_waiters();
@@ -29,6 +34,7 @@ std::vector<policy::RungTurn> Reclaimer::turns(policy::Level level) const {
   request.purge_mirrors = parts_.settings.on_full.purge_mirrors;
   request.terminate_instance = parts_.settings.on_full.terminate_instance;
   request.only_gentle = parts_.only_gentle && parts_.only_gentle();
+  request.by_value = parts_.settings.disk.rank_by == RankBy::kValue && has_one_order();
   return policy::climb(request);
 }
 

@@ -7,6 +7,8 @@
 //                                                             a table, or a JSON object a line for each record that was
 //                                                             removed
 //   buildctl debug histories [--format '{{json .}}']          a table, or a line for each record with all that it holds
+//   buildctl debug histories --format kRefFormat              the reference of each build that ended, a line each
+//   buildctl debug logs --progress rawjson REF                its steps with their times, as lines of JSON
 //   buildctl prune-histories                                  deletes them; a table of those that went
 //   buildctl --version
 // It speaks BuildKit's own gRPC, so the answers are the builder's. Exit codes: 0 done, 1 failed or not supported here.
@@ -38,6 +40,7 @@ using test_builder::PruneRequest;
 constexpr std::string_view kDefaultAddress = "unix:///run/buildkit/buildkitd.sock";
 constexpr std::string_view kUnixScheme = "unix://";
 constexpr std::string_view kJsonFormat = "{{json .}}";
+constexpr std::string_view kRefFormat = "{{with .Record}}{{if .CompletedAt}}{{.Ref}}{{end}}{{end}}";
 constexpr double kBytesOfMegabyte = 1e6;
 
 /// The command line, taken apart: flags in any order, `--flag value`, `--flag=value` or, for switches, `--flag`.
@@ -64,10 +67,10 @@ struct CommandLine {
 /// Whether `flag` takes a value; throws for one that is not known: a test must not pass because its flag was ignored.
 bool takes_value(const std::string& flag) {
   static const std::map<std::string, bool> flags = {
-      {"--addr", true},         {"--timeout", true}, {"--wait", false},  {"--debug", false},
-      {"--version", false},     {"--format", true},  {"--filter", true}, {"-f", true},
-      {"--verbose", false},     {"-v", false},       {"--all", false},   {"--keep-storage", true},
-      {"--keep-duration", true}};
+      {"--addr", true},          {"--timeout", true}, {"--wait", false},  {"--debug", false},
+      {"--version", false},      {"--format", true},  {"--filter", true}, {"-f", true},
+      {"--verbose", false},      {"-v", false},       {"--all", false},   {"--keep-storage", true},
+      {"--keep-duration", true}, {"--progress", true}};
   const auto found = flags.find(flag);
   if (found == flags.end()) {
     throw std::runtime_error("flag " + flag + " is not supported by the test builder");
@@ -238,6 +241,12 @@ void prune(const CommandLine& line) {
 /// As JSON the real one shows the whole record; here it is all of it that is printable, since a test looks for what
 /// should not be in it. The table has the reference alone.
 void debug_histories(const CommandLine& line) {
+  if (line.value("--format", "") == kRefFormat) {
+    for (const test_builder::HistoryRecord& record : test_builder::histories(socket_path(line))) {
+      std::printf("%s\n", record.completed ? record.ref.c_str() : "");
+    }
+    return;
+  }
   const bool whole = wants_json(line);
   if (!whole) {
     std::puts("TYPE\t\tREF\t\t\t\tCREATED\t\t\tCOMPLETED\t\tGENERATION\tPINNED");
@@ -255,6 +264,18 @@ void debug_histories(const CommandLine& line) {
   }
 }
 
+void debug_logs(const CommandLine& line) {
+  if (line.value("--progress", "") != "rawjson" || line.words.size() != 3) {
+    throw std::runtime_error("the test builder shows the steps of one build, and those as rawjson");
+  }
+  for (const std::vector<test_builder::Vertex>& vertexes :
+       test_builder::build_status(socket_path(line), line.words.back())) {
+    if (!vertexes.empty()) {
+      std::printf("%s\n", test_builder::status_json(vertexes).c_str());
+    }
+  }
+}
+
 void prune_histories(const CommandLine& line) {
   std::puts("TYPE\t\tREF\t\t\t\tCREATED\t\t\tCOMPLETED\t\tGENERATION");
   for (const test_builder::HistoryRecord& record : test_builder::histories(socket_path(line))) {
@@ -265,11 +286,17 @@ void prune_histories(const CommandLine& line) {
 
 void run(const CommandLine& line) {
   static const std::map<std::string, std::function<void(const CommandLine&)>> commands = {
-      {"dial-stdio", dial_stdio}, {"debug workers", debug_workers},    {"debug histories", debug_histories}, {"du", du},
-      {"prune", prune},           {"prune-histories", prune_histories}};
+      {"dial-stdio", dial_stdio},
+      {"debug workers", debug_workers},
+      {"debug histories", debug_histories},
+      {"debug logs", debug_logs},
+      {"du", du},
+      {"prune", prune},
+      {"prune-histories", prune_histories}};
   std::string name;
-  for (const std::string& word : line.words) {
-    name += (name.empty() ? "" : " ") + word;
+  const std::size_t words = line.words.size() > 2 ? 2 : line.words.size();  // a reference may follow
+  for (std::size_t at = 0; at < words; ++at) {
+    name += (name.empty() ? "" : " ") + line.words[at];
   }
   if (line.has("--version")) {
     std::puts("buildctl github.com/moby/buildkit " TEST_BUILDER_VERSION " test");

@@ -15,6 +15,7 @@ constexpr std::string_view kDiskUsage = "/moby.buildkit.v1.Control/DiskUsage";
 constexpr std::string_view kPrune = "/moby.buildkit.v1.Control/Prune";
 constexpr std::string_view kListenBuildHistory = "/moby.buildkit.v1.Control/ListenBuildHistory";
 constexpr std::string_view kUpdateBuildHistory = "/moby.buildkit.v1.Control/UpdateBuildHistory";
+constexpr std::string_view kStatus = "/moby.buildkit.v1.Control/Status";
 constexpr std::string_view kListWorkers = "/moby.buildkit.v1.Control/ListWorkers";
 
 // The numbers of the fields are those of control.proto, worker.proto and ops.proto in moby/buildkit's api and solver/pb
@@ -150,6 +151,32 @@ std::string worker_json(std::string_view message) {
          ",\"gcPolicy\":" + array_of(policies, gc_policy_json) + ",\"buildkitVersion\":" + version + "}";
 }
 
+Vertex vertex_from(std::string_view message) {
+  Vertex vertex;
+  for (const Field& field : fields_of(message)) {
+    switch (field.number) {
+      case 1: vertex.digest = field.bytes; break;
+      case 3: vertex.name = field.bytes; break;
+      case 4: vertex.cached = field.value != 0; break;
+      case 5: vertex.started = rfc3339(field.bytes); break;
+      case 6: vertex.completed = rfc3339(field.bytes); break;
+      case 7: vertex.error = field.bytes; break;
+      default: break;
+    }
+  }
+  return vertex;
+}
+
+/// As the real one's: what is empty is left out.
+std::string vertex_json(const Vertex& vertex) {
+  std::string json = "{\"digest\":" + quoted(vertex.digest) + ",\"name\":" + quoted(vertex.name);
+  json += vertex.started.empty() ? "" : ",\"started\":" + quoted(vertex.started);
+  json += vertex.completed.empty() ? "" : ",\"completed\":" + quoted(vertex.completed);
+  json += vertex.cached ? ",\"cached\":true" : "";
+  json += vertex.error.empty() ? "" : ",\"error\":" + quoted(vertex.error);
+  return json + "}";
+}
+
 std::vector<CacheRecord> records_in(std::string_view message) {
   std::vector<CacheRecord> records;
   for (const Field& field : fields_of(message)) {
@@ -198,11 +225,32 @@ std::vector<HistoryRecord> histories(const std::string& socket_path) {
         if (field.number == 1) {
           record.ref = field.bytes;
         }
+        record.completed = record.completed || field.number == 7;  // CompletedAt
       }
       records.push_back(record);
     }
   }
   return records;
+}
+
+std::vector<std::vector<Vertex>> build_status(const std::string& socket_path, const std::string& ref) {
+  MessageWriter request;
+  request.add(1, ref);
+  std::vector<std::vector<Vertex>> all;
+  for (const std::string& message : call(socket_path, kStatus, request.bytes())) {
+    std::vector<Vertex> vertexes;
+    for (const Field& field : fields_of(message)) {
+      if (field.number == 1) {
+        vertexes.push_back(vertex_from(field.bytes));
+      }
+    }
+    all.push_back(vertexes);
+  }
+  return all;
+}
+
+std::string status_json(const std::vector<Vertex>& vertexes) {
+  return "{\"vertexes\":" + array_of(vertexes, vertex_json) + "}";
 }
 
 void delete_history(const std::string& socket_path, const std::string& ref) {

@@ -38,7 +38,23 @@ std::vector<CacheRecord> prune(const std::string& socket_path, const PruneReques
 struct HistoryRecord {
   std::string ref;
   std::string bytes;  // as it came, with everything that the client sent along
+  bool completed = false;
 };
+
+/// One step of a build (moby.buildkit.v1.Vertex).
+struct Vertex {
+  std::string digest;
+  std::string name;
+  bool cached = false;
+  std::string started;    // RFC 3339; empty: not yet
+  std::string completed;  // the same
+  std::string error;
+};
+
+/// What a build's record tells of its steps, message by message, as `buildctl debug logs` follows it.
+std::vector<std::vector<Vertex>> build_status(const std::string& socket_path, const std::string& ref);
+/// As BuildKit's rawjson shows one of the messages.
+std::string status_json(const std::vector<Vertex>& vertexes);
 
 std::vector<HistoryRecord> histories(const std::string& socket_path);
 void delete_history(const std::string& socket_path, const std::string& ref);

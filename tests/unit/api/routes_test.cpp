@@ -257,6 +257,7 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
   const auto freed = policy::FreedSpace::between({{"8:1", "/", 20, 0}}, {{"8:1", "/", 100, 0}});
   result.steps = {{"images", "app:1", 90, freed, "unused for 5h", "age"},
                   {"images", "app:2", 90, policy::FreedSpace::unknown("it is gone"), "unused for 4h", "age"}};
+  result.steps[1].value = policy::Valuation{1.5, 0, 12.5, true, 7, "app:3", "would cost 12.5 s"};
   space.result = result;
   start();
   const auto answer = ask("POST", "/v1/disk/reclaim", "");
@@ -264,9 +265,13 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
   EXPECT_EQ(answer.body,
             R"({"dry_run":false,"reached":true,"reason":"260 B free","free_before_bytes":100,"free_after_bytes":260,)"
             R"("steps":[{"rung":"images","what":"app:1","reported_bytes":90,"freed_bytes":80,"freed_inodes":0,)"
-            R"("others_took_bytes":0,"reason":"unused for 5h","rule":"age"},)"
+            R"("others_took_bytes":0,"reason":"unused for 5h","rule":"age",)"
+            R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":null,"cost_is_estimated":null,"uses":null,)"
+            R"("worth":null,"superseded_by":null,"why":null},)"
             R"({"rung":"images","what":"app:2","reported_bytes":90,"freed_bytes":null,"freed_inodes":null,)"
-            R"("others_took_bytes":0,"reason":"unused for 4h","rule":"age"}],"last_resort":null})");
+            R"("others_took_bytes":0,"reason":"unused for 4h","rule":"age",)"
+            R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":1.25E1,"cost_is_estimated":true,"uses":7,)"
+            R"("worth":1.5E0,"superseded_by":"app:3","why":"would cost 12.5 s"}],"last_resort":null})");
   const auto asked = on_loop([&] { return *space.asked; });
   EXPECT_EQ(asked.free, 250);
   EXPECT_FALSE(asked.dry_run);

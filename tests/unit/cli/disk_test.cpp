@@ -301,6 +301,14 @@ TEST_F(Reclaim, WhatIsNotKnownOrWasTakenByOthersIsSaid) {
   EXPECT_THAT(run("true", {"disk", "reclaim"}).out, HasSubstr("app:1  0 B, others took 1 KiB meanwhile\n"));
 }
 
+TEST_F(Reclaim, WhatItCostsToGetBackIsShownWhereItIsKnown) {
+  freed_ = R"("freed_bytes":1024,"cost_seconds":12.44,"cost_is_estimated":true,"uses":7)";
+  EXPECT_THAT(run("true", {"disk", "reclaim"}).out,
+              HasSubstr("RUNG    GONE   FREED  COST    USES\nimages  app:1  1 KiB  ~12.4s  7\n"));
+  freed_ = R"("freed_bytes":1024,"cost_seconds":8.191,"cost_is_estimated":false,"uses":null)";
+  EXPECT_THAT(run("true", {"disk", "reclaim"}).out, HasSubstr("1 KiB  8.2s  -\n"));
+}
+
 TEST_F(Reclaim, NotReachedIsNo) { EXPECT_EQ(run("false", {"disk", "reclaim"}).code, cli::kNo); }
 
 TEST_F(Reclaim, ADryRunIsAPlan) {

@@ -97,6 +97,7 @@ TEST_F(Changes, ShownValuesAndSettingsStayTheSame) {
       {"disk.min_free_inodes", "7"},
       {"disk.reclaim_below", "20%"},
       {"disk.reclaim_to", "30%"},
+      {"disk.rank_by", "last_use"},
       {"disk.keep_used_within", "9h"},
       {"disk.grace", "9m"},
       {"disk.keep", "[\"x:*\"]"},

@@ -130,6 +130,37 @@ class BuildCacheEvictorTest : public ::testing::Test {
                                     {"builder:s3", "builder s3's build cache", &builder_, Amount::share(0.15), false}};
 };
 
+// Issue 18: what costs least to get back goes first, whichever cache it is of, and the candidates say so.
+TEST_F(BuildCacheEvictorTest, ByValueTheCheapestOfEveryBuilderGoFirst) {
+  testing::FakeWorthStore store;
+  WorthLedger worth({clock_, store, workers_});
+  testing::run_void(loop_, worth.connected(engine_.engine.identity));
+  auto with_worth = parts();
+  with_worth.worth = &worth;
+  BuildCacheEvictor rung(RungId::kBuildCache, std::move(with_worth));
+  sources_[1].builder = "s3";
+  for (auto& record : builder_.records) {
+    record.created = record.last_used - minutes{10};
+    record.description = "COPY " + record.id;
+  }
+  const auto& dear = builder_.records[0];  // unused for longest
+  std::vector<policy::BuildStep> steps = {{"[2/2] " + dear.description, dear.created - hours{1}, dear.created}};
+  testing::run_void(loop_, worth.learn_steps("s3", steps, builder_.records));
+  own_.records.clear();
+  policy::EvictionRules rules;
+  rules.by_value = true;
+  std::string order;
+  for (const auto& step : policy::rank(list(rung), rules, clock_.now()).order) {
+    ASSERT_TRUE(step.value);
+    order += format("{} ", format_duration(clock_.now().wall - step.last_use.at));
+    EXPECT_EQ(step.value->is_estimated, step.last_use.at != dear.last_used);
+  }
+  EXPECT_EQ(order, "11h 5h 17h ");
+  settings_.disk.rank_by = RankBy::kLastUse;
+  EXPECT_EQ(plan(rung), (Steps{"builder:s3 17h", "builder:s3 11h", "builder:s3 5h"}));
+  EXPECT_FALSE(list(rung)[0].value);
+}
+
 TEST_F(BuildCacheEvictorTest, TheAgeHoldsInEveryBuilderAndTheOldestGoFirst) {
   EXPECT_EQ(plan(by_age_),
             (Steps{"engine 20h", "builder:s3 17h", "engine 14h", "builder:s3 11h", "engine 8h", "builder:s3 5h"}));

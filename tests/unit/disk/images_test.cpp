@@ -79,6 +79,30 @@ TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
   ASSERT_EQ(list(dangling_).size(), 1U);
 }
 
+// Issue 18: used alike, the one that a slow registry has stays longer; by last use nothing of it is asked.
+TEST_F(RungTest, ImagesAreValuedByWhatTheyCostToGetBack) {
+  testing::FakeWorthStore store;
+  WorkerPool workers{1};
+  WorthLedger worth({clock_, store, workers});
+  run_void(loop_, worth.connected(engine_.engine.identity));
+  Settings settings;
+  UnusedImages rung(parts(), {&worth, settings, workers});
+  engine_.add_image("sha256:slow", {"slow:5000/a:1"}, kGiB);
+  engine_.add_image("sha256:fast", {"fast:5000/a:1"}, kGiB);
+  worth.pulled("slow:5000/a:1", std::chrono::seconds{300});
+  worth.pulled("fast:5000/a:1", std::chrono::seconds{3});
+  run_void(loop_, worth.seen(std::make_shared<const std::vector<ports::ImageRecord>>(engine_.images)));
+  for (const auto* id : {"sha256:slow", "sha256:fast"}) worth.used(id, clock_.now().wall);
+  const auto candidates = list(rung);
+  ASSERT_EQ(candidates.size(), 3U);
+  ASSERT_TRUE(candidates[1].value && candidates[2].value);
+  EXPECT_DOUBLE_EQ(candidates[1].value->seconds, 300);
+  EXPECT_FALSE(candidates[1].value->is_estimated);
+  EXPECT_GT(candidates[1].value->worth, candidates[2].value->worth);
+  settings.disk.rank_by = RankBy::kLastUse;
+  EXPECT_FALSE(list(rung)[1].value);
+}
+
 // Directly after a start the ledger is still being read: the ladder must not begin at the rung after the images.
 TEST_F(RungTest, OfADryRunImagesAreListedOnceAndTheirUsersEachTime) {
   turn_.found = std::make_shared<policy::DryRunCache>();
