@@ -22,8 +22,10 @@
 #include "daemon/engine/engine.h"
 #include "daemon/evictors/build_cache.h"
 #include "daemon/evictors/images.h"
+#include "daemon/evictors/unused_things.h"
 #include "daemon/last_use/last_use_ledger.h"
 #include "daemon/last_use/last_use_recorder.h"
+#include "daemon/last_use/worth_ledger.h"
 #include "daemon/reclaim/reclaimer.h"
 #include "tests/bench/crowded_engine.h"
 #include "tests/support/later_clock.h"
@@ -52,6 +54,15 @@ class EmptyStore final : public ports::LedgerStore {
   ports::Async<std::vector<ports::LedgerRow>> load(std::string) override { co_return std::vector<ports::LedgerRow>{}; }
   ports::Async<void> save(std::string, std::vector<ports::LedgerRow>) override { co_return Result<void>{}; }
   ports::Async<void> forget(std::string, std::vector<std::string>) override { co_return Result<void>{}; }
+};
+
+class EmptyWorthStore final : public ports::WorthStore {
+ public:
+  ports::Async<std::vector<ports::WorthRow>> load_worth(std::string) override {
+    co_return std::vector<ports::WorthRow>{};
+  }
+  ports::Async<void> save_worth(std::string, std::vector<ports::WorthRow>) override { co_return Result<void>{}; }
+  ports::Async<void> forget_worth(std::string, std::vector<std::string>) override { co_return Result<void>{}; }
 };
 
 class FullDisk final : public ports::FilesystemProbe {
@@ -119,11 +130,12 @@ struct Parts {
   NoJournal journal;
   NobodyIn nobody;
   EmptyStore store;
+  EmptyWorthStore worth_store;
   FullDisk meter;
   WorkerPool workers{2};
 };
 
-disk::BuildCacheEvictor::Parts rung_parts(Parts& parts, engine::Engine& engine) {
+disk::BuildCacheEvictor::Parts rung_parts(Parts& parts, engine::Engine& engine, disk::WorthLedger& worth) {
   std::vector<disk::CacheSource> sources{
       {"engine", "the engine's build cache", &engine, Amount::bytes(10 * kGiB), true}};
   return {[sources] { return sources; },
@@ -134,7 +146,8 @@ disk::BuildCacheEvictor::Parts rung_parts(Parts& parts, engine::Engine& engine) 
           parts.settings,
           parts.clock,
           parts.workers,
-          [](Duration) { return true; }};
+          [](Duration) { return true; },
+          &worth};
 }
 
 int measure(const std::string& folder) {
@@ -150,7 +163,8 @@ int measure(const std::string& folder) {
   watched.run_until([&engine] { return engine.status().up; });
 
   disk::LastUseLedger ledger(parts.clock, parts.store, parts.journal);
-  disk::LastUseRecorder feed({ledger, engine, engine, parts.clock, parts.workers});
+  disk::WorthLedger worth({parts.clock, parts.worth_store, parts.workers});
+  disk::LastUseRecorder feed({ledger, engine, engine, parts.clock, parts.workers, nullptr, {}, &worth});
   feed.on_connected(engine.status().identity, std::nullopt);
   double learned_first = 0;
   for (const bool first : {true, false}) {
@@ -164,15 +178,16 @@ int measure(const std::string& folder) {
 
   const disk::ImageInUseCheck::Parts guard{engine, engine, engine, parts.nobody, ledger, parts.clock};
   disk::DanglingImages dangling(guard);
-  disk::UnusedImages unused(guard);
-  disk::BuildCacheEvictor by_age(policy::RungId::kBuildCache, rung_parts(parts, engine));
-  disk::BuildCacheEvictor by_share(policy::RungId::kBuildCacheShare, rung_parts(parts, engine));
+  disk::UnusedImages unused(guard, {&worth, parts.settings, parts.workers});
+  disk::BuildCacheEvictor by_age(policy::RungId::kBuildCache, rung_parts(parts, engine, worth));
+  disk::BuildCacheEvictor by_share(policy::RungId::kBuildCacheShare, rung_parts(parts, engine, worth));
+  disk::UnusedThings things({unused, by_age, [] { return std::string("8:1"); }});
   disk::Reclaimer reclaimer({parts.settings,
                              parts.clock,
                              parts.journal,
                              parts.nobody,
                              parts.meter,
-                             {&dangling, &by_age, &unused, &by_share},
+                             {&dangling, &by_age, &unused, &by_share, &things},
                              {},
                              {},
                              {},

@@ -247,6 +247,30 @@ TEST_F(RoutesTest, WrongMethodsAreToldWhatIsAllowed) {
   EXPECT_EQ(get("/v1/jobs/").status, 404);
 }
 
+// Issue 18: what would go next, and why; one plan for all who ask within some seconds.
+TEST_F(RoutesTest, ThePlanHasWhatWouldGoWithItsValue) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  ports::SpaceResult result;
+  for (int i = 0; i < 120; ++i) {
+    result.steps.push_back({"images", "app:" + std::to_string(i), 90, policy::FreedSpace{}, "unused for 5h", "age"});
+  }
+  result.steps[0].value = policy::Valuation{1.5, 0, 12.5, true, 7, "app:3", "would cost 12.5 s"};
+  space.result = result;
+  start();
+  const auto plan = get("/v1/disk/plan").json();
+  EXPECT_EQ(plan.at("steps").as_array().size(), 100U);
+  EXPECT_EQ(plan.at("left_off").as_int64(), 20);
+  EXPECT_TRUE(plan.at("complete").as_bool());
+  EXPECT_EQ(plan.at("steps").at(0).at("cost_seconds").as_double(), 12.5);
+  EXPECT_EQ(plan.at("steps").at(0).at("why").as_string(), "would cost 12.5 s");
+  const auto asked = on_loop([&] { return std::exchange(space.asked, std::nullopt); });
+  ASSERT_TRUE(asked);
+  EXPECT_TRUE(asked->dry_run && asked->quiet);
+  EXPECT_EQ(asked->free, views.disk.filesystems[0].reading->total);
+  EXPECT_EQ(get("/v1/disk/plan").status, 200);
+  EXPECT_FALSE(on_loop([&] { return space.asked; })) << "asked again at once";
+}
+
 TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
   views.disk.filesystems = {filesystem(clock.now())};
   ports::SpaceResult result;
