@@ -38,7 +38,7 @@ struct Plan {
   };
   std::shared_ptr<Input> input;
   bool keep = false;
-  std::set<std::string> pretended;  // ids of records
+  std::vector<std::shared_ptr<const policy::CacheStep>> pretended;
   Bytes floor = 0;
   std::optional<Bytes> share;
   policy::EvictionRules rules;
@@ -76,7 +76,9 @@ Result<PlannedSteps> steps_of(const Plan& plan) {
   PlannedSteps planned;
   auto cache = std::move(plan.input->cache);
   if (!cache) cache = listed(std::move(plan.input->records), plan, planned);
-  const auto records = plan.pretended.empty() ? cache->order() : policy::without(cache->order(), plan.pretended);
+  std::set<std::string> pretended;
+  for (const auto& step : plan.pretended) pretended.insert(step->ids.begin(), step->ids.end());
+  const auto records = pretended.empty() ? cache->order() : policy::without(cache->order(), pretended);
   policy::CacheBounds bounds;
   bounds.chunk = std::max(kSmallestChunk, policy::cache_bytes(records) / kChunksOfAll);
   bounds.floor = plan.floor;
@@ -91,14 +93,14 @@ Result<PlannedSteps> steps_of(const Plan& plan) {
 }
 
 // What the climb took of any cache until now. Ids are random, so those of other caches mean nothing here.
-std::set<std::string> pretended_in(const policy::RungTurn& turn) {
-  std::set<std::string> ids;
-  if (!turn.pretended || !turn.found) return ids;
+std::vector<std::shared_ptr<const policy::CacheStep>> pretended_in(const policy::RungTurn& turn) {
+  std::vector<std::shared_ptr<const policy::CacheStep>> steps;
+  if (!turn.pretended || !turn.found) return steps;
   for (const auto& candidate : turn.pretended->order) {
     const auto step = turn.found->cache_steps.find(candidate);
-    if (step != turn.found->cache_steps.end()) ids.insert(step->second.ids.begin(), step->second.ids.end());
+    if (step != turn.found->cache_steps.end()) steps.push_back(step->second);
   }
-  return ids;
+  return steps;
 }
 
 policy::Candidate candidate_of(const CacheSource& source, const policy::CacheStep& step, Now now) {
@@ -225,7 +227,7 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheEvictor::list_one(const C
 
 void BuildCacheEvictor::remember(const policy::RungTurn& turn, const policy::Candidate& candidate, Planned planned) {
   if (turn.found) {
-    turn.found->cache_steps[candidate.id] = std::move(planned.step);
+    turn.found->cache_steps[candidate.id] = std::make_shared<const policy::CacheStep>(std::move(planned.step));
   } else {
     planned_[candidate.id] = std::move(planned);
   }

@@ -33,8 +33,8 @@ struct DryRunState {
 
 // Dry run: what was asked in it once. Nothing that it pretends changes an answer, so later turns do not ask again.
 struct DryRunCache {
-  std::map<std::string, std::shared_ptr<const CacheList>> caches;  // by the source's key
-  std::map<std::string, CacheStep> cache_steps;                    // by the id of the candidate that stands for it
+  std::map<std::string, std::shared_ptr<const CacheList>> caches;       // by the source's key
+  std::map<std::string, std::shared_ptr<const CacheStep>> cache_steps;  // by the id of the candidate that stands for it
   std::shared_ptr<const std::vector<ImageRecord>> images;
 };
 
