@@ -84,7 +84,7 @@ seeds::SeedParts Daemon::Components::seed_parts() {
           engine,
           engine,
           reconciler,
-          views,
+          disk_status,
           [this](std::string builder) { return forget_builds(std::move(builder)); },
           [this](const std::string& builder) { reconciler.look_now(builder); },
           [this](const std::string& builder) { return reconciler.fresh_volume(builder); },
