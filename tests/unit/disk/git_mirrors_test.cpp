@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <fstream>
@@ -17,6 +18,7 @@
 
 #include "common/unique_fd.h"
 #include "daemon/evictors/seed_staging.h"
+#include "daemon/filesystems/watched_paths.h"
 #include "tests/support/later_clock.h"
 #include "tests/support/loop.h"
 #include "tests/support/temp_folder.h"
@@ -185,6 +187,25 @@ TEST_F(GitMirrorsTest, AFetchSinceThePlanKeepsIt) {
   make("repo");
   EXPECT_THAT(drop([&] { write("repo/objects/pack/two.pack", 5'000); }), HasSubstr("changed since the plan"));
   EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+// As any of the agent's, it is no reason to refuse a job that another disk than the builds' is short.
+TEST_F(GitMirrorsTest, TheirDiskIsWatched) {
+  const auto watched = [this] {
+    std::vector<std::string> found;
+    for (const auto& folder : watched_folders(settings_, {})) {
+      const bool is_theirs = std::find(folder.roles.begin(), folder.roles.end(), "git_mirrors") != folder.roles.end();
+      if (is_theirs)
+        found.push_back(folder.path + (folder.gate ? " gates" : "") + (folder.optional ? " optional" : ""));
+    }
+    return found;
+  };
+  settings_.on_full.purge_mirrors = false;
+  EXPECT_THAT(watched(), ElementsAre(settings_.paths.git_mirrors + " optional"));
+  settings_.disk.watch = {{"/data", true}};
+  EXPECT_THAT(watched(), IsEmpty());
+  settings_.on_full.purge_mirrors = true;
+  EXPECT_THAT(watched(), ElementsAre(settings_.paths.git_mirrors + " optional")) << "what a purge frees must be known";
 }
 
 // As on the stack without instance storage: the agent owns the folder above.

@@ -25,7 +25,8 @@ class ImageStoreTest : public ::testing::Test {
       auto text = folder.path;
       if (folder.keeps.contains(ports::Kept::kImages)) text += " i";
       if (folder.keeps.contains(ports::Kept::kVolumes)) text += " v";
-      if (!folder.roles.empty() && folder.roles.front() != "state") all.push_back(text);
+      const auto role = folder.roles.empty() ? std::string() : folder.roles.front();
+      if (!role.empty() && role != "state" && role != "git_mirrors") all.push_back(text);
     }
     return all;
   }
