@@ -7,6 +7,7 @@ Objects lie in FOLDER, one file each, named by their quoted keys; each request i
 "403" refuses everything, "slow" waits a second for each 64 KiB of an object, "cut" ends an object in its middle.
 """
 import http.server
+import itertools
 import os
 import re
 import sys
@@ -15,7 +16,7 @@ import time
 import urllib.parse
 
 folder, log = sys.argv[1], open(sys.argv[2], "a", buffering=1)
-uploads, lock = {}, threading.Lock()
+uploads, numbers, lock = {}, itertools.count(1), threading.Lock()
 
 
 def path_of(key):
@@ -125,8 +126,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         key, query = self.where()
         self.body()
         if "uploads" in query:
-            number = str(len(uploads) + 1)
             with lock:
+                number = str(next(numbers))
                 uploads[number] = {}
             return self.answer(200, f"<InitiateMultipartUploadResult><UploadId>{number}</UploadId></InitiateMultipartUploadResult>".encode())
         with lock:

@@ -129,6 +129,21 @@ TEST_F(Tasks, ADamagedOrMissingPartLeavesNothing) {
   expect_cold();
 }
 
+// Whole archives, but not those of the manifest: their checksums alone tell.
+TEST_F(Tasks, PartsThatWereExchangedLeaveNothing) {
+  ASSERT_NO_FATAL_FAILURE(save_and_publish());
+  const auto seen = look(*store());
+  ASSERT_TRUE(seen);
+  const auto& parts = seen->manifest->parts;
+  fs::rename(stored() + parts[1].name, stored() + "aside");
+  fs::rename(stored() + parts[2].name, stored() + parts[1].name);
+  fs::rename(stored() + "aside", stored() + parts[2].name);
+  const auto restored = restore_b();
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().code(), Errc::kProtocol);
+  expect_cold();
+}
+
 TEST_F(Tasks, AnArchiveThatIsLargerThanItsManifestLeavesNothing) {
   const auto saved = save_a();
   ASSERT_TRUE(saved);
