@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <unordered_map>
 #include <utility>
 
 #include "common/format.h"
@@ -44,25 +43,6 @@ UseHistory use_of(const CacheRecord& record, WallTime used) {
   auto use = first_use(has_begin ? record.created : used);
   if (used > use.last_use) note_use(use, used, std::max<std::uint64_t>(record.uses, 1));
   return use;
-}
-
-// Who takes a slot after the last use of another supersedes it.
-void find_superseded(std::vector<Thing>& things) {
-  std::unordered_map<SlotId, std::size_t> newest;
-  const auto is_newer = [&things](std::size_t one, std::size_t other) {
-    return things[one].use.first_seen > things[other].use.first_seen;
-  };
-  for (std::size_t i = 0; i < things.size(); ++i) {
-    if (things[i].slot == 0) continue;
-    const auto [at, is_first] = newest.try_emplace(things[i].slot, i);
-    if (!is_first && is_newer(i, at->second)) at->second = i;
-  }
-  for (auto& thing : things) {
-    if (thing.slot == 0) continue;
-    const auto& last = things[newest[thing.slot]];
-    if (last.use.first_seen > thing.use.last_use)
-      thing.superseded_by = last.kind == ThingKind::kImage ? last.name : last.id;
-  }
 }
 
 // Of each image the one that it is built on: the nearest below of which there is one; its own index where none is.
@@ -134,7 +114,7 @@ std::vector<Thing> cache_things(const CacheList& list, const CacheFacts& facts) 
     const bool was_seen = is_known && slot->second.seconds;
     thing.cost = was_seen ? Cost{*slot->second.seconds, false} : Cost{estimate(record, *facts.rates), true};
   }
-  find_superseded(things);
+  mark_superseded(things);
   return things;
 }
 
@@ -189,7 +169,7 @@ void value_images(std::vector<Candidate>& candidates, const std::vector<ImageFac
     if (bases[i] != i) things.back().parents.push_back(candidates[bases[i]].id);
     whose.push_back(i);
   }
-  find_superseded(things);
+  mark_superseded(things);
   const auto order = order_by_value(things, now);
   for (std::size_t at = 0; at < order.size(); ++at) {
     const auto& place = order[at];
