@@ -109,7 +109,7 @@ TEST_F(MainJob, ReclaimsByLastUseAndTouchesNothingInUse) {
   DaemonOptions options;
   options.disk =
       "min_free: 300MiB, min_free_inodes: 1000, reclaim_below: 15%, reclaim_to: 25%, grace: 1s, ballast: 0B, "
-      "keep_used_within: " +
+      "rank_by: last_use, keep_used_within: " +
       std::to_string(std::max(6, static_cast<int>(5 * took))) + "s";
   start_daemon(options);
   wait_until_warm();

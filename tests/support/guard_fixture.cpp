@@ -18,7 +18,7 @@ GuardFixture::DaemonOptions GuardFixture::guard_options(const std::string& age, 
   DaemonOptions options;
   options.disk = "min_free: 300MiB, min_free_inodes: " + std::to_string(min_free_inodes) +
                  ", reclaim_below: 15%, reclaim_to: 25%, keep_used_within: " + age + ", grace: " + grace +
-                 ", ballast: 0B, keep: [ \"kept/*\" ]";
+                 ", ballast: 0B, rank_by: last_use, keep: [ \"kept/*\" ]";
   options.builders = "[]";
   options.more = "on_full: { builder_prune: true }\n";
   return options;
