@@ -23,6 +23,20 @@ WallTime wall(double seconds) {
          Duration{static_cast<Duration::rep>(seconds * 1000)};
 }
 
+// "registry:5000/web:7" and "registry:5000/web@sha256:…" → "registry:5000/web".
+std::string_view repository(std::string_view name) {
+  name = name.substr(0, name.find('@'));
+  const auto slash = name.rfind('/');
+  return name.substr(0, name.find(':', slash == std::string_view::npos ? 0 : slash));
+}
+
+std::vector<std::size_t> of_places(const policy::WorthOrder& places, const std::vector<std::size_t>& there) {
+  std::vector<std::size_t> order;
+  order.reserve(places.size());
+  for (const auto& place : places) order.push_back(there[place.thing]);
+  return order;
+}
+
 // A daemon that sees what jobs touch, and makes room as the reclaimer does.
 class Replay {
  public:
@@ -55,7 +69,9 @@ class Replay {
   void note(Known& known);
   void evict();
   [[nodiscard]] Order order();
+  [[nodiscard]] double foreseen_loss(const Known& known) const;
   [[nodiscard]] Order by_foresight(const Order& there) const;
+  [[nodiscard]] Order by_foresight_of_trees(const Order& there) const;
   [[nodiscard]] Order by_plan(const Order& there);
   [[nodiscard]] bool is_past(const Known& known) const;
   void drop(Known& known);
@@ -93,8 +109,8 @@ Replay::Known Replay::make(const Touch& touch, const std::unordered_map<std::str
   thing.name = is_image ? touch.name : touch.description;
   thing.parents = touch.parents;
   thing.bytes = touch.bytes;
-  thing.slot = is_image ? policy::image_slot(std::string_view(touch.name).substr(0, touch.name.rfind(':')))
-                        : policy::cache_slot(below, "", touch.description);
+  if (is_image && !touch.name.empty()) thing.slot = policy::image_slot(repository(touch.name));
+  if (!is_image && !touch.description.empty()) thing.slot = policy::cache_slot(below, "", touch.description);
   return known;
 }
 
@@ -120,7 +136,7 @@ void Replay::read() {
 
 // What the daemon learns: of a cache record that was made again it cannot know that it was there before.
 void Replay::note(Known& known) {
-  if (known.thing.kind == policy::ThingKind::kCache)
+  if (known.thing.kind == policy::ThingKind::kCache && known.thing.slot != 0)
     policy::note_slot_use(slots_[known.thing.slot], now(), known.is_there);
   if (known.is_there) {
     policy::note_use(known.thing.use, now());
@@ -174,6 +190,7 @@ Replay::Order Replay::order() {
     if (known_[i].is_there) there.push_back(i);
   }
   if (options_.policy == ReplayPolicy::kClairvoyant) return by_foresight(there);
+  if (options_.policy == ReplayPolicy::kClairvoyantOfTrees) return by_foresight_of_trees(there);
   if (options_.policy != ReplayPolicy::kUntil4h) return by_plan(there);
   Order past;
   Order rest;
@@ -182,21 +199,36 @@ Replay::Order Replay::order() {
   return past;
 }
 
+// What is lost by the second if it goes now.
+double Replay::foreseen_loss(const Known& known) const {
+  if (known.jobs.empty()) return 0;  // never used again
+  return known.touch->cost_seconds / std::max(trace_[known.jobs.front()].at - trace_[job_].at, 1e-3);
+}
+
 Replay::Order Replay::by_foresight(const Order& there) const {
-  const auto loss = [this](std::size_t at) {
-    const auto& known = known_[at];
-    if (known.jobs.empty()) return 0.0;  // never used again
-    const auto wait = std::max(trace_[known.jobs.front()].at - trace_[job_].at, 1e-3);
-    return known.touch->cost_seconds / (wait * static_cast<double>(std::max<Bytes>(known.touch->bytes, 1)));
-  };
   std::vector<std::pair<double, std::size_t>> ranked;
   ranked.reserve(there.size());
-  for (const auto at : there) ranked.emplace_back(loss(at), at);
+  for (const auto at : there) {
+    const auto bytes = static_cast<double>(std::max<Bytes>(known_[at].touch->bytes, 1));
+    ranked.emplace_back(foreseen_loss(known_[at]) / bytes, at);
+  }
   std::sort(ranked.begin(), ranked.end());
   Order order;
   order.reserve(there.size());
   for (const auto& [key, at] : ranked) order.push_back(at);
   return order;
+}
+
+// All used as often, so that what is lost stands for the cost.
+Replay::Order Replay::by_foresight_of_trees(const Order& there) const {
+  std::vector<policy::Thing> things;
+  things.reserve(there.size());
+  for (const auto at : there) {
+    things.push_back(known_[at].thing);
+    things.back().cost.seconds = foreseen_loss(known_[at]);
+    things.back().use = policy::first_use(now());
+  }
+  return of_places(policy::order_by_value(things, now()), there);
 }
 
 Replay::Order Replay::by_plan(const Order& there) {
@@ -213,10 +245,7 @@ Replay::Order Replay::by_plan(const Order& there) {
   const auto places = is_by_value ? policy::order_by_value(things, now()) : policy::order_by_last_use(things, now());
   const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - begin;
   decisions_.push_back(took.count());
-  Order order;
-  order.reserve(places.size());
-  for (const auto& place : places) order.push_back(there[place.thing]);
-  return order;
+  return of_places(places, there);
 }
 
 double Replay::p99() const {
@@ -233,6 +262,7 @@ std::optional<ReplayPolicy> replay_policy(std::string_view name) {
   if (name == "last_use") return ReplayPolicy::kLastUse;
   if (name == "until=4h") return ReplayPolicy::kUntil4h;
   if (name == "clairvoyant") return ReplayPolicy::kClairvoyant;
+  if (name == "clairvoyant_of_trees") return ReplayPolicy::kClairvoyantOfTrees;
   return std::nullopt;
 }
 

@@ -14,8 +14,9 @@ enum class ReplayPolicy : std::uint8_t {
   kLastUse,      // the daemon's order by last use
   kUntil4h,      // all that was made more than four hours ago (images) or not used since (cache), then by last use
   kClairvoyant,  // knows the trace: the greatest (time until the next use x bytes / cost) goes first; no trees bind it
+  kClairvoyantOfTrees,  // the same, bound by trees as BuildKit is: a record goes only after those that are built on it
 };
-// "value", "last_use", "until=4h", "clairvoyant".
+// "value", "last_use", "until=4h", "clairvoyant", "clairvoyant_of_trees".
 std::optional<ReplayPolicy> replay_policy(std::string_view name);
 
 struct ReplayOptions {
