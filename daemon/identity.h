@@ -17,8 +17,8 @@ Result<gid_t> agent_group(const AgentSettings& agent);
 // The same for listen.group, whose "auto" is the agent's.
 Result<gid_t> socket_group(const ListenSettings& listen, const AgentSettings& agent);
 
-// Which key names a user or a group that this machine does not know, in one sentence; "" when none does. What is not set
-// is no name: on a machine without an agent nobody knows it.
+// Which key names a user or a group that this machine does not know, in one sentence; "" when none does. What is not
+// set is no name: on a machine without an agent nobody knows it.
 std::string unknown_account(const Settings& settings);
 
 // agent.user, a name or a number. kNotFound when this machine knows no such user (yet).

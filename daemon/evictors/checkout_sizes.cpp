@@ -19,7 +19,7 @@ constexpr Duration kBetweenWalks = std::chrono::minutes{10};
 constexpr Duration kKept = std::chrono::hours{1};
 constexpr Duration kWalkDeadline = std::chrono::hours{1};
 constexpr std::uint64_t kMostEntriesOfCheckout = 5'000'000;  // of one checkout, or mirror
-constexpr std::size_t kMostMirrors = 10'000;       // entries beside them
+constexpr std::size_t kMostMirrors = 10'000;                 // entries beside them
 constexpr int kLowest = 19;
 
 }  // namespace
