@@ -81,6 +81,7 @@ asio::awaitable<Response> make_room(RoomMakers makers, ports::SpaceRequest reque
   const auto result = co_await makers.space->ensure(std::move(request), std::move(progress));
   if (!result) co_return problem(result.error());
   auto object = space_json(*result, dry_run);
+  object["at_end"] = nullptr;
   if (!makers.ending_job.empty() && !result->reached && !dry_run) {
     const auto room = co_await makers.ending_jobs->give_up(makers.ending_job);
     object["at_end"] = room_at_end_json(room);
