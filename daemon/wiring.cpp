@@ -91,7 +91,7 @@ seeds::SeedParts Daemon::Components::seed_parts() {
           [this](const std::string& builder, int volume) { reconciler.use_volume(builder, volume); },
           [this] {
             const auto state = termination.termination_view().state;
-            return state == policy::TerminationState::kDraining || state == policy::TerminationState::kReporting;
+            return state >= policy::TerminationState::kDraining && state <= policy::TerminationState::kDone;
           },
           [this] { return own_name(); },
           [this](const std::string& builder, const std::string& operation, const std::string& result, Duration took) {

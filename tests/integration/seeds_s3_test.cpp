@@ -7,9 +7,14 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
+#include <stop_token>
+#include <thread>
 
 #include "common/clock.h"
 #include "common/format.h"
+#include "common/subprocess.h"
+#include "daemon/seeds/program.h"
 #include "daemon/seeds/tasks.h"
 #include "tests/support/command.h"
 #include "tests/support/temp_folder.h"
@@ -104,6 +109,38 @@ TEST_F(SeedsInS3, WhatGoesWrongLeavesTheVolumeEmpty) {
   fs::remove(path("objects/.faults/403"));
   ASSERT_TRUE(store()->remove_part(order.manifest.parts[2].name));
   expect_cold(restore(order, *store(), nobody_), Errc::kNotFound);
+}
+
+// What takes too long is killed with everything that it started; what it left is beside the volume.
+TEST_F(SeedsInS3, ASlowRestoreEndsInTime) {
+  const auto* program = std::getenv("BUILDWARDEN_BIN");  // NOLINT(concurrency-mt-unsafe): tests set no variables
+  if (program == nullptr) GTEST_SKIP() << "without the program";
+  ASSERT_NO_FATAL_FAILURE(publish_a());
+  set_fault("slow");
+  auto order = order_;
+  order.task = Task::kRestore;
+  order.volume = path("b");
+  order.manifest = *look(*store())->manifest;
+  const auto staging = path("b") + "/" + kStaging;
+  std::stop_source stop;
+  std::optional<Result<ProgramEnd>> end;
+  std::thread restoring([&] {
+    ProgramCall call;
+    call.command = {program, std::string(kSeedCommand)};
+    call.input = encode_order(order);
+    call.deadline = std::chrono::minutes{2};
+    end = run_program(std::move(call), stop.get_token());
+  });
+  const auto clients = [&] { return testing::run_shell("pgrep -fc '[s]3 cp.*" + order_.place.endpoint_url + "'").out; };
+  EXPECT_TRUE(testing::eventually([&] { return fs::exists(staging + "/layer"); })) << "it is under way";
+  EXPECT_NE(clients(), "0\n");
+  stop.request_stop();
+  restoring.join();
+  ASSERT_TRUE(end && !*end);
+  EXPECT_TRUE(testing::eventually([&] { return clients() == "0\n"; })) << clients();
+  EXPECT_TRUE(fs::is_empty(path("b/_data")));
+  ASSERT_TRUE(clean(order));
+  EXPECT_FALSE(fs::exists(staging));
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 usage: s3_stand_in.py FOLDER LOG          prints "http://127.0.0.1:PORT"
 
 Objects lie in FOLDER, one file each, named by their quoted keys; each request is a line of LOG. Names in FOLDER/.faults say what goes wrong:
-"403" refuses everything, "slow" waits a second for each 64 KiB of an object, "cut" ends an object in its middle.
+"403" refuses everything, "slow" waits a second for each 64 KiB of a part.
 """
 import http.server
 import itertools
@@ -95,9 +95,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return self.answer(200, b"", headers)
         slow = has_fault("slow") and key.endswith(".zst")
-        if has_fault("cut") and key.endswith(".zst"):
-            data = data[: len(data) // 2]
-            self.close_connection = True
         self.send_response(206 if asked else 200)
         for name, value in headers.items():
             self.send_header(name, value)
