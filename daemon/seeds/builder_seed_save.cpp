@@ -151,13 +151,14 @@ ports::Async<Answer> BuilderSeed::pack_paused(Order wanted) {
   Result<Answer> packed = Error(Errc::kConflict, again.reason);
   if (again.save) {
     auto paused = co_await parts_.control.act_on_container(container->id, ports::ContainerVerb::kPause);
-    if (!paused) packed = std::move(paused).error();
-    if (paused && given_up_) packed = Error(Errc::kConflict, "a job came");
-    if (paused && !given_up_) packed = co_await order(std::move(wanted), kSavePatience);
+    const bool is_paused = paused.ok();
+    if (!is_paused) packed = paused.error();
+    if (is_paused && given_up_) packed = Error(Errc::kConflict, "a job came");
+    if (is_paused && !given_up_) packed = co_await order(std::move(wanted), kSavePatience);
     const bool came = given_up_;
     auto resumed = co_await parts_.control.act_on_container(container->id, ports::ContainerVerb::kUnpause);
     // Somebody unpaused it meanwhile: what was read is of no use.
-    if (!resumed && paused) packed = std::move(resumed).error();
+    if (!resumed && is_paused) packed = std::move(resumed).error();
     given_up_ = came;
     if (came) packed = Error(Errc::kConflict, "a job came");
   } else {

@@ -194,10 +194,10 @@ Result<void> PartWriter::send(int file, off_t from, off_t to, const Found& found
 }
 
 Result<void> PartWriter::send_hole(off_t size, const Found& found) {
-  static const std::vector<char> kZeros(kPiece);
+  static const std::vector<char> zeros(kPiece);
   while (size > 0) {
-    const auto piece = std::min(kZeros.size(), static_cast<std::size_t>(size));
-    if (archive_write_data(writer_.get(), kZeros.data(), piece) < 0) return broken(found.path);
+    const auto piece = std::min(zeros.size(), static_cast<std::size_t>(size));
+    if (archive_write_data(writer_.get(), zeros.data(), piece) < 0) return broken(found.path);
     size -= static_cast<off_t>(piece);
   }
   return {};

@@ -23,6 +23,7 @@ constexpr std::size_t kMostErrorText = 4096;
 [[noreturn]] void become(char* const* words, int theirs, int target, int errors) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  if (nothing < 0) ::_exit(kCannotExecute);
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO}) ::dup2(standard == target ? theirs : nothing, standard);
   ::dup2(errors, STDERR_FILENO);
   ::execvp(words[0], words);
