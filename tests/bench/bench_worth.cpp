@@ -24,6 +24,7 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <exception>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -228,6 +229,11 @@ int run(const Words& words) {
 }  // namespace buildwarden::bench
 
 int main(int argc, char** argv) {
-  const auto words = buildwarden::bench::words_of(argc, argv);
-  return words ? buildwarden::bench::run(*words) : buildwarden::bench::usage();
+  try {
+    const auto words = buildwarden::bench::words_of(argc, argv);
+    return words ? buildwarden::bench::run(*words) : buildwarden::bench::usage();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_worth: %s\n", error.what());
+    return 1;
+  }
 }
