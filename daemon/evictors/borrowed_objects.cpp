@@ -89,7 +89,7 @@ class Reader {
   std::vector<ports::BorrowedObjects> borrowed_;
 };
 
-UniqueFd open_git(int home, const Found& found) {
+UniqueFd open_git(int home, const FoundCheckout& found) {
   const auto org = open_org(home, found.checkout);
   const auto folder = open_beneath(org.get(), found.checkout.pipeline.c_str(), O_RDONLY | O_DIRECTORY);
   return open_beneath(folder.get(), ".git", O_RDONLY | O_DIRECTORY);
@@ -97,7 +97,7 @@ UniqueFd open_git(int home, const Found& found) {
 
 }  // namespace
 
-Result<std::vector<ports::BorrowedObjects>> borrowed_objects(int home, const Found& found) {
+Result<std::vector<ports::BorrowedObjects>> borrowed_objects(int home, const FoundCheckout& found) {
   const auto git = open_git(home, found);
   if (!git.open()) return std::vector<ports::BorrowedObjects>{};
   Reader reader(format("checkout {}/{}/{}", found.checkout.agent, found.checkout.org, found.checkout.pipeline));
@@ -109,7 +109,7 @@ Result<std::vector<ports::BorrowedObjects>> borrowed_objects(int home, const Fou
   return std::move(reader).borrowed();
 }
 
-bool is_cloned(int home, const Found& found) {
+bool is_cloned(int home, const FoundCheckout& found) {
   const auto git = open_git(home, found);
   return git.open() && ::faccessat(git.get(), "HEAD", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }

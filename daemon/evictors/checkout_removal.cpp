@@ -44,7 +44,7 @@ Result<std::string> user_in_trash(const Away& away) {
 }
 
 // Back to where it was, if nobody has made another one there.
-Result<Thrown> put_back(const Away& away, const Found& found, const std::string& why) {
+Result<Thrown> put_back(const Away& away, const FoundCheckout& found, const std::string& why) {
   const auto& checkout = found.checkout;
   if (::renameat2(away.trash, away.name.c_str(), away.org, checkout.pipeline.c_str(), RENAME_NOREPLACE) != 0) {
     return Error::from_errno(errno, format("put {} back ({})", checkout.path, why));
@@ -54,7 +54,7 @@ Result<Thrown> put_back(const Away& away, const Found& found, const std::string&
 
 }  // namespace
 
-Result<Thrown> throw_away_checkout(const std::shared_ptr<DeletionRoot>& builds, const Found& found) {
+Result<Thrown> throw_away_checkout(const std::shared_ptr<DeletionRoot>& builds, const FoundCheckout& found) {
   const auto& checkout = found.checkout;
   auto org = open_org(builds->folder(), checkout);
   const auto identity = org.open() ? tree_identity_in(org.get(), checkout.pipeline) : TreeIdentity{};

@@ -28,7 +28,7 @@ struct Thrown {
 // between is seen there: then it is put back. Left alone: it is in use, gone, or another one by now. What cannot be
 // renamed (a trash that is not ours, another mount, a full disk, a flag, a mount inside) is removed where it is.
 // Errors: nobody knows who uses it.
-Result<Thrown> throw_away_checkout(const std::shared_ptr<DeletionRoot>& builds, const Found& found);
+Result<Thrown> throw_away_checkout(const std::shared_ptr<DeletionRoot>& builds, const FoundCheckout& found);
 
 // With as many threads as the machine has, two at least and four at most; whoever owns the files, immutable ones too.
 Result<TreeRemoved> remove_thrown(const Thrown& thrown, std::stop_token stop);

@@ -94,7 +94,7 @@ class Look {
   void add(int folder, policy::Checkout checkout) {
     struct stat what{};
     if (::fstat(folder, &what) != 0) return;
-    Found found;
+    FoundCheckout found;
     found.identity = {what.st_dev, what.st_ino};
     found.used_by = "the folder itself";
     checkout.used_at = time_of(what.st_ctim);
@@ -129,7 +129,7 @@ UniqueFd open_org(int home, const policy::Checkout& checkout) {
   return open_beneath(agent.get(), checkout.org.c_str(), O_RDONLY | O_DIRECTORY);
 }
 
-Result<std::map<std::string, std::string>> users_of(const std::vector<Found>& checkouts) {
+Result<std::map<std::string, std::string>> users_of(const std::vector<FoundCheckout>& checkouts) {
   std::vector<std::string> paths;
   for (const auto& found : checkouts) paths.push_back(found.checkout.path);
   return folder_users(paths);

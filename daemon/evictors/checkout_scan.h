@@ -12,7 +12,7 @@
 
 namespace buildwarden::disk {
 
-struct Found {
+struct FoundCheckout {
   policy::Checkout checkout;
   TreeIdentity identity;
   std::string used_by;     // which of its stamps is the newest: "the folder itself", ".git/index", …
@@ -20,7 +20,7 @@ struct Found {
 };
 
 struct CheckoutsSeen {
-  std::vector<Found> found;
+  std::vector<FoundCheckout> found;
   std::vector<std::string> in_parts;  // which folders have more in them than is looked at at a time, for people
 };
 
@@ -35,7 +35,7 @@ Result<CheckoutsSeen> look_for_checkouts(int home, const std::string& builds);
 UniqueFd open_org(int home, const policy::Checkout& checkout);
 
 // By path who has something open, mapped or mounted in it, for people. Errors as folder_users(): then all are in use.
-Result<std::map<std::string, std::string>> users_of(const std::vector<Found>& checkouts);
+Result<std::map<std::string, std::string>> users_of(const std::vector<FoundCheckout>& checkouts);
 
 // The path without the links that can be resolved, and without a slash at its end; "" stays.
 std::string without_links(const std::string& path);

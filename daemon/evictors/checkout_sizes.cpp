@@ -96,13 +96,13 @@ void CheckoutSizes::stop() {
   loop_timer_.stop();
 }
 
-std::optional<Bytes> CheckoutSizes::of(const Found& found) const {
+std::optional<Bytes> CheckoutSizes::of(const FoundCheckout& found) const {
   const auto known = sizes_.find({found.identity.device, found.identity.inode});
   if (known == sizes_.end()) return std::nullopt;
   return known->second.bytes;
 }
 
-void CheckoutSizes::forget(const Found& found) { sizes_.erase({found.identity.device, found.identity.inode}); }
+void CheckoutSizes::forget(const FoundCheckout& found) { sizes_.erase({found.identity.device, found.identity.inode}); }
 
 std::vector<ports::DiskUser> CheckoutSizes::users() const {
   std::map<std::pair<std::string, std::string>, Bytes> by_name;

@@ -39,9 +39,9 @@ class CheckoutSizes {
   void stop();
 
   // As the last walk found it; nothing when that did not see it, or another one was there.
-  [[nodiscard]] std::optional<Bytes> of(const Found& found) const;
+  [[nodiscard]] std::optional<Bytes> of(const FoundCheckout& found) const;
   // It is gone.
-  void forget(const Found& found);
+  void forget(const FoundCheckout& found);
   // The checkouts of each agent together, and each git mirror, the largest first; empty before the first walk, and when
   // the disk has had room for an hour.
   [[nodiscard]] std::vector<ports::DiskUser> users() const;

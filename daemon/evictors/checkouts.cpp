@@ -17,7 +17,7 @@ constexpr Duration kCheckoutLookDeadline = std::chrono::minutes{1};
 constexpr Duration kCheckoutRemoveDeadline = std::chrono::hours{1};
 
 // A job may work for hours without a change that its checkout's stamps would tell.
-void note_end(const ports::EndedJob& job, std::vector<Found>& checkouts) {
+void note_end(const ports::EndedJob& job, std::vector<FoundCheckout>& checkouts) {
   const auto path = without_links(job.checkout);
   for (auto& found : checkouts) {
     if (found.checkout.path != path || job.ended <= found.checkout.used_at) continue;
@@ -112,7 +112,7 @@ policy::Candidate Checkouts::refused_candidate(const std::string& why) const {
   return candidate;
 }
 
-policy::Candidate Checkouts::candidate_of(const Seen& seen, const Found& found) const {
+policy::Candidate Checkouts::candidate_of(const Seen& seen, const FoundCheckout& found) const {
   const auto& checkout = found.checkout;
   const auto now = parts_.clock.now();
   const auto user = seen.users.find(checkout.path);
@@ -163,7 +163,7 @@ ports::Async<ports::EvictionResult> Checkouts::take_planned(policy::Candidate ca
   co_return co_await remove(found, *std::move(thrown));
 }
 
-ports::Async<std::shared_ptr<Thrown>> Checkouts::throw_away(const Found& found) {
+ports::Async<std::shared_ptr<Thrown>> Checkouts::throw_away(const FoundCheckout& found) {
   std::function<Result<std::shared_ptr<Thrown>>()> work = [builds = builds_, found] {
     auto thrown = throw_away_checkout(builds, found);
     if (!thrown) return Result<std::shared_ptr<Thrown>>(std::move(thrown).error());
@@ -172,7 +172,7 @@ ports::Async<std::shared_ptr<Thrown>> Checkouts::throw_away(const Found& found) 
   return parts_.workers.compute<std::shared_ptr<Thrown>>(std::move(work), kCheckoutLookDeadline);
 }
 
-ports::Async<ports::EvictionResult> Checkouts::remove(Found found, std::shared_ptr<Thrown> thrown) {
+ports::Async<ports::EvictionResult> Checkouts::remove(FoundCheckout found, std::shared_ptr<Thrown> thrown) {
   std::function<Result<TreeRemoved>()> work = [thrown, stop = stop_.get_token()] {
     return remove_thrown(*thrown, stop);
   };

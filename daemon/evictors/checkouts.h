@@ -57,7 +57,7 @@ class Checkouts final : public ports::Evictor {
   struct Seen {
     std::shared_ptr<DeletionRoot> builds;
     std::string refused;  // why nothing may be deleted there; "" when it may
-    std::vector<Found> found;
+    std::vector<FoundCheckout> found;
     std::vector<std::string> in_parts;         // as CheckoutsSeen has it
     std::map<std::string, std::string> users;  // by path
     std::vector<policy::JobOnHost> running;
@@ -66,10 +66,10 @@ class Checkouts final : public ports::Evictor {
   ports::Async<std::vector<policy::Candidate>> list_checkouts(std::string for_job);
   ports::Async<ports::EvictionResult> take_planned(policy::Candidate candidate);
   // Out of the way, with nobody's job let in meanwhile.
-  ports::Async<std::shared_ptr<Thrown>> throw_away(const Found& found);
-  ports::Async<ports::EvictionResult> remove(Found found, std::shared_ptr<Thrown> thrown);
+  ports::Async<std::shared_ptr<Thrown>> throw_away(const FoundCheckout& found);
+  ports::Async<ports::EvictionResult> remove(FoundCheckout found, std::shared_ptr<Thrown> thrown);
   ports::Async<std::vector<policy::JobOnHost>> running();
-  [[nodiscard]] policy::Candidate candidate_of(const Seen& seen, const Found& found) const;
+  [[nodiscard]] policy::Candidate candidate_of(const Seen& seen, const FoundCheckout& found) const;
   // On a worker: what is there and who uses it.
   static Result<Seen> look(const std::string& path, const std::vector<ports::EndedJob>& ended);
   // Stands for all checkouts, so that a plan shows why none goes.
@@ -79,10 +79,10 @@ class Checkouts final : public ports::Evictor {
   void record_in_parts(const std::vector<std::string>& in_parts);
 
   Parts parts_;
-  std::shared_ptr<DeletionRoot> builds_;  // of the last list
-  std::map<std::string, Found> planned_;  // by path
-  std::string in_parts_;                  // of the last look
-  std::string kept_;                      // what was recorded last
+  std::shared_ptr<DeletionRoot> builds_;          // of the last list
+  std::map<std::string, FoundCheckout> planned_;  // by path
+  std::string in_parts_;                          // of the last look
+  std::string kept_;                              // what was recorded last
   std::stop_source stop_;
 };
 

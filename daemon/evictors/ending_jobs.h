@@ -62,7 +62,7 @@ class EndingJobs final : public ports::EndingJobs {
     std::string agent;  // the job's; "" when nothing of that job runs
     std::shared_ptr<DeletionRoot> builds;
     std::string refused;  // why nothing may be deleted there; "" when it may
-    std::vector<Found> checkouts;
+    std::vector<FoundCheckout> checkouts;
   };
   static Result<Kept> look(const std::string& builds, const std::string& job,
                            const std::vector<policy::JobOnHost>& running);

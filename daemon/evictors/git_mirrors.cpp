@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/mounts.h"
 #include "daemon/evictors/deadlines.h"
 #include "daemon/evictors/eviction_result.h"
 #include "daemon/evictors/mirror_folders.h"
-#include "daemon/filesystems/path_stat.h"
 
 namespace buildwarden::disk {
 

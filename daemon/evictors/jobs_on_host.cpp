@@ -14,7 +14,7 @@ constexpr Duration kResolveDeadline = std::chrono::minutes{1};
 }  // namespace
 
 ports::Async<std::vector<policy::JobOnHost>> jobs_on_host(ports::RunningJobs& running_jobs, WorkerPool& workers) {
-  auto known = co_await evidence.running();
+  auto known = co_await running_jobs.running();
   if (!known) co_return std::move(known).error();
   auto named = std::make_shared<std::vector<ports::RunningJob>>(*std::move(known));
   std::function<Result<std::vector<policy::JobOnHost>>()> work = [named] {

@@ -9,7 +9,7 @@
 
 namespace buildwarden::disk {
 
-// Asks `evidence`, and resolves the links in what it names on a worker. An error: nobody may be taken for idle.
+// Asks `running_jobs`, and resolves the links in what it names on a worker. An error: nobody may be taken for idle.
 ports::Async<std::vector<policy::JobOnHost>> jobs_on_host(ports::RunningJobs& running_jobs, WorkerPool& workers);
 
 }  // namespace buildwarden::disk

@@ -143,7 +143,7 @@ void Reclaimer::note_lack(ReclaimRun& run, RungPass& pass) {
   turn.rung = lack->rung;
   pass.sums[lack->rung].failed = true;
   run.result.hindered = true;
-  if (!run.request.quiet) parts_.journal.record(rung_failed_event(turn, lack->error));
+  if (!run.request.quiet) parts_.journal.record(ports::rung_failed_event(turn, lack->error));
 }
 
 ports::Async<std::vector<policy::Candidate>> Reclaimer::rank(ReclaimRun& run, std::vector<policy::Candidate> candidates,

@@ -79,10 +79,10 @@ std::string BuilderSeed::awaited() const {
   const auto& settings = parts_.settings;
   if (!is_wanted() || !settings.seeds.restore || settings.dry_run) return "";
   if (!decided_for_.empty() && decided_for_ == scope()) return "";
-  const Bytes of = meter_->of;
+  const Bytes of = progress_->of;
   if (work_ != Work::kRestoring || of <= 0)
     return format("whether there is a seed for builder {} is being looked at", name_);
-  return format("builder {} is being restored from a seed: {} of {}", name_, format_bytes(meter_->done),
+  return format("builder {} is being restored from a seed: {} of {}", name_, format_bytes(progress_->done),
                 format_bytes(of));
 }
 
@@ -108,8 +108,8 @@ ports::SeedView BuilderSeed::view() const {
     case Work::kSaving: view.state = "saving"; break;
     case Work::kNone: view.state = !is_wanted() ? "off" : decided_for_.empty() ? "undecided" : "idle"; break;
   }
-  view.done = meter_->done;
-  view.of = meter_->of;
+  view.done = progress_->done;
+  view.of = progress_->of;
   if (there_) {
     // Of a builder that runs its own version is known; of one that does not start yet that is looked at later.
     const auto builder = builder_view();
@@ -142,10 +142,10 @@ Order BuilderSeed::order_for(Task task) const {
 ports::Async<Answer> BuilderSeed::order(Order wanted, Duration patience) {
   stop_ = std::stop_source();
   if (loop_timer_.stopped()) co_return Error(Errc::kCancelled, "stopping");
-  meter_->done = 0;
-  meter_->of = 0;
+  progress_->done = 0;
+  progress_->of = 0;
   auto token = stop_.get_token();
-  co_return co_await carry_out(parts_.workers, parts_.run, std::move(wanted), patience, meter_, std::move(token));
+  co_return co_await carry_out(parts_.workers, parts_.run, std::move(wanted), patience, progress_, std::move(token));
 }
 
 std::string BuilderSeed::folder_of(const std::string& volume) const {

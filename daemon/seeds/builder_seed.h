@@ -125,7 +125,7 @@ class BuilderSeed {
   std::string reason_ = "not looked at yet";
   std::string restored_from_;
   std::string usual_snapshotter_;  // that BuildKit chooses on the volumes' filesystem; "": not known
-  std::shared_ptr<ports::FilesystemProbe> meter_ = std::make_shared<ports::FilesystemProbe>();
+  std::shared_ptr<ProgressCount> progress_ = std::make_shared<ProgressCount>();
   std::stop_source stop_;  // of the order that is under way
   std::optional<policy::SeedManifest> there_;
   std::optional<WallTime> asked_at_;

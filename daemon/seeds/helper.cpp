@@ -58,19 +58,19 @@ std::vector<std::string> unit_properties(const Order& order, Duration patience) 
 }
 
 ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, Order order, Duration patience,
-                               std::shared_ptr<ports::FilesystemProbe> meter, std::stop_token stop) {
+                               std::shared_ptr<ProgressCount> progress, std::stop_token stop) {
   std::function<Result<Answer>()> work = [run = std::move(run), order = std::move(order), patience,
-                                          meter = std::move(meter), stop = std::move(stop)]() -> Result<Answer> {
+                                          progress = std::move(progress), stop = std::move(stop)]() -> Result<Answer> {
     ProgramCall call;
     call.command = in_own_unit({own_program(), std::string(kSeedCommand)}, unit_properties(order, patience));
     call.input = encode_order(order);
     call.deadline = patience;
     call.most = kMostOutput;
-    call.heard = [meter](std::string_view output) {
+    call.heard = [progress](std::string_view output) {
       const auto advance = last_advance(output);
       if (!advance) return;
-      meter->of = advance->of;
-      meter->done = advance->done;
+      progress->of = advance->of;
+      progress->done = advance->done;
     };
     auto end = run(std::move(call), stop);
     if (!end) return std::move(end).error();

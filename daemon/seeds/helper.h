@@ -16,7 +16,7 @@
 namespace buildwarden::seeds {
 
 // How far it is: written by a worker, read by the loop.
-struct ports::FilesystemProbe {
+struct ProgressCount {
   std::atomic<Bytes> done{0};
   std::atomic<Bytes> of{0};
 };
@@ -30,6 +30,6 @@ std::vector<std::string> unit_properties(const Order& order, Duration patience);
 // Runs the order in a unit of its own (outside of systemd as a child) for `patience` at most, on one of `workers`, and
 // gives its answer. kTimeout, kCancelled: it was killed, with all that it had started.
 ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, Order order, Duration patience,
-                               std::shared_ptr<ports::FilesystemProbe> meter, std::stop_token stop);
+                               std::shared_ptr<ProgressCount> progress, std::stop_token stop);
 
 }  // namespace buildwarden::seeds

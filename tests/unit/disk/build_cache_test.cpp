@@ -7,6 +7,7 @@
 
 #include "common/format.h"
 #include "daemon/last_use/last_use_ledger.h"
+#include "daemon/last_use/worth_ledger.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
 #include "tests/support/fake_journal.h"

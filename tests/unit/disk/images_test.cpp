@@ -4,6 +4,7 @@
 
 #include "daemon/evictors/images.h"
 #include "daemon/last_use/last_use_ledger.h"
+#include "daemon/last_use/worth_ledger.h"
 #include "daemon/policy/image_names.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"

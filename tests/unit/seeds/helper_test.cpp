@@ -42,12 +42,12 @@ class Helper : public ::testing::Test {
   Result<Answer> ask(RunProgram run) {
     Order order;
     order.place.location = "s3://fleet/seeds";
-    return testing::run_on(loop_,
-                           carry_out(workers_, std::move(run), std::move(order), std::chrono::seconds{5}, meter_, {}));
+    return testing::run_on(
+        loop_, carry_out(workers_, std::move(run), std::move(order), std::chrono::seconds{5}, progress_, {}));
   }
   boost::asio::io_context loop_;
   WorkerPool workers_{1};
-  std::shared_ptr<ports::FilesystemProbe> meter_ = std::make_shared<ports::FilesystemProbe>();
+  std::shared_ptr<ProgressCount> progress_ = std::make_shared<ProgressCount>();
 };
 
 TEST_F(Helper, TellsHowFarItIsAndHandsOnTheAnswer) {
@@ -62,8 +62,8 @@ TEST_F(Helper, TellsHowFarItIsAndHandsOnTheAnswer) {
   });
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->bytes, 9);
-  EXPECT_EQ(meter_->done, 3);
-  EXPECT_EQ(meter_->of, 9);
+  EXPECT_EQ(progress_->done, 3);
+  EXPECT_EQ(progress_->of, 9);
   EXPECT_THAT(command, HasSubstr("work-on-seed"));
   EXPECT_THAT(command, Not(HasSubstr("fleet"))) << "nothing of the order is in the process list";
 }
