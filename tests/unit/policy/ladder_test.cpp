@@ -51,10 +51,10 @@ TEST(Ladder, ByValueImagesAndCachesAreOneRung) {
   auto request = request_at(Level::kCritical);
   request.by_value = true;
   EXPECT_EQ(show(climb(request)),
-            "1.1 1d e, 2.1 1d e, 10.1 1d e, 3.1 1d e, 11.1 1d e, 7.1 1d e, 2.2 10m e, 3.2 10m e, 11.2 10m e, 7.2 4h e, "
+            "1.1 1d e, 2.1 1d e, 10.1 1d e, 3.1 1d e, 12.1 1d e, 7.1 1d e, 2.2 10m e, 3.2 10m e, 12.2 10m e, 7.2 4h e, "
             "9.2 10m e");
   request.level = Level::kLow;
-  EXPECT_EQ(show(climb(request)), "1.1 1d, 2.1 1d, 10.1 1d, 3.1 1d, 11.1 1d, 7.1 1d");
+  EXPECT_EQ(show(climb(request)), "1.1 1d, 2.1 1d, 10.1 1d, 3.1 1d, 12.1 1d, 7.1 1d");
   request.only_gentle = true;
   EXPECT_EQ(show(climb(request)), "1.1 1d, 2.1 1d, 3.1 1d");
 }
