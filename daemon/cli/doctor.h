@@ -23,7 +23,7 @@ struct Finding {
   std::string text;   // one line
   std::string fix{};  // one line; "" when it is ok
 };
-using DryRunCache = std::vector<Finding>;
+using Findings = std::vector<Finding>;
 
 // Asks for a path and gives any answer; an error when nobody answers.
 using Ask = std::function<Result<Answer>(const std::string& target)>;
@@ -47,23 +47,23 @@ struct Scene {
 
 struct Check {
   std::string_view name;
-  DryRunCache (*look)(const Scene& scene);
+  Findings (*look)(const Scene& scene);
 };
 
-DryRunCache check_configuration(const Scene& scene);
-DryRunCache check_daemon(const Scene& scene);
-DryRunCache check_space(const Scene& scene);
-DryRunCache check_engine(const Scene& scene);
-DryRunCache check_keep(const Scene& scene);
-DryRunCache check_tools(const Scene& scene);
-DryRunCache check_agent(const Scene& scene);
-DryRunCache check_builders(const Scene& scene);
-DryRunCache check_cache(const Scene& scene);
-DryRunCache check_reach(const Scene& scene);
-DryRunCache check_logins(const Scene& scene);
-DryRunCache check_seeds(const Scene& scene);
-DryRunCache check_emulation(const Scene& scene);
-DryRunCache check_temporary(const Scene& scene);
+Findings check_configuration(const Scene& scene);
+Findings check_daemon(const Scene& scene);
+Findings check_space(const Scene& scene);
+Findings check_engine(const Scene& scene);
+Findings check_keep(const Scene& scene);
+Findings check_tools(const Scene& scene);
+Findings check_agent(const Scene& scene);
+Findings check_builders(const Scene& scene);
+Findings check_cache(const Scene& scene);
+Findings check_reach(const Scene& scene);
+Findings check_logins(const Scene& scene);
+Findings check_seeds(const Scene& scene);
+Findings check_emulation(const Scene& scene);
+Findings check_temporary(const Scene& scene);
 
 // In the order in which they are shown.
 inline constexpr std::array kChecks = {
@@ -91,9 +91,9 @@ int report_findings(const Context& context, const Scene& scene, std::span<const 
 std::string program_in_path(const Scene& scene, const std::string& name);
 
 // Parts of check_engine() and check_space(), by what the engine's /info and the daemon's /v1/disk say.
-DryRunCache of_address_pools(const Scene& scene, const boost::json::value& info);
-DryRunCache of_unnamed_volumes(const Scene& scene);
-DryRunCache of_image_store(const boost::json::value& disk);
+Findings of_address_pools(const Scene& scene, const boost::json::value& info);
+Findings of_unnamed_volumes(const Scene& scene);
+Findings of_image_store(const boost::json::value& disk);
 
 Finding fine(std::string text);
 Finding warning(std::string text, std::string fix);

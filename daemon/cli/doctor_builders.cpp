@@ -59,7 +59,7 @@ Finding of_state(const json::value& answer, const std::string& name) {
                "systemctl reload buildwarden; buildwarden config check");
 }
 
-DryRunCache of_real_container(const Scene& scene, const BuilderSettings& builder, bool remaps) {
+Findings of_real_container(const Scene& scene, const BuilderSettings& builder, bool remaps) {
   const auto container = "buildwarden_" + builder.name;
   const auto shown = described(scene, "/containers/" + container + "/json");
   if (!shown) return {};
@@ -74,8 +74,8 @@ DryRunCache of_real_container(const Scene& scene, const BuilderSettings& builder
             format("buildwarden builders recreate {}", builder.name))};
 }
 
-DryRunCache of_front(const Scene& scene, const BuilderSettings& builder) {
-  DryRunCache findings;
+Findings of_front(const Scene& scene, const BuilderSettings& builder) {
+  Findings findings;
   auto names = builder.aliases;
   names.insert(names.begin(), builder.name);
   for (const auto& name : names) {
@@ -158,8 +158,8 @@ std::optional<Finding> of_runtime(const BuilderSettings& builder, const json::va
                  "set builders[].runtime: runc");
 }
 
-DryRunCache of_surroundings(const Scene& scene, const BuilderSettings& builder, const json::value& info) {
-  DryRunCache findings;
+Findings of_surroundings(const Scene& scene, const BuilderSettings& builder, const json::value& info) {
+  Findings findings;
   if (auto proxies = of_proxies(scene, builder, info)) findings.push_back(*std::move(proxies));
   if (auto runtime = of_runtime(builder, info)) findings.push_back(*std::move(runtime));
   return findings;
@@ -167,8 +167,8 @@ DryRunCache of_surroundings(const Scene& scene, const BuilderSettings& builder, 
 
 }  // namespace
 
-DryRunCache check_builders(const Scene& scene) {
-  DryRunCache findings;
+Findings check_builders(const Scene& scene) {
+  Findings findings;
   const json::value info = described(scene, "/info").value_or(nullptr);
   bool remaps = scene.settings.engine.userns_remap;
   for (const auto& option : list(info, "SecurityOptions")) {

@@ -124,9 +124,9 @@ Finding of_hop_limit(const Scene& scene, const BuilderSettings& builder) {
 
 }  // namespace
 
-DryRunCache check_cache(const Scene& scene) {
+Findings check_cache(const Scene& scene) {
   if (!uses_s3(scene)) return {fine("no builder's cache is in S3")};
-  DryRunCache findings;
+  Findings findings;
   for (const auto& builder : scene.settings.builders) {
     if (builder.cache.type == CacheType::kS3) findings.push_back(of_names(builder));
   }

@@ -19,8 +19,8 @@ namespace {
 constexpr long kExt4 = 0xef53;     // linux/magic.h
 constexpr long kXfs = 0x58465342;  // linux/magic.h
 
-DryRunCache readiness(const json::value& status) {
-  DryRunCache findings;
+Findings readiness(const json::value& status) {
+  Findings findings;
   for (const auto& part : list(status, "not_ready")) {
     findings.push_back(error(format("{} is not ready: {}", text(part, "part"), text(part, "reason")),
                              "buildwarden events shows what was tried; journalctl -u buildwarden says the rest"));
@@ -48,8 +48,8 @@ Finding of_level(const json::value& filesystem) {
   return error(line, "buildwarden disk shows what takes the room; buildwarden disk reclaim makes some");
 }
 
-DryRunCache of_filesystems(const Scene& scene, const json::value& answer) {
-  DryRunCache findings;
+Findings of_filesystems(const Scene& scene, const json::value& answer) {
+  Findings findings;
   const auto& ballast = scene.settings.disk.ballast;
   const bool wanted = !scene.settings.dry_run && (ballast.is_share() ? ballast.of_one() > 0 : ballast.absolute() > 0);
   for (const auto& filesystem : list(answer, "filesystems")) {
@@ -64,8 +64,8 @@ DryRunCache of_filesystems(const Scene& scene, const json::value& answer) {
   return findings;
 }
 
-DryRunCache of_paths(const Scene& scene) {
-  DryRunCache findings;
+Findings of_paths(const Scene& scene) {
+  Findings findings;
   for (const auto& watched : scene.settings.disk.watch) {
     struct stat info{};
     if (::stat(watched.path.c_str(), &info) == 0) continue;
@@ -77,8 +77,8 @@ DryRunCache of_paths(const Scene& scene) {
 
 constexpr const char* kAllowDeletion = "do as it says: until then nothing there goes, however short the disk is";
 
-DryRunCache of_refused(const json::value& disk) {
-  DryRunCache findings;
+Findings of_refused(const json::value& disk) {
+  Findings findings;
   for (const auto& root : list(disk, "refused_roots")) {
     const auto line =
         format("nothing is deleted in {} ({}): {}", text(root, "path"), text(root, "setting"), text(root, "reason"));
@@ -88,8 +88,8 @@ DryRunCache of_refused(const json::value& disk) {
 }
 
 // Without the daemon.
-DryRunCache of_refusals(const Settings& settings) {
-  DryRunCache findings;
+Findings of_refusals(const Settings& settings) {
+  Findings findings;
   for (const auto& line : undeletable_folders(settings)) findings.push_back(warning(line, kAllowDeletion));
   return findings;
 }
@@ -111,7 +111,7 @@ Finding of_remap(const Scene& scene, const json::value& info) {
 
 }  // namespace
 
-DryRunCache check_configuration(const Scene& scene) {
+Findings check_configuration(const Scene& scene) {
   const auto loaded = config::load(scene.config);
   if (!loaded) {
     const auto& all = loaded.error().message();
@@ -119,13 +119,13 @@ DryRunCache check_configuration(const Scene& scene) {
     return {error(format("it has {} mistakes, the first: {}", mistakes, all.substr(0, all.find('\n'))),
                   "buildwarden config check shows them all; until then the defaults are looked at here")};
   }
-  DryRunCache findings;
+  Findings findings;
   for (const auto& said : loaded->warnings) findings.push_back(warning(said, "correct the variable where it is set"));
   if (findings.empty()) findings.push_back(fine(format("{} values are valid", loaded->values.size())));
   return findings;
 }
 
-DryRunCache check_daemon(const Scene& scene) {
+Findings check_daemon(const Scene& scene) {
   const auto status = scene.daemon("/v1/status");
   if (!status && status.error().code() == Errc::kDenied) {
     return {error(status.error().message(), "run the doctor as root or as the agent's user")};
@@ -135,7 +135,7 @@ DryRunCache check_daemon(const Scene& scene) {
                   "systemctl start buildwarden; journalctl -u buildwarden says why it is not there")};
   }
   if (!status->good()) return {error(problem_text(*status), "journalctl -u buildwarden says more")};
-  DryRunCache findings;
+  Findings findings;
   const auto version = text(status->json, "version");
   const auto same = version == BUILDWARDEN_VERSION;
   findings.push_back(same ? fine(format("version {} answers on {}", version, scene.socket))
@@ -153,7 +153,7 @@ DryRunCache check_daemon(const Scene& scene) {
   return findings;
 }
 
-DryRunCache check_space(const Scene& scene) {
+Findings check_space(const Scene& scene) {
   auto findings = of_paths(scene);
   const auto disk = scene.daemon("/v1/disk");
   if (!disk || !disk->good()) {
@@ -167,7 +167,7 @@ DryRunCache check_space(const Scene& scene) {
   return findings;
 }
 
-DryRunCache check_engine(const Scene& scene) {
+Findings check_engine(const Scene& scene) {
   const auto& socket = scene.settings.engine.socket;
   const auto info = scene.engine("/info");
   if (!info && info.error().code() == Errc::kDenied) {
@@ -180,7 +180,7 @@ DryRunCache check_engine(const Scene& scene) {
   if (!info->good()) {
     return {error(format("it answers {}: {}", info->status, text(info->json, "message")), "journalctl -u docker")};
   }
-  DryRunCache findings{fine(
+  Findings findings{fine(
       format("version {} answers, data in {}", text(info->json, "ServerVersion"), text(info->json, "DockerRootDir")))};
   findings.push_back(of_remap(scene, info->json));
   for (auto& finding : of_address_pools(scene, info->json)) findings.push_back(std::move(finding));

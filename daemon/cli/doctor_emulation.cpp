@@ -58,8 +58,8 @@ Finding of_kernel(const std::string& folder) {
 }
 
 // Others' handlers that a container cannot use, for platforms that we have no handler for: ours comes first.
-DryRunCache of_foreign_entries(const std::string& folder) {
-  DryRunCache findings;
+Findings of_foreign_entries(const std::string& folder) {
+  Findings findings;
   std::error_code failed;
   for (std::filesystem::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
     const auto name = at->path().filename().string();
@@ -76,7 +76,7 @@ DryRunCache of_foreign_entries(const std::string& folder) {
 }
 
 // One compiler under QEMU takes what it takes natively several times over.
-DryRunCache of_memory(const std::string& meminfo) {
+Findings of_memory(const std::string& meminfo) {
   std::istringstream file(read_whole(meminfo));
   std::string key;
   std::int64_t kib = 0;
@@ -94,12 +94,12 @@ DryRunCache of_memory(const std::string& meminfo) {
 
 }  // namespace
 
-DryRunCache check_emulation(const Scene& scene) {
+Findings check_emulation(const Scene& scene) {
   if (!scene.settings.emulation.all_platforms && scene.settings.emulation.platforms.empty()) {
     return {fine("emulation is off: foreign programs are the business of others")};
   }
   const auto& folder = scene.settings.paths.binfmt_misc;
-  DryRunCache findings{of_kernel(folder)};
+  Findings findings{of_kernel(folder)};
   for (auto& finding : of_foreign_entries(folder)) findings.push_back(std::move(finding));
   for (auto& finding : of_memory(scene.meminfo)) findings.push_back(std::move(finding));
   const auto told = scene.daemon("/v1/emulators");

@@ -73,12 +73,12 @@ bool keeps_any(const std::string& pattern, const std::vector<Kept>& all) {
 
 }  // namespace
 
-DryRunCache check_keep(const Scene& scene) {
+Findings check_keep(const Scene& scene) {
   const auto& patterns = scene.settings.disk.keep;
   if (patterns.empty()) return {fine("disk.keep names nothing")};
   const auto all = all_on(scene.engine);
   if (!all) return {warning("what disk.keep matches was not looked at: the engine does not answer", "see the engine")};
-  DryRunCache findings;
+  Findings findings;
   for (const auto& pattern : patterns) {
     if (keeps_any(pattern, *all)) continue;
     findings.push_back(

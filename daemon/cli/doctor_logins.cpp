@@ -51,7 +51,7 @@ Finding of_helper(const Scene& scene, const std::string& helper, const std::set<
 
 }  // namespace
 
-DryRunCache check_logins(const Scene& scene) {
+Findings check_logins(const Scene& scene) {
   const auto& folder = scene.settings.engine.docker_config;
   if (folder.empty()) return {fine("the engine pulls without a login (engine.docker_config is not set)")};
   const auto path = folder + "/config.json";
@@ -66,7 +66,7 @@ DryRunCache check_logins(const Scene& scene) {
   boost::system::error_code failed;
   const auto config = json::parse(file->text, failed);
   if (failed || !config.is_object()) return {error(format("{} is not JSON: each pull fails", path), "correct it")};
-  DryRunCache findings;
+  Findings findings;
   for (const auto& [helper, registries] : helpers_of(config)) {
     findings.push_back(of_helper(scene, helper, registries));
     if (is_roots) continue;

@@ -123,8 +123,8 @@ Finding of_registry(const Scene& scene, const BuilderSettings& builder) {
 
 }  // namespace
 
-DryRunCache check_reach(const Scene& scene) {
-  DryRunCache findings;
+Findings check_reach(const Scene& scene) {
+  Findings findings;
   for (const auto& builder : scene.settings.builders) {
     const auto& cache = builder.cache;
     const bool s3 = cache.type == CacheType::kS3 && !cache.bucket.empty() && !cache.region.empty();

@@ -81,10 +81,10 @@ Finding of_bucket(const Scene& scene, const std::string& location) {
 
 }  // namespace
 
-DryRunCache check_seeds(const Scene& scene) {
+Findings check_seeds(const Scene& scene) {
   const auto& location = scene.settings.seeds.location;
   if (location.empty()) return {fine("seeds are off")};
-  DryRunCache findings;
+  Findings findings;
   findings.push_back(location.starts_with("s3://") ? of_bucket(scene, location) : of_folder(scene, location));
   const auto answer = scene.daemon("/v1/seeds");
   if (!answer || !answer->good()) return findings;

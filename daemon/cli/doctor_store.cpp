@@ -47,7 +47,7 @@ bool is_of_unknown_name(const json::value& volume) {
 
 }  // namespace
 
-DryRunCache of_address_pools(const Scene& scene, const json::value& info) {
+Findings of_address_pools(const Scene& scene, const json::value& info) {
   const auto networks = scene.engine("/networks");
   if (!networks || !networks->good()) return {};
   const auto count = policy::count_pools(pools_of(info), subnets_of(networks->json));
@@ -59,7 +59,7 @@ DryRunCache of_address_pools(const Scene& scene, const json::value& info) {
   return {error(format("{}: no further network can be made", line), fix)};
 }
 
-DryRunCache of_unnamed_volumes(const Scene& scene) {
+Findings of_unnamed_volumes(const Scene& scene) {
   const auto volumes = scene.engine("/volumes?filters=%7B%22dangling%22%3A%5B%22true%22%5D%7D");
   if (!volumes || !volumes->good()) return {};
   const auto& all = list(volumes->json, "Volumes");
@@ -72,7 +72,7 @@ DryRunCache of_unnamed_volumes(const Scene& scene) {
               "docker volume ls -f dangling=true shows them; docker volume rm those that nobody wants")};
 }
 
-DryRunCache of_image_store(const json::value& disk) {
+Findings of_image_store(const json::value& disk) {
   const auto& store = member(disk, "image_store");
   const auto unknown = text(store, "unknown");
   if (!unknown.empty()) {
@@ -81,7 +81,7 @@ DryRunCache of_image_store(const json::value& disk) {
                 "see that containerd runs beside the engine; buildwarden events -k disk.image_store shows when it is "
                 "found")};
   }
-  DryRunCache findings;
+  Findings findings;
   for (const auto& folder : list(store, "folders")) {
     if (folder.is_string())
       findings.push_back(fine(format("the engine's images lie in {}", folder.get_string().c_str())));

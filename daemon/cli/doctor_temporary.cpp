@@ -37,8 +37,8 @@ Finding of_temp(const std::string& path) {
 
 }  // namespace
 
-DryRunCache check_temporary(const Scene& scene) {
-  DryRunCache findings{of_temp(scene.temp)};
+Findings check_temporary(const Scene& scene) {
+  Findings findings{of_temp(scene.temp)};
   for (const auto& folder : scene.settings.disk.cache_dirs) {
     if (!in_memory(folder)) continue;
     findings.push_back(error(format("{}, which disk.cache_dirs names, is in memory: it does not persist", folder),

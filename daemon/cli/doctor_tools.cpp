@@ -54,11 +54,11 @@ Finding no_buildx(const Scene& scene) {
                format("install it (Debian: docker-buildx), or put it at {}/{}", best, kBuildx));
 }
 
-DryRunCache of_buildx(const Scene& scene) {
+Findings of_buildx(const Scene& scene) {
   for (const auto& folder : scene.plugin_folders) {
     const auto program = folder + "/" + kBuildx;
     if (runs(program)) {
-      DryRunCache found{fine(format("{} is found without a DOCKER_CONFIG", program))};
+      Findings found{fine(format("{} is found without a DOCKER_CONFIG", program))};
       if (auto load = of_default_load(scene, program)) found.push_back(*std::move(load));
       return found;
     }
@@ -80,19 +80,19 @@ std::string program_in_path(const Scene& scene, const std::string& name) {
   return {};
 }
 
-DryRunCache check_tools(const Scene& scene) {
+Findings check_tools(const Scene& scene) {
   auto findings = of_buildx(scene);
   findings.insert(findings.begin(), of_docker(scene));
   return findings;
 }
 
-DryRunCache check_agent(const Scene& scene) {
+Findings check_agent(const Scene& scene) {
   const auto& wanted = scene.settings.agent.user;
   if (!scene.agent) {
     return {error(scene.agent.error().message(), format("create the user {}, or set agent.user", wanted))};
   }
   const auto& agent = *scene.agent;
-  DryRunCache findings{fine(format("{} is uid {}, gid {}", agent.name, agent.uid, agent.gid))};
+  Findings findings{fine(format("{} is uid {}, gid {}", agent.name, agent.uid, agent.gid))};
   const auto opened = opens_as(agent, scene.socket);
   if (opened) {
     findings.push_back(fine(format("{} may open {}", agent.name, scene.socket)));

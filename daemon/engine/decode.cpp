@@ -95,7 +95,7 @@ Result<StreamedEvent> read_event(const json::value& root) {
   streamed.event.type = fields.text("Type");
   streamed.event.action = fields.text("Action");
   streamed.nanos = fields.number("timeNano");
-  FieldReader actor(fields.member("StepExecutor"), "the event's actor");
+  FieldReader actor(fields.member("Actor"), "the event's actor");
   streamed.event.id = actor.optional_text("ID");
   streamed.event.attributes = actor.optional_texts("Attributes");
   streamed.event.at = WallTime{std::chrono::duration_cast<Duration>(std::chrono::nanoseconds{streamed.nanos})};

@@ -6,7 +6,7 @@ describe_machine() {
   cpu=$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)
   memory=$(awk '/^MemTotal/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo)
   filesystem=$(stat -f -c %T "$(dirname "$dir")")
-  head_line "ports::FilesystemSnapshot $(date -u '+%Y-%m-%d %H:%M UTC') by \`$command_line\` on ${cpu:-a CPU of no name}, $(nproc) cores, $memory GiB, load $(cut -d' ' -f1 /proc/loadavg) at the start,"
+  head_line "Measured $(date -u '+%Y-%m-%d %H:%M UTC') by \`$command_line\` on ${cpu:-a CPU of no name}, $(nproc) cores, $memory GiB, load $(cut -d' ' -f1 /proc/loadavg) at the start,"
   head_line "Linux $(uname -r), the engine on ext4 (a loop device on $filesystem); $("$program" --version), $(versions)."
 }
 

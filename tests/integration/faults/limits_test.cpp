@@ -86,7 +86,7 @@ TEST_F(Limits, AFloodOfEventsIsReadAndDelaysNoAnswer) {
   for (int i = 0; i < kEvents; ++i) {
     const auto now =
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch());
-    proxy.inject("GET /events", R"({"Type":"image","Action":"tag","StepExecutor":{"ID":")" + id +
+    proxy.inject("GET /events", R"({"Type":"image","Action":"tag","Actor":{"ID":")" + id +
                                     R"(","Attributes":{"name":"used:1"}},"time":)" +
                                     std::to_string(now.count() / 1'000'000'000) + R"(,"timeNano":)" +
                                     std::to_string(now.count()) + "}\n");

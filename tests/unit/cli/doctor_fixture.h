@@ -56,7 +56,7 @@ class DoctorTest : public ::testing::Test {
   }
 
   // Of the findings that are not ok; "" when all are. Those have a fix of one line.
-  static std::string complaints(const cli::DryRunCache& findings) {
+  static std::string complaints(const cli::Findings& findings) {
     std::string all;
     EXPECT_FALSE(findings.empty());
     for (const auto& finding : findings) {
@@ -67,7 +67,7 @@ class DoctorTest : public ::testing::Test {
     }
     return all;
   }
-  static std::string texts(const cli::DryRunCache& findings) {
+  static std::string texts(const cli::Findings& findings) {
     std::string all;
     for (const auto& finding : findings) all += finding.text + "\n";
     return all;

@@ -225,9 +225,9 @@ TEST_F(Doctor, ReportsForPeopleAndForPrograms) {
   std::string out;
   cli::Context context;
   context.out = [&out](std::string_view text) { out += text; };
-  const cli::Check mild{
-      "mild", [](const cli::Scene&) { return cli::DryRunCache{cli::fine("good"), cli::warning("odd", "x")}; }};
-  const cli::Check bad{"bad", [](const cli::Scene&) { return cli::DryRunCache{cli::error("broken", "mend it")}; }};
+  const cli::Check mild{"mild",
+                        [](const cli::Scene&) { return cli::Findings{cli::fine("good"), cli::warning("odd", "x")}; }};
+  const cli::Check bad{"bad", [](const cli::Scene&) { return cli::Findings{cli::error("broken", "mend it")}; }};
   const std::array both{mild, bad};
   EXPECT_EQ(cli::report_findings(context, scene_, std::span(both).first(1)), cli::kYes);
   out.clear();

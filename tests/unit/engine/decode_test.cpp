@@ -256,7 +256,7 @@ TEST(Decode, WhereTheEnginesImagesLie) {
 
 TEST(DecodeEvent, ReadsActorAndExactTime) {
   const auto event = decode_event(R"({"status":"die","id":"c1","from":"alpine","Type":"container","Action":"die",
-    "StepExecutor":{"ID":"c1","Attributes":{"exitCode":"137","name":"web"}},"scope":"local","time":1723456789,
+    "Actor":{"ID":"c1","Attributes":{"exitCode":"137","name":"web"}},"scope":"local","time":1723456789,
     "timeNano":1723456789123456789})");
   ASSERT_TRUE(event) << event.error().message();
   EXPECT_EQ(event->event.type, "container");
@@ -270,7 +270,7 @@ TEST(DecodeEvent, ReadsActorAndExactTime) {
 TEST(DecodeEvent, ReadsThe152ShapeAndTextSequences) {
   const auto event = decode_event(
       "\x1e"
-      R"({"Type":"builder","Action":"prune","StepExecutor":{"ID":"","Attributes":{"reclaimed":"12"}},"timeNano":5})");
+      R"({"Type":"builder","Action":"prune","Actor":{"ID":"","Attributes":{"reclaimed":"12"}},"timeNano":5})");
   ASSERT_TRUE(event) << event.error().message();
   EXPECT_EQ(event->event.attributes.at("reclaimed"), "12");
 }

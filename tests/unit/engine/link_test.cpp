@@ -13,7 +13,7 @@ using ::testing::IsEmpty;
 
 std::string event_line(std::int64_t nanos, const std::string& action = "start") {
   return R"({"Type":"container","Action":")" + action +
-         R"(","StepExecutor":{"ID":"c1","Attributes":{"name":"web"}},"timeNano":)" + std::to_string(nanos) + "}\n";
+         R"(","Actor":{"ID":"c1","Attributes":{"name":"web"}},"timeNano":)" + std::to_string(nanos) + "}\n";
 }
 
 class LinkTest : public EngineFixture {
