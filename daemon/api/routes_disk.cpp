@@ -164,7 +164,8 @@ class Plans {
 
 void add_disk_routes(Router& router, const ApiContext& context, Operations& operations) {
   router.add_direct("GET", "/v1/disk", [&context](const Request&) { return disk(context); });
-  router.add("GET", "/v1/disk/plan", [plans = std::make_shared<Plans>(context)](Request) { return plans->latest(); });
+  router.add("GET", "/v1/disk/plan",
+             [plans = std::make_shared<Plans>(context)](const Request&) { return plans->latest(); });
   router.add("POST", "/v1/disk/reclaim",
              [&context, &operations](Request request) { return reclaim(context, operations, std::move(request)); });
 }

@@ -1,6 +1,7 @@
 // Rung 2, too: networks without a container.
 #pragma once
 
+#include "common/clock.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/last_use.h"

@@ -219,9 +219,9 @@ policy::ImageFacts WorthLedger::facts_of(const std::string& id, Now now) const {
 }
 
 std::shared_ptr<const policy::Slots> WorthLedger::slots_of(const std::string& builder) const {
-  static const auto kNone = std::make_shared<const policy::Slots>();
+  static const auto none = std::make_shared<const policy::Slots>();
   const auto slots = slots_.find(builder);
-  return slots == slots_.end() ? kNone : slots->second;
+  return slots == slots_.end() ? none : slots->second;
 }
 
 std::optional<ports::WorthRow> WorthLedger::row_of(const std::string& id) const {

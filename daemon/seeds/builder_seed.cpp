@@ -144,8 +144,12 @@ ports::Async<Answer> BuilderSeed::order(Order wanted, Duration patience) {
   if (loop_timer_.stopped()) co_return Error(Errc::kCancelled, "stopping");
   progress_->done = 0;
   progress_->of = 0;
-  auto token = stop_.get_token();
-  co_return co_await carry_out(parts_.workers, parts_.run, std::move(wanted), patience, progress_, std::move(token));
+  SeedCall call;
+  call.order = std::move(wanted);
+  call.patience = patience;
+  call.progress = progress_;
+  call.stop = stop_.get_token();
+  co_return co_await carry_out(parts_.workers, parts_.run, std::move(call));
 }
 
 std::string BuilderSeed::folder_of(const std::string& volume) const {
@@ -204,11 +208,12 @@ void BuilderSeed::note_there(const Result<Answer>& seen) {
   if (seen) there_ = seen->manifest;
 }
 
-void BuilderSeed::record(std::string kind, ports::Severity severity, const std::string& rule, std::string reason,
-                         const Answer& answer, Duration took) {
+void BuilderSeed::record(std::string kind, const std::string& rule, std::string reason, const Answer& answer,
+                         Duration took) {
   ports::Event event;
   event.kind = std::move(kind);
-  event.severity = severity;
+  const bool is_bad = event.kind == "seed.refused" || event.kind == "seed.not_saved";
+  event.severity = is_bad ? ports::Severity::kWarning : ports::Severity::kInfo;
   event.rule = rule;
   event.reason = std::move(reason);
   event.fields = {{"builder", name_},

@@ -110,8 +110,8 @@ class BuilderSeed {
   [[nodiscard]] std::string scope() const;
   [[nodiscard]] Duration left_until(BootTime until) const;
   void note_there(const Result<Answer>& seen);
-  void record(std::string kind, ports::Severity severity, const std::string& rule, std::string reason,
-              const Answer& answer, Duration took);
+  // A warning where the builder starts cold, or stays unsaved, for a reason that somebody can mend.
+  void record(std::string kind, const std::string& rule, std::string reason, const Answer& answer, Duration took);
   void finish(const std::string& operation, const std::string& result, Duration took);
 
   std::string name_;

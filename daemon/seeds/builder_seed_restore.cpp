@@ -150,7 +150,7 @@ asio::awaitable<void> BuilderSeed::restore_first() {
     rule_ = "restored";
     reason_ = format("builder {} begins from the seed of {}, {} in {} entries, restored in {}", name_, restored_from_,
                      format_bytes(answer->bytes), answer->entries, format_duration(took));
-    record("seed.restored", ports::Severity::kInfo, rule_, reason_, *answer, took);
+    record("seed.restored", rule_, reason_, *answer, took);
     finish("restore", "done", took);
     co_return;
   }
@@ -158,8 +158,7 @@ asio::awaitable<void> BuilderSeed::restore_first() {
   const bool none = rule_ == "no_seed" && !manifest;
   reason_ = none ? format("there is no seed for builder {} yet, so it starts cold", name_)
                  : format("builder {} starts cold: {}", name_, answer.error().message());
-  record(none ? "seed.none" : "seed.refused", none ? ports::Severity::kInfo : ports::Severity::kWarning, rule_, reason_,
-         {}, took);
+  record(none ? "seed.none" : "seed.refused", rule_, reason_, {}, took);
   finish("restore", none ? "none" : "refused", took);
 }
 
@@ -267,7 +266,7 @@ ports::Async<ports::SeedDone> BuilderSeed::restore(ports::SeedRequest request, p
   if (!answer) co_return std::move(answer).error();
   parts_.use_volume(name_, *number);
   restored_from_ = format_rfc3339(manifest->created_at);
-  record("seed.restored", ports::Severity::kInfo, done.rule, done.reason, *answer, done.took);
+  record("seed.restored", done.rule, done.reason, *answer, done.took);
   co_return done;
 }
 

@@ -114,8 +114,7 @@ ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress 
     auto error = came ? Error(Errc::kConflict, "a job came; the save is given up and tried later") : published.error();
     rule_ = came ? "given_up" : "not_saved";
     reason_ = format("no seed was made of builder {}: {}", name_, error.message());
-    record(came ? "seed.given_up" : "seed.not_saved", came ? ports::Severity::kInfo : ports::Severity::kWarning, rule_,
-           reason_, {}, took);
+    record(came ? "seed.given_up" : "seed.not_saved", rule_, reason_, {}, took);
     finish("save", came ? "given_up" : "failed", took);
     co_return error;
   }
@@ -129,7 +128,7 @@ ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress 
   done.reason = reason_ =
       format("a seed was made of builder {}: {} in {} entries, packed into {} in {}", name_, format_bytes(done.bytes),
              done.entries, format_bytes(done.archive_bytes), format_duration(took));
-  record("seed.saved", ports::Severity::kInfo, done.rule, done.reason, *packed, took);
+  record("seed.saved", done.rule, done.reason, *packed, took);
   finish("save", "done", took);
   co_return done;
 }

@@ -17,6 +17,11 @@ bool has_network(const Order& order) {
   return order.place.is_s3() && order.task != Task::kClean && order.task != Task::kMeasure;
 }
 
+// Files of any owner with all of their attributes: trusted.* takes CAP_SYS_ADMIN, whiteouts CAP_MKNOD.
+constexpr std::string_view kCapabilities =
+    "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_MKNOD CAP_SETFCAP CAP_SYS_ADMIN "
+    "CAP_SYS_NICE";
+
 }  // namespace
 
 std::vector<std::string> unit_properties(const Order& order, Duration patience) {
@@ -28,9 +33,7 @@ std::vector<std::string> unit_properties(const Order& order, Duration patience) 
       "SendSIGHUP=no",
       "TimeoutStopSec=1",
       "NoNewPrivileges=yes",
-      // Files of any owner with all of their attributes: trusted.* takes CAP_SYS_ADMIN, whiteouts CAP_MKNOD.
-      "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_MKNOD "
-      "CAP_SETFCAP CAP_SYS_ADMIN CAP_SYS_NICE",
+      std::string("CapabilityBoundingSet=").append(kCapabilities),
       "ProtectSystem=strict",
       "ProtectHome=read-only",
       "PrivateTmp=yes",
@@ -57,28 +60,28 @@ std::vector<std::string> unit_properties(const Order& order, Duration patience) 
   return properties;
 }
 
-ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, Order order, Duration patience,
-                               std::shared_ptr<ProgressCount> progress, std::stop_token stop) {
-  std::function<Result<Answer>()> work = [run = std::move(run), order = std::move(order), patience,
-                                          progress = std::move(progress), stop = std::move(stop)]() -> Result<Answer> {
-    ProgramCall call;
-    call.command = in_own_unit({own_program(), std::string(kSeedCommand)}, unit_properties(order, patience));
-    call.input = encode_order(order);
-    call.deadline = patience;
-    call.most = kMostOutput;
-    call.heard = [progress](std::string_view output) {
+ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, SeedCall call) {
+  const auto longest = call.patience + kHandover;
+  std::function<Result<Answer>()> work = [run = std::move(run), call = std::move(call)]() -> Result<Answer> {
+    ProgramCall program;
+    program.command =
+        in_own_unit({own_program(), std::string(kSeedCommand)}, unit_properties(call.order, call.patience));
+    program.input = encode_order(call.order);
+    program.deadline = call.patience;
+    program.most = kMostOutput;
+    program.heard = [progress = call.progress](std::string_view output) {
       const auto advance = last_advance(output);
       if (!advance) return;
       progress->of = advance->of;
       progress->done = advance->done;
     };
-    auto end = run(std::move(call), stop);
+    auto end = run(std::move(program), call.stop);
     if (!end) return std::move(end).error();
     auto answer = decode_answer(end->output);
     if (answer || answer.error().code() != Errc::kProtocol || end->errors.empty()) return answer;
     return Error(Errc::kIo, end->errors.substr(0, end->errors.find('\n')));
   };
-  co_return co_await workers.compute<Answer>(std::move(work), patience + kHandover);
+  co_return co_await workers.compute<Answer>(std::move(work), longest);
 }
 
 }  // namespace buildwarden::seeds

@@ -27,9 +27,15 @@ using RunProgram = std::function<Result<ProgramEnd>(ProgramCall, const std::stop
 // started. Whatever is unpacked by it, it can write to the volume's folder and the location alone.
 std::vector<std::string> unit_properties(const Order& order, Duration patience);
 
+struct SeedCall {
+  Order order;
+  Duration patience{0};
+  std::shared_ptr<ProgressCount> progress;
+  std::stop_token stop{};
+};
+
 // Runs the order in a unit of its own (outside of systemd as a child) for `patience` at most, on one of `workers`, and
 // gives its answer. kTimeout, kCancelled: it was killed, with all that it had started.
-ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, Order order, Duration patience,
-                               std::shared_ptr<ProgressCount> progress, std::stop_token stop);
+ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, SeedCall call);
 
 }  // namespace buildwarden::seeds

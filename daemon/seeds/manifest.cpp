@@ -29,12 +29,12 @@ class Members {
     return 0;
   }
   const json::array& list(const char* name) {
-    static const json::array kNone;
+    static const json::array none;
     const auto* member = object_.if_contains(name);
     const auto* found = member == nullptr ? nullptr : member->if_array();
     if (found != nullptr) return *found;
     blame(name);
-    return kNone;
+    return none;
   }
   void blame(const char* name) {
     if (wrong_.empty()) wrong_ = name;

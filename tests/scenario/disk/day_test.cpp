@@ -71,9 +71,9 @@ struct Day {
   Bytes least_free = kDisk;
 };
 
-class Filesystem final : public ports::FilesystemProbe {
+class OneDisk final : public ports::FilesystemProbe {
  public:
-  explicit Filesystem(const Settings& settings, const Clock& clock) : clock_(clock) {
+  explicit OneDisk(const Settings& settings, const Clock& clock) : clock_(clock) {
     place_.mount = "/docker";
     place_.gate = true;
     place_.device = "8:1";
@@ -228,7 +228,7 @@ class Host {
   testing::FakeImageEngine engine_;
   boost::asio::io_context loop_;
   LastUseLedger ledger_{clock_, store_, journal_};
-  Filesystem disk_{settings_, clock_};
+  OneDisk disk_{settings_, clock_};
   std::vector<Running> running_;
   std::map<int, int> pulled_;
   std::map<std::string, WallTime> used_;

@@ -40,10 +40,11 @@ TEST(Rights, AreThoseOfTheTask) {
 class Helper : public ::testing::Test {
  protected:
   Result<Answer> ask(RunProgram run) {
-    Order order;
-    order.place.location = "s3://fleet/seeds";
-    return testing::run_on(
-        loop_, carry_out(workers_, std::move(run), std::move(order), std::chrono::seconds{5}, progress_, {}));
+    SeedCall call;
+    call.order.place.location = "s3://fleet/seeds";
+    call.patience = std::chrono::seconds{5};
+    call.progress = progress_;
+    return testing::run_on(loop_, carry_out(workers_, std::move(run), std::move(call)));
   }
   boost::asio::io_context loop_;
   WorkerPool workers_{1};
