@@ -27,8 +27,9 @@ class FakeEngine {
     thread_ = std::thread([this] { loop_.run(); });
   }
   ~FakeEngine() {
-    on_loop([this] { server_.reset(); });
-    work_.reset();
+    on_loop([this] { server_->stop(); });
+    // A request that was just read is not answered any more: its answer would be looked up in a server that is gone.
+    loop_.stop();
     thread_.join();
   }
   FakeEngine(const FakeEngine&) = delete;
