@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kLargestPid = 4'194'304;  // of the kernel
 constexpr std::int64_t kLongestTtl =
-    30LL * 24 * 60 * 60;  // seconds; the most that jobs.ttl may be, which the admissions knows
+    30LL * 24 * 60 * 60;  // seconds; the most that jobs.ttl may be, which the admission controller knows
 
 // A lease ends at the latest with its job, so a place comes free when one does: nobody knows when.
 constexpr std::string_view kRetryForPlace = "30";  // seconds

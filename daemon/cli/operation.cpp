@@ -62,4 +62,28 @@ Result<Answer> follow_operation(const Client& client, Answer accepted, Progress&
   }
 }
 
+Result<Answer> run_operation(const Context& context, const std::string& target, const json::object& body,
+                             std::optional<Duration> at_most) {
+  const Client client(context, context.patience);
+  auto answer = client.post(target, body);
+  if (!answer) return answer;
+  Progress progress(context, Progress::Where::kTerminalLine);
+  answer = follow_operation(client, std::move(*answer), progress, at_most);
+  progress.clear();
+  return answer;
+}
+
+int show_operation(const Context& context, const std::string& target, const json::object& body,
+                   const std::function<std::string(const json::value&)>& human) {
+  const auto answer = run_operation(context, target, body);
+  if (!answer) return report_failure(context, answer.error());
+  if (!answer->good()) return report_problem(context, *answer);
+  if (context.json) {
+    print_json(context, answer->body);
+  } else {
+    context.out(human(answer->json));
+  }
+  return kYes;
+}
+
 }  // namespace buildwarden::cli

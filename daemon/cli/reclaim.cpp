@@ -63,12 +63,7 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options) {
   json::object body;
   body["dry_run"] = options.dry_run;
   if (options.target != 0) body["target_free_bytes"] = options.target;
-  const Client client(context, context.patience);
-  auto answer = client.post("/v1/disk/reclaim", body);
-  if (!answer) return report_failure(context, answer.error());
-  Progress progress(context, Progress::Where::kTerminalLine);
-  answer = follow_operation(client, std::move(*answer), progress, options.wait);
-  progress.clear();
+  const auto answer = run_operation(context, "/v1/disk/reclaim", body, options.wait);
   if (!answer && answer.error().code() == Errc::kTimeout && options.wait.count() > 0) {
     complain(context, answer.error().message());
     return kNo;

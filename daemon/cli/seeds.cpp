@@ -39,20 +39,8 @@ int show_seeds(const Context& context) { return show(context, "/v1/seeds", seeds
 int work_on_seed(const Context& context, const SeedOptions& options) {
   json::object body;
   body["dry_run"] = options.dry_run;
-  const Client client(context, context.patience);
-  auto answer = client.post("/v1/seeds/" + path_segment(options.builder) + "/" + options.work, body);
-  if (!answer) return report_failure(context, answer.error());
-  Progress progress(context, Progress::Where::kTerminalLine);
-  answer = follow_operation(client, std::move(*answer), progress, std::nullopt);
-  progress.clear();
-  if (!answer) return report_failure(context, answer.error());
-  if (!answer->good()) return report_problem(context, *answer);
-  if (context.json) {
-    print_json(context, answer->body);
-  } else {
-    context.out(text(answer->json, "reason") + "\n");
-  }
-  return kYes;
+  return show_operation(context, "/v1/seeds/" + path_segment(options.builder) + "/" + options.work, body,
+                        [](const json::value& done) { return text(done, "reason") + "\n"; });
 }
 
 }  // namespace buildwarden::cli

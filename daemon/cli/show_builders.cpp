@@ -38,20 +38,7 @@ int recreate_builder(const Context& context, const RecreateOptions& options) {
   json::object body;
   body["force"] = options.force;
   body["dry_run"] = options.dry_run;
-  const Client client(context, context.patience);
-  auto answer = client.post("/v1/builders/" + path_segment(options.builder) + "/recreate", body);
-  if (!answer) return report_failure(context, answer.error());
-  Progress progress(context, Progress::Where::kTerminalLine);
-  answer = follow_operation(client, std::move(*answer), progress, std::nullopt);
-  progress.clear();
-  if (!answer) return report_failure(context, answer.error());
-  if (!answer->good()) return report_problem(context, *answer);
-  if (context.json) {
-    print_json(context, answer->body);
-  } else {
-    context.out(recreation_text(answer->json));
-  }
-  return kYes;
+  return show_operation(context, "/v1/builders/" + path_segment(options.builder) + "/recreate", body, recreation_text);
 }
 
 }  // namespace buildwarden::cli

@@ -8,6 +8,7 @@
 #include "common/beneath.h"
 #include "common/folder_users.h"
 #include "common/format.h"
+#include "common/mounts.h"
 #include "common/system_folders.h"
 #include "common/trash.h"
 #include "daemon/evictors/eviction_result.h"
@@ -99,6 +100,26 @@ Result<void> note_users(std::vector<CacheEntry>& entries) {
 }
 
 }  // namespace
+
+policy::Candidate entry_candidate(const CacheEntry& entry, std::string name, Now now) {
+  policy::Candidate candidate;
+  candidate.id = entry.path();
+  candidate.name = std::move(name);
+  candidate.size = entry.look.bytes;
+  candidate.device = device_label(entry.look.identity.device);
+  candidate.last_use.at = entry.look.changed;
+  candidate.last_use.observed = std::max(Duration{0}, now.wall - entry.look.changed);
+  candidate.in_use_by = entry.user;
+  candidate.protected_as = entry.spared;
+  return candidate;
+}
+
+policy::Candidate refused_candidate(std::string name, const std::string& why) {
+  policy::Candidate candidate;
+  candidate.id = candidate.name = std::move(name);
+  candidate.protected_as = why;
+  return candidate;
+}
 
 Result<CachesSeen> look_at_caches(const std::vector<std::string>& folders, const std::vector<std::string>& never,
                                   const std::stop_token& stop, const Wanted& wanted) {

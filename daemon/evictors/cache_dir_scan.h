@@ -30,6 +30,13 @@ struct CachesSeen {
   std::map<std::string, std::string> refused;  // by the folder as configured: why nothing in it may be deleted
 };
 
+// As a candidate called `name`, used when it was changed last by the filesystem's own stamp. Whether the clock can be
+// trusted for that is asked before.
+policy::Candidate entry_candidate(const CacheEntry& entry, std::string name, Now now);
+
+// Stands for all that is in a folder where nothing may be deleted, so that a plan shows why.
+policy::Candidate refused_candidate(std::string name, const std::string& why);
+
 // `never`: paths that must stay, with what lies above and below them. Folders that are not there have nothing in them.
 // For a worker, like all here. Errors: as folder_users(), and of a folder that cannot be read.
 // With `wanted`: only what has a name that it takes.

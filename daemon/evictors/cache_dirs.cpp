@@ -4,38 +4,11 @@
 
 #include "common/containerd_stores.h"
 #include "common/format.h"
-#include "common/mounts.h"
 #include "common/system_folders.h"
 #include "daemon/evictors/deadlines.h"
 #include "daemon/evictors/eviction_result.h"
 
 namespace buildwarden::disk {
-namespace {
-
-policy::Candidate candidate_of(const CacheEntry& entry, Now now) {
-  policy::Candidate candidate;
-  candidate.id = entry.path();
-  candidate.name = format("cache {}", entry.path());
-  candidate.size = entry.look.bytes;
-  candidate.device = device_label(entry.look.identity.device);
-  candidate.last_use.at = entry.look.changed;
-  // The filesystem keeps these times itself; whether the clock can be trusted was asked before.
-  candidate.last_use.observed = std::max(Duration{0}, now.wall - entry.look.changed);
-  candidate.in_use_by = entry.user;
-  candidate.protected_as = entry.spared;
-  return candidate;
-}
-
-// Stands for all that is in the folder, so that a plan shows why none of it goes.
-policy::Candidate refused_candidate(const std::string& folder, const std::string& why) {
-  policy::Candidate candidate;
-  candidate.id = candidate.name = format("all caches in {}", folder);
-  candidate.protected_as = why;
-  return candidate;
-}
-
-}  // namespace
-
 ports::Async<std::vector<policy::Candidate>> CacheDirs::list(const policy::RungTurn&) { return list_entries(); }
 
 ports::Async<ports::EvictionResult> CacheDirs::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
@@ -62,9 +35,10 @@ ports::Async<std::vector<policy::Candidate>> CacheDirs::list_entries() {
   auto seen = co_await parts_.workers.compute<CachesSeen>(work, kLookDeadline);
   if (!seen) co_return std::move(seen).error();
   const Now now = parts_.clock.now();
-  for (const auto& [folder, why] : seen->refused) candidates.push_back(refused_candidate(folder, why));
+  for (const auto& [folder, why] : seen->refused)
+    candidates.push_back(refused_candidate(format("all caches in {}", folder), why));
   for (auto& entry : seen->entries) {
-    candidates.push_back(candidate_of(entry, now));
+    candidates.push_back(entry_candidate(entry, format("cache {}", entry.path()), now));
     planned_.emplace(entry.path(), std::move(entry));
   }
   co_return candidates;

@@ -1,10 +1,8 @@
 #include "daemon/evictors/git_mirrors.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/format.h"
-#include "common/mounts.h"
 #include "daemon/evictors/deadlines.h"
 #include "daemon/evictors/eviction_result.h"
 #include "daemon/evictors/mirror_folders.h"
@@ -22,18 +20,10 @@ ports::Async<ports::EvictionResult> GitMirrors::evict(const policy::Candidate& c
 }
 
 policy::Candidate GitMirrors::candidate_of(const CacheEntry& entry, const ports::MirrorUses& uses) const {
-  policy::Candidate candidate;
-  candidate.id = entry.path();
-  candidate.name = format("git mirror {}", entry.name);
-  candidate.size = entry.look.bytes;
-  candidate.device = device_label(entry.look.identity.device);
-  candidate.last_use.at = entry.look.changed;
+  auto candidate = entry_candidate(entry, format("git mirror {}", entry.name), parts_.clock.now());
   candidate.last_use.by = "its last fetch";
-  if (parts_.clock_is_steady()) {
-    candidate.last_use.observed = std::max(Duration{0}, parts_.clock.now().wall - entry.look.changed);
-  }
-  candidate.in_use_by = entry.user.empty() ? needed_by(entry.name, uses) : entry.user;
-  candidate.protected_as = entry.spared;
+  if (!parts_.clock_is_steady()) candidate.last_use.observed = Duration{0};
+  if (candidate.in_use_by.empty()) candidate.in_use_by = needed_by(entry.name, uses);
   return candidate;
 }
 
@@ -49,10 +39,7 @@ ports::Async<std::vector<policy::Candidate>> GitMirrors::list_mirrors() {
   auto seen = co_await parts_.workers.compute<CachesSeen>(std::move(work), kLookDeadline);
   if (!seen) co_return std::move(seen).error();
   for (const auto& [folder, why] : seen->refused) {
-    policy::Candidate refused;
-    refused.id = refused.name = format("all git mirrors in {}", folder);
-    refused.protected_as = why;
-    candidates.push_back(std::move(refused));
+    candidates.push_back(refused_candidate(format("all git mirrors in {}", folder), why));
   }
   for (auto& entry : seen->entries) {
     candidates.push_back(candidate_of(entry, *uses));

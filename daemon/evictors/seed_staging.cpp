@@ -1,33 +1,14 @@
 #include "daemon/evictors/seed_staging.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/format.h"
-#include "common/mounts.h"
 #include "common/system_folders.h"
 #include "daemon/evictors/deadlines.h"
 #include "daemon/evictors/eviction_result.h"
 #include "daemon/policy/mirrors.h"
 
 namespace buildwarden::disk {
-namespace {
-
-policy::Candidate staging_candidate(const CacheEntry& entry, Now now) {
-  policy::Candidate candidate;
-  candidate.id = entry.path();
-  candidate.name = format("left-over seed of a git mirror {}", entry.path());
-  candidate.size = entry.look.bytes;
-  candidate.device = device_label(entry.look.identity.device);
-  candidate.last_use.at = entry.look.changed;
-  candidate.last_use.observed = std::max(Duration{0}, now.wall - entry.look.changed);
-  candidate.in_use_by = entry.user;
-  candidate.protected_as = entry.spared;
-  return candidate;
-}
-
-}  // namespace
-
 ports::Async<std::vector<policy::Candidate>> SeedStaging::list(const policy::RungTurn&) { return list_staging(); }
 
 ports::Async<ports::EvictionResult> SeedStaging::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
@@ -45,7 +26,7 @@ ports::Async<std::vector<policy::Candidate>> SeedStaging::list_staging() {
   if (!seen) co_return std::move(seen).error();
   const Now now = parts_.clock.now();
   for (auto& entry : seen->entries) {
-    candidates.push_back(staging_candidate(entry, now));
+    candidates.push_back(entry_candidate(entry, format("left-over seed of a git mirror {}", entry.path()), now));
     planned_.emplace(entry.path(), std::move(entry));
   }
   co_return candidates;

@@ -1,4 +1,4 @@
-// The state of one run; inside of the reclaimer.
+// One climb of the ladder on its way; inside of the reclaimer.
 #pragma once
 
 #include <cstdint>
@@ -16,22 +16,22 @@ struct Reclaimer::ReclaimRun {
   ports::SpaceRequest request;
   ports::Progress progress;
   ports::SpaceResult result;
-  std::vector<ports::FilesystemSnapshot> seen;  // the last measurement; a dry pass adds here what would be free
+  std::vector<ports::FilesystemSnapshot> seen;  // the last measurement; a dry run adds here what would be free
   GoalStatus at;                                // what it means
-  std::map<std::string, Bytes> free_at_first;   // by mount, when the run began
+  std::map<std::string, Bytes> free_at_first;   // by mount, when it began
   BootTime until{};                             // when the requester's patience ends
   std::map<policy::RungId, policy::SparedByRule> spared_by;  // what the last turn of each rung left alone
   std::uint64_t settings = 0;                                // the reclaimer's, when its legs were laid out
   BootTime looked{};                                         // when it was measured
   Duration settle{0};                                        // shortened once nothing showed
   Bytes owed = 0;                  // was reported as freed and does not show: written by others, or still to come
-  bool in_haste = false;           // others fill the disk while the run pauses: it does not pause any more
+  bool in_haste = false;           // others fill the disk while it pauses: it does not pause any more
   ports::Evictor* only = nullptr;  // a collection by this rung, without a goal
   // Devices that were well when the background asked for others: nothing is deleted for them on the way.
   std::set<std::string> spared;
-  // Dry pass: what would have been deleted by now; later turns would list it again.
+  // Dry run: what would have been deleted by now; later turns would list it again.
   std::shared_ptr<policy::DryRunState> pretended = std::make_shared<policy::DryRunState>();
-  std::shared_ptr<policy::DryRunCache> found;  // nothing: it is no dry pass
+  std::shared_ptr<policy::DryRunCache> found;  // nothing: it is no dry run
 };
 
 struct Reclaimer::ReclaimStep {

@@ -30,7 +30,7 @@ struct ReclaimPace {
 
 // `free` 0 in a request stands for the target marks of the filesystems that a reclaim can free; when the background
 // asks (not `on_request`), of those that were in need when it asked. `wait` 0 means no time:
-// only what is there already is looked at (a dry pass takes no notice of `wait`). One run at a time, whoever asks.
+// only what is there already is looked at (a dry run takes no notice of `wait`). One reclaim at a time, whoever asks.
 // Must outlive its coroutines; used on the loop only.
 class Reclaimer final : public ports::Space {
  public:
@@ -42,7 +42,7 @@ class Reclaimer final : public ports::Space {
     ports::FilesystemProbe& probe;
     std::vector<ports::Evictor*> rungs;
     ReclaimPace pace{};
-    // Whether only the gentle rungs may pass, because the operator's wishes are not known yet; may be empty.
+    // Whether only the gentle rungs may run, because the operator's wishes are not known yet; may be empty.
     std::function<bool()> only_gentle{};
     // For tests: awaited between plan and deletion, directly before a candidate is taken; may be empty.
     std::function<boost::asio::awaitable<void>(policy::Candidate)> before_take{};
@@ -53,12 +53,12 @@ class Reclaimer final : public ports::Space {
 
   ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override;
   // Takes all that `rung` lists for that turn (a cache over its share, empty networks), however much is free; ends
-  // early when somebody who needs space waits. Each step and the end are recorded like a run's, nothing when there
-  // was nothing to take.
+  // early when somebody who needs space waits. Each step and the end are recorded like those of a reclaim, nothing when
+  // there was nothing to take.
   boost::asio::awaitable<void> collect(ports::Evictor* rung, policy::RungTurn turn, std::string on_behalf_of);
-  // A run under way ends after the deletion that it is at; further ones do nothing.
+  // A reclaim under way ends after the deletion that it is at; further ones do nothing.
   void stop() { loop_timer_.stop(); }
-  // The settings are others now: nothing that was listed by the old ones is taken any more, and a run under way
+  // The settings are others now: nothing that was listed by the old ones is taken any more, and a reclaim under way
   // begins again by the new ones, or ends when dry_run came on.
   void settings_changed() { ++settings_; }
   // Whether any rung frees that filesystem.
@@ -77,7 +77,7 @@ class Reclaimer final : public ports::Space {
                                                     policy::RungTurn turn);
   // What could not be listed is told, and hinders.
   void note_lack(ReclaimRun& run, RungPass& pass);
-  // What each filesystem had free at first, and what the one has that the run's end is about.
+  // What each filesystem had free at first, and what the one has that its end is about.
   static void note_first(ReclaimRun& run);
   static void note_last(ReclaimRun& run);
   // Freed on a worker when they are many.
@@ -117,7 +117,7 @@ class Reclaimer final : public ports::Space {
   [[nodiscard]] GoalStatus goal_status_at(const ReclaimRun& run, const Frees& where) const;
   [[nodiscard]] std::string reason_for(const ReclaimRun& run) const;
   [[nodiscard]] static std::string kept_text(const ReclaimRun& run);
-  // Of a dry pass: what the last rung would do about a filesystem that would still be critical.
+  // Of a dry run: what the last rung would do about a filesystem that would still be critical.
   [[nodiscard]] std::optional<ports::LastResortView> last_resort(const ReclaimRun& run) const;
 
   Parts parts_;

@@ -10,7 +10,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kTurnPatience = std::chrono::minutes{1};  // for a run under way; the next look comes by itself
+constexpr Duration kTurnPatience = std::chrono::minutes{1};  // for a reclaim under way; the next look comes by itself
 constexpr Duration kLongest = std::chrono::hours{1};
 
 }  // namespace

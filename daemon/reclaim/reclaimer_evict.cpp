@@ -78,8 +78,8 @@ asio::awaitable<bool> Reclaimer::take_one(ReclaimRun& run, RungPass& pass, polic
 }
 
 // Until all that was reported is there, or some of it (inodes alone, perhaps) and no more comes. What is missing may
-// come late, or be what others wrote meanwhile: it is waited for only where it would end the run, else a writer that
-// takes as much as a deletion frees would hold up those that follow.
+// come late, or be what others wrote meanwhile: it is waited for only where it would end the reclaim, else a writer
+// that takes as much as a deletion frees would hold up those that follow.
 asio::awaitable<policy::FreedSpace> Reclaimer::settle(ReclaimRun& run, Frees where,
                                                       std::vector<policy::FreeReading> free_before, Bytes reported) {
   using WaitClock = asio::steady_timer::clock_type;

@@ -62,26 +62,26 @@ class Packing {
  public:
   Packing(int folder, const std::vector<int>& parts, const PackOptions& options) : folder_(folder), options_(options) {
     const auto counted = [this](Bytes more) { return count(more); };
-    for (const int part : parts) lanes_.push_back(std::make_unique<StatWorker>(folder, part, counted));
+    for (const int file : parts) threads_.push_back(std::make_unique<PartThread>(folder, file, counted));
   }
 
   Result<Packed> run() {
-    for (auto& lane : lanes_) lane->thread = std::thread([this, one = lane.get()] { write(*one); });
+    for (auto& part : threads_) part->thread = std::thread([this, one = part.get()] { write(*one); });
     auto walked = walk(folder_, [this](Found found) { return hand_on(std::move(found)); });
     if (!walked) fail(walked.error());
-    for (auto& lane : lanes_) lane->queue.end(false);
-    for (auto& lane : lanes_) lane->thread.join();
+    for (auto& part : threads_) part->queue.end(false);
+    for (auto& part : threads_) part->thread.join();
     if (failure_) return *failure_;
     Packed packed;
     packed.bytes = bytes_;
     packed.entries = entries_;
-    for (auto& lane : lanes_) packed.parts.push_back(std::move(lane->written));
+    for (auto& part : threads_) packed.parts.push_back(std::move(part->written));
     return packed;
   }
 
  private:
-  struct StatWorker {
-    StatWorker(int folder, int to, std::function<Result<void>(Bytes)> counted)
+  struct PartThread {
+    PartThread(int folder, int to, std::function<Result<void>(Bytes)> counted)
         : writer(folder, to, std::move(counted)) {}
     PartWriter writer;
     Queue queue;
@@ -89,15 +89,15 @@ class Packing {
     std::thread thread;
   };
 
-  // All names of a file are written by one thread, the others by whoever has least to do.
-  std::size_t worker_of(const Found& found) {
+  // All names of a file are written by one thread, the others by the one that has least to do.
+  std::size_t thread_for(const Found& found) {
     if (S_ISDIR(found.info.st_mode)) return 0;
-    const auto files = lanes_.size() - 1;
+    const auto files = threads_.size() - 1;
     if (S_ISREG(found.info.st_mode) && found.info.st_nlink > 1) return 1 + found.info.st_ino % files;
     std::size_t least = 1;
-    std::size_t length = lanes_[1]->queue.length();
+    std::size_t length = threads_[1]->queue.length();
     for (std::size_t at = 2; at <= files && length > 0; ++at) {
-      const auto other = lanes_[at]->queue.length();
+      const auto other = threads_[at]->queue.length();
       if (other < length) least = at;
       length = std::min(length, other);
     }
@@ -106,22 +106,22 @@ class Packing {
 
   Result<void> hand_on(Found found) {
     ++entries_;
-    auto& lane = *lanes_[worker_of(found)];
-    if (lane.queue.put(std::move(found))) return {};
+    auto& part = *threads_[thread_for(found)];
+    if (part.queue.put(std::move(found))) return {};
     return Error(Errc::kCancelled, "another part has failed");
   }
 
-  void write(StatWorker& lane) {
-    auto done = lane.writer.open();
+  void write(PartThread& part) {
+    auto done = part.writer.open();
     while (done) {
-      const auto found = lane.queue.take();
+      const auto found = part.queue.take();
       if (!found) break;
-      done = lane.writer.add(*found);
+      done = part.writer.add(*found);
     }
     if (!done) return fail(done.error());
-    auto closed = lane.writer.close();
+    auto closed = part.writer.close();
     if (!closed) return fail(closed.error());
-    lane.written = *std::move(closed);
+    part.written = *std::move(closed);
   }
 
   Result<void> count(Bytes more) {
@@ -139,12 +139,12 @@ class Packing {
       const std::lock_guard lock(mutex_);
       if (!failure_) failure_ = error;
     }
-    for (auto& lane : lanes_) lane->queue.end(true);
+    for (auto& part : threads_) part->queue.end(true);
   }
 
   int folder_;
   const PackOptions& options_;
-  std::vector<std::unique_ptr<StatWorker>> lanes_;
+  std::vector<std::unique_ptr<PartThread>> threads_;
   std::atomic<Bytes> bytes_{0};
   std::int64_t entries_ = 0;
   std::mutex mutex_;

@@ -1,7 +1,8 @@
 #include "daemon/state/worth_table.h"
 
 #include <cmath>
-#include <utility>
+
+#include "daemon/state/rows.h"
 
 namespace buildwarden::state {
 namespace {
@@ -12,9 +13,10 @@ constexpr const char* kUpsertWorth =
     " first_seen = ?3, last_use = ?4, uses = ?5, gap = ?6, unchanged = ?7, cost = nullif(?8, -1)";
 constexpr const char* kSelectWorth =
     "SELECT id, first_seen, last_use, uses, gap, unchanged, ifnull(cost, -1) FROM worth WHERE scope = ?1 ORDER BY id";
+constexpr const char* kDeleteWorth = "DELETE FROM worth WHERE scope = ?1 AND id = ?2";
 constexpr double kThousand = 1'000;
 
-ports::WorthRow row_of(const Statement& select) {
+ports::WorthRow worth_row_of(const Statement& select) {
   ports::WorthRow row;
   row.id = select.text(0);
   row.history.use.first_seen = WallTime{Duration{select.number(1)}};
@@ -27,48 +29,29 @@ ports::WorthRow row_of(const Statement& select) {
   return row;
 }
 
+void bind_worth_row(Statement& upsert, const ports::WorthRow& row) {
+  const auto& use = row.history.use;
+  upsert.bind(2, row.id);
+  upsert.bind(3, use.first_seen.time_since_epoch().count());
+  upsert.bind(4, use.last_use.time_since_epoch().count());
+  upsert.bind(5, static_cast<std::int64_t>(use.uses));
+  upsert.bind(6, use.gap.count());
+  upsert.bind(7, static_cast<std::int64_t>(row.history.unchanged));
+  upsert.bind(8, row.seconds ? static_cast<std::int64_t>(std::llround(*row.seconds * kThousand)) : -1);
+}
+
 }  // namespace
 
 Result<std::vector<ports::WorthRow>> select_worth(Connection& connection, const std::string& scope) {
-  auto select = connection.prepare(kSelectWorth);
-  if (!select) return std::move(select).error();
-  select->bind(1, scope);
-  std::vector<ports::WorthRow> rows;
-  for (;;) {
-    const auto row = select->step();
-    if (!row) return row.error();
-    if (!*row) return rows;
-    rows.push_back(row_of(*select));
-  }
+  return select_of_scope<ports::WorthRow>(connection, kSelectWorth, scope, worth_row_of);
 }
 
 Result<void> upsert_worth(Connection& connection, const std::string& scope, std::span<const ports::WorthRow> rows) {
-  auto upsert = connection.prepare(kUpsertWorth);
-  if (!upsert) return std::move(upsert).error();
-  for (const auto& row : rows) {
-    const auto& use = row.history.use;
-    upsert->bind(1, scope);
-    upsert->bind(2, row.id);
-    upsert->bind(3, use.first_seen.time_since_epoch().count());
-    upsert->bind(4, use.last_use.time_since_epoch().count());
-    upsert->bind(5, static_cast<std::int64_t>(use.uses));
-    upsert->bind(6, use.gap.count());
-    upsert->bind(7, static_cast<std::int64_t>(row.history.unchanged));
-    upsert->bind(8, row.seconds ? static_cast<std::int64_t>(std::llround(*row.seconds * kThousand)) : -1);
-    if (auto done = upsert->run(); !done) return done;
-  }
-  return {};
+  return run_for_each<ports::WorthRow>(connection, kUpsertWorth, scope, rows, bind_worth_row);
 }
 
 Result<void> delete_worth(Connection& connection, const std::string& scope, std::span<const std::string> ids) {
-  auto erase = connection.prepare("DELETE FROM worth WHERE scope = ?1 AND id = ?2");
-  if (!erase) return std::move(erase).error();
-  for (const auto& id : ids) {
-    erase->bind(1, scope);
-    erase->bind(2, id);
-    if (auto done = erase->run(); !done) return done;
-  }
-  return {};
+  return run_for_each<std::string>(connection, kDeleteWorth, scope, ids, bind_id);
 }
 
 }  // namespace buildwarden::state

@@ -17,6 +17,7 @@
 #include "daemon/seeds/program.h"
 #include "daemon/seeds/tasks.h"
 #include "tests/support/command.h"
+#include "tests/support/saved_seed.h"
 #include "tests/support/temp_folder.h"
 
 namespace buildwarden::seeds {
@@ -51,19 +52,8 @@ class SeedsInS3 : public ::testing::Test {
   [[nodiscard]] std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
   [[nodiscard]] std::unique_ptr<Store> store() const { return open_s3_store(order_.place); }
   void set_fault(const std::string& name) const { std::ofstream(path("objects/.faults/" + name)); }
-  Result<Answer> save_a() {
-    order_.volume = path("a");
-    order_.stem = new_stem(SystemClock().now().wall);
-    return save(order_, *store(), nobody_);
-  }
-  void publish_a() {
-    const auto saved = save_a();
-    ASSERT_TRUE(saved) << saved.error().message();
-    auto order = order_;
-    order.manifest = *saved->manifest;
-    const auto published = publish(order, *store());
-    ASSERT_TRUE(published) << published.error().message();
-  }
+  Result<Answer> save_a() { return testing::save_seed(order_, path("a"), *store()); }
+  void publish_a() { testing::publish_seed(order_, path("a"), *store()); }
 
   testing::TempFolder folder_;
   std::unique_ptr<testing::BackgroundProcess> server_;

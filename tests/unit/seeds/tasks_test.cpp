@@ -11,6 +11,7 @@
 #include "common/format.h"
 #include "daemon/seeds/manifest.h"
 #include "tests/support/command.h"
+#include "tests/support/saved_seed.h"
 #include "tests/support/temp_folder.h"
 
 namespace buildwarden::seeds {
@@ -46,19 +47,8 @@ class Tasks : public ::testing::Test {
     EXPECT_TRUE(opened) << opened.error().message();
     return *std::move(opened);
   }
-  Result<Answer> save_a() {
-    order_.volume = path("a");
-    order_.stem = new_stem(SystemClock().now().wall);
-    return save(order_, *store(), nobody_);
-  }
-  void save_and_publish() {
-    const auto saved = save_a();
-    ASSERT_TRUE(saved) << saved.error().message();
-    auto order = order_;
-    order.manifest = *saved->manifest;
-    const auto published = publish(order, *store());
-    ASSERT_TRUE(published) << published.error().message();
-  }
+  Result<Answer> save_a() { return testing::save_seed(order_, path("a"), *store()); }
+  void save_and_publish() { testing::publish_seed(order_, path("a"), *store()); }
   Result<Answer> restore_b() {
     const auto seen = look(*store());
     EXPECT_TRUE(seen) << seen.error().message();
