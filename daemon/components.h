@@ -41,12 +41,12 @@
 #include "daemon/evictors/ending_jobs.h"
 #include "daemon/evictors/git_mirrors.h"
 #include "daemon/evictors/images.h"
+#include "daemon/evictors/images_and_caches.h"
 #include "daemon/evictors/mirror_users.h"
 #include "daemon/evictors/networks.h"
 #include "daemon/evictors/orphaned_builders.h"
 #include "daemon/evictors/seed_staging.h"
 #include "daemon/evictors/trash_folders.h"
-#include "daemon/evictors/unused_things.h"
 #include "daemon/filesystems/disk_monitor.h"
 #include "daemon/filesystems/disk_usage.h"
 #include "daemon/filesystems/filesystem_table.h"
@@ -153,7 +153,7 @@ struct Daemon::Components {
   disk::BuildCacheEvictor build_cache;
   disk::UnusedImages unused_images;
   disk::BuildCacheEvictor build_cache_share;
-  disk::UnusedThings unused_things;
+  disk::ImagesAndCaches images_and_caches;
   disk::OrphanedBuilders orphaned_builders;
   disk::CheckoutSizes checkout_sizes;
   disk::EndingJobs ending_jobs;

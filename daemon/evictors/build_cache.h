@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/worker.h"
 #include "config/settings.h"
-#include "daemon/policy/things.h"
+#include "daemon/policy/worth_inputs.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"

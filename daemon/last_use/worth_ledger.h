@@ -13,7 +13,7 @@
 #include "common/loop_timer.h"
 #include "common/worker.h"
 #include "daemon/policy/slots.h"
-#include "daemon/policy/things.h"
+#include "daemon/policy/worth_inputs.h"
 #include "daemon/ports/engine.h"
 #include "daemon/ports/worth.h"
 

@@ -11,8 +11,8 @@
 #include "daemon/policy/build_steps.h"
 #include "daemon/policy/eviction_order.h"
 #include "daemon/policy/slots.h"
-#include "daemon/policy/things.h"
 #include "daemon/policy/worth.h"
+#include "daemon/policy/worth_inputs.h"
 #include "daemon/ports/engine.h"
 
 namespace buildwarden::ports {

@@ -22,7 +22,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/evictors/build_cache.h"
 #include "daemon/evictors/images.h"
-#include "daemon/evictors/unused_things.h"
+#include "daemon/evictors/images_and_caches.h"
 #include "daemon/last_use/last_use_ledger.h"
 #include "daemon/last_use/last_use_recorder.h"
 #include "daemon/last_use/worth_ledger.h"
@@ -181,7 +181,7 @@ int measure(const std::string& folder) {
   disk::UnusedImages unused(guard, {&worth, parts.settings, parts.workers});
   disk::BuildCacheEvictor by_age(policy::RungId::kBuildCache, rung_parts(parts, engine, worth));
   disk::BuildCacheEvictor by_share(policy::RungId::kBuildCacheShare, rung_parts(parts, engine, worth));
-  disk::UnusedThings things({unused, by_age, [] { return std::string("8:1"); }});
+  disk::ImagesAndCaches things({unused, by_age, [] { return std::string("8:1"); }});
   disk::Reclaimer reclaimer({parts.settings,
                              parts.clock,
                              parts.journal,

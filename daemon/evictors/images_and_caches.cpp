@@ -1,4 +1,4 @@
-#include "daemon/evictors/unused_things.h"
+#include "daemon/evictors/images_and_caches.h"
 
 #include <iterator>
 #include <utility>
@@ -20,11 +20,11 @@ policy::RungTurn turn_of(policy::RungTurn turn, RungId rung) {
 
 }  // namespace
 
-ports::Async<std::vector<policy::Candidate>> UnusedThings::list(const policy::RungTurn& turn) {
+ports::Async<std::vector<policy::Candidate>> ImagesAndCaches::list(const policy::RungTurn& turn) {
   return list_both(turn);
 }
 
-ports::Async<std::vector<policy::Candidate>> UnusedThings::list_both(policy::RungTurn turn) {
+ports::Async<std::vector<policy::Candidate>> ImagesAndCaches::list_both(policy::RungTurn turn) {
   lacking_.reset();
   const auto of_caches = turn_of(turn, RungId::kBuildCache);
   auto caches = co_await parts_.caches.list(of_caches);
@@ -50,15 +50,15 @@ ports::Async<std::vector<policy::Candidate>> UnusedThings::list_both(policy::Run
   co_return all;
 }
 
-ports::Async<ports::EvictionResult> UnusedThings::evict(const policy::Candidate& candidate,
-                                                        const policy::RungTurn& turn) {
+ports::Async<ports::EvictionResult> ImagesAndCaches::evict(const policy::Candidate& candidate,
+                                                           const policy::RungTurn& turn) {
   if (candidate.rung == RungId::kImages) {
     return parts_.images.evict(candidate, turn_of(turn, RungId::kImages));
   }
   return parts_.caches.evict(candidate, turn_of(turn, RungId::kBuildCache));
 }
 
-void UnusedThings::forget_list() {
+void ImagesAndCaches::forget_list() {
   parts_.images.forget_list();
   parts_.caches.forget_list();
 }

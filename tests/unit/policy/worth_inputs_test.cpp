@@ -1,4 +1,4 @@
-#include "daemon/policy/things.h"
+#include "daemon/policy/worth_inputs.h"
 
 #include <gtest/gtest.h>
 
@@ -27,7 +27,7 @@ CacheRecord thing_record(std::string id, std::string description, Bytes size, st
   return result;
 }
 
-class ThingsTest : public ::testing::Test {
+class WorthInputsTest : public ::testing::Test {
  protected:
   // The ids in the order in which they go, children first.
   std::string order_of(std::vector<CacheRecord> records) {
@@ -69,21 +69,21 @@ class ThingsTest : public ::testing::Test {
 };
 
 // The same uses and the same bytes: the one that took longer stays.
-TEST_F(ThingsTest, WhatCostsLessGoesFirst) {
+TEST_F(WorthInputsTest, WhatCostsLessGoesFirst) {
   seconds_ = {{"slow", 720.0}, {"quick", 2.0}};
   EXPECT_EQ(order_of({thing_record("slow", "RUN slow", kGiB), thing_record("quick", "RUN quick", kGiB)}), "quick slow");
   seconds_ = {{"slow", 2.0}, {"quick", 720.0}};
   EXPECT_EQ(order_of({thing_record("slow", "RUN slow", kGiB), thing_record("quick", "RUN quick", kGiB)}), "slow quick");
 }
 
-TEST_F(ThingsTest, WhatGivesMoreBackGoesFirst) {
+TEST_F(WorthInputsTest, WhatGivesMoreBackGoesFirst) {
   seconds_ = {{"large", 60.0}, {"small", 60.0}};
   EXPECT_EQ(
       order_of({thing_record("small", "RUN a", 40 * kMiB), thing_record("large", "RUN b", 2 * kGiB)}).substr(0, 5),
       "large");
 }
 
-TEST_F(ThingsTest, WhatIsSentAnywayGoesBeforeAll) {
+TEST_F(WorthInputsTest, WhatIsSentAnywayGoesBeforeAll) {
   auto context = thing_record("context", "local source for context", kMiB);
   context.type = "source.local";
   seconds_ = {{"context", 900.0}, {"step", 1.0}};
@@ -94,7 +94,7 @@ TEST_F(ThingsTest, WhatIsSentAnywayGoesBeforeAll) {
 }
 
 // A newer version of the same slot was made since this one's last use.
-TEST_F(ThingsTest, WhatIsSupersededIsSaid) {
+TEST_F(WorthInputsTest, WhatIsSupersededIsSaid) {
   const auto before = thing_record("before", "[2/2] COPY . .", kMiB);
   auto after = thing_record("after", "[2/2] COPY . .", kMiB);
   after.created = kThingTime - hours{4};
@@ -107,7 +107,7 @@ TEST_F(ThingsTest, WhatIsSupersededIsSaid) {
   EXPECT_EQ(things[0].superseded_by, "") << "branches that take turns: both were used since";
 }
 
-TEST_F(ThingsTest, AParentWasUsedWhenItsChildWas) {
+TEST_F(WorthInputsTest, AParentWasUsedWhenItsChildWas) {
   auto child = thing_record("child", "RUN b", kMiB, {"base"});
   child.last_used = kThingTime - minutes{5};
   const auto things = things_of({thing_record("base", "RUN a", kGiB), child});
@@ -115,7 +115,7 @@ TEST_F(ThingsTest, AParentWasUsedWhenItsChildWas) {
   EXPECT_EQ(things[1].parents, std::vector<std::string>{"base"});
 }
 
-TEST_F(ThingsTest, WhatWasNotSeenIsEstimatedAndSaidToBe) {
+TEST_F(WorthInputsTest, WhatWasNotSeenIsEstimatedAndSaidToBe) {
   rates_.note("docker.io", 100 * kMiB, 10, kThingTime);  // 10 MiB/s
   auto pulled = thing_record("pulled", "pulled from docker.io/library/node:18", 200 * kMiB);
   auto mount = thing_record("mount", "cached mount /root/.npm from exec /bin/sh -c npm ci", 50 * kMiB);
@@ -137,7 +137,7 @@ TEST_F(ThingsTest, WhatWasNotSeenIsEstimatedAndSaidToBe) {
   EXPECT_FALSE(known[0].cost.is_estimated);
 }
 
-TEST_F(ThingsTest, AStepTellsWhatItCostsAndWhy) {
+TEST_F(WorthInputsTest, AStepTellsWhatItCostsAndWhy) {
   seconds_ = {{"a", 5.0}, {"b", 1.0}};
   for (const auto& one : {thing_record("a", "RUN a", kGiB), thing_record("b", "RUN b", kGiB)}) {
     slots_[slots_of({one}, "s3")[0]].seconds = seconds_[one.id];
@@ -160,7 +160,7 @@ TEST_F(ThingsTest, AStepTellsWhatItCostsAndWhy) {
 }
 
 // A step ends before what is worth far more than its first record, so that a small shortage costs nothing dear.
-TEST_F(ThingsTest, AStepHoldsWhatIsWorthAboutTheSame) {
+TEST_F(WorthInputsTest, AStepHoldsWhatIsWorthAboutTheSame) {
   seconds_ = {{"cheap", 1.0}, {"dear", 600.0}};
   std::vector<CacheRecord> records = {thing_record("cheap", "RUN a", 30 * kMiB),
                                       thing_record("dear", "RUN b", 30 * kMiB)};
@@ -176,7 +176,7 @@ TEST_F(ThingsTest, AStepHoldsWhatIsWorthAboutTheSame) {
   EXPECT_EQ(steps[0].ids, std::vector<std::string>{"cheap"});
 }
 
-TEST_F(ThingsTest, OverItsShareOnlyTheGraceHoldsBack) {
+TEST_F(WorthInputsTest, OverItsShareOnlyTheGraceHoldsBack) {
   auto young = thing_record("young", "RUN a", kGiB);
   young.last_used = kThingTime - hours{1};
   auto old = thing_record("old", "RUN b", kGiB);
@@ -204,7 +204,7 @@ TEST_F(ThingsTest, OverItsShareOnlyTheGraceHoldsBack) {
 }
 
 // From a slow registry and from a fast one, used alike.
-TEST_F(ThingsTest, AnImageCostsWhatItsRegistryTakes) {
+TEST_F(WorthInputsTest, AnImageCostsWhatItsRegistryTakes) {
   rates_.note("slow:5000", 10 * kMiB, 10, kThingTime);
   rates_.note("fast:5000", 1000 * kMiB, 10, kThingTime);
   std::vector<Candidate> images = {image("a", {"slow:5000/web:1", "slow:5000/web@sha256:1"}, kGiB, {1}),
@@ -221,7 +221,7 @@ TEST_F(ThingsTest, AnImageCostsWhatItsRegistryTakes) {
   EXPECT_FALSE(images[0].value->is_estimated);
 }
 
-TEST_F(ThingsTest, RankedImagesGoByWorthAndABaseAfterWhatIsBuiltOnIt) {
+TEST_F(WorthInputsTest, RankedImagesGoByWorthAndABaseAfterWhatIsBuiltOnIt) {
   std::vector<Candidate> images = {image("base", {"base:1"}, 900 * kMiB, {1}), image("top", {"top:1"}, kGiB, {1, 2}),
                                    image("cheap", {"cheap:1"}, 3 * kGiB, {7})};
   images[2].last_use.at = kThingTime - hours{4};
@@ -240,7 +240,7 @@ TEST_F(ThingsTest, RankedImagesGoByWorthAndABaseAfterWhatIsBuiltOnIt) {
   EXPECT_EQ(names(rules), "top base cheap ") << "used longest ago";
 }
 
-TEST_F(ThingsTest, AnImageOfANewerTagSupersedesOne) {
+TEST_F(WorthInputsTest, AnImageOfANewerTagSupersedesOne) {
   std::vector<Candidate> images = {image("a", {"web:1"}, kGiB, {1}), image("b", {"web:2"}, kGiB, {2}),
                                    image("c", {"db:2"}, kGiB, {3})};
   std::vector<ImageFacts> facts = {used(2), used(2), used(2)};

@@ -14,7 +14,7 @@ namespace buildwarden::disk {
 
 // Lists what the rungs of images and of build caches list, each candidate with its value, and gives each back to its
 // own rung to be taken. Caches go down to their share in it. All that holds something back in those rungs does so here.
-class UnusedThings final : public ports::Evictor {
+class ImagesAndCaches final : public ports::Evictor {
  public:
   // All outlive it.
   struct Parts {
@@ -24,11 +24,11 @@ class UnusedThings final : public ports::Evictor {
     // it would free.
     std::function<std::string()> device_of_images;
   };
-  explicit UnusedThings(Parts parts) : parts_(std::move(parts)) {}
+  explicit ImagesAndCaches(Parts parts) : parts_(std::move(parts)) {}
 
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kUnused; }
-  [[nodiscard]] bool frees(const ports::FilesystemSnapshot& place) const override {
-    return parts_.images.frees(place) || parts_.caches.frees(place);
+  [[nodiscard]] bool frees(const ports::FilesystemSnapshot& filesystem) const override {
+    return parts_.images.frees(filesystem) || parts_.caches.frees(filesystem);
   }
   // Where one of the two fails the other is listed, and lacking() tells; an error when neither can be.
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;

@@ -1,4 +1,4 @@
-#include "daemon/policy/things.h"
+#include "daemon/policy/worth_inputs.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,4 @@
-#include "daemon/evictors/unused_things.h"
+#include "daemon/evictors/images_and_caches.h"
 
 #include <gtest/gtest.h>
 
@@ -56,9 +56,9 @@ policy::Candidate worth(std::string id, double seconds) {
   return candidate;
 }
 
-class UnusedThingsTest : public ::testing::Test {
+class ImagesAndCachesTest : public ::testing::Test {
  protected:
-  UnusedThingsTest() {
+  ImagesAndCachesTest() {
     images_.candidates = {worth("image-dear", 9), worth("image-cheap", 1)};
     caches_.candidates = {worth("cache-cheap", 2), worth("cache-dear", 8)};
     caches_.candidates[1].is_over_share = true;
@@ -72,13 +72,13 @@ class UnusedThingsTest : public ::testing::Test {
   ListedRung images_{RungId::kImages};
   ListedRung caches_{RungId::kBuildCache};
   std::string device_ = "8:1";
-  UnusedThings rung_{{images_, caches_, [this] { return device_; }}};
+  ImagesAndCaches rung_{{images_, caches_, [this] { return device_; }}};
   policy::RungTurn turn_{RungId::kUnused, 1, std::chrono::hours{4}};
   boost::asio::io_context loop_;
 };
 
 // Issue 18: images and the caches of all builders in one order.
-TEST_F(UnusedThingsTest, ImagesAndCachesGoInOneOrder) {
+TEST_F(ImagesAndCachesTest, ImagesAndCachesGoInOneOrder) {
   policy::EvictionRules rules;
   rules.by_value = true;
   std::string order;
@@ -92,7 +92,7 @@ TEST_F(UnusedThingsTest, ImagesAndCachesGoInOneOrder) {
   EXPECT_FALSE(rung_.lacking());
 }
 
-TEST_F(UnusedThingsTest, EachIsTakenByItsOwnRung) {
+TEST_F(ImagesAndCachesTest, EachIsTakenByItsOwnRung) {
   for (const auto& one : list()) EXPECT_TRUE(run_on(loop_, rung_.evict(one, turn_)));
   EXPECT_EQ(images_.taken, (std::vector<std::string>{"image-dear", "image-cheap"}));
   EXPECT_EQ(caches_.taken, (std::vector<std::string>{"cache-cheap", "cache-dear"}));
@@ -102,14 +102,14 @@ TEST_F(UnusedThingsTest, EachIsTakenByItsOwnRung) {
 }
 
 // Images lie on one disk and builders' caches on another: each is deleted for its own.
-TEST_F(UnusedThingsTest, AnImageNamesTheDiskThatItFrees) {
+TEST_F(ImagesAndCachesTest, AnImageNamesTheDiskThatItFrees) {
   for (const auto& one : list()) EXPECT_EQ(one.device, one.rung == RungId::kImages ? "8:1" : "");
   device_.clear();
   EXPECT_EQ(list().size(), 2U) << "nobody knows what an image would free";
   EXPECT_EQ(list()[0].rung, RungId::kBuildCache);
 }
 
-TEST_F(UnusedThingsTest, WhatFailsIsToldAndTheRestGoesOn) {
+TEST_F(ImagesAndCachesTest, WhatFailsIsToldAndTheRestGoesOn) {
   caches_.failure.emplace(Errc::kIo, "no answer");
   EXPECT_EQ(list().size(), 2U);
   ASSERT_TRUE(rung_.lacking());
