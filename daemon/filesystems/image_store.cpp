@@ -93,7 +93,10 @@ void ImageStore::note(std::string key, ports::ImageStoreView found) {
 
 EngineHome ImageStore::home() const {
   const auto engine = parts_.engine.status().identity;
-  if (engine.root_dir.empty()) return {parts_.settings.engine.data_root, {}, false};
+  if (engine.root_dir.empty()) {
+    const auto& root = parts_.settings.engine.data_root;
+    return {root, {}, false, root == EngineSettings{}.data_root};
+  }
   if (engine.snapshotter.empty()) return {engine.root_dir, {}, false};
   if (key_ != key_of(engine)) return {engine.root_dir, {}, true};
   return {engine.root_dir, found_.folders, !found_.unknown.empty()};

@@ -24,7 +24,7 @@ void add(std::vector<WatchedFolder>& folders, WatchedFolder folder) {
 
 void add_engines(std::vector<WatchedFolder>& folders, const EngineHome& home, bool gate) {
   if (!home.data_root.empty()) {
-    WatchedFolder root{home.data_root, {"data_root"}, gate, false};
+    WatchedFolder root{home.data_root, {"data_root"}, gate, home.is_assumed};
     if (home.stores.empty() && !home.is_store_unknown) root.keeps.insert(ports::Kept::kImages);
     add(folders, std::move(root));
     add(folders, WatchedFolder{home.data_root + "/volumes", {"volumes"}, gate, true, {ports::Kept::kVolumes}});

@@ -16,6 +16,8 @@ struct EngineHome {
   std::vector<std::string> stores;  // the folders of containerd that have the images; none: the data root has them
   // containerd has the images, and nobody knows where now: they lie on no watched disk. `stores`: where they were.
   bool is_store_unknown = false;
+  // Nobody has said where the data root is: it is the usual place, where there may be nothing.
+  bool is_assumed = false;
 };
 
 struct WatchedFolder {

@@ -238,9 +238,9 @@ std::string Reclaimer::reason_for(const ReclaimRun& run) const {
   const auto& at = run.at;
   const auto where = figures(at);
   const auto steps = counted(run.result.steps.size(), "step");
-  const auto* would = run.request.dry_run ? "would be " : "";
   if (at.reached && run.result.steps.empty()) return format("{}: nothing to do.", where);
-  if (at.reached) return format("{} {}after {}.", where, would, steps);
+  if (at.reached && run.request.dry_run) return format("{} would lead to {}.", steps, where);
+  if (at.reached) return format("{} after {}.", where, steps);
   if (!at.unread.empty()) return format("{} could not be measured, so nothing is deleted for it.", at.unread.front());
   if (!at.no_means.empty()) {
     return format("{}, and no step of the ladder frees {} ({} done).", where, at.no_means.front(), steps);
@@ -257,7 +257,8 @@ std::string Reclaimer::reason_for(const ReclaimRun& run) const {
   if (by_inodes && run.request.dry_run) {
     return format("{} before {}; how many inodes they give back shows only when they are taken.", where, steps);
   }
-  return format("{} {}after {}: all that is allowed was done.{}", where, would, steps, kept_text(run));
+  if (run.request.dry_run) return format("{}, all that is allowed, would lead to {}.{}", steps, where, kept_text(run));
+  return format("{} after {}: all that is allowed was done.{}", where, steps, kept_text(run));
 }
 
 }  // namespace buildwarden::disk

@@ -47,6 +47,17 @@ class ImageStoreTest : public ::testing::Test {
                                       [this] { ++changes_; }}};
 };
 
+// Issue 15: a data root elsewhere was a warning about /var/lib/docker at each start.
+TEST_F(ImageStoreTest, OnlyADataRootThatSomebodyNamedMustBeThere) {
+  const auto may_be_missing = [this] { return watched_folders(settings_, store_.home()).front().optional; };
+  engine_.engine.identity.root_dir.clear();
+  EXPECT_TRUE(may_be_missing()) << "the usual place, of which nobody spoke";
+  settings_.engine.data_root = "/mnt/docker";
+  EXPECT_FALSE(may_be_missing()) << "daemon.json names it";
+  engine_.engine.identity.root_dir = "/var/lib/docker";
+  EXPECT_FALSE(may_be_missing()) << "the engine names it";
+}
+
 TEST_F(ImageStoreTest, WithoutContainerdsStoreTheDataRootHasTheImages) {
   settings_.paths.builds = "/builds";
   turn();
