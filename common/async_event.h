@@ -9,7 +9,7 @@
 
 namespace buildwarden {
 
-// Outlives those who wait. A loop that is woken, rested and stopped by others has a LoopTimer instead.
+// Outlives those who wait. A loop that is woken and stopped by others has a LoopTimer instead.
 class AsyncEvent {
  public:
   AsyncEvent() = default;

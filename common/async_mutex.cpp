@@ -8,7 +8,8 @@
 namespace buildwarden {
 namespace asio = boost::asio;
 
-// A place in the queue. It is given up when the coroutine ends in whatever way, so that nobody is locked who is gone.
+// A place in the queue. It is given up when the coroutine ends in whatever way, so that the lock is never handed to
+// somebody who is gone.
 class AsyncMutex::WaiterPlace {
  public:
   WaiterPlace(AsyncMutex& mutex, std::shared_ptr<Waiter> waiter) : mutex_(mutex), waiter_(std::move(waiter)) {
@@ -18,10 +19,10 @@ class AsyncMutex::WaiterPlace {
   WaiterPlace& operator=(const WaiterPlace&) = delete;
   ~WaiterPlace() {
     std::erase(mutex_.waiting_, waiter_);
-    if (waiter_->locked && !taken_) mutex_.unlock();
+    if (waiter_->owns && !taken_) mutex_.unlock();
   }
   [[nodiscard]] std::optional<Guard> take() {
-    if (!waiter_->locked) return std::nullopt;
+    if (!waiter_->owns) return std::nullopt;
     taken_ = true;
     return std::optional<Guard>(std::in_place, &mutex_);
   }
@@ -54,7 +55,7 @@ void AsyncMutex::unlock() {
   }
   const auto next = waiting_.front();
   waiting_.pop_front();
-  next->locked = true;
+  next->owns = true;
   next->timer.cancel();
 }
 

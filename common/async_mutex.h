@@ -44,7 +44,7 @@ class AsyncMutex {
   struct Waiter {
     explicit Waiter(const boost::asio::any_io_executor& executor) : timer(executor) {}
     boost::asio::steady_timer timer;
-    bool locked = false;
+    bool owns = false;
   };
   class WaiterPlace;
   void unlock();

@@ -30,7 +30,7 @@ asio::awaitable<void> LoopTimer::sleep_for(Duration time) {
   return sleep_until(wait_end(std::chrono::steady_clock::now(), time));
 }
 
-// Also a rest that ends at once lets others have the loop.
+// Also a sleep that ends at once lets others have the loop.
 asio::awaitable<void> LoopTimer::sleep_until(Instant end) {
   const auto executor = co_await asio::this_coro::executor;
   if (!timer_) timer_.emplace(executor);

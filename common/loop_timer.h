@@ -1,4 +1,4 @@
-// The pace of a room's loop: what it does between two turns, and how it ends.
+// The timer of a room's loop: how it sleeps between two turns, and how it ends.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -18,7 +18,7 @@ namespace buildwarden {
 //     co_await loop_timer_.sleep_for(kLook);
 //   }
 //
-// For one coroutine at a time, on its loop alone. Outlives the coroutines that run and rest in it, unless they are
+// For one coroutine at a time, on its loop alone. Outlives the coroutines that run and sleep in it, unless they are
 // destroyed without being resumed.
 class LoopTimer {
  public:
@@ -33,21 +33,21 @@ class LoopTimer {
   boost::asio::awaitable<void> run(boost::asio::awaitable<void> work);
 
   // Ends after about `time` (wait_end()); sooner by wake(), by stop(), or when the coroutine is cancelled. A wake()
-  // that came since the last rest ended counts: what happened during a turn is seen by the next one at once.
+  // that came since the last sleep ended counts: what happened during a turn is seen by the next one at once.
   boost::asio::awaitable<void> sleep_for(Duration time);
   // The same until exactly `end`; Instant::max(): until it is woken.
   boost::asio::awaitable<void> sleep_until(Instant end);
 
   void wake();
-  // Cuts short only a rest under way that would last longer than `time` from now. It is not remembered.
+  // Cuts short only a sleep under way that would last longer than `time` from now. It is not remembered.
   void wake_if_longer_than(Duration time);
 
-  // For good, and any number of times: run() ends promptly, and from now on every rest ends at once.
+  // For good, and any number of times: run() ends promptly, and from now on every sleep ends at once.
   void stop();
   [[nodiscard]] bool stopped() const { return stopped_; }
 
  private:
-  std::optional<boost::asio::steady_timer> timer_;  // on the loop of who rests
+  std::optional<boost::asio::steady_timer> timer_;  // on the loop of who sleeps
   boost::asio::cancellation_signal breaks_off_;
   bool woken_ = false;
   bool stopped_ = false;

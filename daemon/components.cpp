@@ -166,16 +166,17 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
                     [this](const ports::FilesystemSnapshot& filesystem) { return reclaimer.can_free(filesystem); },
                     [this](const boost::asio::any_io_executor& on) { ballast.turn(on); }, settings.paths.run,
                     boot_id()}),
-      idle_caches({[this] { return idle_sources(); }, reconciler, disk_status, reclaimer, clock, settings}),
-      network_collection({settings, reclaimer, empty_networks}),
+      idle_cache_collector({[this] { return idle_sources(); }, reconciler, disk_status, reclaimer, clock, settings}),
+      network_collector({settings, reclaimer, empty_networks}),
       prefetch({settings, engine, engine, engine, builder_images, reconciler, disk_status, journal, clock,
                 random_jitter(), &worth}),
       seeds(loop.get_executor(), seed_parts()),
       binfmt_image({engine, engine, engine, engine, settings.paths.images}),
       emulation(emulation_parts()),
       termination(termination_parts(from.termination_times)),
-      admissions(settings.jobs, registry,
-                 {clock, journal, handout, disk_status, reclaimer, &emulation, &agent_lock, &termination, &processes}),
+      admission_controller(
+          settings.jobs, registry,
+          {clock, journal, handout, disk_status, reclaimer, &emulation, &agent_lock, &termination, &processes}),
       reload(reload_parts()),
       reload_loop(loop.get_executor(),
                   {reload, foreign, [this] { return config::files_of(request, settings); }, [this] { note_mounts(); }}),
@@ -265,7 +266,7 @@ void Daemon::Components::apply_settings() {
   handout.reconfigure(settings.builders);
   builder_caches.reconfigure(settings.builders);
   reconciler.reconfigure(settings.builders, settings.engine.userns_remap, settings.dry_run);
-  admissions.reconfigure(settings.jobs);
+  admission_controller.reconfigure(settings.jobs);
   reclaimer.settings_changed();
   disk_monitor.look_now();
   deletion_roots.look_now();

@@ -162,20 +162,20 @@ struct Daemon::Components {
   disk::GitMirrors git_mirrors;
   disk::SeedStaging seed_staging;
   instance::LastResort last_resort;
-  std::map<std::string, std::unique_ptr<disk::BuildCacheEvictor>> idle_rungs;  // rung 6 of one builder each
+  std::map<std::string, std::unique_ptr<disk::BuildCacheEvictor>> idle_cache_evictors;  // rung 6 of one builder each
   disk::Reclaimer reclaimer;
   disk::DiskUsage disk_usage;
   DiskStatus disk_status;
   disk::DiskMonitor disk_monitor;
-  disk::IdleCacheCollector idle_caches;
-  disk::NetworkCollector network_collection;
+  disk::IdleCacheCollector idle_cache_collector;
+  disk::NetworkCollector network_collector;
 
   prefetch::Prefetch prefetch;
   seeds::Seeds seeds;
   emulation::ImageRegistrar binfmt_image;
   emulation::Emulation emulation;
   instance::Termination termination;
-  jobs::AdmissionController admissions;
+  jobs::AdmissionController admission_controller;
   Service service;
   Reload reload;
   ReloadLoop reload_loop;

@@ -25,7 +25,7 @@ constexpr Duration kStopPatience = std::chrono::milliseconds{1200};
 
 constexpr Duration kGatherEvents = std::chrono::milliseconds{50};
 // A part that becomes ready does not always say so: others wait for `active`.
-constexpr std::chrono::seconds kBeatUntilActive{2};
+constexpr std::chrono::seconds kTickUntilActive{2};
 
 ports::Event started_event(const Settings& settings, const std::string& where) {
   ports::Event event;
@@ -93,8 +93,8 @@ void Daemon::Components::run() {
   asio::co_spawn(loop, disk_monitor.run(), asio::detached);
   asio::co_spawn(loop, cache_sizes.run(), asio::detached);
   asio::co_spawn(loop, worker_facts.run(), asio::detached);
-  asio::co_spawn(loop, idle_caches.run(), asio::detached);
-  asio::co_spawn(loop, network_collection.run(), asio::detached);
+  asio::co_spawn(loop, idle_cache_collector.run(), asio::detached);
+  asio::co_spawn(loop, network_collector.run(), asio::detached);
   asio::co_spawn(loop, checkout_sizes.run(), asio::detached);
   asio::co_spawn(loop, ending_jobs.run(), asio::detached);
   asio::co_spawn(loop, deletion_roots.run(), asio::detached);
@@ -142,8 +142,8 @@ asio::awaitable<void> Daemon::Components::keep_outside_informed() {
   auto token = asio::as_tuple(asio::use_awaitable);
   while (!stopping_) {
     if (!outside_is_stale_) {
-      const auto beat = active_ == true ? kIdleTick : kBeatUntilActive;
-      outside_timer_.expires_at(next_tick(std::chrono::steady_clock::now(), beat));
+      const auto period = active_ == true ? kIdleTick : kTickUntilActive;
+      outside_timer_.expires_at(next_tick(std::chrono::steady_clock::now(), period));
       co_await outside_timer_.async_wait(token);
     }
     if (outside_is_stale_) {
@@ -173,13 +173,13 @@ asio::awaitable<void> Daemon::Components::end() {
   ending_jobs.stop();
   deletion_roots.stop();
   image_store.stop();
-  network_collection.stop();
+  network_collector.stop();
   running_jobs.stop();
   disk_monitor.stop();
   ballast.stop();
   cache_sizes.stop();
   worker_facts.stop();
-  idle_caches.stop();
+  idle_cache_collector.stop();
   prefetch.stop();
   emulation.stop();
   termination.stop();

@@ -1,4 +1,4 @@
-// The disk room as others see it.
+// The disk as others see it.
 #pragma once
 
 #include <functional>

@@ -45,11 +45,11 @@ disk::BuildCacheEvictor::Parts Daemon::Components::build_cache_parts() {
           &worth};
 }
 
-// A rung is made when its builder is first seen, and stays: a collection may be at it.
+// An evictor is made when its builder is first seen, and stays: a collection may be at it.
 std::vector<disk::IdleCacheCollector::Source> Daemon::Components::idle_sources() {
   std::vector<disk::IdleCacheCollector::Source> sources;
   for (const auto& builder : settings.builders) {
-    auto& rung = idle_rungs[builder.name];
+    auto& rung = idle_cache_evictors[builder.name];
     if (!rung) {
       auto parts = build_cache_parts();
       parts.sources = [this, name = builder.name] { return cache_source_of(name); };
@@ -105,7 +105,7 @@ ports::Async<void> Daemon::Components::forget_builds(std::string builder) {
   co_return co_await cache->forget_builds();
 }
 
-// For buildx_instances, in what outlives the instance.
+// For people, in what outlives the instance.
 std::string Daemon::Components::own_name() const {
   auto instance = termination.termination_view().instance;
   if (!instance.empty()) return instance;
@@ -182,7 +182,7 @@ api::ApiContext Daemon::Components::api_context() {
   context.emulators = &emulation;
   context.platforms = &emulation;
   context.termination = &termination;
-  context.admissions = &admissions;
+  context.admissions = &admission_controller;
   context.space = &reclaimer;
   context.ending_jobs = &ending_jobs;
   context.events = &journal;

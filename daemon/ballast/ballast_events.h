@@ -1,4 +1,4 @@
-// The journal's words for what is done about a ballast.
+// The journal's sentences about what is done about a ballast.
 #pragma once
 
 #include <string>

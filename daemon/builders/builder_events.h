@@ -15,11 +15,11 @@ void note_plan(Builder& builder, const policy::BuilderPlan& plan, Now now, ports
 // Before steps are carried out: begins an outage if it was warm before and none has begun.
 void note_outage(Builder& builder, const policy::BuilderStep& first, Now now);
 
-// In a dry run instead of carrying out: records "builder.would", once for each new plan.
 // Before `next` is the memory: where the engine has restarted the container on its own since the last look, an outage
 // that ends as a heal (rule "engine_restarted"), though nothing is done about it.
 void note_engine_restart(Builder& builder, const policy::BuilderMemory& next, Now now);
 
+// In a dry run instead of carrying out: records "builder.would", once for each new plan.
 void note_dry_run(Builder& builder, const std::vector<policy::BuilderStep>& steps, ports::Journal& journal);
 
 // Before steps that change the volume: records "builder.fresh_volume", with how to undo it.

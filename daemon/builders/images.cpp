@@ -44,8 +44,8 @@ ImageProvider::ImageProvider(ImagePorts ports, std::string folder, Jitter jitter
     : ports_(ports), folder_(std::move(folder)), jitter_(std::move(jitter)) {}
 
 ports::Async<std::string> ImageProvider::provide(std::string reference) {
-  const auto pass = co_await turns_.lock();
-  if (!pass) co_return Error(Errc::kCancelled, "cancelled while another image is being brought");
+  const auto guard = co_await turns_.lock();
+  if (!guard) co_return Error(Errc::kCancelled, "cancelled while another image is being brought");
   co_return co_await bring(std::move(reference));
 }
 

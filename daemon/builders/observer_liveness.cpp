@@ -35,7 +35,7 @@ struct Seen {
 };
 
 // The ids of those whose folder is not the host's; one that cannot be looked at counts as right.
-Result<std::set<std::string>> strayed_of(const std::vector<Seen>& containers, const std::string& folder) {
+Result<std::set<std::string>> stale_mounts_of(const std::vector<Seen>& containers, const std::string& folder) {
   std::set<std::string> stale_mounts;
   for (const auto& one : containers) {
     const auto other = sees_other_folder(one.pid, std::string(kSocketFolderInside), folder);
@@ -78,7 +78,7 @@ asio::awaitable<bool> Observer::has_room() {
 asio::awaitable<void> Observer::look_at_folders(Builder* builder, Observation* seen) {
   std::function<Result<std::set<std::string>>()> work = [containers = running_of(seen->builder),
                                                          folder = socket_folder(paths_, builder->settings.name)] {
-    return strayed_of(containers, folder);
+    return stale_mounts_of(containers, folder);
   };
   auto stale_mounts = co_await ports_.files.compute<std::set<std::string>>(std::move(work), kLookPatience);
   builder->stale_mounts = stale_mounts ? *std::move(stale_mounts) : std::set<std::string>{};

@@ -36,7 +36,7 @@ class StepExecutor {
  public:
   StepExecutor(StepPorts ports, ImageProvider& provider) : ports_(ports), provider_(provider) {}
 
-  // In order, until the first failure, which is recorded and returned, or until the builder's pace is stopped
+  // In order, until the first failure, which is recorded and returned, or until the builder's loop timer is stopped
   // (kCancelled): a stop that comes just as a step ends breaks nothing off. What `seen` shows is acted on by its id, so
   // that a container that somebody put in its place meanwhile is not touched (kNotFound).
   ports::Async<void> carry_out(const Builder* builder, std::vector<policy::BuilderStep> steps, Observation seen,

@@ -11,7 +11,7 @@ namespace buildwarden::emulation {
 namespace asio = boost::asio;
 namespace {
 
-constexpr Duration kCompare = std::chrono::seconds{27};  // ends on the nearest beat: 24 to 30 s
+constexpr Duration kCompare = std::chrono::seconds{27};  // ends on the nearest tick: 24 to 30 s
 constexpr Duration kExecute = std::chrono::hours{1};
 constexpr Duration kWork = std::chrono::seconds{15};  // for a worker: more than what it does by itself
 constexpr Duration kJobWaits = std::chrono::seconds{10};
@@ -40,8 +40,8 @@ asio::awaitable<void> Emulation::turn(bool execute) {
     plan_ = {};
     co_return;
   }
-  const auto pass = co_await turns_.lock();
-  if (!pass) co_return;
+  const auto guard = co_await turns_.lock();
+  if (!guard) co_return;
   co_await look(execute, false);
 }
 
@@ -222,8 +222,8 @@ ports::Async<void> Emulation::verify() {
 asio::awaitable<std::string> Emulation::await_platforms(std::vector<std::string> names) {
   if (names.empty() || !is_wanted()) co_return "";
   {
-    const auto pass = co_await turns_.lock(kJobWaits);
-    if (!pass) co_return format("whether its platforms run is not known yet after {}", short_duration(kJobWaits));
+    const auto guard = co_await turns_.lock(kJobWaits);
+    if (!guard) co_return format("whether its platforms run is not known yet after {}", short_duration(kJobWaits));
     co_await look(true, true);
   }
   std::string trouble;

@@ -130,8 +130,8 @@ ports::Async<void> Link::tell_past(std::int64_t until_nanos) {
 asio::awaitable<Error> Link::follow(std::shared_ptr<HttpStream> events) {
   while (true) {
     const auto now = std::chrono::steady_clock::now();
-    const auto beat = std::chrono::ceil<Duration>(wait_end(now, times_.heartbeat) - now);
-    auto line = co_await events->next_line(beat);
+    const auto patience = std::chrono::ceil<Duration>(wait_end(now, times_.heartbeat) - now);
+    auto line = co_await events->next_line(patience);
     if (line) {
       auto streamed = decode_event(*line);
       if (!streamed) co_return std::move(streamed).error();

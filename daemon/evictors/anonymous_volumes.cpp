@@ -27,7 +27,7 @@ ports::Async<std::vector<policy::Candidate>> AnonymousVolumes::list(const policy
 
 ports::Async<ports::EvictionResult> AnonymousVolumes::evict(const policy::Candidate& candidate,
                                                             const policy::RungTurn&) {
-  return take_again_asked(candidate);
+  return evict_after_asking(candidate);
 }
 
 // Containers last: one that was made in between is seen to mount its volume.
@@ -70,7 +70,7 @@ policy::Candidate AnonymousVolumes::describe(const ports::VolumeRecord& volume) 
   return candidate;
 }
 
-ports::Async<ports::EvictionResult> AnonymousVolumes::take_again_asked(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> AnonymousVolumes::evict_after_asking(policy::Candidate candidate) {
   const auto world = co_await look();
   if (!world) co_return world.error();
   const auto volume = std::find_if(world->volumes.begin(), world->volumes.end(),

@@ -41,7 +41,7 @@ class AnonymousVolumes final : public ports::Evictor {
   };
   ports::Async<World> look();
   ports::Async<std::vector<policy::Candidate>> list_unused(policy::RungTurn turn);
-  ports::Async<ports::EvictionResult> take_again_asked(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_after_asking(policy::Candidate candidate);
   [[nodiscard]] policy::Candidate describe(const ports::VolumeRecord& volume) const;
 
   Parts parts_;

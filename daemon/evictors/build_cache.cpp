@@ -92,7 +92,7 @@ Result<PlannedSteps> steps_of(const Plan& plan) {
   return planned;
 }
 
-// What the climb took of any cache until now. Ids are random, so those of other caches mean nothing here.
+// What the run deleted of any cache until now. Ids are random, so those of other caches mean nothing here.
 std::vector<std::shared_ptr<const policy::CacheStep>> pretended_in(const policy::RungTurn& turn) {
   std::vector<std::shared_ptr<const policy::CacheStep>> steps;
   if (!turn.pretended || !turn.found) return steps;

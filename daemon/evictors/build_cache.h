@@ -20,7 +20,7 @@ namespace buildwarden::disk {
 struct CacheSource {
   std::string key;              // without blanks; part of the candidates' ids
   std::string name;             // for people: "the engine's build cache"
-  ports::BuildCache* cache;     // outlives the rung
+  ports::BuildCache* cache;     // outlives the evictor
   Amount share;                 // of the filesystem that it lies on: rung 6 goes no further
   bool is_engines_own = false;  // takes part only when the turn says so
   std::string builder{};        // as in policy::Thing: "" is the engine's

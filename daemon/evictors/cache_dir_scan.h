@@ -20,7 +20,7 @@ struct CacheEntry {
   std::shared_ptr<DeletionRoot> root;  // the folder
   std::string name;
   TreeLook look;
-  std::string spared;  // why it is never touched; "" when nothing speaks for it
+  std::string spared;  // why it is never touched; "" when there is no reason
   std::string user;    // who has it in use; "" when nobody has
   [[nodiscard]] std::string path() const { return root->path() + "/" + name; }
 };
@@ -44,7 +44,7 @@ Result<CachesSeen> look_at_caches(const std::vector<std::string>& folders, const
                                   const std::stop_token& stop,
                                   const std::function<bool(std::string_view)>& wanted = {});
 
-// What speaks for the entry since it was looked at: it was changed, or is used; "" when nothing does. Errors: as
+// Why the entry must stay since it was looked at: it was changed, or is used; "" when nothing does. Errors: as
 // folder_users().
 Result<std::string> changed_since(const CacheEntry& entry, const std::stop_token& stop);
 

@@ -12,7 +12,7 @@ namespace buildwarden::disk {
 ports::Async<std::vector<policy::Candidate>> CacheDirs::list(const policy::RungTurn&) { return list_entries(); }
 
 ports::Async<ports::EvictionResult> CacheDirs::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
-  return take_planned(candidate);
+  return evict_planned(candidate);
 }
 
 std::vector<std::string> CacheDirs::never() const {
@@ -44,7 +44,7 @@ ports::Async<std::vector<policy::Candidate>> CacheDirs::list_entries() {
   co_return candidates;
 }
 
-ports::Async<ports::EvictionResult> CacheDirs::take_planned(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> CacheDirs::evict_planned(policy::Candidate candidate) {
   const auto planned = planned_.find(candidate.id);
   if (planned == planned_.end()) co_return dropped("it is not of the last plan");
   std::function<Result<ports::EvictionResult>()> work = [entry = planned->second, stop = stop_.get_token()] {

@@ -43,7 +43,7 @@ class CacheDirs final : public ports::Evictor {
 
  private:
   ports::Async<std::vector<policy::Candidate>> list_entries();
-  ports::Async<ports::EvictionResult> take_planned(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_planned(policy::Candidate candidate);
   [[nodiscard]] std::vector<std::string> never() const;
 
   Parts parts_;

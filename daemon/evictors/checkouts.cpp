@@ -37,7 +37,7 @@ ports::Async<std::vector<policy::Candidate>> Checkouts::list(const policy::RungT
 }
 
 ports::Async<ports::EvictionResult> Checkouts::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
-  return take_planned(candidate);
+  return evict_planned(candidate);
 }
 
 ports::Async<std::vector<policy::JobOnHost>> Checkouts::running() {
@@ -144,7 +144,7 @@ void Checkouts::record_in_parts(const std::vector<std::string>& in_parts) {
   in_parts_ = what;
 }
 
-ports::Async<ports::EvictionResult> Checkouts::take_planned(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> Checkouts::evict_planned(policy::Candidate candidate) {
   const auto planned = planned_.find(candidate.id);
   if (planned == planned_.end() || !builds_) co_return dropped("it is not of the last plan");
   const auto found = planned->second;

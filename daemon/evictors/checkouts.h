@@ -40,7 +40,7 @@ class Checkouts final : public ports::Evictor {
     CheckoutSizes& sizes;
     // Whether the wall clock can be trusted for the grace; while it cannot, everything is young.
     std::function<bool()> clock_is_steady;
-    // Jobs that have ended and left their room to the next one: no age speaks for what their agents have.
+    // Jobs that have ended and left their room to the next one: no age keeps what their agents have.
     std::function<std::vector<policy::JobToCome>()> given_up = [] { return std::vector<policy::JobToCome>(); };
   };
   explicit Checkouts(Parts parts) : parts_(std::move(parts)) {}
@@ -64,7 +64,7 @@ class Checkouts final : public ports::Evictor {
     std::vector<policy::JobToCome> to_come;
   };
   ports::Async<std::vector<policy::Candidate>> list_checkouts(std::string for_job);
-  ports::Async<ports::EvictionResult> take_planned(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_planned(policy::Candidate candidate);
   // Out of the way, with nobody's job let in meanwhile.
   ports::Async<std::shared_ptr<Thrown>> throw_away(const FoundCheckout& found);
   ports::Async<ports::EvictionResult> remove(FoundCheckout found, std::shared_ptr<Thrown> thrown);

@@ -39,7 +39,7 @@ ports::Async<std::vector<policy::Candidate>> EndedContainers::list(const policy:
 
 ports::Async<ports::EvictionResult> EndedContainers::evict(const policy::Candidate& candidate,
                                                            const policy::RungTurn&) {
-  return take_again_asked(candidate);
+  return evict_after_asking(candidate);
 }
 
 ports::Async<std::vector<policy::Candidate>> EndedContainers::list_ended(policy::RungTurn turn) {
@@ -111,7 +111,7 @@ ports::Async<std::string> EndedContainers::changed(policy::Candidate candidate) 
   co_return engine_changed(parts_.engine.status(), planned_on_);
 }
 
-ports::Async<ports::EvictionResult> EndedContainers::take_again_asked(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> EndedContainers::evict_after_asking(policy::Candidate candidate) {
   const auto reason_to_keep = co_await changed(candidate);
   if (!reason_to_keep) co_return reason_to_keep.error();
   if (!reason_to_keep->empty()) co_return dropped(*reason_to_keep);

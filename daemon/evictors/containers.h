@@ -42,7 +42,7 @@ class EndedContainers final : public ports::Evictor {
   // Its own files lie with the images, its anonymous volumes perhaps on another filesystem. Nothing: nobody knows
   // where.
   [[nodiscard]] std::optional<std::string> device_of(bool has_volumes) const;
-  ports::Async<ports::EvictionResult> take_again_asked(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_after_asking(policy::Candidate candidate);
   // "" when nothing has changed.
   ports::Async<std::string> changed(policy::Candidate candidate);
 

@@ -133,7 +133,7 @@ bool DockerConfigs::frees(const ports::FilesystemSnapshot& filesystem) const {
 ports::Async<std::vector<policy::Candidate>> DockerConfigs::list(const policy::RungTurn&) { return list_folders(); }
 
 ports::Async<ports::EvictionResult> DockerConfigs::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
-  return take_planned(candidate);
+  return evict_planned(candidate);
 }
 
 bool DockerConfigs::is_left(const ports::JobFolder& folder) const {
@@ -165,7 +165,7 @@ ports::Async<std::vector<policy::Candidate>> DockerConfigs::list_folders() {
   co_return candidates;
 }
 
-ports::Async<ports::EvictionResult> DockerConfigs::take_planned(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> DockerConfigs::evict_planned(policy::Candidate candidate) {
   const auto planned = planned_.find(candidate.id);
   if (planned == planned_.end()) co_return dropped("it is not of the last plan");
   if (!is_left(planned->second.folder)) co_return dropped("a job has it");

@@ -44,7 +44,7 @@ class DockerConfigs final : public ports::Evictor {
 
  private:
   ports::Async<std::vector<policy::Candidate>> list_folders();
-  ports::Async<ports::EvictionResult> take_planned(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_planned(policy::Candidate candidate);
   // Whether no job that runs has it by now.
   [[nodiscard]] bool is_left(const ports::JobFolder& folder) const;
 

@@ -109,7 +109,7 @@ std::string EndingJobs::why_none(const std::string& job, const Kept& kept) const
 
 ports::Async<ports::RoomAtEnd> EndingJobs::give_up(std::string job) {
   // One after another: any job may ask, and a look reads whole trees.
-  const auto pass = co_await mutex_.lock();
+  const auto guard = co_await mutex_.lock();
   auto kept = co_await kept_by(job);
   if (!kept) co_return std::move(kept).error();
   ports::RoomAtEnd room;

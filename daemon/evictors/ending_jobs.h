@@ -40,7 +40,7 @@ class EndingJobs final : public ports::EndingJobs {
 
   ports::Async<ports::RoomAtEnd> give_up(std::string job) override;
 
-  // The jobs that have ended since: no age speaks for what their agents left.
+  // The jobs that have ended since: no age keeps what their agents left.
   [[nodiscard]] std::vector<policy::JobToCome> given_up() const;
 
   // One turn: when a job that was promised something has ended, room is made. One that still runs after half an hour is

@@ -1,4 +1,4 @@
-// What rungs of the engine have in common.
+// What evictors of the engine's objects have in common.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ std::string engine_changed(const ports::EngineStatus& status, const ports::Engin
 // be deleted, gone); other errors stay errors.
 Result<std::string> dropped_by_engine(const Result<void>& removed);
 
-// The same as what a rung answers.
+// The same as what an evictor answers.
 Result<ports::EvictionResult> evicted_or_dropped(const Result<void>& removed, Bytes reported);
 ports::EvictionResult dropped(std::string why);
 

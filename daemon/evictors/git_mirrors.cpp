@@ -16,7 +16,7 @@ bool GitMirrors::frees(const ports::FilesystemSnapshot& filesystem) const {
 ports::Async<std::vector<policy::Candidate>> GitMirrors::list(const policy::RungTurn&) { return list_mirrors(); }
 
 ports::Async<ports::EvictionResult> GitMirrors::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
-  return take_planned(candidate);
+  return evict_planned(candidate);
 }
 
 policy::Candidate GitMirrors::candidate_of(const CacheEntry& entry, const ports::MirrorUses& uses) const {
@@ -48,7 +48,7 @@ ports::Async<std::vector<policy::Candidate>> GitMirrors::list_mirrors() {
   co_return candidates;
 }
 
-ports::Async<ports::EvictionResult> GitMirrors::take_planned(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> GitMirrors::evict_planned(policy::Candidate candidate) {
   const auto planned = planned_.find(candidate.id);
   if (planned == planned_.end()) co_return dropped("it is not of the last plan");
   const auto entry = planned->second;

@@ -42,7 +42,7 @@ class GitMirrors final : public ports::Evictor {
 
  private:
   ports::Async<std::vector<policy::Candidate>> list_mirrors();
-  ports::Async<ports::EvictionResult> take_planned(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_planned(policy::Candidate candidate);
   [[nodiscard]] policy::Candidate candidate_of(const CacheEntry& entry, const ports::MirrorUses& uses) const;
 
   Parts parts_;

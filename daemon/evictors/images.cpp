@@ -28,10 +28,10 @@ ports::Async<std::vector<policy::Candidate>> DanglingImages::list(const policy::
 }
 
 ports::Async<ports::EvictionResult> DanglingImages::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
-  return take_again_asked(candidate);
+  return evict_after_asking(candidate);
 }
 
-ports::Async<ports::EvictionResult> DanglingImages::take_again_asked(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> DanglingImages::evict_after_asking(policy::Candidate candidate) {
   const auto images = co_await images_.list_images();
   if (!images) co_return images.error();
   const auto now = std::find_if(images->begin(), images->end(),
@@ -77,7 +77,7 @@ ports::Async<std::vector<policy::Candidate>> UnusedImages::valued(std::vector<po
 }
 
 ports::Async<ports::EvictionResult> UnusedImages::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
-  return take_again_asked(candidate);
+  return evict_after_asking(candidate);
 }
 
 // Which of the references names something else by now; "" when none does.
@@ -91,7 +91,7 @@ ports::Async<std::string> UnusedImages::moved(policy::Candidate candidate) {
   co_return std::string();
 }
 
-ports::Async<ports::EvictionResult> UnusedImages::take_again_asked(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> UnusedImages::evict_after_asking(policy::Candidate candidate) {
   const auto moved_name = co_await moved(candidate);
   if (!moved_name) co_return moved_name.error();
   if (!moved_name->empty()) co_return dropped(*moved_name);

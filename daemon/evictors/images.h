@@ -23,7 +23,7 @@ class DanglingImages final : public ports::Evictor {
   void forget_list() override { in_use_check_.forget_plan(); }
 
  private:
-  ports::Async<ports::EvictionResult> take_again_asked(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_after_asking(policy::Candidate candidate);
   ports::Images& images_;
   ImageInUseCheck in_use_check_;
 };
@@ -48,7 +48,7 @@ class UnusedImages final : public ports::Evictor {
   void forget_list() override { in_use_check_.forget_plan(); }
 
  private:
-  ports::Async<ports::EvictionResult> take_again_asked(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_after_asking(policy::Candidate candidate);
   ports::Async<std::string> moved(policy::Candidate candidate);
   // Why its name is not removed any more, after others were; kNotFound: it went with one of them.
   ports::Async<std::string> moved_meanwhile(std::string reference, policy::Candidate candidate);

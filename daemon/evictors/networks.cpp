@@ -41,7 +41,7 @@ ports::Async<std::vector<policy::Candidate>> EmptyNetworks::list(const policy::R
 }
 
 ports::Async<ports::EvictionResult> EmptyNetworks::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
-  return take_again_asked(candidate);
+  return evict_after_asking(candidate);
 }
 
 ports::Async<std::vector<policy::Candidate>> EmptyNetworks::list_empty(policy::RungTurn turn) {
@@ -71,7 +71,7 @@ ports::Async<std::vector<policy::Candidate>> EmptyNetworks::list_empty(policy::R
   co_return candidates;
 }
 
-ports::Async<ports::EvictionResult> EmptyNetworks::take_again_asked(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> EmptyNetworks::evict_after_asking(policy::Candidate candidate) {
   const auto networks = co_await parts_.networks.list_networks();
   if (!networks) co_return networks.error();
   const auto network = std::find_if(networks->begin(), networks->end(),

@@ -31,7 +31,7 @@ class EmptyNetworks final : public ports::Evictor {
 
  private:
   ports::Async<std::vector<policy::Candidate>> list_empty(policy::RungTurn turn);
-  ports::Async<ports::EvictionResult> take_again_asked(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_after_asking(policy::Candidate candidate);
 
   Parts parts_;
   ports::EngineIdentity planned_on_;

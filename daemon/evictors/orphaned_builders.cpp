@@ -22,7 +22,7 @@ bool is_of_a_service(const std::map<std::string, std::string>& labels) {
                      [](const auto& label) { return label.first.starts_with("com.docker."); });
 }
 
-// Why a container is nobody's to delete, by what the lists say; "" when it is an orphan perhaps.
+// Why a container must stay, by what the lists say; "" when it is an orphan perhaps.
 std::string spared(const ports::ContainerRecord& container, const std::string& owner, const ports::InUseSet& held) {
   if (held.container_names.contains(container.name)) return format("held as {}", container.name);
   if (!owner.empty()) return owner;
@@ -58,7 +58,7 @@ ports::Async<std::vector<policy::Candidate>> OrphanedBuilders::list(const policy
 
 ports::Async<ports::EvictionResult> OrphanedBuilders::evict(const policy::Candidate& candidate,
                                                             const policy::RungTurn&) {
-  return take_again_asked(candidate);
+  return evict_after_asking(candidate);
 }
 
 // Containers last: one that was made in between is seen to mount its volume.
@@ -138,7 +138,7 @@ std::string OrphanedBuilders::changed(const policy::Candidate& planned, const po
   return engine_changed(parts_.engine.status(), planned_on_);
 }
 
-ports::Async<ports::EvictionResult> OrphanedBuilders::take_again_asked(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> OrphanedBuilders::evict_after_asking(policy::Candidate candidate) {
   auto world = co_await look();
   if (!world) co_return std::move(world).error();
   if (candidate.id.starts_with(kVolume)) {

@@ -53,10 +53,10 @@ class OrphanedBuilders final : public ports::Evictor {
   // The container as a candidate; `id` empty: it is gone.
   ports::Async<policy::Candidate> describe(ports::ContainerRecord container, std::string owner);
   policy::Candidate describe_volume(const ports::VolumeRecord& volume) const;
-  ports::Async<ports::EvictionResult> take_again_asked(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_after_asking(policy::Candidate candidate);
   ports::Async<ports::EvictionResult> remove_container(ports::ContainerRecord container, bool with_volume);
   ports::Async<ports::EvictionResult> remove_volume(std::string name);
-  // Why `fresh`, what is found now of the planned candidate, must be left alone; "" when nothing speaks for it.
+  // Why `fresh`, what is found now of the planned candidate, must be left alone; "" when there is no reason.
   [[nodiscard]] std::string changed(const policy::Candidate& planned, const policy::Candidate& fresh) const;
 
   Parts parts_;

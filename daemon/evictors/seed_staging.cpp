@@ -12,7 +12,7 @@ namespace buildwarden::disk {
 ports::Async<std::vector<policy::Candidate>> SeedStaging::list(const policy::RungTurn&) { return list_staging(); }
 
 ports::Async<ports::EvictionResult> SeedStaging::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
-  return take_planned(candidate);
+  return evict_planned(candidate);
 }
 
 ports::Async<std::vector<policy::Candidate>> SeedStaging::list_staging() {
@@ -32,7 +32,7 @@ ports::Async<std::vector<policy::Candidate>> SeedStaging::list_staging() {
   co_return candidates;
 }
 
-ports::Async<ports::EvictionResult> SeedStaging::take_planned(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> SeedStaging::evict_planned(policy::Candidate candidate) {
   const auto planned = planned_.find(candidate.id);
   if (planned == planned_.end()) co_return dropped("it is not of the last plan");
   std::function<Result<ports::EvictionResult>()> work = [entry = planned->second, stop = stop_.get_token()] {

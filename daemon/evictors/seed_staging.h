@@ -39,7 +39,7 @@ class SeedStaging final : public ports::Evictor {
 
  private:
   ports::Async<std::vector<policy::Candidate>> list_staging();
-  ports::Async<ports::EvictionResult> take_planned(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_planned(policy::Candidate candidate);
 
   Parts parts_;
   std::map<std::string, CacheEntry> planned_;  // by path

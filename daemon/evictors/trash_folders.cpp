@@ -104,7 +104,7 @@ bool TrashFolders::frees(const ports::FilesystemSnapshot& filesystem) const {
 ports::Async<std::vector<policy::Candidate>> TrashFolders::list(const policy::RungTurn&) { return list_leftovers(); }
 
 ports::Async<ports::EvictionResult> TrashFolders::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
-  return take_planned(candidate);
+  return evict_planned(candidate);
 }
 
 ports::Async<std::vector<policy::Candidate>> TrashFolders::list_leftovers() {
@@ -135,7 +135,7 @@ ports::Async<std::vector<policy::Candidate>> TrashFolders::list_leftovers() {
   co_return candidates;
 }
 
-ports::Async<ports::EvictionResult> TrashFolders::take_planned(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> TrashFolders::evict_planned(policy::Candidate candidate) {
   const auto planned = planned_.find(candidate.id);
   if (planned == planned_.end()) co_return dropped("it is not of the last plan");
   std::function<Result<ports::EvictionResult>()> work = [leftover = planned->second, stop = stop_.get_token()] {

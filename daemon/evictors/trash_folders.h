@@ -45,7 +45,7 @@ class TrashFolders final : public ports::Evictor {
 
  private:
   ports::Async<std::vector<policy::Candidate>> list_leftovers();
-  ports::Async<ports::EvictionResult> take_planned(policy::Candidate candidate);
+  ports::Async<ports::EvictionResult> evict_planned(policy::Candidate candidate);
 
   Parts parts_;
   std::map<std::string, Leftover> planned_;  // by path

@@ -1,4 +1,4 @@
-// The loop of the disk room: measures what is due, says what changed, has room made when it is needed.
+// The disk monitor: measures what is due, says what changed, has room made when it is needed.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -78,7 +78,7 @@ class DiskMonitor {
   std::optional<BootTime> not_before_;
   std::vector<std::pair<std::string, std::string>> watched_;  // device and mount of each filesystem
   Duration after_hindered_{0};  // of the last try, doubled at the next; 0: it was not hindered
-  LoopTimer loop_timer_;        // of the watch itself, and of all three
+  LoopTimer loop_timer_;        // of the measuring loop, and of all three
   LoopTimer reclaim_timer_;
   LoopTimer users_timer_;
   bool every_ = false;  // the next turn measures everything

@@ -1,4 +1,4 @@
-// The watch's words.
+// The journal's sentences about levels, marks and the clock.
 #pragma once
 
 #include "daemon/filesystems/filesystem.h"

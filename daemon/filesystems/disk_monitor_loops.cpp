@@ -1,4 +1,4 @@
-// The loops around the watch's turns.
+// The loops around the disk monitor's turns.
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <utility>
 
@@ -10,7 +10,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr Duration kLookAtReclaim = std::chrono::seconds{60};  // each turn of the watch that finds a need wakes it
+constexpr Duration kLookAtReclaim = std::chrono::seconds{60};  // each turn() that finds a need wakes it
 constexpr Duration kLookAtUsers = kIdleTick;
 
 }  // namespace

@@ -24,8 +24,8 @@ class DiskUsage {
   };
   explicit DiskUsage(Parts parts) : parts_(parts) {}
 
-  // Asks the engine when the last answer is older than a minute or void(). An engine that does not answer leaves
-  // nothing: old figures would be taken for current ones.
+  // Asks the engine when the last answer is older than a minute, or after forget(). An engine that does not answer
+  // leaves nothing: old figures would be taken for current ones.
   boost::asio::awaitable<void> refresh();
   // Something was deleted: the figures are to be asked for again.
   void forget() { asked_at_.reset(); }

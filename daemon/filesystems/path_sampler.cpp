@@ -36,7 +36,7 @@ struct PathSampler::Round {
 };
 
 asio::awaitable<std::vector<Sample>> PathSampler::sample(std::vector<std::string> paths, Now now, Haste haste) {
-  auto pass = co_await mutex_.lock(timing_.stale);
+  auto guard = co_await mutex_.lock(timing_.stale);
   const auto loop = co_await asio::this_coro::executor;
   auto timer = std::make_shared<asio::steady_timer>(loop);
   Round round;
@@ -47,7 +47,7 @@ asio::awaitable<std::vector<Sample>> PathSampler::sample(std::vector<std::string
   };
   Answers answers;
   std::vector<StatWorker*> begun;
-  if (pass) begun = begin(paths, round, answers);
+  if (guard) begun = begin(paths, round, answers);
   const auto began = asio::steady_timer::clock_type::now();
   const auto until = wait_end(began, haste == Haste::kCalm ? 10 * timing_.patience : timing_.patience);
   while (any_pending(begun) && asio::steady_timer::clock_type::now() < until) {
@@ -60,7 +60,7 @@ asio::awaitable<std::vector<Sample>> PathSampler::sample(std::vector<std::string
   std::vector<Sample> samples;
   samples.reserve(paths.size());
   for (const auto& path : paths) samples.push_back(answer_for(path, now, answers));
-  if (pass) drop_idle_workers();
+  if (guard) drop_idle_workers();
   co_return samples;
 }
 
@@ -79,7 +79,7 @@ std::vector<StatWorker*> PathSampler::begin(const std::vector<std::string>& path
   for (auto& [name, its_paths] : by_worker) {
     auto& worker = workers_[name];
     if (!worker) worker = std::make_unique<StatWorker>(read_);
-    for (const auto& path : its_paths) asked_in_[path] = name;
+    for (const auto& path : its_paths) asked_by_[path] = name;
     collect(*worker, round.now, late);
     if (worker->pending()) continue;
     worker->begin(std::move(its_paths), round.now, round.loop, round.wake);
@@ -112,8 +112,8 @@ Sample PathSampler::answer_for(const std::string& path, Now now, const Answers& 
   Sample sample;
   sample.path = path;
   sample.asked = now;
-  const auto name = asked_in_.find(path);
-  const auto worker = name == asked_in_.end() ? workers_.end() : workers_.find(name->second);
+  const auto name = asked_by_.find(path);
+  const auto worker = name == asked_by_.end() ? workers_.end() : workers_.find(name->second);
   if (worker == workers_.end() || !worker->second->pending()) {
     sample.error = format("{} could not be asked for {}", path, short_duration(timing_.stale));
     return sample;
@@ -129,7 +129,7 @@ Sample PathSampler::answer_for(const std::string& path, Now now, const Answers& 
 // Only workers with nothing under way, and only those that no path would use again.
 void PathSampler::drop_idle_workers() {
   std::set<std::string> wanted;
-  for (const auto& [path, name] : asked_in_) wanted.insert(worker_of(path));
+  for (const auto& [path, name] : asked_by_) wanted.insert(worker_of(path));
   std::erase_if(workers_,
                 [&wanted](const auto& entry) { return !entry.second->pending() && !wanted.contains(entry.first); });
 }

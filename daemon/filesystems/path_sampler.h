@@ -22,7 +22,7 @@ struct PathSamplerTiming {
   Duration stale{5'000};  // an answer that took longer than this is worth nothing, and counts as failed before it comes
 };
 
-// What is known of a path after a sample(): exactly one of snapshot, error, or neither (asked, but still in time).
+// What is known of a path after a sample(): exactly one of its stat, an error, or neither (asked, but still in time).
 struct Sample {
   std::string path;
   std::optional<PathStat> snapshot;
@@ -47,7 +47,7 @@ class PathSampler {
   // One Sample for each path, in the same order.
   boost::asio::awaitable<std::vector<Sample>> sample(std::vector<std::string> paths, Now now,
                                                      Haste haste = Haste::kPressing);
-  // As read at the last sample(): older or newer than its snapshots, which name their own mounts.
+  // As read at the last sample(): older or newer than its stats, which name their own mounts.
   [[nodiscard]] const std::vector<MountEntry>& mounts() const { return *mounts_; }
 
  private:
@@ -65,7 +65,7 @@ class PathSampler {
   Mounts mounts_ = std::make_shared<const std::vector<MountEntry>>();
   std::map<std::string, std::string> resolved_;  // path → where it led when it last answered
   std::map<std::string, std::unique_ptr<StatWorker>> workers_;
-  std::map<std::string, std::string> asked_in_;  // path → the worker that it was last asked in
+  std::map<std::string, std::string> asked_by_;  // path → the worker that last asked for it
   AsyncMutex mutex_;
 };
 

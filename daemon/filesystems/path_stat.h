@@ -35,7 +35,7 @@ struct PathStat {
 };
 
 // May block for ever (a hung mount), so it runs on a worker's thread; must be safe to call from any thread. kNotFound:
-// there is no such folder. kConflict: the snapshot is void, since mounts came and went all the while. Nothing is ever
+// there is no such folder. kConflict: the reading is void, since mounts came and went all the while. Nothing is ever
 // created.
 using ReadPathStat = std::function<Result<PathStat>(const std::string& path)>;
 

@@ -23,7 +23,7 @@ struct EngineHome {
 struct WatchedFolder {
   std::string path;
   // "data_root", "volumes", "containerd", "images" (of containerd's image store), "builds", "configured", "state",
-  // "root", "cache_dirs"
+  // "root", "cache_dirs", "git_mirrors"
   std::vector<std::string> roles;
   bool gate = false;
   bool optional = false;  // when there is no such folder it is simply not watched

@@ -1,4 +1,4 @@
-// The controller's answers: taken on, renewed, refused, ended.
+// The controller's answers: admitted, renewed, refused, ended.
 #include <algorithm>
 
 #include "common/format.h"

@@ -20,7 +20,8 @@ policy::JobToCome to_come(const ports::JobRequest& request) {
 
 }  // namespace
 
-// An id that is being admitted: told apart from a second request of the same id, and forgotten however the turn ends.
+// An id that is being admitted: told apart from a second request of the same id, and forgotten however the request
+// ends.
 class AdmissionController::Entered {
  public:
   Entered(std::shared_ptr<PendingJobs> jobs, std::string id, uid_t uid) : jobs_(std::move(jobs)), id_(std::move(id)) {
@@ -31,7 +32,8 @@ class AdmissionController::Entered {
   Entered& operator=(const Entered&) = delete;
 
  private:
-  std::shared_ptr<PendingJobs> jobs_;  // outlives the controller, should the loop be torn down before the turn is over
+  std::shared_ptr<PendingJobs>
+      jobs_;  // outlives the controller, should the loop be torn down before the request is over
   std::string id_;
 };
 
@@ -95,7 +97,7 @@ ports::Async<ports::JobAnswer> AdmissionController::settle(ports::JobRequest req
 
 ports::Async<ports::JobAnswer> AdmissionController::find_answer(Request* asked) {
   std::shared_ptr<void> announced;
-  if (ports_.gate != nullptr) announced = ports_.gate->announce(to_come(asked->request));
+  if (ports_.agent_lock != nullptr) announced = ports_.agent_lock->announce(to_come(asked->request));
   auto admission = co_await find_way_in(asked);
   if (!admission) co_return std::move(admission).error();
   if (pending_->at(asked->request.id).ended) {
@@ -105,24 +107,25 @@ ports::Async<ports::JobAnswer> AdmissionController::find_answer(Request* asked) 
   co_return admit(asked, *admission);
 }
 
-// Room, and then the agent's gate. Whoever waits there is judged again: others were promised room meanwhile. After the
-// last judgement nothing is awaited until it is known as a job that runs.
+// Room, and then the agent's lock. Who waits there is evaluated again: others were promised room meanwhile. After the
+// last evaluation nothing is awaited until it is known as a job that runs.
 ports::Async<policy::Admission> AdmissionController::find_way_in(Request* asked) {
   const auto until = ports_.clock.now().boot + settings_.admission_wait;
   for (int tries = 0;; ++tries) {
     auto admission = co_await find_room(asked, until);
     const bool runs = admission && admission->verdict == policy::Verdict::kRun;
-    if (!runs || ports_.gate == nullptr) co_return std::move(admission);
+    if (!runs || ports_.agent_lock == nullptr) co_return std::move(admission);
     auto agent = asked->request.agent;
-    const bool passed = co_await ports_.gate->pass(std::move(agent));
+    const bool passed = co_await ports_.agent_lock->pass(std::move(agent));
     if (!passed) co_return Error(Errc::kCancelled, format("nobody waits for job {} any more", asked->request.id));
     if (auto refused = closed()) co_return *std::move(refused);
-    auto judged = evaluate(*asked, tries >= kMostTries);
-    if (judged.verdict != policy::Verdict::kMakeRoom) co_return judged;
+    auto evaluated = evaluate(*asked, tries >= kMostTries);
+    if (evaluated.verdict != policy::Verdict::kMakeRoom) co_return evaluated;
   }
 }
 
-// What was made may be promised to another job before this one is judged: then more is asked for, while there is time.
+// What was made may be promised to another job before this one is evaluated: then more is asked for, while there is
+// time.
 ports::Async<policy::Admission> AdmissionController::find_room(Request* asked, BootTime until) {
   if (auto refused = closed()) co_return *std::move(refused);
   co_await ports_.disk.measured_disk_view();

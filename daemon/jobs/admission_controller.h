@@ -28,7 +28,7 @@ struct AdmissionPorts {
   ports::DiskViews& disk;
   ports::Space& space;
   ports::Platforms* platforms = nullptr;     // none: nobody knows of platforms
-  AgentLock* gate = nullptr;                 // none: nobody deletes what jobs use
+  AgentLock* agent_lock = nullptr;           // none: nobody deletes what jobs use
   const ports::JobGate* instance = nullptr;  // none: the instance stays
   WorkerPool* processes = nullptr;           // reads of jobs' processes, which may hang; none: nobody looks at them
 };

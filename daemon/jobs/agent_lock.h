@@ -1,4 +1,4 @@
-// The jobs that are being admitted, and the gate that they pass before they may run.
+// The jobs that are being admitted, and the lock that holds back those of one agent.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -96,8 +96,8 @@ asio::awaitable<void> LeaseKeeper::saved() {
   const auto state = state_;
   const auto wanted = state->changes;
   while (state->thread && state->written < wanted) {
-    const bool rang = co_await state->done.wait(kPatience);
-    if (!rang) co_return;
+    const bool notified = co_await state->done.wait(kPatience);
+    if (!notified) co_return;
   }
 }
 

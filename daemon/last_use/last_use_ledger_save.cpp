@@ -63,7 +63,7 @@ asio::awaitable<void> LastUseLedger::flush(bool all) {
 
 asio::awaitable<void> LastUseLedger::run() {
   for (int turn = 1; !loop_timer_.stopped(); ++turn) {
-    // A batch is never older than a beat.
+    // A batch is never older than a tick.
     co_await loop_timer_.sleep_until(next_tick(std::chrono::steady_clock::now(), kIdleTick));
     if (!loop_timer_.stopped()) co_await flush(turn % kTurnsPerFullFlush == 0);
   }

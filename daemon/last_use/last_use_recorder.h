@@ -31,10 +31,10 @@ class LastUseRecorder {
     ports::Containers& containers;
     const Clock& clock;
     WorkerPool& workers;
-    BuildxBuilderUse* builders = nullptr;  // fed along; nothing: jobs' builders are not followed
+    BuildxBuilderUse* builders = nullptr;  // told each event, too; nothing: jobs' builders are not followed
     // The image that is being pulled ahead of any use: its pull makes it known, not used. "" for none; may be empty.
     std::function<std::string()> pulled_ahead{};
-    WorthLedger* worth = nullptr;  // fed along; nothing: how often images are used is not counted
+    WorthLedger* worth = nullptr;  // told each event, too; nothing: how often images are used is not counted
   };
   explicit LastUseRecorder(Parts parts);
 

@@ -21,7 +21,7 @@ struct LeaseCounts {
   std::size_t all = 0;
   std::size_t of_user = 0;  // of the one who asks
 };
-// Why one more is not taken on, in one sentence; "": there is a place.
+// Why one more is not admitted, in one sentence; "": there is a place.
 std::string why_no_place(std::uint32_t uid, const LeaseCounts& known);
 
 // For so long a lease protects what its job may use, after the job was last known to live: it was started or renewed,

@@ -1,4 +1,4 @@
-// What the disk room does for others, and what others do for it.
+// What the rooms of the disk do for others, and what others do for them.
 #pragma once
 
 #include <algorithm>
@@ -58,7 +58,7 @@ struct SpaceResult {
   Bytes free_before = 0;         // of the filesystem that is the shortest afterwards
   Bytes free_after = 0;          // of the same one
   std::vector<SpaceStep> steps;  // done, or in a dry run: would be done
-  bool hindered = false;  // a rung failed, or another climb was in an estimate's way: another try may do more soon
+  bool hindered = false;  // a rung failed, or another reclaim was in an estimate's way: another try may do more soon
   // Of a dry run after which a filesystem that gates jobs would still be critical.
   std::optional<LastResortView> last_resort;
   std::string reason;
@@ -67,7 +67,7 @@ struct SpaceResult {
 class Space {
  public:
   virtual ~Space() = default;
-  // Climbs the ladder until `free` is there, all that is allowed was done, or `wait` is over. One climb at a time:
+  // Climbs the ladder until `free` is there, all that is allowed was done, or `wait` is over. One reclaim at a time:
   // further callers wait for it and are then served.
   virtual Async<SpaceResult> ensure(SpaceRequest request, Progress progress) = 0;
   // What ensure() could reach, by the sizes of what may go: a dry run of it that nobody is told of. Not known when
@@ -196,7 +196,8 @@ class DiskViews {
   virtual ~DiskViews() = default;
   [[nodiscard]] virtual DiskView disk_view() const = 0;
   // The same with the figures of now, for who promises space: those of memory are seconds old on a calm disk. The
-  // levels are still those of the watch's last turn. Waits a moment at most: what does not answer is as in memory.
+  // levels are still those of the disk monitor's last turn. Waits a moment at most: what does not answer is as in
+  // memory.
   virtual boost::asio::awaitable<DiskView> measured_disk_view() { co_return disk_view(); }
 };
 

@@ -21,7 +21,7 @@ class NetworkCollector {
   };
   explicit NetworkCollector(Parts parts) : parts_(parts) {}
 
-  // One turn: each candidate is asked about again and recorded as in a climb; of a dry run it is said.
+  // One turn: each candidate is asked about again and recorded as in a reclaim; of a dry run it is said.
   boost::asio::awaitable<void> turn();
   // A turn each quarter of the age, at least every ten minutes and at most every second; of a dry run, each hour.
   boost::asio::awaitable<void> run();

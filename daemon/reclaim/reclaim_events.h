@@ -1,4 +1,4 @@
-// The journal's and the requester's words for what a reclaim does.
+// The sentences, for the journal and the requester, about what a reclaim does.
 #pragma once
 
 #include <string>

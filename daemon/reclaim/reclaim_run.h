@@ -21,7 +21,7 @@ struct Reclaimer::ReclaimRun {
   std::map<std::string, Bytes> free_at_first;   // by mount, when it began
   BootTime until{};                             // when the requester's patience ends
   std::map<policy::RungId, policy::SparedByRule> spared_by;  // what the last turn of each rung left alone
-  std::uint64_t settings = 0;                                // the reclaimer's, when its legs were laid out
+  std::uint64_t settings = 0;                                // the reclaimer's, when its steps were laid out
   BootTime looked{};                                         // when it was measured
   Duration settle{0};                                        // shortened once nothing showed
   Bytes owed = 0;                  // was reported as freed and does not show: written by others, or still to come
@@ -39,7 +39,7 @@ struct Reclaimer::ReclaimStep {
   policy::RungTurn turn;  // as the level of the filesystems that the rung frees wants it
 };
 
-struct Reclaimer::RungPass {
+struct Reclaimer::RungVisit {
   struct Sums {
     std::size_t deletions = 0;
     Bytes promised = 0;  // by the candidates' sizes
@@ -47,7 +47,7 @@ struct Reclaimer::RungPass {
     policy::FreedSpace freed{};
     bool failed = false;
   };
-  RungPass(ports::Evictor& of, policy::RungTurn at) : rung(of), turn(std::move(at)) {
+  RungVisit(ports::Evictor& of, policy::RungTurn at) : rung(of), turn(std::move(at)) {
     using enum policy::RungId;
     if (turn.rung != kUnused) sums[turn.rung];
     if (turn.rung == kUnused) sums = {{kBuildCache, {}}, {kImages, {}}};

@@ -59,20 +59,20 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   if (request.dry_run) run.found = std::make_shared<policy::DryRunCache>();
   const auto patience = request.dry_run && !request.quiet ? kPlanPatience : request.wait;
   run.request = std::move(request);
-  const auto pass = co_await mutex_.lock(patience);
+  const auto guard = co_await mutex_.lock(patience);
   run.seen = co_await parts_.probe.measure();
   if (!run.request.on_request) run.spared = well(run.seen);
   run.at = goal_status_of(run);
   run.looked = parts_.clock.now().boot;
   note_first(run);
   const bool needed = !run.at.reached;
-  if (pass && needed && run.at.can_help) co_await this->run(run);
+  if (guard && needed && run.at.can_help) co_await this->run(run);
   run.result.reached = run.at.reached;
   note_last(run);
   run.result.reason = reason_for(run);
   run.result.last_resort = last_resort(run);
-  if (!pass && needed) run.result.reason = "Another reclaim ran until the time was over. " + run.result.reason;
-  if (!pass && run.request.quiet) run.result.hindered = true;
+  if (!guard && needed) run.result.reason = "Another reclaim ran until the time was over. " + run.result.reason;
+  if (!guard && run.request.quiet) run.result.hindered = true;
   if (needed && is_told(run)) parts_.journal.record(end_event(run.request, run.result, run.at));
   discard(run);
   co_return std::move(run.result);
@@ -105,7 +105,7 @@ bool Reclaimer::is_told(const ReclaimRun& run) {
 asio::awaitable<void> Reclaimer::run(ReclaimRun& run) {
   do {
     run.settings = settings_;
-    for (const auto& leg : legs(run)) {
+    for (const auto& leg : steps_for(run)) {
       if (over(run)) co_return;
       if (outdated(run)) break;
       if (helps(run, *leg.rung, "")) co_await run_rung(run, *leg.rung, leg.turn);
@@ -120,28 +120,28 @@ asio::awaitable<void> Reclaimer::run_rung(ReclaimRun& run, ports::Evictor& rung,
   turn.dry_run = run.request.dry_run;
   turn.found = run.found;
   turn.on_demand = is_on_demand(run.request);
-  RungPass pass{rung, turn};
+  RungVisit visit{rung, turn};
   auto candidates = co_await rung.list(turn);
-  if (candidates) note_lack(run, pass);
+  if (candidates) note_lack(run, visit);
   if (candidates) candidates = co_await rank(run, *std::move(candidates), turn);
   if (candidates) {
-    co_await take_all(run, pass, &*candidates);
+    co_await evict_all(run, visit, &*candidates);
     discard(*std::move(candidates));
   } else {
-    pass.fail();
+    visit.fail();
     run.result.hindered = true;
     if (!run.request.quiet) parts_.journal.record(ports::rung_failed_event(turn, candidates.error()));
   }
   rung.forget_list();
-  if (!run.request.dry_run) finish_rung(pass, parts_.clock.now().boot - began);
+  if (!run.request.dry_run) finish_rung(visit, parts_.clock.now().boot - began);
 }
 
-void Reclaimer::note_lack(ReclaimRun& run, RungPass& pass) {
-  const auto lack = pass.rung.lacking();
+void Reclaimer::note_lack(ReclaimRun& run, RungVisit& visit) {
+  const auto lack = visit.rung.lacking();
   if (!lack) return;
-  auto turn = pass.turn;
+  auto turn = visit.turn;
   turn.rung = lack->rung;
-  pass.sums[lack->rung].failed = true;
+  visit.sums[lack->rung].failed = true;
   run.result.hindered = true;
   if (!run.request.quiet) parts_.journal.record(ports::rung_failed_event(turn, lack->error));
 }
@@ -183,22 +183,22 @@ void Reclaimer::discard(ReclaimRun& run) {
   });
 }
 
-asio::awaitable<void> Reclaimer::take_all(ReclaimRun& run, RungPass& pass, std::vector<policy::Candidate>* order) {
+asio::awaitable<void> Reclaimer::evict_all(ReclaimRun& run, RungVisit& visit, std::vector<policy::Candidate>* order) {
   CooperativeYield others;
   for (auto& candidate : *order) {
-    if (over(run) || outdated(run) || !helps(run, pass.rung, "")) co_return;
+    if (over(run) || outdated(run) || !helps(run, visit.rung, "")) co_return;
     if (run.pretended->ids.contains(candidate.id)) {
       co_await others.yield();
       continue;
     }
-    if (!helps(run, pass.rung, candidate.device)) continue;
+    if (!helps(run, visit.rung, candidate.device)) continue;
     if (run.request.dry_run) {
-      pretend(run, pass, candidate);
+      pretend(run, visit, candidate);
       co_await others.yield();
       continue;
     }
     if (goes_gently(run)) co_await loop_timer_.sleep_for(parts_.pace.pause);
-    const bool goes_on = co_await take_one(run, pass, std::move(candidate));
+    const bool goes_on = co_await evict_one(run, visit, std::move(candidate));
     if (!goes_on) co_return;
   }
 }
@@ -209,13 +209,13 @@ bool Reclaimer::goes_gently(const ReclaimRun& run) {
   return is_between && !run.request.on_request && run.at.level == policy::Level::kLow && !run.in_haste;
 }
 
-void Reclaimer::finish_rung(RungPass& pass, Duration took) {
-  for (const auto& [rung, sum] : pass.sums) {
+void Reclaimer::finish_rung(RungVisit& visit, Duration took) {
+  for (const auto& [rung, sum] : visit.sums) {
     const bool expected = sum.promised > 0 || sum.reported > 0;  // a network is not expected to free anything
     // What nobody knows, and what others may have taken at once, is no alarm.
     const bool nothing = sum.freed.is_known() && !sum.freed.is_gain() &&
                          sum.freed.taken_bytes() < std::max({sum.promised, sum.reported, Bytes{1}});
-    auto turn = pass.turn;
+    auto turn = visit.turn;
     turn.rung = rung;
     if (sum.deletions > 0 && expected && nothing) {
       parts_.journal.record(nothing_freed_event(turn, sum.deletions, sum.reported));

@@ -45,7 +45,7 @@ class Reclaimer final : public ports::Space {
     // Whether only the gentle rungs may run, because the operator's wishes are not known yet; may be empty.
     std::function<bool()> only_gentle{};
     // For tests: awaited between plan and deletion, directly before a candidate is taken; may be empty.
-    std::function<boost::asio::awaitable<void>(policy::Candidate)> before_take{};
+    std::function<boost::asio::awaitable<void>(policy::Candidate)> before_evict{};
     // Long lists are ranked there; nothing: on the loop.
     WorkerPool* workers = nullptr;
   };
@@ -69,45 +69,45 @@ class Reclaimer final : public ports::Space {
  private:
   struct ReclaimRun;
   struct ReclaimStep;
-  struct RungPass;
+  struct RungVisit;
   boost::asio::awaitable<void> run(ReclaimRun& run);
   boost::asio::awaitable<void> run_rung(ReclaimRun& run, ports::Evictor& rung, policy::RungTurn turn);
   // What may go, least recently used first; notes what may not.
   ports::Async<std::vector<policy::Candidate>> rank(ReclaimRun& run, std::vector<policy::Candidate> candidates,
                                                     policy::RungTurn turn);
   // What could not be listed is told, and hinders.
-  void note_lack(ReclaimRun& run, RungPass& pass);
+  void note_lack(ReclaimRun& run, RungVisit& visit);
   // What each filesystem had free at first, and what the one has that its end is about.
   static void note_first(ReclaimRun& run);
   static void note_last(ReclaimRun& run);
   // Freed on a worker when they are many.
   void discard(std::vector<policy::Candidate> candidates);
   void discard(ReclaimRun& run);
-  boost::asio::awaitable<void> take_all(ReclaimRun& run, RungPass& pass, std::vector<policy::Candidate>* order);
+  boost::asio::awaitable<void> evict_all(ReclaimRun& run, RungVisit& visit, std::vector<policy::Candidate>* order);
   boost::asio::awaitable<void> look(ReclaimRun& run);
   // One turn of the loop: take, measure, record. false: the rung has failed.
-  boost::asio::awaitable<bool> take_one(ReclaimRun& run, RungPass& pass, policy::Candidate candidate);
+  boost::asio::awaitable<bool> evict_one(ReclaimRun& run, RungVisit& visit, policy::Candidate candidate);
   // Waits until what was reported shows where that may be the end; the answer: by how much more is free there.
   boost::asio::awaitable<policy::FreedSpace> settle(ReclaimRun& run, Frees where,
                                                     std::vector<policy::FreeReading> free_before, Bytes reported);
   [[nodiscard]] static bool would_end(const ReclaimRun& run, const Frees& where, Bytes owed);
-  void pretend(ReclaimRun& run, RungPass& pass, const policy::Candidate& candidate);
+  void pretend(ReclaimRun& run, RungVisit& visit, const policy::Candidate& candidate);
   struct Effect {
     Bytes reported = 0;
     policy::FreedSpace freed{};
     GoalStatus after{};  // where it shows
   };
-  void record(ReclaimRun& run, const RungPass& pass, const policy::Candidate& candidate, Effect effect);
+  void record(ReclaimRun& run, const RungVisit& visit, const policy::Candidate& candidate, Effect effect);
   [[nodiscard]] static bool goes_gently(const ReclaimRun& run);
   // Whether its end is worth an event; counts those in the background that were for nothing.
   [[nodiscard]] bool is_told(const ReclaimRun& run);
-  void finish_rung(RungPass& pass, Duration took);
+  void finish_rung(RungVisit& visit, Duration took);
   [[nodiscard]] bool over(const ReclaimRun& run) const;
   [[nodiscard]] bool outdated(const ReclaimRun& run) const;
   // Whether a filesystem is still short that the rung frees; with a device: that one.
   [[nodiscard]] bool helps(const ReclaimRun& run, const ports::Evictor& rung, const std::string& device) const;
   [[nodiscard]] GoalStatus goal_status_of_collection(const ReclaimRun& run) const;
-  [[nodiscard]] std::vector<ReclaimStep> legs(const ReclaimRun& run) const;
+  [[nodiscard]] std::vector<ReclaimStep> steps_for(const ReclaimRun& run) const;
   [[nodiscard]] std::vector<policy::RungTurn> turns(policy::Level level) const;
   // Whether there is a rung of images and caches together.
   [[nodiscard]] bool has_one_order() const;

@@ -22,8 +22,8 @@ asio::awaitable<void> Reclaimer::collect(ports::Evictor* rung, policy::RungTurn 
   run.request.on_request = false;
   run.request.dry_run = parts_.settings.dry_run;
   run.settle = parts_.pace.settle;
-  const auto pass = co_await mutex_.lock(kTurnPatience);
-  if (!pass) co_return;
+  const auto guard = co_await mutex_.lock(kTurnPatience);
+  if (!guard) co_return;
   run.until = parts_.clock.now().boot + kLongest;
   run.settings = settings_;
   run.seen = co_await parts_.probe.measure();

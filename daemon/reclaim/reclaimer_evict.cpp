@@ -37,22 +37,22 @@ asio::awaitable<void> Reclaimer::look(ReclaimRun& run) {
   run.looked = parts_.clock.now().boot;
 }
 
-asio::awaitable<bool> Reclaimer::take_one(ReclaimRun& run, RungPass& pass, policy::Candidate candidate) {
+asio::awaitable<bool> Reclaimer::evict_one(ReclaimRun& run, RungVisit& visit, policy::Candidate candidate) {
   // The last measurement may be as old as the pause and the questions since: others write all the while.
   const auto settled = run.at;
   const auto settled_at = run.looked;
   co_await look(run);
   run.in_haste = run.in_haste || fills_at_once(settled, run.at, run.looked - settled_at);
-  if (over(run) || !helps(run, pass.rung, "")) co_return false;
-  if (!helps(run, pass.rung, candidate.device)) co_return true;
-  if (parts_.before_take) co_await parts_.before_take(candidate);
+  if (over(run) || !helps(run, visit.rung, "")) co_return false;
+  if (!helps(run, visit.rung, candidate.device)) co_return true;
+  if (parts_.before_evict) co_await parts_.before_evict(candidate);
   if (over(run) || outdated(run)) co_return false;
-  const auto turn = pass.turn_of(candidate, parts_.settings.disk.grace);
-  const auto where = place_of(run.seen, pass.rung, candidate.device);
+  const auto turn = visit.turn_of(candidate, parts_.settings.disk.grace);
+  const auto where = place_of(run.seen, visit.rung, candidate.device);
   auto free_before = free_on(run.seen, where);
-  auto taken = co_await pass.rung.evict(candidate, pass.turn);
+  auto taken = co_await visit.rung.evict(candidate, visit.turn);
   if (!taken) {
-    pass.of(candidate).failed = true;
+    visit.of(candidate).failed = true;
     run.result.hindered = true;
     parts_.journal.record(ports::rung_failed_event(turn, taken.error()));
     co_return false;
@@ -67,13 +67,13 @@ asio::awaitable<bool> Reclaimer::take_one(ReclaimRun& run, RungPass& pass, polic
     parts_.journal.record(dropped_event(turn, spared, taken->spared_why));
   }
   auto freed = co_await settle(run, where, std::move(free_before), taken->reported);
-  auto& sums = pass.of(candidate);
+  auto& sums = visit.of(candidate);
   ++sums.deletions;
   sums.promised += candidate.size - taken->spared;
   sums.reported += taken->reported;
   sums.freed += freed;
   Effect effect{taken->reported, std::move(freed), goal_status_at(run, where)};
-  record(run, pass, candidate, std::move(effect));
+  record(run, visit, candidate, std::move(effect));
   co_return true;
 }
 
@@ -112,20 +112,20 @@ bool Reclaimer::would_end(const ReclaimRun& run, const Frees& where, Bytes owed)
   return run.only != nullptr || !there.can_help || there.free + owed >= there.wanted;
 }
 
-void Reclaimer::pretend(ReclaimRun& run, RungPass& pass, const policy::Candidate& candidate) {
+void Reclaimer::pretend(ReclaimRun& run, RungVisit& visit, const policy::Candidate& candidate) {
   run.pretended->order.push_back(candidate.id);
   run.pretended->ids.insert(candidate.id);
-  const auto where = place_of(run.seen, pass.rung, candidate.device);
+  const auto where = place_of(run.seen, visit.rung, candidate.device);
   for (auto& filesystem : run.seen) {
     if (filesystem.reading && where(filesystem)) filesystem.reading->free += candidate.size;
   }
   run.at = goal_status_of(run);
-  record(run, pass, candidate, Effect{candidate.size, {}, goal_status_at(run, where)});
+  record(run, visit, candidate, Effect{candidate.size, {}, goal_status_at(run, where)});
 }
 
-void Reclaimer::record(ReclaimRun& run, const RungPass& pass, const policy::Candidate& candidate, Effect effect) {
+void Reclaimer::record(ReclaimRun& run, const RungVisit& visit, const policy::Candidate& candidate, Effect effect) {
   StepFacts facts;
-  facts.turn = pass.turn_of(candidate, parts_.settings.disk.grace);
+  facts.turn = visit.turn_of(candidate, parts_.settings.disk.grace);
   facts.candidate = candidate;
   facts.reported = effect.reported;
   facts.freed = std::move(effect.freed);

@@ -39,7 +39,7 @@ std::vector<policy::RungTurn> Reclaimer::turns(policy::Level level) const {
 }
 
 // A rung climbs as high as the filesystems that it frees need it: one that is critical opens no second pass on another.
-std::vector<Reclaimer::ReclaimStep> Reclaimer::legs(const ReclaimRun& run) const {
+std::vector<Reclaimer::ReclaimStep> Reclaimer::steps_for(const ReclaimRun& run) const {
   std::vector<ReclaimStep> legs;
   for (const auto& turn : turns(run.at.level)) {
     for (auto* rung : parts_.rungs) {

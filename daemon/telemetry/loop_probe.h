@@ -22,7 +22,7 @@ class LoopProbe {
   boost::asio::awaitable<void> run();
   void stop();
 
-  // One turn: reports how late `now` is and returns when the next one is due, a whole multiple of the pace. After a
+  // One turn: reports how late `now` is and returns when the next one is due, a whole multiple of the period. After a
   // stall of more than a period the missed ones are not made up for.
   Instant turn(Instant due, Instant now);
 

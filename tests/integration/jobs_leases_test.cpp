@@ -206,7 +206,7 @@ TEST_F(Leases, AJobNamesAProcessOfItsOwnAndEndsWithIt) {
   EXPECT_EQ(query("/v1/events?since=0", "[.events[] | select(.kind == \"job.ended\")][0].rule"), "pid_ended");
 }
 
-// A sweep comes once in a beat: of three ends, one after another, it would see the last two beats after the first.
+// A sweep comes once in a tick: of three ends, one after another, it would see the last two ticks after the first.
 TEST_F(Leases, TheEndOfAProcessIsSeenAtOnceAndNotAtTheNextSweep) {
   start();
   const auto begun = std::chrono::steady_clock::now();

@@ -26,7 +26,7 @@ class SharedDisk {
   void pass(Duration time) { clock_.advance(time); }
   void write(Bytes bytes) { disk_.free -= bytes; }
 
-  // Judged, and taken on where it may run.
+  // Evaluated, and admitted where it may run.
   Admission start(const std::string& job, Bytes need, std::uint32_t uid) {
     const JobNeed asked{.bytes = need, .uid = uid};
     auto admission = admit({disk_}, promised(), asked, false);

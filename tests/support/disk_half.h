@@ -1,4 +1,4 @@
-// The disk room's deleting half on a real, private engine: for tests of which images go and which stay.
+// Evictors and reclaimer on a real, private engine: for tests of which images go and which stay.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -48,7 +48,7 @@ struct Half {
   }
   Reclaimer::Parts reclaimer_parts() {
     Reclaimer::Parts parts{settings, clock, journal, nobody, gauges, {&dangling, &unused}};
-    parts.before_take = [this](policy::Candidate candidate) { return between(std::move(candidate)); };
+    parts.before_evict = [this](policy::Candidate candidate) { return between(std::move(candidate)); };
     return parts;
   }
   boost::asio::awaitable<void> between(policy::Candidate candidate) {

@@ -1,4 +1,5 @@
-// An engine's images, containers and build cache in memory, as the disk room sees them. Deleting gives bytes back.
+// An engine's images, containers and build cache in memory, as the rooms of the disk see them. Deleting gives bytes
+// back.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +41,7 @@ class FakeImageEngine final : public ports::EngineState,
   std::vector<ports::ImageRecord> images;
   std::vector<ports::ContainerRecord> containers;
   std::vector<policy::CacheRecord> records;
-  ports::InUseSet holdings;
+  ports::InUseSet in_use_set;
   std::map<std::string, Error> fail;    // by call: "list", "remove", "records", "prune", "containers"
   std::vector<std::string> removed;     // what remove_image() was asked for
   std::vector<Duration> pruned_unused;  // what prune_cache() was asked for
@@ -70,7 +71,7 @@ class FakeImageEngine final : public ports::EngineState,
     if (on_status) on_status();
     return engine;
   }
-  [[nodiscard]] ports::InUseSet now() const override { return holdings; }
+  [[nodiscard]] ports::InUseSet now() const override { return in_use_set; }
   ports::Async<std::vector<ports::ImageRecord>> list_images() override {
     if (on_list) on_list();
     if (const auto at = fail.find("list"); at != fail.end()) co_return at->second;

@@ -30,7 +30,7 @@ class GuardFixture : public DaemonFixture {
 
   // What jq's `filter` makes of the fields `.kind`, `.reason`, `.fields` of each event since the daemon's last start.
   [[nodiscard]] std::string journal(const std::string& filter) const;
-  // The steps of the journal that the watch took by itself, oldest first.
+  // The steps of the journal that the disk monitor asked for by itself, oldest first.
   [[nodiscard]] std::vector<JournalStep> steps() const;
   // Those of its last finished climb alone.
   [[nodiscard]] std::vector<JournalStep> last_plan() const;

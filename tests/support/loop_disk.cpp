@@ -31,7 +31,7 @@ void freezing(const std::string& folder, unsigned long request) {
 }
 
 // In large pieces first, for speed, then as writers do, until not one byte more can be written.
-int take_all(int fd) {
+int evict_all(int fd) {
   off_t end = 0;
   for (std::int64_t piece = 64 * kMiB; piece >= 4096;) {
     if (::fallocate(fd, 0, end, piece) == 0) {
@@ -56,7 +56,7 @@ int take_all(int fd) {
   // Opened as root: the user need not see the folders above. Whose reserve is used is decided at the write.
   const int fd = ::open(file, O_WRONLY | O_CLOEXEC);
   if (fd < 0 || (user != 0 && (::setgid(user) != 0 || ::setuid(user) != 0))) ::_exit(9);
-  ::_exit(take_all(fd));
+  ::_exit(evict_all(fd));
 }
 
 }  // namespace

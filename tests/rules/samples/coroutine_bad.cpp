@@ -16,18 +16,18 @@ struct Aggregate {
 };
 
 asio::awaitable<std::string> take(Aggregate value);
-asio::awaitable<std::string> take_all(std::vector<std::string> values);
+asio::awaitable<std::string> evict_all(std::vector<std::string> values);
 asio::awaitable<void> call(std::function<void()> work);
 
 asio::awaitable<void> bad(std::string text) {
   co_await take({text, {}});                                                            // BAD
   co_await take(Aggregate{text, {}});                                                   // BAD
   co_await call([text] { (void)text.size(); });                                         // BAD
-  const Aggregate named{.name = text, .more = {co_await take_all({})}};                 // BAD
+  const Aggregate named{.name = text, .more = {co_await evict_all({})}};                // BAD
   auto work = co_await [text]() -> asio::awaitable<std::string> { co_return text; }();  // BAD
   asio::co_spawn(
       co_await asio::this_coro::executor, [text]() -> asio::awaitable<void> { co_return; }, asio::detached);  // BAD
-  const std::string chosen = text.empty() ? co_await take(named) : co_await take_all({});                     // BAD
+  const std::string chosen = text.empty() ? co_await take(named) : co_await evict_all({});                    // BAD
   std::vector<std::string> list = {text, co_await take(named)};                                               // BAD
 }
 

@@ -16,7 +16,7 @@ struct Aggregate {
 };
 
 asio::awaitable<std::string> take(Aggregate value);
-asio::awaitable<std::string> take_all(std::vector<std::string> values);
+asio::awaitable<std::string> evict_all(std::vector<std::string> values);
 asio::awaitable<void> call(std::function<void()> work);
 asio::awaitable<void> named_coroutine(std::string text);
 
@@ -28,10 +28,10 @@ asio::awaitable<void> good(std::string text) {
   co_await call([] {});
   const auto name = co_await take(std::move(aggregate));
   std::vector<std::string> list = {text, name};
-  if (const auto all = co_await take_all(std::move(list)); !all.empty()) list = {all};
+  if (const auto all = co_await evict_all(std::move(list)); !all.empty()) list = {all};
   auto executor = co_await asio::this_coro::executor;
   asio::co_spawn(executor, named_coroutine(text + "!"), asio::detached);
-  co_await take_all(std::vector<std::string>(3, text));
+  co_await evict_all(std::vector<std::string>(3, text));
   co_await take(text.empty() ? Aggregate(aggregate) : std::move(aggregate));
 }
 

@@ -153,7 +153,7 @@ class Host {
   // Of a running job's, by its container or since the oldest of them began.
   [[nodiscard]] bool is_wanted(const std::string& id) const {
     if (std::any_of(running_.begin(), running_.end(), [&](const auto& one) { return one.image == id; })) return true;
-    const auto oldest = engine_.holdings.oldest_job_start;
+    const auto oldest = engine_.in_use_set.oldest_job_start;
     return oldest && age_of(id) <= Duration(clock_.now().wall - *oldest);
   }
   // When it is gone: `image` was there before.
@@ -210,9 +210,10 @@ class Host {
       std::erase_if(engine_.containers, [&](const auto& container) { return container.name == one.image; });
     }
     std::erase_if(running_, [&](const auto& one) { return one.until <= minute; });
-    engine_.holdings.oldest_job_start.reset();
+    engine_.in_use_set.oldest_job_start.reset();
     for (const auto& one : running_) {
-      engine_.holdings.oldest_job_start = std::min(engine_.holdings.oldest_job_start.value_or(one.began), one.began);
+      engine_.in_use_set.oldest_job_start =
+          std::min(engine_.in_use_set.oldest_job_start.value_or(one.began), one.began);
     }
   }
 

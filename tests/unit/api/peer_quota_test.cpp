@@ -16,7 +16,7 @@ PeerKey from(const char* address) { return PeerKey::of(boost::asio::ip::make_add
 using Places = std::vector<PeerQuota::Place>;
 
 // As many as there are for it, at most 100.
-std::size_t take_all(PeerQuota& quota, const PeerKey& who, Places& into) {
+std::size_t evict_all(PeerQuota& quota, const PeerKey& who, Places& into) {
   for (std::size_t taken = 0; taken < 100; ++taken) {
     auto place = quota.take(who);
     if (!place) return taken;
@@ -42,14 +42,14 @@ TEST(PeerKey, TellsPeersApart) {
 TEST(PeerQuota, KeepsRootsPlacesFromEverybodyElse) {
   PeerQuota quota({10, 4, 3});
   Places held;
-  EXPECT_EQ(take_all(quota, kJobs, held), 4U) << "its share";
-  EXPECT_EQ(take_all(quota, kOthers, held), 3U) << "the rest but for root's";
-  EXPECT_EQ(take_all(quota, PeerKey{"unknown"}, held), 0U);
-  EXPECT_EQ(take_all(quota, kRoot, held), 3U);
+  EXPECT_EQ(evict_all(quota, kJobs, held), 4U) << "its share";
+  EXPECT_EQ(evict_all(quota, kOthers, held), 3U) << "the rest but for root's";
+  EXPECT_EQ(evict_all(quota, PeerKey{"unknown"}, held), 0U);
+  EXPECT_EQ(evict_all(quota, kRoot, held), 3U);
   EXPECT_EQ(quota.taken(), 10U);
   held.clear();
-  EXPECT_EQ(take_all(quota, kRoot, held), 10U) << "root has no share";
-  EXPECT_EQ(take_all(quota, kJobs, held), 0U);
+  EXPECT_EQ(evict_all(quota, kRoot, held), 10U) << "root has no share";
+  EXPECT_EQ(evict_all(quota, kJobs, held), 0U);
   EXPECT_EQ(quota.taken(), 10U);
 }
 
@@ -77,20 +77,20 @@ TEST(PeerQuota, SaysWhoIsInTheWay) {
   PeerQuota quota({6, 3, 1});
   Places held;
   EXPECT_EQ(quota.in_the_way_of(kJobs), std::nullopt);
-  take_all(quota, kJobs, held);
+  evict_all(quota, kJobs, held);
   EXPECT_EQ(quota.in_the_way_of(kJobs), kJobs) << "it has its share";
   EXPECT_EQ(quota.in_the_way_of(kOthers), std::nullopt);
-  take_all(quota, kOthers, held);
+  evict_all(quota, kOthers, held);
   EXPECT_EQ(quota.in_the_way_of(from("10.0.0.1")), kJobs) << "it has the most";
   EXPECT_EQ(quota.in_the_way_of(kRoot), std::nullopt);
-  take_all(quota, kRoot, held);
+  evict_all(quota, kRoot, held);
   EXPECT_EQ(quota.in_the_way_of(kRoot), kJobs) << "root goes last";
 }
 
 TEST(PeerQuota, WhereRootHasAllNobodyElseIsInTheWay) {
   PeerQuota quota({2, 2, 0});
   Places held;
-  take_all(quota, kRoot, held);
+  evict_all(quota, kRoot, held);
   EXPECT_EQ(quota.in_the_way_of(kRoot), kRoot);
   EXPECT_EQ(quota.in_the_way_of(kJobs), kRoot);
 }

@@ -12,9 +12,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class HistoriesTest : public ::testing::Test {
+class BuildHistoryTest : public ::testing::Test {
  protected:
-  HistoriesTest() {
+  BuildHistoryTest() {
     auto& container = engine_.containers["buildwarden_s3"];
     container.seen.id = "one";
     container.seen.ours = true;
@@ -51,7 +51,7 @@ class HistoriesTest : public ::testing::Test {
   BuildHistories histories_{[this] { return std::vector<BuilderCache*>{&cache_}; }, {handout_, journal_, settings_}};
 };
 
-TEST_F(HistoriesTest, TheLastLeasesEndDeletesTheRecordsOnce) {
+TEST_F(BuildHistoryTest, TheLastLeasesEndDeletesTheRecordsOnce) {
   grant("1");
   grant("2");
   handout_.release("1");
@@ -77,7 +77,7 @@ class LearnedCosts final : public ports::CostLearner {
 
 // Issue 18: what steps took is known nowhere else, so it is read before the history goes; and that goes whatever comes
 // of the reading.
-TEST_F(HistoriesTest, WhatStepsTookIsReadBeforeItIsDeleted) {
+TEST_F(BuildHistoryTest, WhatStepsTookIsReadBeforeItIsDeleted) {
   LearnedCosts costs;
   BuildHistories histories{[this] { return std::vector<BuilderCache*>{&cache_}; },
                            {handout_, journal_, settings_, &costs}};
@@ -112,7 +112,7 @@ TEST_F(HistoriesTest, WhatStepsTookIsReadBeforeItIsDeleted) {
   EXPECT_EQ(asked(), "steps prune-histories ");
 }
 
-TEST_F(HistoriesTest, ABuilderThatIsHeldAgainIsLeftAlone) {
+TEST_F(BuildHistoryTest, ABuilderThatIsHeldAgainIsLeftAlone) {
   grant("1");
   handout_.release("1");
   grant("2");
@@ -121,7 +121,7 @@ TEST_F(HistoriesTest, ABuilderThatIsHeldAgainIsLeftAlone) {
   EXPECT_EQ(told_after_a_turn(), 1U);
 }
 
-TEST_F(HistoriesTest, ADryRunDeletesNothing) {
+TEST_F(BuildHistoryTest, ADryRunDeletesNothing) {
   settings_.dry_run = true;
   grant("1");
   handout_.release("1");
@@ -129,7 +129,7 @@ TEST_F(HistoriesTest, ADryRunDeletesNothing) {
 }
 
 // Issue 15: a deletion that fails must not leave the keys of a job's cache until the next lease ends.
-TEST_F(HistoriesTest, AFailedDeletionIsTriedAgain) {
+TEST_F(BuildHistoryTest, AFailedDeletionIsTriedAgain) {
   exit_code_ = 1;
   grant("1");
   handout_.release("1");
@@ -150,7 +150,7 @@ TEST_F(HistoriesTest, AFailedDeletionIsTriedAgain) {
   EXPECT_EQ(told_after_a_turn(), 1U) << "what it remembers lay on its volume";
 }
 
-TEST_F(HistoriesTest, ABuilderThatDoesNotDoItIsToldOfOnceAndOneThatIsAwayNever) {
+TEST_F(BuildHistoryTest, ABuilderThatDoesNotDoItIsToldOfOnceAndOneThatIsAwayNever) {
   exit_code_ = 3;
   for (const std::string job : {"1", "2"}) {
     grant(job);

@@ -11,7 +11,7 @@ namespace buildwarden {
 namespace {
 using namespace std::chrono_literals;
 
-TEST(PauseTest, IsWaitedToItsEnd) {
+TEST(SleepForTest, IsWaitedToItsEnd) {
   boost::asio::io_context loop;
   const auto end = std::chrono::steady_clock::now() + 20ms;
   EXPECT_TRUE(testing::run_on(loop, sleep_for(20ms)));
@@ -20,7 +20,7 @@ TEST(PauseTest, IsWaitedToItsEnd) {
 
 boost::asio::awaitable<void> keep(bool* whole) { *whole = co_await sleep_for(1h); }
 
-TEST(PauseTest, IsCutShortByACancellation) {
+TEST(SleepForTest, IsCutShortByACancellation) {
   bool whole = true;
   boost::asio::io_context loop;
   testing::Background pausing(loop, keep(&whole));

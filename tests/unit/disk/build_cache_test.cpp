@@ -21,9 +21,9 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using testing::run_on;
 
-class FixedMeter final : public ports::FilesystemProbe {
+class FixedProbe final : public ports::FilesystemProbe {
  public:
-  FixedMeter() {
+  FixedProbe() {
     disk.mount = "/docker";
     disk.roles = {"data_root"};
     disk.keeps = {ports::Kept::kImages, ports::Kept::kVolumes};
@@ -117,7 +117,7 @@ class BuildCacheEvictorTest : public ::testing::Test {
   testing::FakeClock clock_;
   testing::FakeJournal journal_;
   testing::FakeImageEngine engine_;
-  FixedMeter meter_;
+  FixedProbe meter_;
   FakeCache own_;
   FakeCache builder_;
   Settings settings_;
@@ -222,10 +222,10 @@ TEST_F(BuildCacheEvictorTest, WithoutTheDisksSizeNoShareIsKnown) {
 TEST_F(BuildCacheEvictorTest, TheShareSparesTheGraceAndWhatAJobMayHaveUsed) {
   turn_ = {RungId::kBuildCacheShare, 1, minutes{10}};
   builder_.records.push_back(record(0));
-  engine_.holdings.oldest_job_start = clock_.now().wall - hours{12};
+  engine_.in_use_set.oldest_job_start = clock_.now().wall - hours{12};
   EXPECT_EQ(plan(by_share_), (Steps{"engine 20h", "builder:s3 17h"}));
   const auto steps = list(by_share_);
-  engine_.holdings.oldest_job_start = clock_.now().wall - hours{18};  // since the plan an older one was found
+  engine_.in_use_set.oldest_job_start = clock_.now().wall - hours{18};  // since the plan an older one was found
   ASSERT_TRUE(run_on(loop_, by_share_.evict(steps.at(1), turn_)));
   EXPECT_EQ(builder_.prunes.at(0).unused_for, Duration{hours{18}});
 }
@@ -240,9 +240,9 @@ TEST_F(BuildCacheEvictorTest, AfterTheClockWasSetOnlyTheShareGoesOnAndOnlyBeyond
   EXPECT_TRUE(list(by_age_).empty());
   turn_ = {RungId::kBuildCacheShare, 1, minutes{10}};
   EXPECT_FALSE(list(by_share_).empty());
-  engine_.holdings.oldest_job_start = clock_.now().wall - hours{5};  // it began before the clock was set
+  engine_.in_use_set.oldest_job_start = clock_.now().wall - hours{5};  // it began before the clock was set
   EXPECT_TRUE(list(by_share_).empty());
-  engine_.holdings.oldest_job_start.reset();
+  engine_.in_use_set.oldest_job_start.reset();
   clock_set_ago_ = minutes{10};
   EXPECT_TRUE(list(by_share_).empty());
 }

@@ -39,7 +39,7 @@ class EndedContainersTest : public ::testing::Test {
     policy::EvictionRules rules;
     rules.age = turn_.age;
     rules.grace = minutes{10};
-    rules.oldest_job_start = engine_.holdings.oldest_job_start;
+    rules.oldest_job_start = engine_.in_use_set.oldest_job_start;
     std::vector<std::string> names;
     for (const auto& one : policy::rank(list(), rules, clock_.now()).order) names.push_back(one.name);
     return names;
@@ -84,7 +84,7 @@ TEST_F(EndedContainersTest, OnlyWhatEndedLongAgoGoesTheOldestFirst) {
 TEST_F(EndedContainersTest, NeverOursNorABuilderNorWhatComesBack) {
   ended_.add("ours", ContainerState::kExited, ago(hours{9})).labels[std::string(ports::kOwnerLabel)] = ports::kOwner;
   ended_.add("held", ContainerState::kExited, ago(hours{9}));
-  engine_.holdings.container_names.insert("held");
+  engine_.in_use_set.container_names.insert("held");
   ended_.add("buildx_buildkit_ci0", ContainerState::kExited, ago(hours{9}));
   ended_.add("service", ContainerState::kExited, ago(hours{9}));
   ended_.details["id-service"].comes_back = true;
@@ -95,7 +95,7 @@ TEST_F(EndedContainersTest, NeverOursNorABuilderNorWhatComesBack) {
 
 TEST_F(EndedContainersTest, WhatEndedSinceTheOldestJobBeganStays) {
   ended_.add("job", ContainerState::kExited, ago(hours{5}));
-  engine_.holdings.oldest_job_start = ago(hours{6});
+  engine_.in_use_set.oldest_job_start = ago(hours{6});
   EXPECT_THAT(taken_first(), ElementsAre());
 }
 
@@ -126,8 +126,8 @@ TEST_F(EndedContainersTest, WhatChangedSinceThePlanIsLeftAlone) {
   described = before;
   EXPECT_THAT(dropped_after([&] { described.comes_back = true; }), HasSubstr("restart policy"));
   described = before;
-  EXPECT_THAT(dropped_after([&] { engine_.holdings.container_names.insert("old"); }), "protected: held as old");
-  engine_.holdings.container_names.clear();
+  EXPECT_THAT(dropped_after([&] { engine_.in_use_set.container_names.insert("old"); }), "protected: held as old");
+  engine_.in_use_set.container_names.clear();
   EXPECT_THAT(dropped_after([&] { engine_.engine.identity.root_dir = "/other"; }), HasSubstr("another engine"));
   engine_.engine.identity.root_dir = "/var/lib/docker";
   EXPECT_THAT(dropped_after([&] { engine_.engine.up = false; }), HasSubstr("engine went down"));

@@ -34,8 +34,8 @@ class DiskMonitorTest : public ::testing::Test {
     settings_.disk.watch = {WatchedPath{"/docker", true}};
     paths_.put("/docker", 1, 50);
   }
-  Duration turn() { return run_on(loop_, watch_.turn(true)); }
-  bool reclaim() { return run_on(loop_, watch_.reclaim_turn()); }
+  Duration turn() { return run_on(loop_, monitor_.turn(true)); }
+  bool reclaim() { return run_on(loop_, monitor_.reclaim_turn()); }
   [[nodiscard]] ports::FilesystemSnapshot only() const {
     const auto views = filesystems_.snapshots();
     EXPECT_EQ(views.size(), 1U);
@@ -58,7 +58,7 @@ class DiskMonitorTest : public ::testing::Test {
   FakeBuilders builders_;
   WorkerPool workers_{1};
   DiskUsage users_{DiskUsage::Parts{engine_, engine_, builders_, clock_, workers_}};
-  DiskMonitor watch_{
+  DiskMonitor monitor_{
       DiskMonitor::Parts{settings_, clock_, journal_, filesystems_, space_, users_,
                          [](const ports::FilesystemSnapshot& filesystem) { return filesystem.has_role("data_root"); }}};
 };
@@ -160,7 +160,7 @@ TEST_F(DiskMonitorTest, WithAnotherConfigurationItTriesAgainAtOnce) {
   turn();
   EXPECT_TRUE(reclaim());
   EXPECT_FALSE(reclaim());
-  watch_.look_now();
+  monitor_.look_now();
   EXPECT_TRUE(reclaim());
 }
 
@@ -170,12 +170,12 @@ TEST_F(DiskMonitorTest, AMountAloneIsNoReasonToTryAgainButAnotherFilesystemIs) {
   turn();
   EXPECT_TRUE(reclaim());
   for (int mounts = 0; mounts < 5; ++mounts) {
-    watch_.mounts_changed();
+    monitor_.mounts_changed();
     turn();
     EXPECT_FALSE(reclaim()) << mounts;
   }
   paths_.put("/docker", 2, 10);
-  watch_.mounts_changed();
+  monitor_.mounts_changed();
   turn();
   EXPECT_TRUE(reclaim());
   EXPECT_FALSE(reclaim());
@@ -296,15 +296,15 @@ TEST_F(DiskMonitorTest, AMeasurementOfAFilesystemThatStoppedAnsweringHasNoReadin
 
 TEST_F(DiskMonitorTest, AClockStepSwitchesTheAgesOffForAWhile) {
   turn();
-  EXPECT_TRUE(watch_.clock_is_steady_for(settings_.disk.keep_used_within));
+  EXPECT_TRUE(monitor_.clock_is_steady_for(settings_.disk.keep_used_within));
   clock_.step_wall(std::chrono::seconds{61});
   turn();
   EXPECT_EQ(journal_.count("clock.step"), 1U);
-  EXPECT_FALSE(watch_.clock_is_steady_for(settings_.disk.keep_used_within));
+  EXPECT_FALSE(monitor_.clock_is_steady_for(settings_.disk.keep_used_within));
   clock_.advance(settings_.disk.keep_used_within + Duration{1});
   turn();
   EXPECT_EQ(journal_.count("clock.step"), 1U);
-  EXPECT_TRUE(watch_.clock_is_steady_for(settings_.disk.keep_used_within));
+  EXPECT_TRUE(monitor_.clock_is_steady_for(settings_.disk.keep_used_within));
 }
 
 TEST_F(DiskMonitorTest, UsersAreAskedForOnceAMinute) {
@@ -341,9 +341,9 @@ TEST_F(DiskMonitorTest, EachBuilderWhoseCacheIsKnownIsAUser) {
 
 TEST_F(DiskMonitorTest, TheLoopsRunAndStop) {
   paths_.put("/docker", 1, 10);
-  testing::Background running(loop_, watch_.run());
+  testing::Background running(loop_, monitor_.run());
   testing::run_until(loop_, [this] { return !space_.requests.empty(); });
-  watch_.stop();
+  monitor_.stop();
   testing::run_until(loop_, [&running] { return running.ended(); });
 }
 

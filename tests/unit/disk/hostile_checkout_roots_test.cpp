@@ -51,7 +51,7 @@ class HostileBuilds : public PurgeTest {
       return ::rename(builds.c_str(), (home_ + "/b2").c_str()) == 0 && ::symlink(target_.c_str(), builds.c_str()) == 0;
     });
   }
-  void take_all() {
+  void evict_all() {
     for (const auto& one : list()) evict(one);
   }
   void expect_all_is_there() const {
@@ -70,7 +70,7 @@ TEST_F(HostileBuilds, ALinkInThePlaceOfTheBuildsLeadsNowhere) {
   const auto all = list();
   ASSERT_EQ(all.size(), 1U);
   EXPECT_THAT(all[0].protected_as, HasSubstr("is a link of uid 2000"));
-  take_all();
+  evict_all();
   expect_all_is_there();
 }
 
@@ -112,7 +112,7 @@ TEST_F(HostileBuilds, ARootOnlyMountInTheirPlaceIsRefused) {
   const auto all = list();
   ASSERT_EQ(all.size(), 1U);
   EXPECT_THAT(all[0].protected_as, HasSubstr("another mount"));
-  take_all();
+  evict_all();
   expect_all_is_there();
 }
 
@@ -126,7 +126,7 @@ TEST_F(HostileBuilds, ATrashThatIsExchangedForALinkLeadsNowhere) {
   const testing::RestlessUser job(kJobUser, [this] { testing::exchange(path(kTrashName), path("link")); });
   for (int round = 0; round < 100; ++round) {
     make("ci-1/acme/web");
-    take_all();
+    evict_all();
     ASSERT_FALSE(exists("ci-1/acme/web")) << round;
   }
   expect_all_is_there();

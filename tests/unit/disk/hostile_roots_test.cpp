@@ -73,7 +73,7 @@ class HostileFolders : public ::testing::Test {
     EXPECT_TRUE(listed) << listed.error().message();
     return listed ? *listed : std::vector<policy::Candidate>{};
   }
-  void take_all(ports::Evictor& rung) {
+  void evict_all(ports::Evictor& rung) {
     for (const auto& one : list(rung)) EXPECT_TRUE(run_on(loop_, rung.evict(one, turn_)));
   }
   void expect_all_is_there() const {
@@ -103,7 +103,7 @@ TEST_F(HostileFolders, ALinkInThePlaceOfACacheFolderLeadsNowhere) {
     const auto cache = home_ + "/cache";
     return ::rename(cache.c_str(), (home_ + "/c2").c_str()) == 0 && ::symlink(target_.c_str(), cache.c_str()) == 0;
   }));
-  take_all(caches_);
+  evict_all(caches_);
   expect_all_is_there();
 }
 
@@ -128,10 +128,10 @@ TEST_F(HostileFolders, OneThatTheJobCouldRenameAwayIsRefusedWithTheCure) {
   const auto all = list(caches_);
   ASSERT_EQ(all.size(), 1U);
   EXPECT_THAT(all[0].protected_as, HasSubstr("belongs to uid 2000, who could put a link in the place of"));
-  take_all(caches_);
+  evict_all(caches_);
   EXPECT_TRUE(fs::exists(home_ + "/cache/one/file"));
   bind();
-  take_all(caches_);
+  evict_all(caches_);
   EXPECT_FALSE(fs::exists(home_ + "/cache/one"));
 }
 
@@ -144,7 +144,7 @@ TEST_F(HostileFolders, ATrashThatIsExchangedForALinkLeadsNowhere) {
   ASSERT_EQ(::chmod(trash.c_str(), 0700), 0);
   ASSERT_TRUE(testing::as_user(kJobUser, [&] { return ::symlink(target_.c_str(), link.c_str()) == 0; }));
   const testing::RestlessUser job(kJobUser, [&] { testing::exchange(trash, link); });
-  for (int round = 0; round < 2'000; ++round) take_all(own_);
+  for (int round = 0; round < 2'000; ++round) evict_all(own_);
   expect_all_is_there();
 }
 

@@ -17,9 +17,9 @@ using policy::RungId;
 using testing::run_on;
 
 // A rung that lists what it is given, and remembers which turn it was asked with.
-class ListedRung final : public ports::Evictor {
+class ListedEvictor final : public ports::Evictor {
  public:
-  explicit ListedRung(RungId id) : id_(id) {}
+  explicit ListedEvictor(RungId id) : id_(id) {}
   [[nodiscard]] RungId id() const override { return id_; }
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override {
     asked = turn;
@@ -69,8 +69,8 @@ class ImagesAndCachesTest : public ::testing::Test {
     return all ? *std::move(all) : std::vector<policy::Candidate>{};
   }
 
-  ListedRung images_{RungId::kImages};
-  ListedRung caches_{RungId::kBuildCache};
+  ListedEvictor images_{RungId::kImages};
+  ListedEvictor caches_{RungId::kBuildCache};
   std::string device_ = "8:1";
   ImagesAndCaches rung_{{images_, caches_, [this] { return device_; }}};
   policy::RungTurn turn_{RungId::kUnused, 1, std::chrono::hours{4}};

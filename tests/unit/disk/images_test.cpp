@@ -18,9 +18,9 @@ using std::chrono::hours;
 using testing::run_on;
 using testing::run_void;
 
-class RungTest : public ::testing::Test {
+class ImageEvictorsTest : public ::testing::Test {
  protected:
-  RungTest() {
+  ImageEvictorsTest() {
     engine_.add_image("sha256:old", {"old:1", "old:2"}, 100);
     engine_.add_image("sha256:dangling", {}, 50);
     run_void(loop_, ledger_.connected(engine_.engine.identity, std::nullopt));
@@ -60,14 +60,14 @@ class RungTest : public ::testing::Test {
   std::size_t beside_ = 0;  // how many the last list() had that are another rung's
 };
 
-TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
+TEST_F(ImageEvictorsTest, CandidatesCarryLastUseUsersAndProtection) {
   engine_.add_image("sha256:web", {"web:1"}, 10);
   engine_.add_image("sha256:kit", {"moby/buildkit:buildx-stable-1"}, 10);
   engine_.add_image("sha256:named", {"named:1"}, 10);
   engine_.add_container("web", "sha256:web", policy::ContainerState::kExited);
   engine_.add_container("by-name", "");
   engine_.containers.back().image = "docker.io/library/named:1";
-  engine_.holdings.image_references.insert("docker.io/moby/buildkit:buildx-stable-1");
+  engine_.in_use_set.image_references.insert("docker.io/moby/buildkit:buildx-stable-1");
   const auto candidates = list(unused_);
   ASSERT_EQ(candidates.size(), 4U) << "and the dangling one beside them";
   EXPECT_EQ(candidates[0].id, "sha256:old");
@@ -81,7 +81,7 @@ TEST_F(RungTest, CandidatesCarryLastUseUsersAndProtection) {
 }
 
 // Issue 18: used alike, the one that a slow registry has stays longer; by last use nothing of it is asked.
-TEST_F(RungTest, ImagesAreValuedByWhatTheyCostToGetBack) {
+TEST_F(ImageEvictorsTest, ImagesAreValuedByWhatTheyCostToGetBack) {
   testing::FakeWorthStore store;
   WorkerPool workers{1};
   WorthLedger worth({clock_, store, workers});
@@ -105,7 +105,7 @@ TEST_F(RungTest, ImagesAreValuedByWhatTheyCostToGetBack) {
 }
 
 // Directly after a start the ledger is still being read: the ladder must not begin at the rung after the images.
-TEST_F(RungTest, OfADryRunImagesAreListedOnceAndTheirUsersEachTime) {
+TEST_F(ImageEvictorsTest, OfADryRunImagesAreListedOnceAndTheirUsersEachTime) {
   turn_.found = std::make_shared<policy::DryRunCache>();
   EXPECT_EQ(list(unused_).at(0).in_use_by, "");
   engine_.fail.emplace("list", Error(Errc::kTimeout, "asked again"));
@@ -116,7 +116,7 @@ TEST_F(RungTest, OfADryRunImagesAreListedOnceAndTheirUsersEachTime) {
   EXPECT_FALSE(run_on(loop_, unused_.list(turn_))) << "a climb in earnest asks each time";
 }
 
-TEST_F(RungTest, APlanWaitsForALedgerThatIsJustBeingConnected) {
+TEST_F(ImageEvictorsTest, APlanWaitsForALedgerThatIsJustBeingConnected) {
   ledger_.lost();
   EXPECT_EQ(run_on(loop_, unused_.list(turn_)).error().code(), Errc::kUnavailable);
   auto patient = parts();
@@ -132,21 +132,21 @@ TEST_F(RungTest, APlanWaitsForALedgerThatIsJustBeingConnected) {
   EXPECT_EQ(run_on(loop_, unused.list(turn_)).error().code(), Errc::kUnavailable) << "not for an engine that is away";
 }
 
-TEST_F(RungTest, EveryReferenceOfAnUnusedImageIsRemovedByName) {
+TEST_F(ImageEvictorsTest, EveryReferenceOfAnUnusedImageIsRemovedByName) {
   const auto taken = plan_and_take(unused_, [] {});
   EXPECT_EQ(taken.dropped, "");
   EXPECT_EQ(taken.reported, 100);
   EXPECT_EQ(engine_.removed, (std::vector<std::string>{"old:1", "old:2"}));
 }
 
-TEST_F(RungTest, ADanglingImageIsRemovedById) {
+TEST_F(ImageEvictorsTest, ADanglingImageIsRemovedById) {
   EXPECT_EQ(plan_and_take(dangling_, [] {}).dropped, "");
   EXPECT_EQ(engine_.removed, (std::vector<std::string>{"sha256:dangling"}));
 }
 
 // ---- names by digest
 
-class DigestTest : public RungTest {
+class DigestTest : public ImageEvictorsTest {
  protected:
   DigestTest() {
     engine_.images.clear();
@@ -184,9 +184,9 @@ TEST_F(DigestTest, ItIsKeptByThatName) {
 }
 
 TEST_F(DigestTest, ItIsHeldAndUsedByThatName) {
-  engine_.holdings.image_references = {"r:5000/team/tool:1@sha256:74e7"};
+  engine_.in_use_set.image_references = {"r:5000/team/tool:1@sha256:74e7"};
   EXPECT_EQ(list(unused_).at(0).protected_as, "held as r:5000/team/tool:1@sha256:74e7");
-  engine_.holdings.image_references = {"sha256:8b9fe6824b3d0000"};
+  engine_.in_use_set.image_references = {"sha256:8b9fe6824b3d0000"};
   EXPECT_EQ(list(unused_).at(0).protected_as, "held as sha256:8b9fe6824b3d0000");
   engine_.add_container("web", "");
   engine_.containers.back().image = "r:5000/team/tool:1@sha256:74e7";
@@ -220,7 +220,7 @@ TEST_F(DigestTest, ADanglingImageThatWasPulledByDigestMeanwhileIsLeftAlone) {
 
 // ---- what is built on it
 
-class BuiltOnTest : public RungTest {
+class BuiltOnTest : public ImageEvictorsTest {
  protected:
   BuiltOnTest() {
     engine_.images.clear();
@@ -281,7 +281,7 @@ struct Meanwhile {
   std::string dropped;
 };
 
-class DroppedTest : public RungTest, public ::testing::WithParamInterface<Meanwhile> {};
+class DroppedTest : public ImageEvictorsTest, public ::testing::WithParamInterface<Meanwhile> {};
 
 TEST_P(DroppedTest, AnUnusedImageIsLeftAlone) {
   const auto taken = plan_and_take(unused_, [this] { GetParam().happens(engine_, ledger_, clock_); });
@@ -315,7 +315,7 @@ INSTANTIATE_TEST_SUITE_P(
                     engine.add_container("job", "sha256:old", policy::ContainerState::kCreated);
                   },
                   "in use by container job"},
-        Meanwhile{"Held", [](auto& engine, auto&, const auto&) { engine.holdings.image_references = {"sha256:old"}; },
+        Meanwhile{"Held", [](auto& engine, auto&, const auto&) { engine.in_use_set.image_references = {"sha256:old"}; },
                   "held as sha256:old"},
         Meanwhile{"Used",
                   [](auto&, auto& ledger, const auto& clock) {
@@ -330,7 +330,7 @@ INSTANTIATE_TEST_SUITE_P(
         Meanwhile{"Down", [](auto& engine, auto&, const auto&) { engine.engine.up = false; }, "the engine went down"}),
     [](const auto& one) { return one.param.name; });
 
-TEST_F(RungTest, ConflictIsAResultAndOtherErrorsAreErrors) {
+TEST_F(ImageEvictorsTest, ConflictIsAResultAndOtherErrorsAreErrors) {
   engine_.fail.emplace("remove", Error(Errc::kConflict, "409"));
   EXPECT_EQ(plan_and_take(unused_, [] {}).dropped, "the engine says it is in use: 409");
   engine_.fail.clear();
@@ -341,14 +341,14 @@ TEST_F(RungTest, ConflictIsAResultAndOtherErrorsAreErrors) {
   EXPECT_EQ(taken.error().code(), Errc::kTimeout);
 }
 
-TEST_F(RungTest, AUseBetweenTwoReferencesStopsTheSecond) {
+TEST_F(ImageEvictorsTest, AUseBetweenTwoReferencesStopsTheSecond) {
   engine_.before_remove = [this] { ledger_.used("sha256:old", clock_.now().wall, "container start"); };
   const auto taken = plan_and_take(unused_, [] {});
   EXPECT_NE(taken.dropped.find("1 of its names were removed before"), std::string::npos) << taken.dropped;
   EXPECT_EQ(engine_.removed.size(), 1U);
 }
 
-TEST_F(RungTest, WithoutKnowingWhoUsesWhatNothingIsListed) {
+TEST_F(ImageEvictorsTest, WithoutKnowingWhoUsesWhatNothingIsListed) {
   engine_.fail.emplace("containers", Error(Errc::kTimeout, "slow"));
   EXPECT_FALSE(run_on(loop_, unused_.list(turn_)));
   engine_.fail.clear();

@@ -16,11 +16,11 @@ using testing::run_void;
 
 class LastUseRecorderTest : public LastUseLedgerTest {
  protected:
-  LastUseRecorderTest() : feed_(LastUseRecorder::Parts{*ledger_, engine_, engine_, clock_, workers_}) {
+  LastUseRecorderTest() : recorder_(LastUseRecorder::Parts{*ledger_, engine_, engine_, clock_, workers_}) {
     engine_.add_image("sha256:aaaabbbbcccc0000", {"alpine:3"}, 1);
     engine_.add_image("sha256:ddddeeeeffff0000", {"web:latest"}, 1);
-    feed_.on_connected(identity(), std::nullopt);
-    EXPECT_TRUE(run_on(loop_, feed_.turn()));
+    recorder_.on_connected(identity(), std::nullopt);
+    EXPECT_TRUE(run_on(loop_, recorder_.turn()));
     clock_.advance(hours{5});
   }
   void tell(const std::string& type, const std::string& action, const std::string& image) {
@@ -35,10 +35,10 @@ class LastUseRecorderTest : public LastUseLedgerTest {
     event.id = image;
     event.at = at;
     if (type == "container") event.attributes["image"] = image;
-    feed_.on_event(event);
+    recorder_.on_event(event);
   }
   WorkerPool workers_{1};
-  LastUseRecorder feed_;
+  LastUseRecorder recorder_;
 };
 
 TEST_F(LastUseRecorderTest, EventsOfContainersUseTheirImagesByWhateverName) {
@@ -79,10 +79,10 @@ TEST_F(LastUseRecorderTest, AListOfAConnectionThatIsGoneIsNotLearned) {
   engine_.on_list = [this] {
     engine_.on_list = {};
     engine_.images.clear();
-    feed_.on_lost();
-    feed_.on_connected(identity(), seconds{1});
+    recorder_.on_lost();
+    recorder_.on_connected(identity(), seconds{1});
   };
-  EXPECT_FALSE(run_on(loop_, feed_.turn()));
+  EXPECT_FALSE(run_on(loop_, recorder_.turn()));
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
 }
 
@@ -126,28 +126,28 @@ TEST_F(LastUseRecorderTest, AUseOfAnUnknownNameIsSettledByTheNextList) {
   engine_.images[0].tags.emplace_back("new:1");
   tell("container", "start", "new:1");
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
+  EXPECT_TRUE(run_on(loop_, recorder_.turn()));
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), Duration{0});
 }
 
 TEST_F(LastUseRecorderTest, RunningContainersUseTheirImagesAndExitedOnesDoNot) {
   engine_.add_container("a", "sha256:aaaabbbbcccc0000");
   engine_.add_container("w", "sha256:ddddeeeeffff0000", policy::ContainerState::kExited);
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
+  EXPECT_TRUE(run_on(loop_, recorder_.turn()));
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), Duration{0});
   EXPECT_EQ(age("sha256:ddddeeeeffff0000"), hours{5});
 }
 
 TEST_F(LastUseRecorderTest, AListThatFailsForgetsNothing) {
   engine_.fail.emplace("list", Error(Errc::kTimeout, "slow"));
-  EXPECT_FALSE(run_on(loop_, feed_.turn()));
+  EXPECT_FALSE(run_on(loop_, recorder_.turn()));
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
 }
 
 TEST_F(LastUseRecorderTest, EventsUseImagesByDigestAndByShortId) {
   engine_.images[0].tags.clear();
   engine_.images[0].digests = {"r:5000/team/tool@sha256:74e7"};
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
+  EXPECT_TRUE(run_on(loop_, recorder_.turn()));
   for (const std::string name :
        {"r:5000/team/tool@sha256:74e7", "r:5000/team/tool:1@sha256:74e7", "aaaab", "sha256:aa"}) {
     clock_.advance(hours{5});
@@ -163,14 +163,14 @@ TEST_F(LastUseRecorderTest, EventsUseImagesByDigestAndByShortId) {
 TEST_F(LastUseRecorderTest, EventsOfAListedContainerUseItsImageWhateverItsNameMeans) {
   engine_.add_container("check", "sha256:aaaabbbbcccc0000", policy::ContainerState::kExited);
   engine_.containers.back().id = "c1";
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
+  EXPECT_TRUE(run_on(loop_, recorder_.turn()));
   ports::EngineEvent event;
   event.type = "container";
   event.action = "exec_start: true";
   event.id = "c1";
   event.at = clock_.now().wall;
   event.attributes["image"] = "web";
-  feed_.on_event(event);
+  recorder_.on_event(event);
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), Duration{0});
   EXPECT_EQ(age("sha256:ddddeeeeffff0000"), hours{5});
 }
@@ -178,25 +178,25 @@ TEST_F(LastUseRecorderTest, EventsOfAListedContainerUseItsImageWhateverItsNameMe
 // Health checks of four containers whose image no list has: one list, not one for each event.
 TEST_F(LastUseRecorderTest, ANameThatNoListHasIsLookedForOnce) {
   tell("container", "exec_start: check", "gone:1");
-  EXPECT_TRUE(feed_.wants_listing());
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
+  EXPECT_TRUE(recorder_.wants_listing());
+  EXPECT_TRUE(run_on(loop_, recorder_.turn()));
   for (int i = 0; i < 50; ++i) tell("container", "exec_start: check", "gone:1");
-  EXPECT_FALSE(feed_.wants_listing());
+  EXPECT_FALSE(recorder_.wants_listing());
   tell("container", "start", "new:1");
-  EXPECT_TRUE(feed_.wants_listing()) << "another name may be of an image that has just come";
+  EXPECT_TRUE(recorder_.wants_listing()) << "another name may be of an image that has just come";
 }
 
 TEST_F(LastUseRecorderTest, AMountedImageIsUsed) {
   engine_.add_container("a", "sha256:aaaabbbbcccc0000");
   engine_.containers.back().id = "c1";
   engine_.containers.back().mounted_images = {"docker.io/library/web"};
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
+  EXPECT_TRUE(run_on(loop_, recorder_.turn()));
   EXPECT_EQ(age("sha256:ddddeeeeffff0000"), Duration{0});
 }
 
 // One that lives for a moment is in no list: it is asked as soon as it is made.
 TEST_F(LastUseRecorderTest, AnImageThatANewContainerMountsIsUsed) {
-  testing::Background running(loop_, feed_.run());
+  testing::Background running(loop_, recorder_.run());
   loop_.poll();
   engine_.add_container("a", "sha256:aaaabbbbcccc0000");
   engine_.containers.back().id = "aaaabbbbcccc0000";
@@ -204,32 +204,32 @@ TEST_F(LastUseRecorderTest, AnImageThatANewContainerMountsIsUsed) {
   tell("container", "create", "aaaabbbbcccc0000");
   testing::run_until(loop_, [this] { return age("sha256:ddddeeeeffff0000") == Duration{0}; });
   EXPECT_EQ(ledger_->why("sha256:ddddeeeeffff0000"), "mounted by a container");
-  feed_.stop();
+  recorder_.stop();
   testing::run_until(loop_, [&running] { return running.ended(); });
 }
 
 TEST_F(LastUseRecorderTest, WhatAnImageIsBuiltOnWasUsedWithIt) {
   engine_.images[0].layers = {1};
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
+  EXPECT_TRUE(run_on(loop_, recorder_.turn()));
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{5});
   engine_.add_image("sha256:99990000ffff0000", {"app:1"}, 1);
   engine_.images.back().layers = {1, 2};
   tell("image", "tag", "sha256:99990000ffff0000");
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
+  EXPECT_TRUE(run_on(loop_, recorder_.turn()));
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), Duration{0});
   EXPECT_EQ(ledger_->why("sha256:aaaabbbbcccc0000"), "an image that is built on it: image tag");
   EXPECT_EQ(age("sha256:ddddeeeeffff0000"), hours{5});
   // It was so, also when the other image is gone.
   engine_.images.pop_back();
   clock_.advance(hours{1});
-  EXPECT_TRUE(run_on(loop_, feed_.turn()));
+  EXPECT_TRUE(run_on(loop_, recorder_.turn()));
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), hours{1});
 }
 
 TEST_F(LastUseRecorderTest, ItRunsAndStops) {
-  testing::Background running(loop_, feed_.run());
+  testing::Background running(loop_, recorder_.run());
   loop_.poll();
-  feed_.stop();
+  recorder_.stop();
   testing::run_until(loop_, [&running] { return running.ended(); });
 }
 

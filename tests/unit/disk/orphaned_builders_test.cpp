@@ -39,12 +39,12 @@ class OrphanedBuildersTest : public ::testing::Test {
     auto& container = ended_.add("buildx_buildkit_job0", ContainerState::kRunning, ago(hours{10}));
     container.volumes = {"buildx_buildkit_job0_state"};
     ended_.add_volume("buildx_buildkit_job0_state", ago(hours{10}));
-    feed_.on_connected(engine_.engine.identity, std::nullopt);
+    recorder_.on_connected(engine_.engine.identity, std::nullopt);
     learn();
     clock_.advance(hours{5});
   }
   [[nodiscard]] WallTime ago(Duration time) const { return clock_.now().wall - time; }
-  void learn() { EXPECT_TRUE(run_on(loop_, feed_.turn())); }
+  void learn() { EXPECT_TRUE(run_on(loop_, recorder_.turn())); }
   ports::ContainerRecord& container() { return engine_.containers.front(); }
   ports::ContainerDetails& details() { return ended_.details.at("id-buildx_buildkit_job0"); }
   void use(const std::string& action, const std::string& owner = "") {
@@ -55,7 +55,7 @@ class OrphanedBuildersTest : public ::testing::Test {
     event.at = clock_.now().wall;
     event.attributes = {{"name", "buildx_buildkit_job0"}, {"image", "moby/buildkit:buildx-stable-1"}};
     if (!owner.empty()) event.attributes["com.buildwarden.owner"] = owner;
-    feed_.on_event(event);
+    recorder_.on_event(event);
   }
   std::vector<policy::Candidate> list() {
     auto candidates = run_on(loop_, rung_.list(turn_));
@@ -66,7 +66,7 @@ class OrphanedBuildersTest : public ::testing::Test {
     policy::EvictionRules rules;
     rules.age = turn_.age;
     rules.keep = keep_;
-    rules.oldest_job_start = engine_.holdings.oldest_job_start;
+    rules.oldest_job_start = engine_.in_use_set.oldest_job_start;
     return policy::rank(list(), rules, clock_.now());
   }
   std::vector<std::string> taken_first() {
@@ -98,7 +98,7 @@ class OrphanedBuildersTest : public ::testing::Test {
   LastUseLedger ledger_{clock_, store_, journal_};
   BuildxBuilderUse builder_use_{BuildxBuilderUse::Parts{ledger_, ended_, clock_}};
   WorkerPool workers_{1};
-  LastUseRecorder feed_{LastUseRecorder::Parts{ledger_, engine_, engine_, clock_, workers_, &builder_use_}};
+  LastUseRecorder recorder_{LastUseRecorder::Parts{ledger_, engine_, engine_, clock_, workers_, &builder_use_}};
   FakeOwners owners_;
   OrphanedBuilders rung_{OrphanedBuilders::Parts{engine_, ended_, ended_, engine_, engine_, owners_, ledger_, clock_}};
   policy::RungTurn turn_{policy::RungId::kOrphans, 1, hours{4}};
@@ -145,7 +145,7 @@ TEST_F(OrphanedBuildersTest, ARestartOfTheDaemonDoesNotMakeItYoungAndWhatHappene
   ports::EngineEvent last;
   last.type = "network";
   last.at = clock_.now().wall;
-  feed_.on_event(last);
+  recorder_.on_event(last);
   testing::run_void(loop_, ledger_.flush(true));
   clock_.advance(minutes{5});
   LastUseLedger ledger(clock_, store_, journal_);
@@ -175,9 +175,9 @@ TEST_F(OrphanedBuildersTest, NobodysElseIsTouched) {
   container().labels["com.buildwarden.owner"] = "buildwarden";
   EXPECT_THAT(list(), ElementsAre()) << "a front";
   container().labels.clear();
-  engine_.holdings.container_names = {"buildx_buildkit_job0"};
+  engine_.in_use_set.container_names = {"buildx_buildkit_job0"};
   EXPECT_THAT(spared_by(), HasSubstr("protected: protected: held as"));
-  engine_.holdings.container_names.clear();
+  engine_.in_use_set.container_names.clear();
   owners_.known["buildx_buildkit_job0"] = "instance job of /home/ann";
   EXPECT_THAT(spared_by(), HasSubstr("instance job of /home/ann"));
   owners_.known.clear();
@@ -197,9 +197,9 @@ TEST_F(OrphanedBuildersTest, NobodysElseIsTouched) {
     EXPECT_THAT(spared_by(), HasSubstr("keep")) << pattern;
   }
   keep_.clear();
-  engine_.holdings.oldest_job_start = ago(hours{6});
+  engine_.in_use_set.oldest_job_start = ago(hours{6});
   EXPECT_THAT(spared_by(), HasSubstr("running_job")) << "seen for five hours: that job may have used it";
-  engine_.holdings.oldest_job_start.reset();
+  engine_.in_use_set.oldest_job_start.reset();
   EXPECT_EQ(spared_by(), "");
 }
 

@@ -109,7 +109,7 @@ TEST_F(PathSamplerTest, ALateAnswerIsTakenByTheNextSampleWithTheTimeOfItsRequest
   EXPECT_EQ(late.asked.boot, asked.boot);
 }
 
-TEST(Lanes, TheEndOfASamplerDoesNotWaitForAHungMount) {
+TEST(StatWorkers, TheEndOfASamplerDoesNotWaitForAHungMount) {
   testing::FakePaths paths;
   testing::FakeClock clock;
   boost::asio::io_context loop;

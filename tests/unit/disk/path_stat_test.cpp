@@ -165,7 +165,7 @@ TEST_F(PathStatReaderTest, HoldsNothingThatItHasRead) {
   });
 }
 
-// The mount comes after the watch has read the table, and goes in the same moment.
+// The mount comes after the reader has read the table, and goes in the same moment.
 TEST_F(PathStatReaderTest, AFilesystemIsNamedByTheMountThatItWasMeasuredOn) {
   apart([this] {
     const auto below = read_(folder_);

@@ -24,9 +24,9 @@ using testing::run_on;
 using testing::run_void;
 
 // A disk of 100 GiB; what is deleted shows after `late` further measurements.
-class FakeMeter final : public ports::FilesystemProbe {
+class FakeProbe final : public ports::FilesystemProbe {
  public:
-  FakeMeter() {
+  FakeProbe() {
     docker.mount = "/docker";
     docker.gate = true;
     docker.device = "8:1";
@@ -69,7 +69,7 @@ class FakeMeter final : public ports::FilesystemProbe {
   int wait_for = 0;
 };
 
-class FailingRung final : public ports::Evictor {
+class FailingEvictor final : public ports::Evictor {
  public:
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kDanglingImages; }
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn&) override {
@@ -126,8 +126,8 @@ class ReclaimerTest : public ::testing::Test {
   testing::FakeImageEngine engine_;
   boost::asio::io_context loop_;
   LastUseLedger ledger_{clock_, store_, journal_};
-  FakeMeter probe_;
-  FailingRung failing_;
+  FakeProbe probe_;
+  FailingEvictor failing_;
   UnusedImages unused_{ImageInUseCheck::Parts{engine_, engine_, engine_, engine_, ledger_, clock_}};
   Reclaimer reclaimer_{parts({&failing_, &unused_})};
   Names progress_;

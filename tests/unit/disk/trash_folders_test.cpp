@@ -70,9 +70,9 @@ class Child {
   bool ready_ = false;
 };
 
-class LeftoversTest : public ::testing::Test {
+class TrashFoldersTest : public ::testing::Test {
  protected:
-  LeftoversTest() {
+  TrashFoldersTest() {
     if (::geteuid() != 0) return;
     root_ = fs::canonical(folder_.path()).string();
     settings_.disk.cache_dirs = {root_ + "/caches"};
@@ -134,7 +134,7 @@ class LeftoversTest : public ::testing::Test {
   policy::RungTurn turn_{policy::RungId::kLeftovers, 1, hours{4}};
 };
 
-TEST_F(LeftoversTest, WhatWasChangedLongestAgoGoesFirst) {
+TEST_F(TrashFoldersTest, WhatWasChangedLongestAgoGoesFirst) {
   write("caches/first/deep/file", 50'000);
   write("caches/second/file");
   // Until the kernel's clock ticks.
@@ -156,7 +156,7 @@ TEST_F(LeftoversTest, WhatWasChangedLongestAgoGoesFirst) {
   EXPECT_TRUE(fs::is_empty(root_ + "/caches/" + kTrashName));
 }
 
-TEST_F(LeftoversTest, YoungOnesStayAndAnUntrustedClockMakesNothingOld) {
+TEST_F(TrashFoldersTest, YoungOnesStayAndAnUntrustedClockMakesNothingOld) {
   write("caches/one/file");
   clock_.later = hours{3};
   EXPECT_THAT(names(order(caches_)), IsEmpty());
@@ -165,7 +165,7 @@ TEST_F(LeftoversTest, YoungOnesStayAndAnUntrustedClockMakesNothingOld) {
   EXPECT_TRUE(list(caches_).empty());
 }
 
-TEST_F(LeftoversTest, LinksGoThemselves) {
+TEST_F(TrashFoldersTest, LinksGoThemselves) {
   fs::create_symlink("../outside", root_ + "/caches/link");
   const auto candidates = order(caches_);
   ASSERT_EQ(candidates.size(), 1U);
@@ -174,7 +174,7 @@ TEST_F(LeftoversTest, LinksGoThemselves) {
   EXPECT_TRUE(exists("outside/precious"));
 }
 
-TEST_F(LeftoversTest, WhatAProcessUsesStays) {
+TEST_F(TrashFoldersTest, WhatAProcessUsesStays) {
   for (const char* name : {"cwd", "open", "free"}) write(std::string("caches/") + name + "/below/file");
   const Child inside([this] { return ::chdir((root_ + "/caches/cwd/below").c_str()) == 0; });
   ASSERT_TRUE(inside.ready());
@@ -186,7 +186,7 @@ TEST_F(LeftoversTest, WhatAProcessUsesStays) {
   EXPECT_THAT(users[cache("open")], HasSubstr("an open file"));
 }
 
-TEST_F(LeftoversTest, WhatAContainerHasMountedStays) {
+TEST_F(TrashFoldersTest, WhatAContainerHasMountedStays) {
   write("caches/mounted/file");
   write("caches/free/file");
   fs::create_directories(root_ + "/inside");
@@ -198,7 +198,7 @@ TEST_F(LeftoversTest, WhatAContainerHasMountedStays) {
   EXPECT_THAT(names(order(caches_)), ElementsAre(cache("free")));
 }
 
-TEST_F(LeftoversTest, AMountInItKeepsIt) {
+TEST_F(TrashFoldersTest, AMountInItKeepsIt) {
   write("caches/one/mnt/file");
   ASSERT_EQ(::mount((root_ + "/outside").c_str(), (root_ + "/caches/one/mnt").c_str(), nullptr, MS_BIND, nullptr), 0);
   const auto candidates = list(caches_);
@@ -207,7 +207,7 @@ TEST_F(LeftoversTest, AMountInItKeepsIt) {
   EXPECT_EQ(candidates[0].protected_as, "something is mounted in it");
 }
 
-TEST_F(LeftoversTest, NeverWhatHoldsTheEnginesOrOurOwnOrLiesInIt) {
+TEST_F(TrashFoldersTest, NeverWhatHoldsTheEnginesOrOurOwnOrLiesInIt) {
   write("caches/docker/overlay2/file");
   write("caches/other/file");
   data_root_ = root_ + "/caches/docker";
@@ -221,7 +221,7 @@ TEST_F(LeftoversTest, NeverWhatHoldsTheEnginesOrOurOwnOrLiesInIt) {
   EXPECT_THAT(names(order(caches_)), UnorderedElementsAre(cache("docker"), cache("other/file")));
 }
 
-TEST_F(LeftoversTest, WhatChangedSinceThePlanIsLeftAlone) {
+TEST_F(TrashFoldersTest, WhatChangedSinceThePlanIsLeftAlone) {
   write("caches/one/file");
   const auto candidate = order(caches_).at(0);
   {
@@ -240,7 +240,7 @@ TEST_F(LeftoversTest, WhatChangedSinceThePlanIsLeftAlone) {
   EXPECT_TRUE(exists("outside/precious"));
 }
 
-TEST_F(LeftoversTest, TrashThatWasLeftIsRemovedAtAnyAge) {
+TEST_F(TrashFoldersTest, TrashThatWasLeftIsRemovedAtAnyAge) {
   clock_.later = Duration{0};
   write("caches/one/file");
   const auto identity = *tree_identity(root_ + "/caches", "one");
@@ -253,7 +253,7 @@ TEST_F(LeftoversTest, TrashThatWasLeftIsRemovedAtAnyAge) {
   EXPECT_TRUE(fs::is_empty(root_ + "/caches/" + kTrashName));
 }
 
-TEST_F(LeftoversTest, TrashThatIsNotOursAloneIsNotTouched) {
+TEST_F(TrashFoldersTest, TrashThatIsNotOursAloneIsNotTouched) {
   const auto trash = root_ + "/builds/" + kTrashName;
   write(std::string("builds/") + kTrashName + "/file");
   ASSERT_EQ(::chmod(trash.c_str(), 0755), 0);
@@ -271,7 +271,7 @@ TEST_F(LeftoversTest, TrashThatIsNotOursAloneIsNotTouched) {
   EXPECT_EQ(list(own_).size(), 1U);
 }
 
-TEST_F(LeftoversTest, SetAsideStateGoesAtTheAgeAndNothingElseOfTheState) {
+TEST_F(TrashFoldersTest, SetAsideStateGoesAtTheAgeAndNothingElseOfTheState) {
   write("state/ledger.db");
   write("state/ledger.db.damaged-2026-01-01T00:00:00.000Z", 5'000);
   fs::create_directories(root_ + "/state/a.damaged-folder");
@@ -284,7 +284,7 @@ TEST_F(LeftoversTest, SetAsideStateGoesAtTheAgeAndNothingElseOfTheState) {
   EXPECT_TRUE(exists("state/ledger.db"));
 }
 
-TEST_F(LeftoversTest, ThrowingAwayIsForTheOneThatWasMeant) {
+TEST_F(TrashFoldersTest, ThrowingAwayIsForTheOneThatWasMeant) {
   write("caches/one/file");
   const auto identity = *tree_identity(root_ + "/caches", "one");
   fs::rename(root_ + "/caches/one", root_ + "/caches/moved");
@@ -294,7 +294,7 @@ TEST_F(LeftoversTest, ThrowingAwayIsForTheOneThatWasMeant) {
   for (const char* name : {"..", ".", "", "a/b"}) EXPECT_FALSE(throw_away(root_ + "/caches", name, identity)) << name;
 }
 
-TEST_F(LeftoversTest, AfterStopNothingIsLookedAtOrRemoved) {
+TEST_F(TrashFoldersTest, AfterStopNothingIsLookedAtOrRemoved) {
   write("caches/one/file");
   const auto candidate = order(caches_).at(0);
   caches_.stop();
@@ -303,7 +303,7 @@ TEST_F(LeftoversTest, AfterStopNothingIsLookedAtOrRemoved) {
 }
 
 // A mount by FUSE shows itself to nobody but its owner, root included: it hid all caches.
-TEST_F(LeftoversTest, WhatCannotBeLookedAtHidesNoOther) {
+TEST_F(TrashFoldersTest, WhatCannotBeLookedAtHidesNoOther) {
   write("caches/one/file");
   write("other/two/file");
   settings_.disk.cache_dirs.push_back(root_ + "/other");

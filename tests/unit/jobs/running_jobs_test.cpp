@@ -35,9 +35,9 @@ struct FakeProcess {
   std::uint64_t started = 360'000 / 2;  // ticks: half an hour after boot where there are 100 a second
 };
 
-class EvidenceTest : public ::testing::Test {
+class AgentProcessesTest : public ::testing::Test {
  protected:
-  EvidenceTest() { add({.pid = 10, .program = "buildkite-agent"}); }
+  AgentProcessesTest() { add({.pid = 10, .program = "buildkite-agent"}); }
 
   void add(const FakeProcess& process) const {
     const auto base = folder_.path() + "/" + std::to_string(process.pid);
@@ -75,14 +75,14 @@ class EvidenceTest : public ::testing::Test {
   testing::TempFolder folder_;
 };
 
-TEST_F(EvidenceTest, TheAgentItselfIsNoJob) {
+TEST_F(AgentProcessesTest, TheAgentItselfIsNoJob) {
   EXPECT_THAT(seen(), IsEmpty());
   // Whose name may be in its own environment, by the operator's file.
   add({.pid = 10, .program = "buildkite-agent", .env = {{"BUILDKITE_AGENT_NAME", "ci-%spawn"}}});
   EXPECT_THAT(seen(), IsEmpty());
 }
 
-TEST_F(EvidenceTest, AJobIsToldOnceByItsOldestProcess) {
+TEST_F(AgentProcessesTest, AJobIsToldOnceByItsOldestProcess) {
   add({.pid = 21, .parent = 20, .env = job("J", "ci-1", "/builds/ci-1/acme/web"), .started = 200'000});
   add({.pid = 20, .parent = 10, .program = "buildkite-agent", .env = job("J", "ci-1", "/builds/ci-1/acme/web")});
   add({.pid = 22, .parent = 21, .env = job("J", "ci-1", "/builds/ci-1/acme/web"), .uid = 0, .started = 210'000});
@@ -93,7 +93,7 @@ TEST_F(EvidenceTest, AJobIsToldOnceByItsOldestProcess) {
   EXPECT_EQ(since, boot + Duration{180'000 * 1000 / ticks});
 }
 
-TEST_F(EvidenceTest, TheUnitIsFoundInEveryHierarchyAndBelow) {
+TEST_F(AgentProcessesTest, TheUnitIsFoundInEveryHierarchyAndBelow) {
   for (const std::string cgroup : {"0::/system.slice/buildkite-agent.service/job-1\n",
                                    "12:pids:/x\n1:name=systemd:/a.slice/buildkite-agent.service\n",
                                    "0::/buildkite.slice/buildkite-agent.service"}) {
@@ -107,7 +107,7 @@ TEST_F(EvidenceTest, TheUnitIsFoundInEveryHierarchyAndBelow) {
   }
 }
 
-TEST_F(EvidenceTest, WithoutAUnitItIsTheAgentsUser) {
+TEST_F(AgentProcessesTest, WithoutAUnitItIsTheAgentsUser) {
   const AgentOnHost outside{"", kUser};
   add({.pid = 20, .parent = 10, .cgroup = "0::/\n", .env = job("J", "ci-1")});
   add({.pid = 30, .parent = 10, .cgroup = "0::/\n", .env = job("K", "ci-2"), .uid = 1000});
@@ -116,7 +116,7 @@ TEST_F(EvidenceTest, WithoutAUnitItIsTheAgentsUser) {
   EXPECT_THAT(seen({"", std::nullopt}), IsEmpty()) << "no such user";
 }
 
-TEST_F(EvidenceTest, WhatAJobLeftBehindIsNoJobButAnOrphanedBootstrapIs) {
+TEST_F(AgentProcessesTest, WhatAJobLeftBehindIsNoJobButAnOrphanedBootstrapIs) {
   add({.pid = 20, .parent = 1, .program = "java", .env = job("J", "ci-1")});
   add({.pid = 21, .parent = 20, .program = "java", .env = job("J", "ci-1")});
   add({.pid = 30, .parent = 10, .env = job("L", "ci-3"), .state = 'Z'});
@@ -126,12 +126,12 @@ TEST_F(EvidenceTest, WhatAJobLeftBehindIsNoJobButAnOrphanedBootstrapIs) {
   EXPECT_THAT(seen(), ElementsAre("K ci-2  by 40"));
 }
 
-TEST_F(EvidenceTest, AnAgentsNameWithoutAJobCountsBelowTheAgentAlone) {
+TEST_F(AgentProcessesTest, AnAgentsNameWithoutAJobCountsBelowTheAgentAlone) {
   add({.pid = 20, .parent = 10, .env = {{"BUILDKITE_AGENT_NAME", "ci-1"}}});
   EXPECT_THAT(seen(), ElementsAre(" ci-1  by 20"));
 }
 
-TEST_F(EvidenceTest, WhatCannotBeReadIsAnErrorAndWhatIsGoneIsNot) {
+TEST_F(AgentProcessesTest, WhatCannotBeReadIsAnErrorAndWhatIsGoneIsNot) {
   add({.pid = 20, .parent = 10, .env = job("J", "ci-1")});
   fs::remove(folder_.path() + "/20/environ");
   fs::create_directory(folder_.path() + "/20/environ");  // read(2) fails, as with a process that hides it
@@ -216,12 +216,12 @@ TEST_F(JobsTest, TheLastEndOfEachCheckoutIsRemembered) {
 
 // The window between the last look and the rename: a job of that agent is not let in meanwhile.
 TEST_F(JobsTest, AJobOfAnAgentThatIsHeldWaitsAndIsToCome) {
-  AgentLock gate;
+  AgentLock agent_lock;
   controller_ = std::make_unique<AdmissionController>(
-      settings_, registry(), AdmissionPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, &gate});
+      settings_, registry(), AdmissionPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, &agent_lock});
   auto job = request("1");
   job.agent = "ci.1";
-  auto held = gate.hold("ci-1");
+  auto held = agent_lock.hold("ci-1");
   bool ended = false;
   const auto starting = [](AdmissionController* controller, ports::JobRequest wanted, ports::Peer by,
                            bool* done) -> boost::asio::awaitable<void> {
@@ -230,25 +230,25 @@ TEST_F(JobsTest, AJobOfAnAgentThatIsHeldWaitsAndIsToCome) {
     *done = answer && answer->admitted;
   };
   testing::Background background(loop_, starting(controller_.get(), job, peer(::getuid()), &ended));
-  testing::run_until(loop_, [&] { return gate.to_come().size() == 1; });
+  testing::run_until(loop_, [&] { return agent_lock.to_come().size() == 1; });
   loop_.poll();
   EXPECT_FALSE(ended);
   EXPECT_THAT(known(), IsEmpty());
-  EXPECT_EQ(gate.to_come().front().agent, "ci.1");
+  EXPECT_EQ(agent_lock.to_come().front().agent, "ci.1");
   held.reset();
   testing::run_until(loop_, [&] { return background.ended(); });
   EXPECT_TRUE(ended);
   EXPECT_THAT(known(), ElementsAre("1"));
-  EXPECT_THAT(gate.to_come(), IsEmpty());
+  EXPECT_THAT(agent_lock.to_come(), IsEmpty());
 }
 
 // There is room for one of both: which one, is decided when they are let in.
 TEST_F(JobsTest, TwoThatWereHeldAreNotPromisedTheSameBytes) {
   disk_.set_free(12 * kGiB);
-  AgentLock gate;
+  AgentLock agent_lock;
   controller_ = std::make_unique<AdmissionController>(
-      settings_, registry(), AdmissionPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, &gate});
-  auto held = gate.hold("ci-1");
+      settings_, registry(), AdmissionPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, &agent_lock});
+  auto held = agent_lock.hold("ci-1");
   int admitted = 0;
   const auto starting = [](AdmissionController* controller, ports::JobRequest wanted, ports::Peer by,
                            int* count) -> boost::asio::awaitable<void> {
@@ -262,7 +262,7 @@ TEST_F(JobsTest, TwoThatWereHeldAreNotPromisedTheSameBytes) {
   testing::Background one(loop_, starting(controller_.get(), job, peer(::getuid()), &admitted));
   job.id = "2";
   testing::Background other(loop_, starting(controller_.get(), job, peer(::getuid()), &admitted));
-  testing::run_until(loop_, [&] { return gate.to_come().size() == 2; });
+  testing::run_until(loop_, [&] { return agent_lock.to_come().size() == 2; });
   loop_.poll();
   EXPECT_THAT(disk_.requests, IsEmpty()) << "each alone has enough";
   held.reset();
@@ -273,16 +273,16 @@ TEST_F(JobsTest, TwoThatWereHeldAreNotPromisedTheSameBytes) {
 }
 
 TEST_F(JobsTest, OtherAgentsJobsAreNotHeldThoseThatSayNothingAre) {
-  AgentLock gate;
-  const auto held = gate.hold("ci-1");
+  AgentLock agent_lock;
+  const auto held = agent_lock.hold("ci-1");
   controller_ = std::make_unique<AdmissionController>(
-      settings_, registry(), AdmissionPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, &gate});
+      settings_, registry(), AdmissionPorts{clock_, journal_, handout_, disk_, disk_, &platforms_, &agent_lock});
   auto other = request("1");
   other.agent = "ci-2";
   EXPECT_TRUE(start(other, peer(::getuid())));
   bool passed = true;
   const auto passing = [](AgentLock* at, bool* into) -> boost::asio::awaitable<void> { *into = co_await at->pass(""); };
-  testing::Background nameless(loop_, passing(&gate, &passed));
+  testing::Background nameless(loop_, passing(&agent_lock, &passed));
   loop_.poll();
   EXPECT_FALSE(nameless.ended());
   nameless.cancel();
