@@ -1,6 +1,7 @@
 #include "daemon/seeds/packer.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -17,6 +18,9 @@ namespace {
 
 // Names that wait for one thread. Bounded: a volume may have a million files.
 constexpr std::size_t kMostWaiting = 1'000;
+// Each change is told; a condition_variable without a bound needs a younger libstdc++ than some hosts have
+// (tests/rules/symbols).
+constexpr std::chrono::milliseconds kLook{100};
 
 // From the walk to one writer. Whoever waits in it is let go by end() and by a failure elsewhere.
 class Queue {
@@ -24,7 +28,7 @@ class Queue {
   // false: nobody takes anything any more.
   bool put(Found found) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return waiting_.size() < kMostWaiting || ended_; });
+    while (waiting_.size() >= kMostWaiting && !ended_) changed_.wait_for(lock, kLook);
     if (ended_) return false;
     waiting_.push_back(std::move(found));
     changed_.notify_all();
@@ -32,7 +36,7 @@ class Queue {
   }
   std::optional<Found> take() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return !waiting_.empty() || ended_; });
+    while (waiting_.empty() && !ended_) changed_.wait_for(lock, kLook);
     if (waiting_.empty()) return std::nullopt;
     auto found = std::move(waiting_.front());
     waiting_.pop_front();
