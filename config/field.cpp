@@ -1,4 +1,5 @@
 #include "config/field.h"
+#include "common/nearest.h"
 
 namespace buildwarden::config {
 

@@ -6,6 +6,7 @@
 
 #include "common/atomic_file.h"
 #include "common/format.h"
+#include "common/nearest.h"
 #include "config/builder_defaults.h"
 #include "config/checks.h"
 #include "config/docker_service.h"

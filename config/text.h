@@ -1,4 +1,4 @@
-// Foreign text made safe to show, and the guess behind "did you mean".
+// Foreign text made safe to show.
 #pragma once
 
 #include <string>
@@ -17,8 +17,5 @@ std::string yaml_spelling(std::string_view text);
 std::string without_login(std::string_view address);
 
 [[nodiscard]] bool is_utf8(std::string_view text);
-
-// The candidate that differs from `word` by the fewest edits; "" when none is close enough to be meant.
-std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace buildwarden::config

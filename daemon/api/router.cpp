@@ -1,9 +1,12 @@
 #include "daemon/api/router.h"
 
+#include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "common/format.h"
+#include "common/text_list.h"
 #include "daemon/api/problem.h"
 
 namespace buildwarden::api {
@@ -22,13 +25,33 @@ Response not_allowed(const Request& request, const std::set<std::string>& method
   return response;
 }
 
+// The first parameter that is not one of `known`.
+std::optional<Response> unknown_parameter(const Request& request, const std::vector<std::string>& known) {
+  if (!request.path.starts_with("/v1/")) return std::nullopt;
+  for (const auto& [name, value] : request.query) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    const auto what = known.empty() ? std::string("none") : join(known, ", ");
+    return problem(400, "bad_parameter", format("\"{}\" is no parameter of {}; it takes {}", name, request.path, what));
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void Router::add(std::string method, const std::string& pattern, Handler handler) {
-  const auto brace = pattern.find('{');
-  const bool captures = brace != std::string::npos;
-  const auto suffix = captures ? pattern.substr(pattern.find('}') + 1) : std::string();
-  routes_.push_back({std::move(method), pattern, pattern.substr(0, brace), suffix, captures, std::move(handler)});
+  Route route;
+  const auto question = pattern.find('?');
+  route.pattern = pattern.substr(0, question);
+  if (question != std::string::npos) {
+    route.parameters = split(std::string_view(pattern).substr(question + 1), ',');
+  }
+  const auto brace = route.pattern.find('{');
+  route.captures = brace != std::string::npos;
+  route.prefix = route.pattern.substr(0, brace);
+  if (route.captures) route.suffix = route.pattern.substr(route.pattern.find('}') + 1);
+  route.method = std::move(method);
+  route.handler = std::move(handler);
+  routes_.push_back(std::move(route));
 }
 
 void Router::add_direct(std::string method, const std::string& pattern, Direct handler) {
@@ -38,7 +61,10 @@ void Router::add_direct(std::string method, const std::string& pattern, Direct h
 
 std::vector<std::string> Router::names() const {
   std::vector<std::string> names;
-  for (const auto& route : routes_) names.push_back(route.method + " " + route.pattern);
+  for (const auto& route : routes_) {
+    const auto parameters = join(route.parameters, ",");
+    names.push_back(route.method + " " + route.pattern + (parameters.empty() ? "" : "?" + parameters));
+  }
   return names;
 }
 
@@ -53,6 +79,8 @@ asio::awaitable<Response> Router::serve(Request request) const {
   for (const auto& route : routes_) {
     if (!route.matches(request.path)) continue;
     if (route.method == method) {
+      auto refused = unknown_parameter(request, route.parameters);
+      if (refused) co_return *std::move(refused);
       const auto length = request.path.size() - route.prefix.size() - route.suffix.size();
       request.captured = route.captures ? request.path.substr(route.prefix.size(), length) : "";
       co_return co_await route.handler(std::move(request));

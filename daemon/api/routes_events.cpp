@@ -7,6 +7,7 @@
 
 #include "common/async_event.h"
 #include "common/format.h"
+#include "daemon/api/event_filter.h"
 #include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
@@ -25,8 +26,8 @@ constexpr std::size_t kBatch = 50;                                       // in a
 // the journal forgets events before it has taken them is dropped.
 class EventFollower final : public BodyStream {
  public:
-  EventFollower(const ApiContext& context, std::uint64_t after, PeerQuota::Place place)
-      : context_(context), place_(std::move(place)), last_(after) {
+  EventFollower(const ApiContext& context, std::uint64_t after, EventFilter filter, PeerQuota::Place place)
+      : context_(context), filter_(std::move(filter)), place_(std::move(place)), last_(after) {
     following_ = context.subscribe([this] { recorded_.notify_all(); });
   }
 
@@ -50,13 +51,15 @@ class EventFollower final : public BodyStream {
     if (behind_) return ": dropped: too slow, the journal has forgotten events in between\n\n";
     std::string text;
     for (const auto& event : events) {
-      text += format("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.event.kind, json::serialize(event_json(event)));
       last_ = event.id;
+      if (!filter_.takes(event)) continue;
+      text += format("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.event.kind, json::serialize(event_json(event)));
     }
     return text.empty() ? ": nothing\n\n" : text;
   }
 
   const ApiContext& context_;
+  EventFilter filter_;
   PeerQuota::Place place_;
   std::uint64_t last_;
   bool started_ = false;  // from then on nothing may be missing
@@ -73,6 +76,7 @@ struct Page {
   std::uint64_t since = 0;
   std::uint64_t before = 0;  // 0: not asked for
   std::size_t limit = kMostEvents;
+  EventFilter filter;
 };
 
 Result<Page> page_of(const Request& request) {
@@ -89,6 +93,9 @@ Result<Page> page_of(const Request& request) {
   page.since = static_cast<std::uint64_t>(*since);
   page.before = static_cast<std::uint64_t>(*before);
   page.limit = static_cast<std::size_t>(*limit);
+  auto filter = event_filter_of(request);
+  if (!filter) return std::move(filter).error();
+  page.filter = *std::move(filter);
   return page;
 }
 
@@ -110,25 +117,59 @@ Events latest_of(const Events& stored, const Events& recent, std::size_t most) {
   return all;
 }
 
+void keep_wanted(Events& events, const Page& page) {
+  const auto unwanted = [&](const auto& event) {
+    return event.id >= page.before || event.id <= page.since || !page.filter.takes(event);
+  };
+  std::erase_if(events, unwanted);
+}
+
+// Whether nothing older can be wanted than what a look into the database found.
+bool is_over(const Events& found, const Page& page) {
+  if (found.empty() || found.front().id <= page.since) return true;
+  return page.filter.from && found.front().at < *page.filter.from;
+}
+
+// From the database, page by page, until `most` are found. It holds ten thousand events, so that is ten looks at most.
+asio::awaitable<Result<Events>> stored_before(const ApiContext& context, const Page& page, std::size_t most) {
+  Events wanted;
+  auto before = page.before;
+  const auto at_once = page.filter.is_set() ? kMostEvents : page.limit;
+  while (wanted.size() < most) {
+    auto found = co_await context.event_archive->events_before(before, at_once);
+    if (!found) co_return std::move(found).error();
+    const bool over = is_over(*found, page) || found->size() < at_once || !page.filter.is_set();
+    if (!found->empty()) before = found->front().id;
+    keep_wanted(*found, page);
+    wanted.insert(wanted.begin(), std::make_move_iterator(found->begin()), std::make_move_iterator(found->end()));
+    if (over) break;
+  }
+  co_return wanted;
+}
+
 // From memory where that goes back far enough, else from the database, too.
 asio::awaitable<Response> list_before(const ApiContext& context, Page page) {
   auto recent = context.events->since(0, kWholeJournal);
-  const auto outside = [&](const auto& event) { return event.id >= page.before || event.id <= page.since; };
-  std::erase_if(recent, outside);
+  keep_wanted(recent, page);
   Events stored;
   if (recent.size() < page.limit) {
-    auto found = co_await context.event_archive->events_before(page.before, page.limit);
+    auto found = co_await stored_before(context, page, page.limit);
     if (!found) co_return problem(found.error());
     stored = *std::move(found);
-    std::erase_if(stored, outside);
   }
   co_return list(context, latest_of(stored, recent, page.limit));
 }
 
 // After `since`; without it the latest.
 Response list_after(const ApiContext& context, const Request& request, const Page& page) {
-  if (request.query.contains("since")) return list(context, context.events->since(page.since, page.limit));
-  return list(context, latest_of({}, context.events->since(0, kWholeJournal), page.limit));
+  if (!request.query.contains("since")) {
+    return list(context, latest_of({}, context.events->since(0, kWholeJournal), page.limit));
+  }
+  if (!page.filter.is_set()) return list(context, context.events->since(page.since, page.limit));
+  auto events = context.events->since(page.since, kWholeJournal);
+  std::erase_if(events, [&](const auto& event) { return !page.filter.takes(event); });
+  if (events.size() > page.limit) events.erase(events.begin() + static_cast<std::ptrdiff_t>(page.limit), events.end());
+  return list(context, events);
 }
 
 // Where a follower goes on: at its Last-Event-ID after a broken connection, else at ?since=, else at what comes now.
@@ -146,21 +187,26 @@ Result<std::uint64_t> start_of(const Request& request, const ApiContext& context
 Response follow(const ApiContext& context, PeerQuota& followers, const Request& request) {
   const auto after = start_of(request, context);
   if (!after) return problem(after.error(), "bad_parameter");
+  auto filter = event_filter_of(request);
+  if (!filter) return problem(filter.error(), "bad_parameter");
   auto place = followers.take(request.from);
   if (!place) {
     return problem(503, "too_many_followers", "as many clients as may are following the events; try again");
   }
   Response response;
   response.content_type = "text/event-stream";
-  response.stream = std::make_shared<EventFollower>(context, *after, *std::move(place));
+  response.stream = std::make_shared<EventFollower>(context, *after, *std::move(filter), *std::move(place));
   return response;
 }
 
 asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<PeerQuota> followers, Request request) {
   const bool follows = request.accepts("text/event-stream") && request.method == "GET";
   if (follows) co_return follow(context, *followers, request);
-  const auto page = page_of(request);
+  auto page = page_of(request);
   if (!page) co_return problem(page.error(), "bad_parameter");
+  // What is looked for may lie further back than memory does.
+  const bool searches = page->filter.is_set() && page->before == 0 && !request.query.contains("since");
+  if (searches) page->before = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   if (page->before > 0) co_return co_await list_before(context, *page);
   co_return list_after(context, request, *page);
 }
@@ -169,7 +215,7 @@ asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<Peer
 
 void add_event_routes(Router& router, const ApiContext& context, const QuotaLimits& limits) {
   const auto followers = std::make_shared<PeerQuota>(limits);
-  router.add("GET", "/v1/events",
+  router.add("GET", "/v1/events?since,before,limit,kind,severity,from",
              [&context, followers](Request request) { return events(context, followers, std::move(request)); });
 }
 

@@ -32,7 +32,7 @@ asio::awaitable<Response> operation(Operations& operations, Request request) {
 }  // namespace
 
 void add_operation_routes(Router& router, Operations& operations) {
-  router.add("GET", "/v1/operations/{id}",
+  router.add("GET", "/v1/operations/{id}?wait",
              [&operations](Request request) { return operation(operations, std::move(request)); });
 }
 

@@ -4,18 +4,30 @@
 #include <sstream>
 
 #include "daemon/cli/command_line.h"
+#include "daemon/cli/mistake.h"
 
 namespace buildwarden::cli {
 namespace {
 
-// Prints help or the version (0), or what is wrong with the command line (kUsage).
-int finish_parsing(const Context& context, const CLI::App& app, const CLI::ParseError& error) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const int code = app.exit(error, out, err);
-  context.out(out.str());
-  context.err(err.str());
-  return code == 0 ? kYes : kUsage;
+// Prints help or the version (0), or what is wrong with the command line (kUsage): the word that is not known, before
+// whatever else that leads to; without a subcommand the help of the command that it would be of.
+int finish_parsing(const Context& context, const CommandLine& line, const std::vector<std::string>& arguments,
+                   const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) {
+    std::ostringstream out;
+    std::ostringstream err;
+    line.app().exit(error, out, err);
+    context.out(out.str());
+    return kYes;
+  }
+  const auto unknown = unknown_word(line.app(), arguments);
+  if (unknown.empty() && dynamic_cast<const MissingCommand*>(&error) != nullptr) {
+    context.err(help_of(line.app(), arguments));
+    return kUsage;
+  }
+  complain(context, unknown.empty() ? error.what() : unknown);
+  context.err("Run with --help for more information.\n");
+  return kUsage;
 }
 
 }  // namespace
@@ -23,16 +35,18 @@ int finish_parsing(const Context& context, const CLI::App& app, const CLI::Parse
 int run(std::vector<std::string> arguments, Context context, const ServeFunction& serve) {
   CommandLine line(context, serve);
   try {
-    line.parse(std::move(arguments));
+    line.parse(arguments);
   } catch (const CLI::ParseError& error) {
-    return finish_parsing(context, line.app(), error);
+    return finish_parsing(context, line, arguments, error);
   }
   try {
-    return line.command()();
+    const int code = line.command()();
+    if (code != kYes || line.serves() || context.out_arrived()) return code;
+    complain(context, "what was to be printed could not be written");
   } catch (const std::exception& error) {
     complain(context, error.what());
-    return kNo;
   }
+  return kNo;
 }
 
 int run(int argc, char** argv, const ServeFunction& serve) {

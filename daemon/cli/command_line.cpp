@@ -48,6 +48,7 @@ CommandLine::CommandLine(Context& context, const ServeFunction& serve)
   add_serve();
   add_config();
   add_views();
+  add_emulators();
   add_builders();
   add_seeds();
   add_disk();
@@ -60,7 +61,7 @@ void CommandLine::parse(std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   app_.parse(std::move(arguments));
   // CLI11's own check comes before its one for unknown words, and would not name those.
-  if (!command_) throw CLI::RequiredError("A subcommand");
+  if (!command_) throw MissingCommand();
 }
 
 CLI::App* CommandLine::add(CLI::App* parent, const std::string& name, const std::string& help,
@@ -94,6 +95,7 @@ void CommandLine::add_serve() {
   auto* serve = add(&app_, "serve", "run the daemon", [this] {
     if (dry_run_) load_.overrides["dry_run"] = "true";
     if (socket_->count() > 0) load_.overrides["listen.socket"] = context_.socket;
+    serves_ = true;
     return serve_({load_, dry_run_});
   });
   add_config_file(serve);
@@ -104,16 +106,27 @@ void CommandLine::add_config() {
   auto* config = app_.add_subcommand("config", "the configuration");
   add_config_file(add(config, "check", "validate it; print each value and where it came from",
                       [this] { return check_config(context_, load_); }));
+  add(config, "show", "that of the running daemon; each value and where it came from",
+      [this] { return show_config(context_); });
 }
 
 void CommandLine::add_views() {
   add(&app_, "status", "everything in one view", [this] { return show_status(context_); });
-  add(&app_, "emulators", "the platforms that run here, and whether that was proven",
-      [this] { return show_emulators(context_); });
+  add(&app_, "version", "of this program and of the daemon", [this] { return show_version(context_); });
+  add(&app_, "jobs", "the jobs that the daemon knows", [this] { return show_jobs(context_); });
+}
+
+void CommandLine::add_emulators() {
+  auto* emulators = add(&app_, "emulators", "the platforms that run here, and whether that was proven",
+                        [this] { return show_emulators(context_); });
+  add(emulators, "verify", "execute a program of each now, and restore what is lost; exit 1 when one does not run",
+      [this] { return verify_emulators(context_); });
 }
 
 void CommandLine::add_builders() {
   auto* builders = add(&app_, "builders", "the warm builders", [this] { return show_builders(context_); });
+  auto* one = add(builders, "show", "all that is known of one", [this] { return show_builder(context_, builder_); });
+  one->add_option("name", builder_, "the builder")->required()->type_name("NAME");
   auto* recreate = add(builders, "recreate", "make one's container anew on its cache; exit 1 while builds run on it",
                        [this] { return recreate_builder(context_, recreate_); });
   recreate->add_option("name", recreate_.builder, "the builder")->required()->type_name("NAME");
@@ -161,13 +174,22 @@ void CommandLine::add_disk() {
 
 void CommandLine::add_events() {
   auto* events = add(&app_, "events", "what was decided, and why", [this] { return show_events(context_, events_); });
-  auto* follow = events->add_flag("--follow", events_.follow, "go on with those to come");
-  auto* since = events->add_option("--since", events_.since, "only those with a larger number");
-  since->type_name("NUMBER")->check(CLI::NonNegativeNumber);
+  auto* follow = events->add_flag("-f,--follow", events_.follow, "go on with those to come");
+  auto* since = events->add_option_function<std::string>("--since", [this](const std::string& given) {
+    if (!begin_at(given, events_)) throw CLI::ValidationError("--since", std::string(kSinceForms));
+  });
+  since->description("only those with a larger number; or of so long ago (1h), or at a time, and later");
+  since->type_name("NUMBER|DURATION|TIME");
   auto* before = events->add_option("--before", events_.before, "the latest with a smaller number, however old");
   before->type_name("NUMBER")->check(CLI::PositiveNumber)->excludes(since)->excludes(follow);
-  auto* limit = events->add_option("--limit", events_.limit, "at most so many: the latest, with --since the first");
+  auto* limit = events->add_option("-n,--limit", events_.limit, "at most so many: the latest, with a number the first");
   limit->type_name("NUMBER")->check(CLI::Range(1, 1000))->excludes(follow);
+  add_many(events, "--kind", events_.kinds)
+      ->description("only this kind and those below it, such as reclaim; may be repeated")
+      ->type_name("KIND");
+  events->add_option("--severity", events_.severity, "only these and worse: info, warning, error")
+      ->check(CLI::IsMember({"info", "warning", "error"}))
+      ->type_name("SEVERITY");
 }
 
 void CommandLine::add_doctor() {

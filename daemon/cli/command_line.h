@@ -11,6 +11,11 @@
 
 namespace buildwarden::cli {
 
+// Nothing is asked for: the words lead to a command that only its subcommands do something.
+struct MissingCommand : CLI::RequiredError {
+  MissingCommand() : CLI::RequiredError("A subcommand") {}
+};
+
 // Parsed once; the command runs on what was parsed, so this object must outlive it.
 class CommandLine {
  public:
@@ -25,6 +30,8 @@ class CommandLine {
   [[nodiscard]] const CLI::App& app() const { return app_; }
   // What was asked for; callable after parse().
   [[nodiscard]] const std::function<int()>& command() const { return command_; }
+  // Whether that is the daemon itself.
+  [[nodiscard]] bool serves() const { return serves_; }
 
  private:
   void add_serve();
@@ -34,6 +41,7 @@ class CommandLine {
   void add_seeds();
   void add_disk();
   void add_events();
+  void add_emulators();
   void add_doctor();
   void add_job();
   void add_job_start(CLI::App* job);
@@ -54,10 +62,12 @@ class CommandLine {
   CLI::Option* socket_ = nullptr;
   config::LoadRequest load_;
   bool dry_run_ = false;
+  bool serves_ = false;
   EventOptions events_;
   ReclaimOptions reclaim_;
   CheckOptions check_;
   RecreateOptions recreate_;
+  std::string builder_;
   SeedOptions seed_;
   JobOptions job_;
 };

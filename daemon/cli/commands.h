@@ -15,6 +15,15 @@ int show_status(const Context& context);
 int show_disk(const Context& context);
 int show_builders(const Context& context);
 int show_emulators(const Context& context);
+int show_jobs(const Context& context);
+// kNo when a wanted platform does not run afterwards.
+int verify_emulators(const Context& context);
+// All that is known of one; kNo when there is none of that name.
+int show_builder(const Context& context, const std::string& name);
+// The running daemon's settings, each with its source.
+int show_config(const Context& context);
+// This program's version and the daemon's; kUnreachable or kDenied, after its own, when that cannot be asked.
+int show_version(const Context& context);
 
 struct RecreateOptions {
   std::string builder;
@@ -36,10 +45,17 @@ int work_on_seed(const Context& context, const SeedOptions& options);
 
 struct EventOptions {
   std::optional<std::int64_t> since;  // print those with a larger number; none: the latest
+  std::string from;                   // or those at this time (RFC 3339) or later; "": not asked for
   std::int64_t before = 0;            // or the latest with a smaller one; 0: not asked for
   std::int64_t limit = 0;             // at most so many; 0: as many as the daemon gives at once
+  std::vector<std::string> kinds;     // and those below them; empty: all
+  std::string severity;               // and worse; "": all
   bool follow = false;
 };
+inline constexpr std::string_view kSinceForms =
+    "must be a number of an event, a duration such as 90s or 1h, or a time such as 2026-11-23T04:51:04Z";
+// Where they begin, as --since has it; false when it is none of kSinceForms. A duration is counted back from now.
+bool begin_at(const std::string& given, EventOptions& options);
 int show_events(const Context& context, const EventOptions& options);
 
 struct ReclaimOptions {

@@ -29,6 +29,7 @@ Context process_context() {
   Context context;
   context.out = [](std::string_view text) { write_to(stdout, text); };
   context.err = [](std::string_view text) { write_to(stderr, text); };
+  context.out_arrived = [] { return std::ferror(stdout) == 0; };
   context.env = [](const std::string& name) {
     const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): one thread, nobody sets it
     return std::string(value == nullptr ? "" : value);

@@ -21,9 +21,10 @@ enum ExitCode : int {
 inline constexpr std::string_view kDefaultSocket = "/run/buildwarden/api.sock";
 
 struct Context {
-  std::function<void(std::string_view)> out;           // stdout, as it is
-  std::function<void(std::string_view)> err;           // stderr, as it is
-  std::function<std::string(const std::string&)> env;  // a variable's value, "" when it is not set
+  std::function<void(std::string_view)> out;                // stdout, as it is
+  std::function<void(std::string_view)> err;                // stderr, as it is
+  std::function<bool()> out_arrived = [] { return true; };  // whether all of stdout could be written
+  std::function<std::string(const std::string&)> env;       // a variable's value, "" when it is not set
   std::function<std::string()> buildx_version;  // what `docker buildx version` prints here; "" when nobody can say
   bool out_is_terminal = false;
   Duration silence = std::chrono::seconds{2};    // of a daemon that jobs do not wait longer for

@@ -1,6 +1,11 @@
+#include <algorithm>
 #include <boost/json/parse.hpp>
+#include <charconv>
+#include <chrono>
 
 #include "common/format.h"
+#include "common/text_list.h"
+#include "common/time.h"
 #include "common/visible_text.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/client.h"
@@ -27,13 +32,16 @@ std::string describe_all(const json::value& answer) {
 
 std::string query_of(const EventOptions& options) {
   std::string query;
-  const auto add = [&query](std::string_view name, std::int64_t value) {
+  const auto add = [&query](std::string_view name, const std::string& value) {
     query += format("{}{}={}", query.empty() ? '?' : '&', name, value);
   };
-  if (options.before > 0) add("before", options.before);
+  if (options.before > 0) add("before", format("{}", options.before));
   // A follower that names no start gets what there is, and then goes on.
-  if (options.since || options.follow) add("since", options.since.value_or(0));
-  if (options.limit > 0) add("limit", options.limit);
+  if (options.since || options.follow) add("since", format("{}", options.since.value_or(0)));
+  if (!options.from.empty()) add("from", path_segment(options.from));
+  if (options.limit > 0) add("limit", format("{}", options.limit));
+  if (!options.kinds.empty()) add("kind", path_segment(join(options.kinds, ",")));
+  if (!options.severity.empty()) add("severity", options.severity);
   return query;
 }
 
@@ -55,6 +63,25 @@ void show_line(const Context& context, std::string_view line) {
 }
 
 }  // namespace
+
+bool begin_at(const std::string& given, EventOptions& options) {
+  const bool is_number =
+      !given.empty() && std::all_of(given.begin(), given.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (is_number) {
+    std::int64_t number = 0;
+    const auto [end, failed] = std::from_chars(given.data(), given.data() + given.size(), number);
+    options.since = number;
+    return failed == std::errc();
+  }
+  const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+  if (const auto ago = parse_duration(given)) {
+    options.from = format_rfc3339(now - std::min<Duration>(*ago, now.time_since_epoch()));
+    return true;
+  }
+  const auto time = parse_rfc3339(given);
+  if (time) options.from = format_rfc3339(*time);
+  return static_cast<bool>(time);
+}
 
 int show_events(const Context& context, const EventOptions& options) {
   const auto target = "/v1/events" + query_of(options);

@@ -1,6 +1,10 @@
 #include "daemon/cli/show.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "common/format.h"
+#include "common/time.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/table.h"
 
@@ -12,6 +16,22 @@ namespace {
 std::string time_left(const json::value& filesystem) {
   const auto seconds = number(filesystem, "seconds_to_critical");
   return seconds ? short_duration(std::chrono::seconds{*seconds}) : "-";
+}
+
+// How long ago that was, by this machine's clock; "-" when it is no time.
+std::string age(const json::value& object, std::string_view key) {
+  const auto then = parse_rfc3339(text(object, key));
+  if (!then) return "-";
+  const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+  return short_duration(std::chrono::floor<std::chrono::seconds>(std::max(now - *then, Duration{0})));
+}
+
+// How long until then; "-" when it is no time.
+std::string left(const json::value& object, std::string_view key) {
+  const auto then = parse_rfc3339(text(object, key));
+  if (!then) return "-";
+  const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+  return short_duration(std::chrono::ceil<std::chrono::seconds>(std::max(*then - now, Duration{0})));
 }
 
 std::string or_dash(const std::string& value) { return value.empty() ? "-" : value; }
@@ -64,11 +84,23 @@ std::string builders_table(const json::array& builders) {
   return table(std::move(rows));
 }
 
+std::string jobs_table(const json::array& jobs) {
+  if (jobs.empty()) return "no job is running\n";
+  std::vector<std::vector<std::string>> rows = {{"JOB", "PIPELINE", "AGENT", "AGE", "RESERVED", "BUILDERS", "ENDS IN"}};
+  for (const auto& job : jobs) {
+    const auto reserved = number(job, "reserved_bytes").value_or(0);
+    rows.push_back({text(job, "id"), or_dash(text(job, "pipeline")), or_dash(text(job, "agent")),
+                    age(job, "started_at"), reserved > 0 ? format_bytes(reserved) : "-", joined(list(job, "builders")),
+                    left(job, "expires_at")});
+  }
+  return table(std::move(rows));
+}
+
 std::string emulators_table(const json::array& emulators) {
-  std::vector<std::vector<std::string>> rows = {{"PLATFORM", "STATE", "HANDLER", "FLAGS", "PROVEN", "REASON"}};
+  std::vector<std::vector<std::string>> rows = {{"PLATFORM", "STATE", "HANDLER", "FLAGS", "PROVEN AGO", "REASON"}};
   for (const auto& one : emulators) {
     rows.push_back({text(one, "platform"), text(one, "state"), or_dash(text(one, "handler")),
-                    or_dash(text(one, "flags")), or_dash(text(one, "proven_at")), or_dash(text(one, "reason"))});
+                    or_dash(text(one, "flags")), age(one, "proven_at"), or_dash(text(one, "reason"))});
   }
   return table(std::move(rows));
 }

@@ -16,6 +16,7 @@ int show(const Context& context, const std::string& target,
 
 std::string filesystems_table(const boost::json::array& filesystems);
 std::string builders_table(const boost::json::array& builders);
+std::string jobs_table(const boost::json::array& jobs);
 std::string emulators_table(const boost::json::array& emulators);
 
 // A line for each folder in which nothing is deleted, of the answers that have them; "" for none.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/json/object.hpp>
 
 #include "common/format.h"
@@ -6,6 +7,7 @@
 #include "daemon/cli/commands.h"
 #include "daemon/cli/operation.h"
 #include "daemon/cli/show.h"
+#include "daemon/cli/table.h"
 
 namespace buildwarden::cli {
 namespace json = boost::json;
@@ -20,18 +22,70 @@ std::string recreation_text(const json::value& made) {
   return out + text(made, "reason") + "\n";
 }
 
+std::string emulators_text(const json::value& answer) {
+  const auto& emulators = list(answer, "emulators");
+  return emulators.empty() ? std::string("emulation is off\n") : emulators_table(emulators);
+}
+
+bool all_run(const json::array& emulators) {
+  return std::all_of(emulators.begin(), emulators.end(), [](const json::value& one) {
+    const auto state = text(one, "state");
+    return state == "proven" || state == "native";
+  });
+}
+
+std::string heal_text(const json::value& builder) {
+  const auto& last = member(builder, "last_heal");
+  const auto heals = format("{}", number(builder, "heals").value_or(0));
+  return last.is_object() ? format("{}, the last at {}: {}", heals, text(last, "at"), text(last, "reason")) : heals;
+}
+
+// One fact a line; what is not known is "-".
+std::string builder_text(const json::value& builder) {
+  const auto builds = number(builder, "running_builds");
+  std::vector<std::vector<std::string>> rows = {
+      {"name", text(builder, "name")},
+      {"state", text(builder, "state")},
+      {"reason", text(builder, "reason")},
+      {"version", text(builder, "version")},
+      {"image", text(builder, "image")},
+      {"container", text(builder, "container")},
+      {"volume", text(builder, "volume")},
+      {"endpoint", text(builder, "endpoint")},
+      {"fronts", joined(list(builder, "fronts"))},
+      {"leases", joined(list(builder, "leases"))},
+      {"running builds", builds ? format("{}", *builds) : ""},
+      {"cache", size(builder, "cache_bytes")},
+      {"heals", heal_text(builder)},
+      {"platforms", joined(list(builder, "platforms"))},
+  };
+  for (auto& row : rows) row[1] = row[1].empty() ? "-" : row[1];
+  return table(std::move(rows));
+}
+
 }  // namespace
+
+int show_builder(const Context& context, const std::string& name) {
+  return show(context, "/v1/builders/" + path_segment(name), builder_text);
+}
 
 int show_builders(const Context& context) {
   return show(context, "/v1/builders",
               [](const json::value& answer) { return builders_table(list(answer, "builders")); });
 }
 
-int show_emulators(const Context& context) {
-  return show(context, "/v1/emulators", [](const json::value& answer) {
-    const auto& emulators = list(answer, "emulators");
-    return emulators.empty() ? std::string("emulation is off\n") : emulators_table(emulators);
-  });
+int show_emulators(const Context& context) { return show(context, "/v1/emulators", emulators_text); }
+
+int verify_emulators(const Context& context) {
+  const auto answer = run_operation(context, "/v1/emulators/verify", {});
+  if (!answer) return report_failure(context, answer.error());
+  if (!answer->good()) return report_problem(context, *answer);
+  if (context.json) {
+    print_json(context, answer->body);
+  } else {
+    context.out(emulators_text(answer->json));
+  }
+  return all_run(list(answer->json, "emulators")) ? kYes : kNo;
 }
 
 int recreate_builder(const Context& context, const RecreateOptions& options) {

@@ -85,16 +85,6 @@ std::string termination_line(const json::value& termination) {
   return visible(line) + "\n";
 }
 
-std::string jobs_table(const json::array& jobs) {
-  if (jobs.empty()) return "no job is running\n";
-  std::vector<std::vector<std::string>> rows = {{"JOB", "PIPELINE", "AGENT", "STARTED", "EXPIRES"}};
-  for (const auto& job : jobs) {
-    rows.push_back(
-        {text(job, "id"), text(job, "pipeline"), text(job, "agent"), text(job, "started_at"), text(job, "expires_at")});
-  }
-  return table(std::move(rows));
-}
-
 std::string status_text(const json::value& status) {
   return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
          engine_line(member(status, "engine")) + state_lines(member(status, "state")) + refused_lines(status) +

@@ -30,12 +30,13 @@ _buildwarden() {
   if [[ $previous == --* ]] && _buildwarden_takes_value "$previous" "${command[@]}"; then
     case $previous in
       --config | --socket | --checkout) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+      --severity) mapfile -t COMPREPLY < <(compgen -W "info warning error" -- "$current") ;;
       --use | --builder) mapfile -t COMPREPLY < <(compgen -W "$(_buildwarden_names "${command[0]}")" -- "$current") ;;
     esac
     return
   fi
   words=$(_buildwarden_words "${command[@]}")
-  if [[ ${command[*]:1} =~ ^(builders recreate|seeds (save|restore))$ ]]; then words+=" $(_buildwarden_names "${command[0]}")"; fi
+  if [[ ${command[*]:1} =~ ^(builders (recreate|show)|seeds (save|restore))$ ]]; then words+=" $(_buildwarden_names "${command[0]}")"; fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 

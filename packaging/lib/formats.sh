@@ -10,6 +10,9 @@ make_deb() {
   mkdir -p "$root/DEBIAN"
   write_copyright > "$documents/copyright"
   write_changelog | gzip -9n > "$documents/changelog.gz"
+  # It reads nothing of dpkg's: the folder stands in the list of those in which nothing is ever deleted.
+  install -D -m 644 /dev/stdin "$root/usr/share/lintian/overrides/buildwarden" \
+    <<< 'buildwarden: uses-dpkg-database-directly [usr/bin/buildwarden]'
   for script in postinst prerm postrm; do
     install -m 755 "$checkout/packaging/deb/$script" "$root/DEBIAN/$script"
   done
@@ -28,7 +31,7 @@ write_copyright() {
 }
 
 write_changelog() {
-  printf 'buildwarden (%s) unstable; urgency=medium\n\n  * See the history of the sources.\n\n -- %s  %s\n' "$version" \
+  printf 'buildwarden (%s) unstable; urgency=medium\n\n  * See packaging/CHANGELOG.md beside this file.\n\n -- %s  %s\n' "$version" \
     "$(sed -n 's/^Maintainer: //p' "$checkout/packaging/deb/control.in")" "$(date -u -R -d "@$SOURCE_DATE_EPOCH")"
 }
 

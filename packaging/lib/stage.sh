@@ -62,12 +62,10 @@ stage_documentation() {
   work=$(mktemp -d)
   write_manuals "$work" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%d)"
   write_third_party > "$work/third-party"
-  cp "$checkout/packaging/CHANGELOG.md" "$work/changelog"
   gzip -9n "$work"/*
   put 644 /usr/share/man/man1/buildwarden.1.gz "$work/buildwarden.1.gz"
   put 644 /usr/share/man/man5/buildwarden.yaml.5.gz "$work/buildwarden.yaml.5.gz"
   put 644 "$documents/third-party.gz" "$work/third-party.gz"
-  put 644 "$documents/changelog.gz" "$work/changelog.gz"
   rm -rf "$work"
   # Where they lie in the tree, since they name one another.
   while read -r page; do put 644 "$documents/$page" "$checkout/$page"; done \

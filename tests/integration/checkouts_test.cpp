@@ -182,7 +182,7 @@ TEST_F(CheckoutsOnADisk, WithoutPurgeBuildsNoneIsEverTouched) {
   fill_to_critical();
   ASSERT_TRUE(eventually([this] { return shows(disk(), ".level", "critical"); }));
   const auto refused =
-      curl("/v1/jobs?wait=60", "-o " + dir() + "/refused -w '%{http_code}' -d '{\"id\":\"9\",\"agent\":\"ci-1\"}'");
+      curl("/v1/jobs", "-o " + dir() + "/refused -w '%{http_code}' -d '{\"id\":\"9\",\"agent\":\"ci-1\"}'");
   EXPECT_TRUE(eventually([this] { return events("job.refused") == 1; })) << refused.out << log();
   EXPECT_THAT(purged(), IsEmpty());
   EXPECT_TRUE(exists("ci-1/acme/web/file"));
@@ -205,7 +205,7 @@ TEST_F(CheckoutsOnADisk, ALinkThatAJobPutInThePlaceOfTheBuildsLeadsNowhere) {
     return run_shell("(( $(date +%s) - $(stat -c %Z " + dir() + "/run/api.sock) > 2 ))").exit_code == 0;
   };
   ASSERT_TRUE(eventually(old));
-  const auto done = curl("/v1/disk/reclaim?wait=60", "-d '{}'");
+  const auto done = curl("/v1/disk/reclaim", "-d '{}'");
   EXPECT_THAT(done.out, HasSubstr("all that is allowed was done")) << log();
   EXPECT_THAT(purged(), IsEmpty());
   EXPECT_TRUE(fs::exists(disk() + "/outside/ci-9/acme/keys/file"));

@@ -157,7 +157,7 @@ bool TerminationFixture::becomes_rule(const std::string& wanted) const {
 
 CommandResult TerminationFixture::ask_for_job() const {
   return run_shell("curl -s --max-time 120 --unix-socket " + dir_ +
-                   "/run/api.sock -d '{\"id\":\"1\"}' 'http://localhost/v1/jobs?wait=10'");
+                   "/run/api.sock -d '{\"id\":\"1\"}' 'http://localhost/v1/jobs'");
 }
 
 std::string TerminationFixture::reasons(const std::string& kind) const {

@@ -85,6 +85,65 @@ TEST_F(OlderEventsTest, AreRefusedWhereTheyCannotBeReadOrAskedFor) {
   }
 }
 
+// Memory has 5 to 9, the database 1 to 8; the odd ones are of a job, 2 and 9 are warnings, each a minute after the
+// last.
+class ChosenEventsTest : public OlderEventsTest {
+ protected:
+  ChosenEventsTest() {
+    for (auto& event : archive.kept) choose(event);
+    for (auto& event : events.ring) choose(event);
+  }
+  void choose(ports::RecordedEvent& event) const {
+    event.event.kind = event.id % 2 == 1 ? "job.started" : "jobless";
+    event.event.severity = event.id == 2 || event.id == 9 ? ports::Severity::kWarning : ports::Severity::kInfo;
+    event.at = start_ + event.id * 1min;
+  }
+  const WallTime start_ = clock.now().wall;
+};
+
+TEST_F(ChosenEventsTest, AreLookedForInMemoryAndInTheDatabase) {
+  start();
+  EXPECT_EQ(ids("kind=job"), (Ids{1, 3, 5, 7, 9})) << "and not what only begins like it";
+  EXPECT_EQ(ids("kind=job.started,jobless"), (Ids{1, 2, 3, 4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(ids("severity=warning"), (Ids{2, 9}));
+  EXPECT_EQ(ids("severity=error"), (Ids{}));
+  EXPECT_EQ(ids("kind=job&limit=2"), (Ids{7, 9})) << "the latest";
+  EXPECT_EQ(ids("kind=job&before=6"), (Ids{1, 3, 5}));
+  EXPECT_EQ(ids("kind=job&since=6&limit=1"), (Ids{7})) << "the first after it";
+  EXPECT_EQ(ids("kind=jobless&severity=warning"), (Ids{2}));
+}
+
+TEST_F(ChosenEventsTest, AreChosenByTheirTime) {
+  start();
+  const auto from = [this](int minute) { return "from=" + format_rfc3339(start_ + minute * 1min); };
+  EXPECT_EQ(ids(from(7)), (Ids{7, 8, 9}));
+  EXPECT_EQ(ids(from(3)), (Ids{3, 4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(ids(from(3) + "&kind=job"), (Ids{3, 5, 7, 9}));
+  EXPECT_EQ(ids(from(20)), (Ids{}));
+}
+
+TEST_F(ChosenEventsTest, AMistypedChoiceIsRefused) {
+  start();
+  for (const auto* bad :
+       {"kind=", "kind=a,,b", "kind=A", "severity=loud", "severity=", "from=yesterday", "from=", "limt=3"}) {
+    EXPECT_EQ(get(std::string("/v1/events?") + bad).text("code"), "bad_parameter") << bad;
+  }
+  EXPECT_THAT(get("/v1/events?limt=3").text("detail"), HasSubstr("\"limt\" is no parameter of /v1/events"));
+  EXPECT_EQ(get("/v1/status?verbose=1").text("code"), "bad_parameter");
+  EXPECT_EQ(get("/healthz?x=1").status, 200) << "a scrape or a probe may have one";
+}
+
+TEST_F(EventsTest, AFollowerGetsOnlyWhatItChose) {
+  start();
+  auto client = follow("/v1/events?kind=disk");
+  client.read_until("\r\n\r\n");
+  record("job.started");
+  record("disk.level");
+  const auto text = client.read_until("event: disk.level\n");
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("job.started")));
+  EXPECT_EQ(follow("/v1/events?severity=loud").read_answer().text("code"), "bad_parameter");
+}
+
 TEST_F(EventsTest, AFollowerGetsEachEventAsItComes) {
   start();
   record("old");

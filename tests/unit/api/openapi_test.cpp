@@ -13,6 +13,19 @@ namespace json = boost::json;
 
 using OpenapiTest = ApiTest;
 
+// "?since,limit": those of its query.
+std::string parameters_of(const json::value& operation) {
+  std::string names;
+  const auto* parameters = operation.as_object().if_contains("parameters");
+  if (parameters == nullptr) return names;
+  for (const auto& one : parameters->as_array()) {
+    if (one.as_object().contains("in") && one.at("in") == "query") {
+      names += (names.empty() ? "?" : ",") + std::string(one.at("name").as_string());
+    }
+  }
+  return names;
+}
+
 std::set<std::string> described(const json::value& document) {
   std::set<std::string> names;
   for (const auto& [path, methods] : document.at("paths").as_object()) {
@@ -20,7 +33,7 @@ std::set<std::string> described(const json::value& document) {
       if (method == "parameters") continue;
       std::string name(method);
       for (auto& letter : name) letter = static_cast<char>(letter - 'a' + 'A');
-      names.insert(name + " " + std::string(path));
+      names.insert(name + " " + std::string(path) + parameters_of(operation));
     }
   }
   return names;

@@ -28,31 +28,48 @@ TEST_P(ExitCodes, WithoutDaemon) {
 
 INSTANTIATE_TEST_SUITE_P(
     CommandLine, ExitCodes,
-    ::testing::Values(Line{{"--version"}, cli::kYes, "buildwarden " BUILDWARDEN_VERSION},
-                      Line{{"--help"}, cli::kYes, "run the daemon"}, Line{{"disk", "--help"}, cli::kYes, "reclaim"},
-                      Line{{"job", "start", "--help"}, cli::kYes, "--need"}, Line{{}, cli::kUsage, "subcommand"},
-                      Line{{"nonsense"}, cli::kUsage, "nonsense"}, Line{{"job"}, cli::kUsage, "subcommand"},
-                      Line{{"disk", "nonsense"}, cli::kUsage, "nonsense"}, Line{{"config"}, cli::kUsage, "subcommand"},
-                      Line{{"status", "--wrong"}, cli::kUsage, "--wrong"},
-                      Line{{"disk", "reclaim", "--target", "lots"}, cli::kUsage, "a size such as"},
-                      Line{{"disk", "reclaim", "--wait", "5"}, cli::kUsage, "a duration such as"},
-                      Line{{"job", "start", "--id", "1", "--pid", "1"}, cli::kUsage, "--pid"},
-                      Line{{"job", "start", "--id", "1", "--need", "-1GiB"}, cli::kUsage, "--need"},
-                      Line{{"job", "start"}, cli::kUsage, "BUILDKITE_JOB_ID"},
-                      Line{{"job", "end"}, cli::kUsage, "--id"},
-                      Line{{"job", "end", "--id", std::string(129, 'x')}, cli::kUsage, "128"},
-                      Line{{"status"}, cli::kUnreachable, "no answer"}, Line{{"disk"}, cli::kUnreachable, "no answer"},
-                      Line{{"builders"}, cli::kUnreachable, "no answer"},
-                      Line{{"events"}, cli::kUnreachable, "no answer"},
-                      Line{{"events", "--follow"}, cli::kUnreachable, "no answer"},
-                      Line{{"events", "--before", "9", "--limit", "2"}, cli::kUnreachable, "no answer"},
-                      Line{{"events", "--before", "0"}, cli::kUsage, "--before"},
-                      Line{{"events", "--before", "9", "--since", "1"}, cli::kUsage, "excludes"},
-                      Line{{"events", "--before", "9", "--follow"}, cli::kUsage, "excludes"},
-                      Line{{"disk", "reclaim"}, cli::kUnreachable, "no answer"},
-                      Line{{"status", "--json"}, cli::kUnreachable, "no answer"},
-                      Line{{"job", "start", "--id", "1"}, cli::kYes, "goes on without it"},
-                      Line{{"job", "end", "--id", "1"}, cli::kYes, "goes on without it"}));
+    ::testing::Values(
+        Line{{"--version"}, cli::kYes, "buildwarden " BUILDWARDEN_VERSION},
+        Line{{"--help"}, cli::kYes, "run the daemon"}, Line{{"disk", "--help"}, cli::kYes, "reclaim"},
+        Line{{"job", "start", "--help"}, cli::kYes, "--need"}, Line{{}, cli::kUsage, "run the daemon"},
+        Line{{"nonsense"}, cli::kUsage, "nonsense"}, Line{{"job"}, cli::kUsage, "Usage: buildwarden job "},
+        Line{{"disk", "nonsense"}, cli::kUsage, "nonsense"},
+        Line{{"config"}, cli::kUsage, "Usage: buildwarden config "},
+        Line{{"sttaus", "disk"}, cli::kUsage, "\"sttaus\" is no command of buildwarden; did you mean status?"},
+        Line{{"disk", "--socket", "relcaim", "relcaim"},
+             cli::kUsage,
+             "\"relcaim\" is no command of buildwarden disk; did you mean reclaim?"},
+        Line{{"events", "--folow"},
+             cli::kUsage,
+             "\"--folow\" is no option of buildwarden events; did you mean --follow?"},
+        Line{{"builders", "--jsn"}, cli::kUsage, "did you mean --json?"},
+        Line{
+            {"builders", "show", "s3", "s4"}, cli::kUsage, "\"s4\" is one word too many for buildwarden builders show"},
+        Line{{"builders", "show"}, cli::kUsage, "name is required"},
+        Line{{"events", "--since", "yesterday"}, cli::kUsage, "a duration such as 90s or 1h"},
+        Line{{"events", "--since", "99999999999999999999"}, cli::kUsage, "a number of an event"},
+        Line{{"events", "--severity", "bad"}, cli::kUsage, "--severity"},
+        Line{{"version"}, cli::kUnreachable, "client " BUILDWARDEN_VERSION "\n"},
+        Line{{"jobs"}, cli::kUnreachable, "no answer"}, Line{{"config", "show"}, cli::kUnreachable, "no answer"},
+        Line{{"emulators", "verify"}, cli::kUnreachable, "no answer"},
+        Line{{"status", "--wrong"}, cli::kUsage, "--wrong"},
+        Line{{"disk", "reclaim", "--target", "lots"}, cli::kUsage, "a size such as"},
+        Line{{"disk", "reclaim", "--wait", "5"}, cli::kUsage, "a duration such as"},
+        Line{{"job", "start", "--id", "1", "--pid", "1"}, cli::kUsage, "--pid"},
+        Line{{"job", "start", "--id", "1", "--need", "-1GiB"}, cli::kUsage, "--need"},
+        Line{{"job", "start"}, cli::kUsage, "BUILDKITE_JOB_ID"}, Line{{"job", "end"}, cli::kUsage, "--id"},
+        Line{{"job", "end", "--id", std::string(129, 'x')}, cli::kUsage, "128"},
+        Line{{"status"}, cli::kUnreachable, "no answer"}, Line{{"disk"}, cli::kUnreachable, "no answer"},
+        Line{{"builders"}, cli::kUnreachable, "no answer"}, Line{{"events"}, cli::kUnreachable, "no answer"},
+        Line{{"events", "--follow"}, cli::kUnreachable, "no answer"},
+        Line{{"events", "--before", "9", "--limit", "2"}, cli::kUnreachable, "no answer"},
+        Line{{"events", "--before", "0"}, cli::kUsage, "--before"},
+        Line{{"events", "--before", "9", "--since", "1"}, cli::kUsage, "excludes"},
+        Line{{"events", "--before", "9", "--follow"}, cli::kUsage, "excludes"},
+        Line{{"disk", "reclaim"}, cli::kUnreachable, "no answer"},
+        Line{{"status", "--json"}, cli::kUnreachable, "no answer"},
+        Line{{"job", "start", "--id", "1"}, cli::kYes, "goes on without it"},
+        Line{{"job", "end", "--id", "1"}, cli::kYes, "goes on without it"}));
 
 TEST(CommandLine, ServeGetsItsOptions) {
   ClientWorld world;
@@ -72,6 +89,17 @@ TEST(CommandLine, ServeGetsItsOptions) {
   ASSERT_TRUE(loaded) << loaded.error().message();
   EXPECT_TRUE(loaded->settings.dry_run);
   EXPECT_EQ(loaded->settings.listen.socket, "/s");
+}
+
+TEST(CommandLine, WhatCouldNotBePrintedIsNo) {
+  ClientWorld world;
+  const ScriptedDaemon daemon(world.socket(),
+                              [](const SeenRequest&) { return http_answer(200, R"({"builders":[]})"); });
+  EXPECT_EQ(world.run({"builders"}).code, cli::kYes);
+  world.full = true;
+  const auto run = world.run({"builders"});
+  EXPECT_EQ(run.code, cli::kNo);
+  EXPECT_EQ(run.err, "buildwarden: what was to be printed could not be written\n");
 }
 
 TEST(CommandLine, ServeWithoutOptionsOverridesNothing) {

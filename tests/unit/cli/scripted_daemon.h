@@ -140,6 +140,7 @@ class ClientWorld {
  public:
   std::map<std::string, std::string> environment;
   bool terminal = false;
+  bool full = false;  // what is printed does not arrive
   Duration silence = std::chrono::milliseconds{100};
   std::string buildx_version = "github.com/docker/buildx v0.29.1 a32761a\n";
 
@@ -157,6 +158,7 @@ class ClientWorld {
     };
     context.buildx_version = [this] { return buildx_version; };
     context.out_is_terminal = terminal;
+    context.out_arrived = [this] { return !full; };
     context.silence = silence;
     context.socket = socket();
     run.code = cli::run(std::move(arguments), std::move(context), serve);

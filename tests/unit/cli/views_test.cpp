@@ -6,6 +6,8 @@
 #include <fstream>
 
 #include "common/atomic_file.h"
+#include "common/time.h"
+#include "daemon/cli/commands.h"
 #include "daemon/cli/table.h"
 #include "tests/unit/cli/scripted_daemon.h"
 
@@ -30,6 +32,73 @@ TEST(Builders, AreShownWithTheirReason) {
             "BUILDER  STATE  LEASES  CACHE    HEALS  REASON\n"
             "s3       warm   2       1.0 MiB  3      -\n"
             "b        down   0       -        0      no engine\n");
+}
+
+TEST(Builders, OneIsShownWithAllThatIsKnown) {
+  ClientWorld world;
+  std::string target;
+  const ScriptedDaemon daemon(world.socket(), [&](const SeenRequest& request) {
+    target = request.line();
+    return http_answer(200, R"({"name":"s3","state":"warm","reason":"it answers","version":null,"leases":["1","2"],
+      "cache_bytes":1048576,"heals":3,"last_heal":{"at":"2026-01-01T00:00:00.000Z","reason":"it was paused"},
+      "running_builds":0})");
+  });
+  const auto run = world.run({"builders", "show", "s3"});
+  EXPECT_EQ(run.code, cli::kYes) << run.err;
+  EXPECT_EQ(target, "GET /v1/builders/s3 HTTP/1.1");
+  EXPECT_THAT(run.out, AllOf(HasSubstr("state           warm\n"), HasSubstr("version         -\n"),
+                             HasSubstr("leases          1, 2\n"), HasSubstr("running builds  0\n"),
+                             HasSubstr("cache           1.0 MiB\n"),
+                             HasSubstr("heals           3, the last at 2026-01-01T00:00:00.000Z: it was paused\n")));
+}
+
+TEST(Emulators, AreVerifiedNow) {
+  ClientWorld world;
+  std::string state = "proven";
+  std::string target;
+  const ScriptedDaemon daemon(world.socket(), [&](const SeenRequest& request) {
+    target = request.line();
+    return http_answer(200, R"({"emulators":[{"platform":"linux/arm64","state":")" + state + R"("}]})");
+  });
+  const auto good = world.run({"emulators", "verify"});
+  EXPECT_EQ(good.code, cli::kYes) << good.err;
+  EXPECT_EQ(target, "POST /v1/emulators/verify HTTP/1.1");
+  EXPECT_THAT(good.out, HasSubstr("linux/arm64  proven"));
+  state = "broken";
+  EXPECT_EQ(world.run({"emulators", "verify"}).code, cli::kNo);
+  EXPECT_EQ(world.run({"emulators", "verify", "--json"}).code, cli::kNo);
+}
+
+TEST(Jobs, AreShownWithTheirAge) {
+  ClientWorld world;
+  const auto answer = http_answer(200, R"({"jobs":[{"id":"42","pipeline":"web","agent":"","builders":["s3"],
+    "reserved_bytes":1073741824,"started_at":"2026-01-01T00:00:00.000Z","expires_at":null}]})");
+  const auto run = with_answer(world, answer, {"jobs"});
+  EXPECT_THAT(run.out, ::testing::MatchesRegex("JOB  PIPELINE  AGENT  AGE +RESERVED  BUILDERS  ENDS IN\n"
+                                               "42   web       -      [0-9a-z ]+ +1.00 GiB  s3        -\n"));
+  EXPECT_EQ(with_answer(world, http_answer(200, R"({"jobs":[]})"), {"jobs"}).out, "no job is running\n");
+}
+
+TEST(Config, OfTheRunningDaemonIsShownWithItsSources) {
+  ClientWorld world;
+  const auto answer = http_answer(200, R"({"settings":[
+    {"key":"disk.min_free","value":"5GiB","source":"yaml","location":"/etc/b.yaml:3:2"},
+    {"key":"dry_run","value":"false","source":"default","location":"","after_restart":"true"}],"warnings":["of a key"]})");
+  const auto run = with_answer(world, answer, {"config", "show"});
+  EXPECT_EQ(run.out,
+            "disk.min_free  5GiB   yaml (/etc/b.yaml:3:2)\n"
+            "dry_run        false  default\n"
+            "dry_run: true after a restart\n"
+            "warning: of a key\n");
+}
+
+TEST(Version, IsThatOfTheClientAndOfTheDaemon) {
+  ClientWorld world;
+  const auto answer = http_answer(200, R"({"version":"9.8.7"})");
+  EXPECT_EQ(with_answer(world, answer, {"version"}).out, "client " BUILDWARDEN_VERSION "\ndaemon 9.8.7\n");
+  EXPECT_EQ(with_answer(world, answer, {"version", "--json"}).out,
+            R"({"client":")" BUILDWARDEN_VERSION R"(","daemon":"9.8.7"})"
+            "\n");
 }
 
 TEST(Builders, OneIsMadeAnew) {
@@ -124,6 +193,27 @@ TEST(Events, OneLineEach) {
   EXPECT_EQ(world.run({"events"}).code, cli::kYes);
   EXPECT_EQ(daemon.seen()[3].line(), "GET /v1/events HTTP/1.1");
   EXPECT_EQ(world.run({"events", "--since", "-1"}).code, cli::kUsage);
+}
+
+TEST(Events, AreChosenByKindSeverityAndTime) {
+  ClientWorld world;
+  ScriptedDaemon daemon(world.socket(), [](const SeenRequest&) { return http_answer(200, R"({"events":[]})"); });
+  EXPECT_EQ(
+      world.run({"events", "--kind", "reclaim", "--kind", "job.refused", "--severity", "warning", "-n", "20"}).code,
+      cli::kYes);
+  EXPECT_EQ(daemon.seen()[0].line(), "GET /v1/events?limit=20&kind=reclaim%2Cjob.refused&severity=warning HTTP/1.1");
+  EXPECT_EQ(world.run({"events", "--since", "2026-01-02T03:04:05+01:00"}).code, cli::kYes);
+  EXPECT_EQ(daemon.seen()[1].line(), "GET /v1/events?from=2026-01-02T02%3A04%3A05.000Z HTTP/1.1");
+  const auto before = std::chrono::system_clock::now();
+  EXPECT_EQ(world.run({"events", "--since", "1h"}).code, cli::kYes);
+  const auto line = daemon.seen()[2].line();
+  ASSERT_THAT(line, ::testing::StartsWith("GET /v1/events?from="));
+  cli::EventOptions options;
+  ASSERT_TRUE(cli::begin_at("1h", options));
+  const auto from = parse_rfc3339(options.from);
+  ASSERT_TRUE(from) << options.from;
+  EXPECT_GE(*from + std::chrono::hours{1}, std::chrono::floor<Duration>(before));
+  EXPECT_LE(*from + std::chrono::hours{1}, std::chrono::system_clock::now());
 }
 
 TEST(Events, FollowsUntilTheDaemonEnds) {

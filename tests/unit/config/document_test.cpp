@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/nearest.h"
 #include "config/text.h"
 
 namespace buildwarden::config {
