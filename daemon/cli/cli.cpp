@@ -32,7 +32,7 @@ int finish_parsing(const Context& context, const CommandLine& line, const std::v
 
 }  // namespace
 
-int run(std::vector<std::string> arguments, Context context, const ServeFunction& serve) {
+int run(const std::vector<std::string>& arguments, Context context, const ServeFunction& serve) {
   CommandLine line(context, serve);
   try {
     line.parse(arguments);
@@ -50,8 +50,8 @@ int run(std::vector<std::string> arguments, Context context, const ServeFunction
 }
 
 int run(int argc, char** argv, const ServeFunction& serve) {
-  std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  return run(std::move(arguments), process_context(), serve);
+  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  return run(arguments, process_context(), serve);
 }
 
 }  // namespace buildwarden::cli

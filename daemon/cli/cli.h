@@ -23,6 +23,6 @@ using ServeFunction = std::function<int(const ServeOptions&)>;
 int run(int argc, char** argv, const ServeFunction& serve);
 
 // The same on a given surrounding; `arguments` without the program's name.
-int run(std::vector<std::string> arguments, Context context, const ServeFunction& serve);
+int run(const std::vector<std::string>& arguments, Context context, const ServeFunction& serve);
 
 }  // namespace buildwarden::cli

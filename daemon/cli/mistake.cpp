@@ -4,6 +4,7 @@
 
 #include "common/format.h"
 #include "common/nearest.h"
+#include "common/text_list.h"
 #include "common/visible_text.h"
 
 namespace buildwarden::cli {
@@ -53,11 +54,10 @@ std::size_t positionals_of(const CLI::App& app) {
 
 // "buildwarden disk reclaim"; "" of none.
 std::string full_name(const CLI::App* app) {
-  std::string all;
-  for (const auto* level = app; level != nullptr; level = level->get_parent()) {
-    all = level->get_name() + (all.empty() ? "" : " ") + all;
-  }
-  return all;
+  std::vector<std::string> names;
+  for (const auto* level = app; level != nullptr; level = level->get_parent()) names.push_back(level->get_name());
+  std::reverse(names.begin(), names.end());
+  return join(names, " ");
 }
 
 // One walk over what was typed, from command to subcommand.

@@ -147,7 +147,7 @@ class ClientWorld {
   [[nodiscard]] std::string folder() const { return folder_.path(); }
   [[nodiscard]] std::string socket() const { return folder_.path() + "/api.sock"; }
 
-  ClientRun run(std::vector<std::string> arguments, const cli::ServeFunction& serve = refuse_to_serve) {
+  ClientRun run(const std::vector<std::string>& arguments, const cli::ServeFunction& serve = refuse_to_serve) {
     ClientRun run;
     cli::Context context;
     context.out = [&run](std::string_view text) { run.out += text; };
@@ -161,7 +161,7 @@ class ClientWorld {
     context.out_arrived = [this] { return !full; };
     context.silence = silence;
     context.socket = socket();
-    run.code = cli::run(std::move(arguments), std::move(context), serve);
+    run.code = cli::run(arguments, std::move(context), serve);
     return run;
   }
 
