@@ -168,6 +168,7 @@ asio::awaitable<void> Daemon::Components::end() {
   docker_configs.stop();
   checkouts.stop();
   git_mirrors.stop();
+  mirror_users.stop();
   seed_staging.stop();
   checkout_sizes.stop();
   ending_jobs.stop();
