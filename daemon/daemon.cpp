@@ -169,7 +169,7 @@ asio::awaitable<void> Daemon::Components::end() {
   checkouts.stop();
   git_mirrors.stop();
   mirror_users.stop();
-  seed_staging.stop();
+  mirror_seed_leftovers.stop();
   checkout_sizes.stop();
   ending_jobs.stop();
   deletion_roots.stop();

@@ -20,7 +20,7 @@
 
 #include "common/unique_fd.h"
 #include "daemon/evictors/mirror_folders.h"
-#include "daemon/evictors/seed_staging.h"
+#include "daemon/evictors/mirror_seed_leftovers.h"
 #include "daemon/evictors/set_aside_mirror.h"
 #include "daemon/filesystems/watched_paths.h"
 #include "tests/support/later_clock.h"
@@ -107,7 +107,7 @@ class GitMirrorsTest : public ::testing::Test {
   FakeMirrorUsers users_;
   bool steady_ = true;
   GitMirrors mirrors_{{settings_, clock_, workers_, users_, [this] { return steady_; }}};
-  SeedStaging staging_{{settings_, clock_, workers_, [this] { return steady_; }}};
+  MirrorSeedLeftovers staging_{{settings_, clock_, workers_, [this] { return steady_; }}};
   policy::RungTurn turn_{policy::RungId::kGitMirrors, 2, hours{1}};
 };
 
