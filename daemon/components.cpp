@@ -144,17 +144,17 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       mirror_users({settings, trees, running_jobs}),
       git_mirrors({settings, clock, trees, mirror_users,
                    [this] { return disk_monitor.clock_is_steady_for(settings.disk.grace); }}),
-      seed_staging({settings, clock, trees,
-                    [this] { return disk_monitor.clock_is_steady_for(settings.disk.keep_used_within); }}),
+      mirror_seed_leftovers({settings, clock, trees,
+                             [this] { return disk_monitor.clock_is_steady_for(settings.disk.keep_used_within); }}),
       last_resort({settings, clock, disk_status, termination}),
       reclaimer({settings,
                  clock,
                  journal,
                  in_use,
                  filesystems,
-                 {&trash_folders, &cache_dirs, &seed_staging, &docker_configs, &ended_containers, &empty_networks,
-                  &anonymous_volumes, &dangling_images, &build_cache, &unused_images, &build_cache_share,
-                  &images_and_caches, &orphaned_builders, &checkouts, &git_mirrors, &last_resort},
+                 {&trash_folders, &cache_dirs, &mirror_seed_leftovers, &docker_configs, &ended_containers,
+                  &empty_networks, &anonymous_volumes, &dangling_images, &build_cache, &unused_images,
+                  &build_cache_share, &images_and_caches, &orphaned_builders, &checkouts, &git_mirrors, &last_resort},
                  {},
                  [this] { return are_wishes_unknown(loaded); },
                  {},
@@ -188,6 +188,10 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       api(loop.get_executor(), api_context()),
       outside_timer_(loop) {
   listen_to_engine();
+  connect_rooms();
+}
+
+void Daemon::Components::connect_rooms() {
   // Whoever wants to build ends a save of that builder's seed.
   handout.ask_healing([this](const std::string& builder) { return seeds.give_up(builder) || is_healing(builder); });
   handout.ask_withheld([this](const std::string& builder) {

@@ -42,10 +42,10 @@
 #include "daemon/evictors/git_mirrors.h"
 #include "daemon/evictors/images.h"
 #include "daemon/evictors/images_and_caches.h"
+#include "daemon/evictors/mirror_seed_leftovers.h"
 #include "daemon/evictors/mirror_users.h"
 #include "daemon/evictors/networks.h"
 #include "daemon/evictors/orphaned_builders.h"
-#include "daemon/evictors/seed_staging.h"
 #include "daemon/evictors/trash_folders.h"
 #include "daemon/filesystems/disk_monitor.h"
 #include "daemon/filesystems/disk_usage.h"
@@ -160,7 +160,7 @@ struct Daemon::Components {
   disk::Checkouts checkouts;
   disk::MirrorUsers mirror_users;
   disk::GitMirrors git_mirrors;
-  disk::SeedStaging seed_staging;
+  disk::MirrorSeedLeftovers mirror_seed_leftovers;
   instance::LastResort last_resort;
   std::map<std::string, std::unique_ptr<disk::BuildCacheEvictor>> idle_cache_evictors;  // rung 6 of one builder each
   disk::Reclaimer reclaimer;
@@ -196,6 +196,8 @@ struct Daemon::Components {
   Result<void> open_passed_sockets();
   Result<void> open_own_sockets();
   void listen_to_engine();
+  // What rooms want of others that are made after them.
+  void connect_rooms();
   void inform_outside();
   void note_mounts();
   // Rooms that hold copies of settings get the new ones.

@@ -168,7 +168,8 @@ asio::awaitable<void> Daemon::Components::end() {
   docker_configs.stop();
   checkouts.stop();
   git_mirrors.stop();
-  seed_staging.stop();
+  mirror_users.stop();
+  mirror_seed_leftovers.stop();
   checkout_sizes.stop();
   ending_jobs.stop();
   deletion_roots.stop();

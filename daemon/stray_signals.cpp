@@ -7,8 +7,7 @@ namespace buildwarden {
 namespace {
 
 // All whose default is to end the process (signal(7)), but for SIGTERM, SIGINT and SIGQUIT, which ask for it, SIGKILL,
-// SIGPIPE, which serve() ignores, and faults: SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS,
-// SIGTRAP.
+// SIGPIPE, which serve() ignores, and faults: SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP.
 constexpr std::array kStray = {SIGHUP, SIGALRM, SIGUSR1,   SIGUSR2, SIGVTALRM, SIGPROF,
                                SIGIO,  SIGPWR,  SIGSTKFLT, SIGXCPU, SIGXFSZ};
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/async_mutex.h"
 #include "common/format.h"
 #include "daemon/api/access.h"
 #include "daemon/api/json_parts.h"
@@ -111,13 +112,15 @@ constexpr Duration kPlanIsFresh = std::chrono::seconds{10};
 constexpr Duration kPlanPatience = std::chrono::seconds{5};  // for a reclaim that is under way
 constexpr std::size_t kMostPlanned = 100;
 
-// What would go, in its order. A plan asks the engine and the builders, and anybody may ask for one: so the last one
-// serves all who ask within some seconds.
+// What would go, in its order. A plan asks the engine and the builders, and anybody may ask for one: so one is made at
+// a time, and the last one serves all who asked meanwhile and who ask within some seconds.
 class Plans {
  public:
   explicit Plans(const ApiContext& context) : context_(context) {}
 
   asio::awaitable<Response> latest() {
+    const auto guard = co_await mutex_.lock();
+    if (!guard) co_return problem(Error(Errc::kCancelled, "the daemon stops"));
     const auto now = context_.clock->now().boot;
     if (last_ && now - planned_ < kPlanIsFresh) co_return *last_;
     const auto view = context_.disk->disk_view();
@@ -156,6 +159,7 @@ class Plans {
   }
 
   const ApiContext& context_;
+  AsyncMutex mutex_;
   std::optional<Response> last_;
   BootTime planned_{};
 };

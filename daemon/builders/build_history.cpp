@@ -38,6 +38,7 @@ asio::awaitable<void> BuildHistories::turn() {
     co_await learn_from(cache);
     const auto done = co_await cache->forget_builds();
     note(builder, done);
+    if (done) learned_until_.erase(builder);
     if (done) continue;
     auto& failures = failures_[builder];
     failures.pause = (1 << std::min(failures.count++, kMostDoublings)) - 1;
@@ -48,9 +49,16 @@ asio::awaitable<void> BuildHistories::turn() {
 asio::awaitable<void> BuildHistories::learn_from(BuilderCache* cache) {
   if (parts_.costs == nullptr || parts_.settings.disk.rank_by != RankBy::kValue) co_return;
   auto steps = co_await cache->read_steps();
-  if (!steps || steps->empty()) co_return;
+  if (!steps) co_return;
+  const auto& builder = cache->builder();
+  const auto known = learned_until_.find(builder);
+  auto until = known == learned_until_.end() ? WallTime::min() : known->second;
+  std::erase_if(*steps, [until](const policy::BuildStep& step) { return step.completed <= until; });
+  if (steps->empty()) co_return;
   auto records = co_await cache->cache_records();
   if (!records) co_return;
+  for (const auto& step : *steps) until = std::max(until, step.completed);
+  learned_until_[builder] = until;
   co_await parts_.costs->learn_steps(cache->builder(), *std::move(steps), *std::move(records));
 }
 

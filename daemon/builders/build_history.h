@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/loop_timer.h"
+#include "common/time.h"
 #include "config/settings.h"
 #include "daemon/builders/caches.h"
 #include "daemon/builders/handout.h"
@@ -58,6 +59,8 @@ class BuildHistories {
   bool is_due(const std::string& builder);
 
   std::set<std::string> left_;
+  // By builder, when the last step ended that was learned and that it still remembers, since forgetting failed.
+  std::map<std::string, WallTime> learned_until_;
   std::map<std::string, Failures> failures_;          // by builder
   std::map<std::string, std::string> last_failures_;  // by builder
   LoopTimer loop_timer_;

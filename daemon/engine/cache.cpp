@@ -22,8 +22,8 @@ Error cancelled_in_line() { return {Errc::kCancelled, "cancelled while waiting f
 }  // namespace
 
 ports::Async<std::vector<policy::CacheRecord>> Engine::cache_records() {
-  const auto pass = co_await cache_turn_.lock();
-  if (!pass) co_return cancelled_in_line();
+  const auto guard = co_await cache_turn_.lock();
+  if (!guard) co_return cancelled_in_line();
   Call usage;
   const auto version = transport_.version().value_or(kOldestApi);  // closed: the call fails, whatever it says
   usage.target = "/system/df" + encode_query(usage_query(version));
@@ -52,8 +52,8 @@ ports::Async<ports::CachePrune> Engine::prune_cache(std::vector<std::string> ids
 }
 
 ports::Async<PrunedCache> Engine::prune_some(std::vector<std::string> ids, Duration unused_for) {
-  const auto pass = co_await cache_turn_.lock();
-  if (!pass) co_return cancelled_in_line();
+  const auto guard = co_await cache_turn_.lock();
+  if (!guard) co_return cancelled_in_line();
   Call prune;
   prune.method = "POST";
   prune.target = "/build/prune" + encode_query(prune_query(ids, unused_for));

@@ -95,8 +95,8 @@ ports::Async<std::vector<ports::ImageRecord>> Engine::list_images() {
 
 // An image that the engine cannot describe has none: it is nobody's base. Asked again with each list.
 ports::Async<void> Engine::learn_layers(const std::vector<ports::ImageRecord>& images) {
-  const auto pass = co_await layers_turn_.lock();
-  if (!pass) co_return Error(Errc::kCancelled, "cancelled while others ask for layers");
+  const auto guard = co_await layers_turn_.lock();
+  if (!guard) co_return Error(Errc::kCancelled, "cancelled while others ask for layers");
   std::map<std::string, policy::LayerChain> current;
   CooperativeYield others;
   for (const auto& image : images) {

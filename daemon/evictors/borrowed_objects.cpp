@@ -17,101 +17,147 @@
 namespace buildwarden::disk {
 namespace {
 
-constexpr std::size_t kMostText = 64UL * 1024;
-constexpr std::size_t kMostSubmodules = 10'000;  // entries of one folder
 constexpr int kDeepest = 8;
 
-class Reader {
- public:
-  explicit Reader(std::string name) : name_(std::move(name)) {}
+// `true`: there is one.
+Result<bool> has_head(int git, const std::string& name) {
+  if (::faccessat(git, "HEAD", F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
+  if (errno == ENOENT) return false;
+  return Error(Errc::kConflict, Error::from_errno(errno, format("look for a HEAD of {}", name)).message());
+}
 
-  // Of one repository: its objects/info/alternates, if there is one.
-  Result<void> read_repository(int git) {
-    const auto objects = open_beneath(git, "objects", O_RDONLY | O_DIRECTORY);
-    const auto info = open_beneath(objects.get(), "info", O_RDONLY | O_DIRECTORY);
-    const auto file = open_beneath(info.get(), "alternates", O_RDONLY | O_NONBLOCK);
-    if (!file.open()) {
-      const bool is_link = info.open() && errno == ELOOP;
-      return is_link ? Result<void>(Error(Errc::kConflict, format("{} borrows objects by a link", name_)))
-                     : Result<void>{};
-    }
-    struct stat what{};
-    if (::fstat(file.get(), &what) != 0 || !S_ISREG(what.st_mode)) {
-      return Error(Errc::kConflict, format("what {} borrows stands in no file", name_));
-    }
-    auto text = read_text(file.get());
-    if (!text) return std::move(text).error();
-    std::istringstream lines(*text);
-    for (std::string line; std::getline(lines, line);) {
-      if (!line.empty() && line.front() != '#') borrowed_.push_back({name_, line});
-    }
-    return {};
-  }
-
-  // Submodules may lie in one another, and in folders of their names.
-  Result<void> read_submodules(int folder, int depth) {
-    if (depth > kDeepest) return Error(Errc::kTooLarge, format("the submodules of {} lie too deep", name_));
-    const auto entries = entries_of(folder, name_, kMostSubmodules);
-    if (!entries) return entries.error();
-    for (const auto& entry : *entries) {
-      if (entry.type != DT_DIR && entry.type != DT_UNKNOWN) continue;
-      const auto below = open_beneath(folder, entry.name.c_str(), O_RDONLY | O_DIRECTORY);
-      if (!below.open()) continue;
-      if (auto read = read_below(below.get(), depth); !read) return read;
-    }
-    return {};
-  }
-
-  [[nodiscard]] std::vector<ports::BorrowedObjects> borrowed() && { return std::move(borrowed_); }
-
- private:
-  Result<void> read_below(int folder, int depth) {
-    if (::faccessat(folder, "HEAD", F_OK, AT_SYMLINK_NOFOLLOW) != 0) return read_submodules(folder, depth + 1);
-    if (auto read = read_repository(folder); !read) return read;
-    const auto inner = open_beneath(folder, "modules", O_RDONLY | O_DIRECTORY);
-    return inner.open() ? read_submodules(inner.get(), depth + 1) : Result<void>{};
-  }
-
-  [[nodiscard]] Result<std::string> read_text(int file) const {
-    std::string text;
-    std::array<char, 4096> part{};
-    for (;;) {
-      const auto got = ::read(file, part.data(), part.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return Error::from_errno(errno, format("read what {} borrows", name_));
-      if (got == 0) return text;
-      text.append(part.data(), static_cast<std::size_t>(got));
-      if (text.size() > kMostText) return Error(Errc::kTooLarge, format("{} borrows from too many places", name_));
-    }
-  }
-
-  std::string name_;
-  std::vector<ports::BorrowedObjects> borrowed_;
-};
-
-UniqueFd open_git(int home, const FoundCheckout& found) {
-  const auto org = open_org(home, found.checkout);
-  const auto folder = open_beneath(org.get(), found.checkout.pipeline.c_str(), O_RDONLY | O_DIRECTORY);
-  return open_beneath(folder.get(), ".git", O_RDONLY | O_DIRECTORY);
+// A link that is opened as a folder is none, as any file.
+bool is_link(int folder, const std::string& name) {
+  struct stat what{};
+  return ::fstatat(folder, name.c_str(), &what, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(what.st_mode);
 }
 
 }  // namespace
 
-Result<std::vector<ports::BorrowedObjects>> borrowed_objects(int home, const FoundCheckout& found) {
-  const auto git = open_git(home, found);
-  if (!git.open()) return std::vector<ports::BorrowedObjects>{};
-  Reader reader(format("checkout {}/{}/{}", found.checkout.agent, found.checkout.org, found.checkout.pipeline));
-  if (auto read = reader.read_repository(git.get()); !read) return std::move(read).error();
-  const auto modules = open_beneath(git.get(), "modules", O_RDONLY | O_DIRECTORY);
-  if (modules.open()) {
-    if (auto read = reader.read_submodules(modules.get(), 1); !read) return std::move(read).error();
-  }
-  return std::move(reader).borrowed();
+Error BorrowLook::not_opened(const std::string& name, int error) const {
+  const auto doing = format("nobody knows what {} borrows: open {}", name_, name);
+  return {Errc::kConflict, Error::from_errno(error, doing).message()};
 }
 
-bool is_cloned(int home, const FoundCheckout& found) {
-  const auto git = open_git(home, found);
-  return git.open() && ::faccessat(git.get(), "HEAD", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+Result<UniqueFd> BorrowLook::open_part(int folder, const std::string& name, int flags) const {
+  auto opened = open_beneath(folder, name.c_str(), flags);
+  const int error = errno;
+  if (opened.open() || error == ENOENT) return opened;
+  return not_opened(name, error);
+}
+
+Result<UniqueFd> BorrowLook::open_git(const policy::Checkout& checkout) const {
+  UniqueFd at;
+  for (const auto* part : {&checkout.agent, &checkout.org, &checkout.pipeline}) {
+    auto below = open_part(at.open() ? at.get() : home_, *part, O_RDONLY | O_DIRECTORY);
+    if (!below || !below->open()) return below;
+    at = *std::move(below);
+  }
+  return open_part(at.get(), ".git", O_RDONLY | O_DIRECTORY);
+}
+
+Result<void> BorrowLook::count_folders(std::size_t more) {
+  if (stop_.stop_requested()) return Error(Errc::kCancelled, "the look at what checkouts borrow was stopped");
+  if (more > left_.folders) {
+    return Error(Errc::kTooLarge, format("the checkouts have more folders than are looked at, the last in {}", name_));
+  }
+  left_.folders -= more;
+  return {};
+}
+
+Result<std::string> BorrowLook::read_text(int file) {
+  std::string text;
+  std::array<char, 4096> part{};
+  for (;;) {
+    const auto got = ::read(file, part.data(), part.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return Error(Errc::kConflict, Error::from_errno(errno, format("read what {} borrows", name_)).message());
+    }
+    if (got == 0) return text;
+    const auto size = static_cast<Bytes>(got);
+    if (size > left_.text) {
+      return Error(Errc::kTooLarge, format("what checkouts borrow is too long a text, the last {}", name_));
+    }
+    left_.text -= size;
+    text.append(part.data(), static_cast<std::size_t>(got));
+  }
+}
+
+Result<void> BorrowLook::read_file(int file) {
+  struct stat what{};
+  if (::fstat(file, &what) != 0 || !S_ISREG(what.st_mode)) {
+    return Error(Errc::kConflict, format("what {} borrows stands in no file", name_));
+  }
+  auto text = read_text(file);
+  if (!text) return std::move(text).error();
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty() || line.front() == '#') continue;
+    if (left_.lines == 0) {
+      return Error(Errc::kTooLarge, format("checkouts borrow from too many places, the last {}", name_));
+    }
+    --left_.lines;
+    borrowed_.push_back({name_, line});
+  }
+  return {};
+}
+
+Result<void> BorrowLook::read_repository(int git) {
+  if (auto counted = count_folders(1); !counted) return counted;
+  const auto objects = open_part(git, "objects", O_RDONLY | O_DIRECTORY);
+  if (!objects) return objects.error();
+  if (!objects->open()) return {};
+  const auto info = open_part(objects->get(), "info", O_RDONLY | O_DIRECTORY);
+  if (!info) return info.error();
+  if (!info->open()) return {};
+  const auto file = open_part(info->get(), "alternates", O_RDONLY | O_NONBLOCK);
+  if (!file) return file.error();
+  return file->open() ? read_file(file->get()) : Result<void>{};
+}
+
+Result<void> BorrowLook::read_modules(int git, int depth) {
+  const auto modules = open_part(git, "modules", O_RDONLY | O_DIRECTORY);
+  if (!modules) return modules.error();
+  return modules->open() ? read_submodules(modules->get(), depth) : Result<void>{};
+}
+
+// Submodules may lie in one another, and in folders of their names.
+Result<void> BorrowLook::read_submodules(int folder, int depth) {
+  if (depth > kDeepest) return Error(Errc::kTooLarge, format("the submodules of {} lie too deep", name_));
+  const auto entries = entries_of(folder, name_, left_.folders);
+  if (!entries) return entries.error();
+  if (auto counted = count_folders(entries->size()); !counted) return counted;
+  for (const auto& entry : *entries) {
+    if (entry.type == DT_REG) continue;
+    const auto below = open_beneath(folder, entry.name.c_str(), O_RDONLY | O_DIRECTORY);
+    const int error = errno;
+    if (!below.open() && (error == ENOENT || (error == ENOTDIR && !is_link(folder, entry.name)))) continue;
+    if (!below.open()) return not_opened(entry.name, error);
+    if (auto read = read_submodule(below.get(), depth); !read) return read;
+  }
+  return {};
+}
+
+Result<void> BorrowLook::read_submodule(int git, int depth) {
+  const auto is_repository = has_head(git, name_);
+  if (!is_repository) return is_repository.error();
+  if (!*is_repository) return read_submodules(git, depth + 1);
+  if (auto read = read_repository(git); !read) return read;
+  return read_modules(git, depth + 1);
+}
+
+Result<bool> BorrowLook::add(const policy::Checkout& checkout) {
+  name_ = format("checkout {}/{}/{}", checkout.agent, checkout.org, checkout.pipeline);
+  if (auto counted = count_folders(1); !counted) return std::move(counted).error();
+  const auto git = open_git(checkout);
+  if (!git) return git.error();
+  if (!git->open()) return false;
+  auto is_cloned = has_head(git->get(), name_);
+  if (!is_cloned) return is_cloned;
+  if (auto read = read_repository(git->get()); !read) return std::move(read).error();
+  if (auto read = read_modules(git->get(), 1); !read) return std::move(read).error();
+  return is_cloned;
 }
 
 }  // namespace buildwarden::disk

@@ -162,7 +162,7 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheEvictor::list_all(policy:
   if (!ages_are_known(turn, parts_.clock.now())) co_return candidates;
   auto engine = running_engine(parts_.engine);
   if (!engine) co_return std::move(engine).error();
-  planned_on_ = *std::move(engine);
+  if (!turn.dry_run) planned_on_ = *std::move(engine);
   const auto homes = co_await this->homes();
   if (!homes) co_return homes.error();
   std::optional<Error> failure;
@@ -228,7 +228,7 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheEvictor::list_one(const C
 void BuildCacheEvictor::remember(const policy::RungTurn& turn, const policy::Candidate& candidate, Planned planned) {
   if (turn.found) {
     turn.found->cache_steps[candidate.id] = std::make_shared<const policy::CacheStep>(std::move(planned.step));
-  } else {
+  } else if (!turn.dry_run) {
     planned_[candidate.id] = std::move(planned);
   }
 }

@@ -91,7 +91,7 @@ class BuildCacheEvictor final : public ports::Evictor {
 
   policy::RungId id_;
   Parts parts_;
-  ports::EngineIdentity planned_on_;
+  ports::EngineIdentity planned_on_;        // the same list's
   std::map<std::string, Planned> planned_;  // of the last list(), by the candidate's id; a dry run has its own
 };
 

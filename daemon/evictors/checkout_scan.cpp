@@ -58,10 +58,23 @@ class Look {
     }
     std::vector<std::string> names;
     for (auto& entry : some->entries) {
-      if (entry.type != DT_DIR && entry.type != DT_UNKNOWN) continue;
-      if (policy::is_checkout_part(entry.name)) names.push_back(std::move(entry.name));
+      if (!policy::is_checkout_part(entry.name)) continue;
+      struct stat what{};
+      const bool may_be_link = entry.type == DT_LNK || entry.type == DT_UNKNOWN;
+      if (may_be_link && ::fstatat(folder, entry.name.c_str(), &what, AT_SYMLINK_NOFOLLOW) == 0 &&
+          S_ISLNK(what.st_mode)) {
+        pass_over(where, entry.name, ELOOP);
+        continue;
+      }
+      if (entry.type == DT_DIR || entry.type == DT_UNKNOWN) names.push_back(std::move(entry.name));
     }
     return names;
+  }
+
+  // Gone, or a file: nothing is passed over.
+  void pass_over(const std::string& where, const std::string& name, int error) {
+    if (error == ENOENT || error == ENOTDIR || !seen_.passed_over.empty()) return;
+    seen_.passed_over = Error::from_errno(error, format("a checkout may be in {}/{}", where, name)).message();
   }
 
   Result<void> go_down(int folder, const policy::Checkout& above, Way way) {
@@ -78,7 +91,10 @@ class Look {
       }
       // A link, a mount or something else: not ours to touch.
       const auto below = open_beneath(folder, name.c_str(), O_RDONLY | O_DIRECTORY);
-      if (!below.open()) continue;
+      if (!below.open()) {
+        pass_over(above.path, name, errno);
+        continue;
+      }
       auto at = above;
       at.*kParts.at(way.depth) = name;
       at.path += "/" + name;

@@ -22,6 +22,7 @@ struct FoundCheckout {
 struct CheckoutsSeen {
   std::vector<FoundCheckout> found;
   std::vector<std::string> in_parts;  // which folders have more in them than is looked at at a time, for people
+  std::string passed_over;  // a link, a mount or what cannot be opened where a checkout may be, for people; "" = none
 };
 
 // Folders exactly three levels below the folder `home`, which is called `builds` without links, all three of its

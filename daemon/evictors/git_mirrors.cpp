@@ -1,11 +1,13 @@
 #include "daemon/evictors/git_mirrors.h"
 
+#include <memory>
 #include <utility>
 
 #include "common/format.h"
 #include "daemon/evictors/deadlines.h"
 #include "daemon/evictors/eviction_result.h"
 #include "daemon/evictors/mirror_folders.h"
+#include "daemon/evictors/stoppable_work.h"
 
 namespace buildwarden::disk {
 
@@ -33,10 +35,12 @@ ports::Async<std::vector<policy::Candidate>> GitMirrors::list_mirrors() {
   if (!parts_.settings.on_full.purge_mirrors) co_return candidates;
   auto uses = co_await parts_.users.mirror_uses();
   if (!uses) co_return std::move(uses).error();
-  std::function<Result<CachesSeen>()> work = [folder = parts_.settings.paths.git_mirrors, stop = stop_.get_token()] {
-    return look_at_mirrors(folder, stop);
-  };
-  auto seen = co_await parts_.workers.compute<CachesSeen>(std::move(work), kLookDeadline);
+  std::function<Result<CachesSeen>(const std::stop_token&)> work =
+      [folder = parts_.settings.paths.git_mirrors](const std::stop_token& stop) {
+        return look_at_mirrors(folder, stop);
+      };
+  WorkLimits limits{kLookDeadline, stop_.get_token()};
+  auto seen = co_await compute_stoppable<CachesSeen>(parts_.workers, std::move(work), std::move(limits));
   if (!seen) co_return std::move(seen).error();
   for (const auto& [folder, why] : seen->refused) {
     candidates.push_back(refused_candidate(format("all git mirrors in {}", folder), why));
@@ -56,10 +60,26 @@ ports::Async<ports::EvictionResult> GitMirrors::evict_planned(policy::Candidate 
   const auto uses = co_await parts_.users.mirror_uses();
   if (!uses) co_return uses.error();
   if (const auto who = needed_by(entry.name, *uses); !who.empty()) co_return dropped(format("in use by {}", who));
-  std::function<Result<ports::EvictionResult>()> work = [entry, stop = stop_.get_token()] {
-    return remove_mirror(entry, stop);
+  std::function<Result<SetAsideMirror>(const std::stop_token&)> work = [entry](const std::stop_token& stop) {
+    return SetAsideMirror::set_aside(entry, stop);
   };
-  co_return co_await parts_.workers.compute<ports::EvictionResult>(std::move(work), kRemoveDeadline);
+  WorkLimits limits{kLookDeadline, stop_.get_token()};
+  auto mirror = co_await compute_stoppable<SetAsideMirror>(parts_.workers, std::move(work), std::move(limits));
+  if (!mirror) co_return std::move(mirror).error();
+  if (!mirror->why_kept().empty()) co_return dropped(mirror->why_kept());
+  co_return co_await remove_unless_needed(*std::move(mirror), entry.name);
+}
+
+ports::Async<ports::EvictionResult> GitMirrors::remove_unless_needed(SetAsideMirror mirror, std::string name) {
+  const auto uses = co_await parts_.users.mirror_uses();
+  if (!uses) co_return mirror.put_back(uses.error().message());
+  if (const auto who = needed_by(name, *uses); !who.empty()) co_return mirror.put_back(format("in use by {}", who));
+  const auto shared = std::make_shared<SetAsideMirror>(std::move(mirror));  // what a worker is given can be copied
+  std::function<Result<ports::EvictionResult>(const std::stop_token&)> work = [shared](const std::stop_token& stop) {
+    return shared->remove(stop);
+  };
+  WorkLimits limits{kRemoveDeadline, stop_.get_token()};
+  co_return co_await compute_stoppable<ports::EvictionResult>(parts_.workers, std::move(work), std::move(limits));
 }
 
 }  // namespace buildwarden::disk

@@ -11,6 +11,7 @@
 #include "common/worker.h"
 #include "config/settings.h"
 #include "daemon/evictors/cache_dir_scan.h"
+#include "daemon/evictors/set_aside_mirror.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/mirror_uses.h"
 
@@ -18,8 +19,9 @@ namespace buildwarden::disk {
 
 // Each mirror in paths.git_mirrors is a candidate of its own, only with on_full.purge_mirrors; it was used when it was
 // fetched last. Lost: a clone of the whole repository. Never one that a checkout reads objects of, that a process has
-// open, that the agent holds a lock on, or while a job runs that may clone from it; asked for the plan and once more
-// for each. A folder that somebody else could exchange is one protected candidate (common/deletion_root.h).
+// open, that the agent holds a lock on, or while a job runs that may clone from it; asked for the plan, once more for
+// each, and a last time when it is in the trash, from where it is put back. A folder that somebody else could exchange
+// is one protected candidate (common/deletion_root.h).
 class GitMirrors final : public ports::Evictor {
  public:
   struct Parts {
@@ -43,6 +45,8 @@ class GitMirrors final : public ports::Evictor {
  private:
   ports::Async<std::vector<policy::Candidate>> list_mirrors();
   ports::Async<ports::EvictionResult> evict_planned(policy::Candidate candidate);
+  // While it lies in the trash.
+  ports::Async<ports::EvictionResult> remove_unless_needed(SetAsideMirror mirror, std::string name);
   [[nodiscard]] policy::Candidate candidate_of(const CacheEntry& entry, const ports::MirrorUses& uses) const;
 
   Parts parts_;

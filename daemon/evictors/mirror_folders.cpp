@@ -9,16 +9,13 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <string_view>
 #include <utility>
 
 #include "common/beneath.h"
-#include "common/folder_users.h"
 #include "common/format.h"
 #include "common/system_folders.h"
 #include "common/unique_fd.h"
-#include "daemon/evictors/eviction_result.h"
 #include "daemon/policy/mirrors.h"
 
 namespace buildwarden::disk {
@@ -42,17 +39,19 @@ bool is_held(int folder, const std::string& name) {
   return ::kill(process, 0) == 0 || errno != ESRCH;
 }
 
-// By whom the locks are held; "" by nobody. `at`: where the mirror was.
-Result<std::string> lock_holder(const CacheEntry& entry) {
+// Who holds one of the locks that are there while they are held; "" nobody.
+std::string holder_of_existing(const CacheEntry& mirror) {
   for (const auto& suffix : kHeldByExisting) {
-    const auto name = entry.name + std::string(suffix);
-    if (is_held(entry.root->folder(), name)) return format("whoever holds {}", name);
+    const auto name = mirror.name + std::string(suffix);
+    if (is_held(mirror.root->folder(), name)) return format("whoever holds {}", name);
   }
+  return "";
+}
+
+std::vector<std::string> locks_of(const CacheEntry& mirror) {
   std::vector<std::string> locks;
-  for (const auto& suffix : kHeldByFlock) locks.push_back(entry.path() + std::string(suffix));
-  const auto users = folder_users(locks);
-  if (!users) return users.error();
-  return users->empty() ? std::string() : format("{}, which has its lock", users->begin()->second);
+  for (const auto& suffix : kHeldByFlock) locks.push_back(mirror.path() + std::string(suffix));
+  return locks;
 }
 
 bool is_mirror(int folder, const std::string& name) {
@@ -62,28 +61,48 @@ bool is_mirror(int folder, const std::string& name) {
          open_beneath(mirror.get(), "objects", O_RDONLY | O_DIRECTORY).open();
 }
 
-// Who uses it in the trash, or has its lock meanwhile; "" nobody.
-Result<std::string> user_in_trash(const CacheEntry& entry, int trash, const std::string& name) {
-  auto holder = lock_holder(entry);
-  if (!holder || !holder->empty()) return holder;
-  const auto path = path_of(trash);
-  if (!path) return path.error();
-  const auto users = folder_users({format("{}/{}", *path, name)});
+}  // namespace
+
+Result<std::map<std::string, std::string>> lock_holders(const std::vector<CacheEntry>& mirrors,
+                                                        const FolderUsers& users) {
+  std::map<std::string, std::string> mirror_by_lock;
+  std::vector<std::string> locks;
+  std::map<std::string, std::string> holders;
+  for (const auto& mirror : mirrors) {
+    if (auto holder = holder_of_existing(mirror); !holder.empty()) holders[mirror.path()] = std::move(holder);
+    for (auto& lock : locks_of(mirror)) {
+      locks.push_back(lock);
+      mirror_by_lock[std::move(lock)] = mirror.path();
+    }
+  }
+  const auto found = users(locks);
+  if (!found) return found.error();
+  for (const auto& [lock, user] : *found) {
+    holders.try_emplace(mirror_by_lock[lock], format("{}, which has its lock", user));
+  }
+  return holders;
+}
+
+Result<std::string> mirror_user(const CacheEntry& mirror, const std::string& path) {
+  if (auto holder = holder_of_existing(mirror); !holder.empty()) return holder;
+  auto places = locks_of(mirror);
+  places.push_back(path);
+  const auto users = folder_users(places);
   if (!users) return users.error();
   return users->empty() ? std::string() : users->begin()->second;
 }
 
-}  // namespace
-
-Result<CachesSeen> look_at_mirrors(const std::string& folder, const std::stop_token& stop) {
+Result<CachesSeen> look_at_mirrors(const std::string& folder, const std::stop_token& stop, const FolderUsers& users) {
   auto seen = look_at_caches({folder}, {kSystemFolders.begin(), kSystemFolders.end()}, stop, policy::is_mirror_name);
   if (!seen) return seen;
   std::erase_if(seen->entries, [](const CacheEntry& one) { return !is_mirror(one.root->folder(), one.name); });
+  if (stop.stop_requested())
+    return Error(Errc::kCancelled, format("the look at the mirrors in {} was stopped", folder));
+  const auto holders = lock_holders(seen->entries, users);
+  if (!holders) return holders.error();
   for (auto& entry : seen->entries) {
-    if (!entry.user.empty()) continue;
-    auto holder = lock_holder(entry);
-    if (!holder) return std::move(holder).error();
-    entry.user = *std::move(holder);
+    const auto holder = holders->find(entry.path());
+    if (entry.user.empty() && holder != holders->end()) entry.user = holder->second;
   }
   return seen;
 }
@@ -94,29 +113,6 @@ std::string needed_by(const std::string& mirror, const ports::MirrorUses& uses) 
                    [&mirror](const ports::BorrowedObjects& one) { return policy::may_lie_in(one.from, mirror); });
   if (user != uses.borrowed.end()) return format("{}, which reads its objects", user->checkout);
   return uses.any_by;
-}
-
-Result<ports::EvictionResult> remove_mirror(const CacheEntry& entry, const std::stop_token& stop) {
-  auto holder = lock_holder(entry);
-  if (!holder) return std::move(holder).error();
-  if (!holder->empty()) return dropped(format("in use by {}", *holder));
-  auto why_kept = changed_since(entry, stop);
-  if (!why_kept) return std::move(why_kept).error();
-  if (!why_kept->empty()) return dropped(*std::move(why_kept));
-  const auto& root = *entry.root;
-  const auto there = entry.root->throw_away(root.folder(), entry.name, entry.look.identity);
-  if (!there) return dropped(there.error().message());
-  const auto trash = entry.root->trash(false);
-  if (!trash) return trash.error();
-  const auto user = user_in_trash(entry, *trash, *there);
-  if (!user || !user->empty()) {
-    const auto why = user ? format("in use by {}", *user) : user.error().message();
-    if (::renameat2(*trash, there->c_str(), root.folder(), entry.name.c_str(), RENAME_NOREPLACE) != 0) {
-      return Error::from_errno(errno, format("put {} back ({})", entry.path(), why));
-    }
-    return dropped(format("{}; it was put back", why));
-  }
-  return remove_thrown(entry, *there, stop);
 }
 
 }  // namespace buildwarden::disk

@@ -10,6 +10,7 @@
 #include "daemon/evictors/borrowed_objects.h"
 #include "daemon/evictors/checkout_scan.h"
 #include "daemon/evictors/jobs_on_host.h"
+#include "daemon/evictors/stoppable_work.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -29,7 +30,8 @@ std::string unsettled(const std::vector<policy::JobOnHost>& running, const std::
 
 }  // namespace
 
-Result<ports::MirrorUses> MirrorUsers::look(const std::string& builds, const std::vector<policy::JobOnHost>& running) {
+Result<ports::MirrorUses> MirrorUsers::look(const std::string& builds, const std::vector<policy::JobOnHost>& running,
+                                            const std::stop_token& stop) {
   ports::MirrorUses uses;
   std::set<std::string> cloned;
   const auto home = resolve_folder(builds);
@@ -38,12 +40,14 @@ Result<ports::MirrorUses> MirrorUsers::look(const std::string& builds, const std
     const auto seen = look_for_checkouts(home->folder.get(), home->path);
     if (!seen) return seen.error();
     if (!seen->in_parts.empty()) return Error(Errc::kTooLarge, seen->in_parts.front());
+    if (!seen->passed_over.empty()) return Error(Errc::kConflict, seen->passed_over);
+    BorrowLook borrows(home->folder.get(), stop);
     for (const auto& found : seen->found) {
-      auto borrowed = borrowed_objects(home->folder.get(), found);
-      if (!borrowed) return std::move(borrowed).error();
-      std::move(borrowed->begin(), borrowed->end(), std::back_inserter(uses.borrowed));
-      if (is_cloned(home->folder.get(), found)) cloned.insert(found.checkout.path);
+      const auto is_cloned = borrows.add(found.checkout);
+      if (!is_cloned) return is_cloned.error();
+      if (*is_cloned) cloned.insert(found.checkout.path);
     }
+    uses.borrowed = std::move(borrows).borrowed();
   }
   if (const auto who = unsettled(running, cloned); !who.empty())
     uses.any_by = format("{}, which may clone from it", who);
@@ -53,9 +57,12 @@ Result<ports::MirrorUses> MirrorUsers::look(const std::string& builds, const std
 ports::Async<ports::MirrorUses> MirrorUsers::mirror_uses() {
   auto running = co_await jobs_on_host(parts_.running_jobs, parts_.workers);
   if (!running) co_return std::move(running).error();
-  std::function<Result<ports::MirrorUses>()> work = [builds = parts_.settings.paths.builds,
-                                                     running = *std::move(running)] { return look(builds, running); };
-  co_return co_await parts_.workers.compute<ports::MirrorUses>(std::move(work), kLookAtAllDeadline);
+  std::function<Result<ports::MirrorUses>(const std::stop_token&)> work =
+      [builds = parts_.settings.paths.builds, running = *std::move(running)](const std::stop_token& stop) {
+        return look(builds, running, stop);
+      };
+  WorkLimits limits{kLookAtAllDeadline, stop_.get_token()};
+  co_return co_await compute_stoppable<ports::MirrorUses>(parts_.workers, std::move(work), std::move(limits));
 }
 
 }  // namespace buildwarden::disk

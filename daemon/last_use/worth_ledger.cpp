@@ -113,20 +113,16 @@ asio::awaitable<void> WorthLedger::seen(std::shared_ptr<const std::vector<ports:
   CooperativeYield others;
   for (const auto& image : *images) {
     there.insert(image.id);
-    settle_pulls(image);
     const auto [at, is_new] = images_.try_emplace(image.id, Image{policy::UseHistory{now, now, 0, Duration{0}}, {}});
-    if (is_new) {
-      gone_.erase(image_row(image.id));
-      dirty_.insert(image_row(image.id));
-    }
+    if (is_new) to_save(image_row(image.id));
+    settle_pulls(image, at->second);
     co_await others.yield();
     if (scope != scope_) co_return;
   }
   for (auto at = images_.begin(); at != images_.end();) {
     const auto id = at->first;
     if (!there.contains(id)) {
-      gone_.insert(image_row(id));
-      dirty_.erase(image_row(id));
+      to_forget(image_row(id));
       images_.erase(at);
     }
     co_await others.yield();
@@ -135,18 +131,28 @@ asio::awaitable<void> WorthLedger::seen(std::shared_ptr<const std::vector<ports:
   }
 }
 
+void WorthLedger::to_save(std::string row) {
+  gone_.erase(row);
+  dirty_.insert(std::move(row));
+}
+
+void WorthLedger::to_forget(std::string row) {
+  dirty_.erase(row);
+  gone_.insert(std::move(row));
+}
+
 // Its size is that of all its layers: whether some of them were there before is not told, so the rate is a lower bound.
-void WorthLedger::settle_pulls(const ports::ImageRecord& image) {
+void WorthLedger::settle_pulls(const ports::ImageRecord& image, Image& known) {
   if (pulled_.empty()) return;
   for (const auto& name : image.names()) {
     const auto pull = pulled_.find(policy::normalised_reference(name));
     if (pull == pulled_.end()) continue;
     const auto seconds = std::chrono::duration<double>(pull->second).count();
     pulled_.erase(pull);
-    images_[image.id].seconds = seconds;
-    dirty_.insert(image_row(image.id));
+    known.seconds = seconds;
+    to_save(image_row(image.id));
     const auto host = policy::registry_host(name);
-    if (rates_.note(host, image.size, seconds, parts_.clock.now().wall)) dirty_.insert(registry_row(host));
+    if (rates_.note(host, image.size, seconds, parts_.clock.now().wall)) to_save(registry_row(host));
   }
 }
 
@@ -162,8 +168,7 @@ void WorthLedger::used(const std::string& id, WallTime when) {
   } else if (!is_new) {
     return;
   }
-  gone_.erase(image_row(id));
-  dirty_.insert(image_row(id));
+  to_save(image_row(id));
 }
 
 void WorthLedger::pulled(const std::string& reference, Duration took) {
@@ -198,14 +203,12 @@ asio::awaitable<bool> WorthLedger::keep(std::string builder, std::shared_ptr<con
   slots_[builder] = std::shared_ptr<const policy::Slots>(learned, &learned->slots);
   CooperativeYield others;
   for (const auto slot : learned->changed) {
-    auto row = slot_row(builder, slot);
-    gone_.erase(row);
-    dirty_.insert(std::move(row));
+    to_save(slot_row(builder, slot));
     co_await others.yield();
     if (scope != scope_) co_return true;
   }
   for (const auto slot : learned->forgotten) {
-    gone_.insert(slot_row(builder, slot));
+    to_forget(slot_row(builder, slot));
     co_await others.yield();
     if (scope != scope_) co_return true;
   }
@@ -280,6 +283,9 @@ asio::awaitable<void> WorthLedger::flush() {
   }
   error_ = failure;
   if (failure.empty() || scope != scope_) co_return;
+  // What became of a row meanwhile is newer.
+  std::erase_if(dirty, [this](const std::string& row) { return gone_.contains(row); });
+  std::erase_if(gone, [this](const std::string& row) { return dirty_.contains(row); });
   dirty_.merge(dirty);
   gone_.merge(gone);
 }

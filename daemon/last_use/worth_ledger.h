@@ -64,7 +64,10 @@ class WorthLedger final : public ports::CostLearner, public ports::LearnedWorth 
     std::optional<double> seconds;
   };
   void restore(const ports::WorthRow& row);
-  void settle_pulls(const ports::ImageRecord& image);
+  void settle_pulls(const ports::ImageRecord& image, Image& known);
+  // By the next flush; the last word on a row counts.
+  void to_save(std::string row);
+  void to_forget(std::string row);
   [[nodiscard]] std::optional<ports::WorthRow> row_of(const std::string& id) const;
   boost::asio::awaitable<std::string> save_rows(std::string scope, std::set<std::string> rows);
 
@@ -76,7 +79,7 @@ class WorthLedger final : public ports::CostLearner, public ports::LearnedWorth 
   policy::PullRates rates_;
   std::map<std::string, Duration> pulled_;  // by normalised reference: no list had them yet
   std::set<std::string> dirty_;             // ids of rows
-  std::set<std::string> gone_;              // the same
+  std::set<std::string> gone_;              // the same; none of them is dirty
   std::string error_;
   LoopTimer loop_timer_;
 };

@@ -6,6 +6,7 @@
 
 #include "common/format.h"
 #include "daemon/policy/eviction_order.h"
+#include "daemon/policy/worth.h"
 
 namespace buildwarden::policy {
 namespace {
@@ -157,6 +158,44 @@ CacheList::CacheList(std::vector<CacheRecord> records) : records_(std::move(reco
   all.reserve(records_.size());
   for (const auto& record : records_) all.push_back(&record);
   order_ = Tree(std::move(all)).order();
+}
+
+void CacheList::rank_by_value(std::vector<Thing> things, WallTime now) {
+  things_ = std::move(things);
+  places_ = order_by_value(things_, now);
+  ranked_at_ = now;
+  std::vector<const CacheEntry*> by_record(records_.size());
+  for (const auto& entry : order_) by_record[static_cast<std::size_t>(entry.record - records_.data())] = &entry;
+  CacheOrder order;
+  order.reserve(places_.size());
+  for (const auto& place : places_) {
+    order.push_back(*by_record[place.thing]);
+    order.back().unit = place.unit;
+    order.back().place = &place;
+  }
+  order_ = std::move(order);
+}
+
+std::optional<Valuation> CacheList::value_of(const CacheStep& step) const {
+  if (step.places.empty()) return std::nullopt;
+  Valuation value;
+  const Place* dearest = step.places.front();
+  bool all_superseded = true;
+  for (const auto* place : step.places) {
+    const auto& thing = things_[place->thing];
+    value.worth = std::max(value.worth, place->worth);
+    value.seconds += thing.is_sent_anyway ? 0 : thing.cost.seconds;
+    value.is_estimated = value.is_estimated || (thing.cost.is_estimated && !thing.is_sent_anyway);
+    value.uses = std::max(value.uses, thing.use.uses);
+    all_superseded = all_superseded && !thing.superseded_by.empty();
+    if (thing.cost.seconds > things_[dearest->thing].cost.seconds) dearest = place;
+  }
+  const auto& thing = things_[dearest->thing];
+  value.place = static_cast<std::size_t>(step.places.front() - places_.data());
+  if (all_superseded) value.superseded_by = thing.superseded_by;
+  value.why = step.places.size() == 1 ? why(thing, *dearest, ranked_at_)
+                                      : format("most of it \"{}\", {}", thing.name, why(thing, *dearest, ranked_at_));
+  return value;
 }
 
 Bytes cache_bytes(const std::vector<CacheRecord>& records) {

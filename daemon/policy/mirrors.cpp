@@ -11,7 +11,7 @@ bool is_mirror_name(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), is_good);
 }
 
-bool is_seed_staging(std::string_view name) { return name.starts_with(".git-mirror-seed-"); }
+bool is_mirror_seed_leftover(std::string_view name) { return name.starts_with(".git-mirror-seed-"); }
 
 bool may_lie_in(std::string_view borrowed_from, std::string_view mirror) {
   while (!borrowed_from.empty()) {

@@ -10,7 +10,7 @@ namespace buildwarden::policy {
 bool is_mirror_name(std::string_view name);
 
 // What the stack unpacks a seed in, and leaves behind when its boot was cut off.
-bool is_seed_staging(std::string_view name);
+bool is_mirror_seed_leftover(std::string_view name);
 
 // Whether objects that are borrowed from that folder may be those of the mirror: a part of the path has its name.
 // Where the mirrors lie may be spelt in several ways, by links and bind mounts.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <string>
 #include <tuple>
+#include <unordered_set>
 #include <utility>
 
 #include "daemon/policy/image_names.h"
@@ -119,18 +120,22 @@ SlotsLearned learn_slots(Slots known, const std::vector<CacheRecord>& records, s
   const auto seconds = seconds_of_records(records, steps);
   SlotsLearned learned;
   learned.slots = std::move(known);
-  for (const auto& use : seen) {
-    note_slot_use(learned.slots[use.slot].history, std::min(use.at, now), use.unchanged);
-    learned.changed.push_back(use.slot);
-  }
+  std::unordered_set<SlotId> added;
+  const auto change = [&learned, &added](SlotId id) -> Slot& {
+    learned.changed.push_back(id);
+    const auto [slot, is_new] = learned.slots.try_emplace(id);
+    if (is_new) added.insert(id);
+    return slot->second;
+  };
+  for (const auto& use : seen) note_slot_use(change(use.slot).history, std::min(use.at, now), use.unchanged);
   for (const auto& [record, took] : seconds) {
     if (slots[record] == 0) continue;
-    auto& slot = learned.slots[slots[record]];
+    auto& slot = change(slots[record]);
     slot.seconds = mean(slot.seconds, took);
-    learned.changed.push_back(slots[record]);
   }
   learned.forgotten = past_keeping(learned.slots, slots, now);
   for (const auto id : learned.forgotten) learned.slots.erase(id);
+  std::erase_if(learned.forgotten, [&added](SlotId id) { return added.contains(id); });
   std::sort(learned.changed.begin(), learned.changed.end());
   learned.changed.erase(std::unique(learned.changed.begin(), learned.changed.end()), learned.changed.end());
   std::erase_if(learned.changed, [&learned](SlotId id) { return !learned.slots.contains(id); });

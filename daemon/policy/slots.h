@@ -29,15 +29,15 @@ std::vector<SlotId> slots_of(const std::vector<CacheRecord>& records, std::strin
 struct SlotsLearned {
   Slots slots;
   std::vector<SlotId> changed;    // of `slots`: to be kept
-  std::vector<SlotId> forgotten;  // were known, and are gone for kSlotKept
+  std::vector<SlotId> forgotten;  // were known, and are gone for kSlotKept or had to make way for kMostSlots others
 };
 // Of one cache at most so many are remembered, those that were used last; a row of each is kept on disk.
 inline constexpr std::size_t kMostSlots = 20'000;
 // What was gone for so long is forgotten: it may come back until then, as the same line of the same Dockerfile.
 inline constexpr Duration kSlotKept = std::chrono::hours{24};
 
-// A cache was listed: what was made and used since the last look is noted, and what the steps took. `now` in between a
-// list and the next is no use.
+// A cache was listed at `now`: what was made and used since the last look is noted, and what the steps took. What the
+// builder's clock says is later than `now` counts as now.
 SlotsLearned learn_slots(Slots known, const std::vector<CacheRecord>& records, std::string_view builder,
                          const std::vector<BuildStep>& steps, WallTime now);
 

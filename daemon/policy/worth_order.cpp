@@ -63,7 +63,7 @@ class Forest {
 
  private:
   // By what a thing stands: its key, then those of one unit together, then what is worth less within it.
-  struct GoalStatus {
+  struct Standing {
     double key = 0;
     std::size_t unit = 0;
     double within = 0;
@@ -74,7 +74,7 @@ class Forest {
   void cut();
   void put_before(std::size_t record, std::size_t piece);
   std::size_t merge(std::size_t one, std::size_t other);
-  WorthOrder line_up(std::vector<GoalStatus> standings, const std::vector<Piece>& pieces) const;
+  WorthOrder line_up(std::vector<Standing> standings, const std::vector<Piece>& pieces) const;
 
   const std::vector<Thing>& things_;
   std::vector<Node> nodes_;
@@ -163,7 +163,7 @@ void Forest::cut() {
   }
 }
 
-WorthOrder Forest::line_up(std::vector<GoalStatus> standings, const std::vector<Piece>& pieces) const {
+WorthOrder Forest::line_up(std::vector<Standing> standings, const std::vector<Piece>& pieces) const {
   using Entry = std::tuple<double, std::size_t, double, std::size_t>;
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready;
   const auto add = [&](std::size_t at) {
@@ -199,7 +199,7 @@ WorthOrder Forest::line_up(std::vector<GoalStatus> standings, const std::vector<
 WorthOrder Forest::by_value() && {
   cut();
   std::vector<Piece> pieces(nodes_.size());
-  std::vector<GoalStatus> standings(nodes_.size());
+  std::vector<Standing> standings(nodes_.size());
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     pieces[i] = nodes_[i].piece;
     standings[i] = {pieces[i].worth(), i, pieces[i].worth()};
@@ -215,7 +215,7 @@ WorthOrder Forest::by_value() && {
 
 WorthOrder Forest::by_last_use() && {
   std::vector<Piece> pieces(nodes_.size());
-  std::vector<GoalStatus> standings(nodes_.size());
+  std::vector<Standing> standings(nodes_.size());
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     pieces[i] = nodes_[i].piece;
     standings[i] = {static_cast<double>(things_[i].use.last_use.time_since_epoch().count()), i, 0};

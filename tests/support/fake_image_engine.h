@@ -178,6 +178,7 @@ class FakeWorthStore final : public ports::WorthStore {
  public:
   std::map<std::string, std::map<std::string, ports::WorthRow>> rows;  // scope → id → row
   std::string failure;
+  std::function<void()> while_saving;  // or forgetting: what happens before it is done
   ports::Async<std::vector<ports::WorthRow>> load_worth(std::string scope) override {
     if (!failure.empty()) co_return Error(Errc::kIo, failure);
     std::vector<ports::WorthRow> all;
@@ -185,11 +186,13 @@ class FakeWorthStore final : public ports::WorthStore {
     co_return all;
   }
   ports::Async<void> save_worth(std::string scope, std::vector<ports::WorthRow> changed) override {
+    if (while_saving) while_saving();
     if (!failure.empty()) co_return Error(Errc::kIo, failure);
     for (const auto& row : changed) rows[scope][row.id] = row;
     co_return Result<void>{};
   }
   ports::Async<void> forget_worth(std::string scope, std::vector<std::string> ids) override {
+    if (while_saving) while_saving();
     if (!failure.empty()) co_return Error(Errc::kIo, failure);
     for (const auto& id : ids) rows[scope].erase(id);
     co_return Result<void>{};

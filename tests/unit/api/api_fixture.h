@@ -92,12 +92,18 @@ struct FakeAdmissions : ports::JobAdmissions {
   }
 };
 
+// As FakeAdmissions.
 struct FakeSpace : ports::Space {
   Result<ports::SpaceResult> result = ports::SpaceResult{};
   std::optional<ports::SpaceRequest> asked;
+  bool closed = false;
+  AsyncEvent gate;
+  int times = 0;
   ports::Async<ports::SpaceResult> ensure(ports::SpaceRequest request, ports::Progress progress) override {
+    ++times;
     asked = request;
     progress("1 image would go");
+    if (closed) co_await gate.wait(std::chrono::minutes{1});
     co_return result;
   }
 };

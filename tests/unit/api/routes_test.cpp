@@ -270,6 +270,21 @@ TEST_F(RoutesTest, ThePlanHasWhatWouldGoWithItsValue) {
   EXPECT_FALSE(on_loop([&] { return space.asked; })) << "asked again at once";
 }
 
+TEST_F(RoutesTest, WhoAsksForThePlanWhileItIsMadeGetsThatOne) {
+  views.disk.filesystems = {filesystem(clock.now())};
+  space.closed = true;
+  start();
+  Request request;
+  request.method = "GET";
+  request.path = "/v1/disk/plan";
+  request.peer = {true, 0, 0, {}};
+  const auto call = [&] { return boost::asio::co_spawn(loop, api->handle(request), boost::asio::use_future); };
+  std::pair answers(call(), call());
+  EXPECT_EQ(on_loop([&] { return space.times; }), 1);
+  on_loop([&] { space.gate.notify_all(); });
+  EXPECT_EQ(answers.first.get().body, answers.second.get().body);
+}
+
 TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
   views.disk.filesystems = {filesystem(clock.now())};
   ports::SpaceResult result;

@@ -112,6 +112,42 @@ TEST_F(BuildHistoryTest, WhatStepsTookIsReadBeforeItIsDeleted) {
   EXPECT_EQ(asked(), "steps prune-histories ");
 }
 
+// What cannot be deleted is read again, with what was learned of it already.
+TEST_F(BuildHistoryTest, StepsAreLearnedOnceWhileTheyCannotBeDeleted) {
+  LearnedCosts costs;
+  BuildHistories histories{[this] { return std::vector<BuilderCache*>{&cache_}; },
+                           {handout_, journal_, settings_, &costs}};
+  std::string steps;
+  const auto add_step = [&steps](const std::string& name, const std::string& completed) {
+    steps += std::string(steps.empty() ? "" : "\n") + R"({"vertexes":[{"digest":")" + name + R"(","name":")" + name +
+             R"(","started":"2026-01-01T10:00:00Z","completed":")" + completed + R"("}]})";
+  };
+  engine_.execute = [&](const std::vector<std::string>& command) {
+    ports::ContainerControl::ExecResult result;
+    const bool is_read = command.front() == "sh" || command[1] == "du";
+    result.exit_code = is_read ? 0 : exit_code_;
+    result.output = command.front() == "sh" ? steps : "[]";
+    return result;
+  };
+  const auto learned = [&] {
+    costs.told.clear();
+    histories.left("s3");
+    testing::run_void(loop_, histories.turn());
+    return costs.told;
+  };
+  exit_code_ = 1;
+  add_step("RUN a", "2026-01-01T10:00:03Z");
+  EXPECT_THAT(learned(), ElementsAre("s3 RUN a 0"));
+  EXPECT_THAT(learned(), ElementsAre());
+  add_step("RUN b", "2026-01-01T10:00:04Z");
+  EXPECT_THAT(learned(), ElementsAre("s3 RUN b 0"));
+  exit_code_ = 0;
+  EXPECT_THAT(learned(), ElementsAre());
+  steps.clear();
+  add_step("RUN c", "2026-01-01T10:00:02Z");
+  EXPECT_THAT(learned(), ElementsAre("s3 RUN c 0")) << "nothing is left of those that were learned";
+}
+
 TEST_F(BuildHistoryTest, ABuilderThatIsHeldAgainIsLeftAlone) {
   grant("1");
   handout_.release("1");

@@ -343,6 +343,17 @@ TEST_F(BuildCacheEvictorTest, AnotherEngineContainerOrPruneDropsTheStep) {
   EXPECT_TRUE(own_.prunes.empty());
 }
 
+TEST_F(BuildCacheEvictorTest, ADryRunChangesNothingOfThePlan) {
+  auto dry_run = turn_;
+  dry_run.dry_run = true;
+  const auto found = *run_on(loop_, by_age_.list(dry_run));
+  EXPECT_EQ(run_on(loop_, by_age_.evict(found.at(0), turn_))->dropped, "it is not of the last plan");
+  const auto steps = list(by_age_);
+  engine_.engine.identity.root_dir = "/mnt";
+  EXPECT_TRUE(run_on(loop_, by_age_.list(dry_run)));
+  EXPECT_EQ(run_on(loop_, by_age_.evict(steps.at(0), turn_))->dropped.rfind("another engine", 0), 0U);
+}
+
 TEST_F(BuildCacheEvictorTest, OnlyStepsOfTheLastPlanAreTaken) {
   const auto steps = list(by_age_);
   policy::Candidate foreign;

@@ -12,12 +12,16 @@
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/unique_fd.h"
-#include "daemon/evictors/seed_staging.h"
+#include "daemon/evictors/mirror_folders.h"
+#include "daemon/evictors/mirror_seed_leftovers.h"
+#include "daemon/evictors/set_aside_mirror.h"
 #include "daemon/filesystems/watched_paths.h"
 #include "tests/support/later_clock.h"
 #include "tests/support/loop.h"
@@ -28,6 +32,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using std::chrono::hours;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -36,11 +41,16 @@ using ::testing::UnorderedElementsAre;
 class FakeMirrorUsers final : public ports::MirrorUsers {
  public:
   ports::Async<ports::MirrorUses> mirror_uses() override {
+    ++asked;
+    if (before && asked == before_call) before();
     if (unknown) co_return Error(Errc::kDenied, "process 9 cannot be read");
     co_return uses;
   }
   ports::MirrorUses uses;
   bool unknown = false;
+  int asked = 0;
+  int before_call = 0;
+  std::function<void()> before;  // that call
 };
 
 class GitMirrorsTest : public ::testing::Test {
@@ -97,7 +107,7 @@ class GitMirrorsTest : public ::testing::Test {
   FakeMirrorUsers users_;
   bool steady_ = true;
   GitMirrors mirrors_{{settings_, clock_, workers_, users_, [this] { return steady_; }}};
-  SeedStaging staging_{{settings_, clock_, workers_, [this] { return steady_; }}};
+  MirrorSeedLeftovers staging_{{settings_, clock_, workers_, [this] { return steady_; }}};
   policy::RungTurn turn_{policy::RungId::kGitMirrors, 2, hours{1}};
 };
 
@@ -172,6 +182,87 @@ TEST_F(GitMirrorsTest, OneThatAProcessHasOpenOrLockedStays) {
   const auto open_now = [&] { later.emplace(::open(path("repo.updatelockf").c_str(), O_RDONLY | O_CLOEXEC)); };
   EXPECT_THAT(drop(open_now), HasSubstr("which has its lock"));
   EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+// Whatever is found out then, it is in the trash, and comes back from there.
+TEST_F(GitMirrorsTest, WhoNeedsItIsAskedOnceMoreWhenNobodyCanBeginTo) {
+  make("repo");
+  const auto drop_when_set_aside = [&](std::function<void()> then) {
+    users_.before = [this, then = std::move(then)] {
+      EXPECT_FALSE(exists("repo"));
+      then();
+    };
+    return drop([&] { users_.before_call = users_.asked + 2; });
+  };
+  EXPECT_THAT(drop_when_set_aside([&] { users_.uses.borrowed = {{"checkout ci-1/acme/web", "/m/repo/objects"}}; }),
+              AllOf(HasSubstr("checkout ci-1/acme/web"), HasSubstr("put back")));
+  EXPECT_TRUE(exists("repo/HEAD"));
+  users_.uses.borrowed.clear();
+  EXPECT_THAT(drop_when_set_aside([&] { users_.unknown = true; }),
+              AllOf(HasSubstr("process 9 cannot be read"), HasSubstr("put back")));
+  EXPECT_TRUE(exists("repo/HEAD"));
+  users_.unknown = false;
+  std::optional<UniqueFd> lock;
+  std::ofstream(path("repo.updatelockf")).flush();
+  EXPECT_THAT(
+      drop_when_set_aside([&] { lock.emplace(::open(path("repo.updatelockf").c_str(), O_RDONLY | O_CLOEXEC)); }),
+      HasSubstr("put back"));
+  EXPECT_TRUE(exists("repo/HEAD"));
+  lock.reset();
+  EXPECT_THAT(drop_when_set_aside([&] { mirrors_.stop(); }), HasSubstr("put back"));
+  EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+TEST_F(GitMirrorsTest, OneThatCannotComeBackIsSaid) {
+  make("repo");
+  const auto all = list(mirrors_);
+  users_.before_call = users_.asked + 2;
+  users_.before = [this] {
+    make("repo");  // cloned again by the job that needs it
+    users_.uses.any_by = "lease a, which may clone from it";
+  };
+  const auto taken = testing::run_on(loop_, mirrors_.evict(all.at(0), turn_));
+  ASSERT_FALSE(taken);
+  EXPECT_THAT(taken.error().message(), AllOf(HasSubstr("put"), HasSubstr("lease a")));
+  EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+// As when the daemon stops while it is asked who needs the mirror.
+TEST_F(GitMirrorsTest, OneThatNobodyWentOnWithIsPutBack) {
+  make("repo");
+  const auto seen = look_at_mirrors(settings_.paths.git_mirrors, {});
+  ASSERT_TRUE(seen);
+  {
+    const auto mirror = SetAsideMirror::set_aside(seen->entries.at(0), {});
+    ASSERT_TRUE(mirror);
+    EXPECT_EQ(mirror->why_kept(), "");
+    EXPECT_FALSE(exists("repo"));
+  }
+  EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+TEST_F(GitMirrorsTest, ProcessesAreLookedAtOnceForAllLocks) {
+  for (const char* name : {"one", "two", "three"}) make(name);
+  int looks = 0;
+  const auto users = [&](const std::vector<std::string>& locks) -> Result<std::map<std::string, std::string>> {
+    ++looks;
+    EXPECT_EQ(locks.size(), 6U);
+    return std::map<std::string, std::string>{{path("two.updatelockf"), "process 7"}};
+  };
+  const auto seen = look_at_mirrors(settings_.paths.git_mirrors, {}, users);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(looks, 1);
+  for (const auto& entry : seen->entries) {
+    EXPECT_EQ(entry.user, entry.name == "two" ? "process 7, which has its lock" : "") << entry.name;
+  }
+}
+
+TEST_F(GitMirrorsTest, ALookThatIsStoppedKnowsOfNone) {
+  make("repo");
+  mirrors_.stop();
+  const auto listed = testing::run_on(loop_, mirrors_.list(turn_));
+  ASSERT_FALSE(listed);
+  EXPECT_EQ(listed.error().code(), Errc::kCancelled);
 }
 
 // Agents before 3.49 or so: the lock is there while it is held.

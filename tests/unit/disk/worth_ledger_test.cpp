@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <functional>
 #include <memory>
 
 #include "daemon/last_use/last_use_ledger.h"
@@ -95,7 +98,9 @@ TEST_F(WorthLedgerTest, AnOwnPullTellsWhatTheImageCostsAndItsRegistrysRate) {
   engine_.add_image("sha256:a", {"web:1"}, kGiB);
   see();
   EXPECT_DOUBLE_EQ(facts("sha256:a").seconds.value_or(0), 20);
+  EXPECT_EQ(facts("sha256:a").use.first_seen, clock_.now().wall);
   restart();
+  EXPECT_EQ(facts("sha256:a").use.first_seen, clock_.now().wall);
   EXPECT_DOUBLE_EQ(facts("sha256:a").seconds.value_or(0), 20);
   EXPECT_DOUBLE_EQ(worth_->rates().of("docker.io"), kGiB / 20.0);
 }
@@ -148,6 +153,53 @@ TEST_F(WorthLedgerTest, WhatCouldNotBeSavedIsSavedLater) {
   flush();
   EXPECT_EQ(worth_->error(), "");
   EXPECT_EQ(rows(), 1U);
+}
+
+// What became of a row while the save failed is newer than what could not be saved.
+TEST_F(WorthLedgerTest, ARowThatGoesOrComesWhileASaveFailsIsLeftAsItIs) {
+  engine_.add_image("sha256:a", {"web:1"}, kGiB);
+  see();
+  flush();
+  clock_.advance(minutes{1});
+  worth_->used("sha256:a", clock_.now().wall);
+  const auto with_failing_save = [&](std::function<void()> meanwhile) {
+    store_.failure = "the disk is full";
+    store_.while_saving = std::move(meanwhile);
+    flush();
+    store_.failure.clear();
+    store_.while_saving = nullptr;
+    flush();
+  };
+  const auto images = engine_.images;
+  const auto goes = [&] {
+    engine_.images.clear();
+    auto none = std::make_shared<const std::vector<ports::ImageRecord>>();
+    boost::asio::co_spawn(loop_, worth_->seen(none), boost::asio::detached);
+    loop_.poll();
+  };
+  with_failing_save(goes);
+  EXPECT_EQ(rows(), 0U) << "it is gone";
+  worth_->used("sha256:a", clock_.now().wall);
+  flush();
+  see();
+  with_failing_save([&] { worth_->used("sha256:a", clock_.now().wall); });
+  EXPECT_EQ(rows(), 1U) << "it came back while it was to be forgotten";
+  restart();
+  EXPECT_EQ(facts("sha256:a").use.uses, 1U);
+}
+
+TEST_F(WorthLedgerTest, ASlotThatIsDirtyAndThenForgottenIsForgottenOnce) {
+  const auto made = record("[2/2] COPY . .");
+  run_void(loop_, worth_->learn_steps("s3", {}, {made}));
+  store_.failure = "the disk is full";
+  flush();
+  clock_.advance(hours{30});
+  run_void(loop_, worth_->learn_steps("s3", {}, {}));
+  flush();
+  store_.failure.clear();
+  flush();
+  EXPECT_EQ(rows(), 0U);
+  EXPECT_EQ(worth_->error(), "");
 }
 
 }  // namespace

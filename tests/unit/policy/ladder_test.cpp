@@ -102,8 +102,9 @@ TEST(Ladder, CheckoutsAndTerminationNeedTheirFlagAndCritical) {
 TEST(Ladder, GitMirrorsNeedTheirFlagAndCriticalAndComeAfterCheckouts) {
   for (const auto level : {Level::kOk, Level::kLow, Level::kCritical, Level::kExhausted, Level::kUnknown}) {
     auto request = request_at(level);
+    request.purge_builds = true;
     EXPECT_FALSE(has(climb(request), RungId::kGitMirrors));
-    request.purge_mirrors = request.purge_builds = true;
+    request.purge_mirrors = true;
     const auto turns = climb(request);
     const bool is_critical = level == Level::kCritical || level == Level::kExhausted;
     ASSERT_EQ(has(turns, RungId::kGitMirrors), is_critical);

@@ -13,9 +13,9 @@ TEST(Mirrors, HaveTheNamesThatTheAgentGivesThem) {
                            "repo.updatelockf", "repo.clonelock", "two words"}) {
     EXPECT_FALSE(is_mirror_name(name)) << name;
   }
-  EXPECT_TRUE(is_seed_staging(".git-mirror-seed-x7Q"));
-  EXPECT_FALSE(is_seed_staging("git-mirror-seed-x7Q"));
-  EXPECT_FALSE(is_seed_staging(".git-mirror-seeds"));
+  EXPECT_TRUE(is_mirror_seed_leftover(".git-mirror-seed-x7Q"));
+  EXPECT_FALSE(is_mirror_seed_leftover("git-mirror-seed-x7Q"));
+  EXPECT_FALSE(is_mirror_seed_leftover(".git-mirror-seeds"));
 }
 
 TEST(Mirrors, AreFoundInWhatIsBorrowedHoweverTheirFolderIsSpelt) {

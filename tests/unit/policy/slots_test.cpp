@@ -116,6 +116,12 @@ TEST(Slots, AreBounded) {
   const auto slots = slots_of(many, "s3");
   EXPECT_TRUE(learned.slots.contains(slots[0]));
   EXPECT_FALSE(learned.slots.contains(slots.back())) << "used longest ago";
+  EXPECT_TRUE(learned.forgotten.empty()) << "none of them was known";
+  auto newer = slot_record("newer", "RUN newer");
+  newer.created = newer.last_used = kSlotTime;
+  many.push_back(newer);
+  EXPECT_EQ(learn_slots(learned.slots, many, "s3", {}, kSlotTime).forgotten,
+            std::vector<SlotId>{slots[kMostSlots - 1]});
 }
 
 TEST(PullRates, AreByHost) {

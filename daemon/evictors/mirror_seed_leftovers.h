@@ -16,7 +16,7 @@ namespace buildwarden::disk {
 
 // A boot that is cut off, or whose download is, leaves .git-mirror-seed-* in paths.git_mirrors; nothing reads it ever
 // again. It goes once nothing in it has been changed for the age and nobody has it open: a boot may be at it.
-class SeedStaging final : public ports::Evictor {
+class MirrorSeedLeftovers final : public ports::Evictor {
  public:
   struct Parts {
     const Settings& settings;
@@ -25,7 +25,7 @@ class SeedStaging final : public ports::Evictor {
     // Whether the wall clock can be trusted for ages; while it cannot, nothing is a candidate.
     std::function<bool()> clock_is_steady;
   };
-  explicit SeedStaging(Parts parts) : parts_(std::move(parts)) {}
+  explicit MirrorSeedLeftovers(Parts parts) : parts_(std::move(parts)) {}
 
   [[nodiscard]] policy::RungId id() const override { return policy::RungId::kLeftovers; }
   [[nodiscard]] bool frees(const ports::FilesystemSnapshot& filesystem) const override {
@@ -38,7 +38,7 @@ class SeedStaging final : public ports::Evictor {
   void stop() { stop_.request_stop(); }
 
  private:
-  ports::Async<std::vector<policy::Candidate>> list_staging();
+  ports::Async<std::vector<policy::Candidate>> list_leftovers();
   ports::Async<ports::EvictionResult> evict_planned(policy::Candidate candidate);
 
   Parts parts_;

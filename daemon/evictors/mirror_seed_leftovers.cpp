@@ -1,4 +1,4 @@
-#include "daemon/evictors/seed_staging.h"
+#include "daemon/evictors/mirror_seed_leftovers.h"
 
 #include <utility>
 
@@ -9,18 +9,22 @@
 #include "daemon/policy/mirrors.h"
 
 namespace buildwarden::disk {
-ports::Async<std::vector<policy::Candidate>> SeedStaging::list(const policy::RungTurn&) { return list_staging(); }
+ports::Async<std::vector<policy::Candidate>> MirrorSeedLeftovers::list(const policy::RungTurn&) {
+  return list_leftovers();
+}
 
-ports::Async<ports::EvictionResult> SeedStaging::evict(const policy::Candidate& candidate, const policy::RungTurn&) {
+ports::Async<ports::EvictionResult> MirrorSeedLeftovers::evict(const policy::Candidate& candidate,
+                                                               const policy::RungTurn&) {
   return evict_planned(candidate);
 }
 
-ports::Async<std::vector<policy::Candidate>> SeedStaging::list_staging() {
+ports::Async<std::vector<policy::Candidate>> MirrorSeedLeftovers::list_leftovers() {
   std::vector<policy::Candidate> candidates;
   forget_list();
   if (!parts_.clock_is_steady()) co_return candidates;
   std::function<Result<CachesSeen>()> work = [folder = parts_.settings.paths.git_mirrors, stop = stop_.get_token()] {
-    return look_at_caches({folder}, {kSystemFolders.begin(), kSystemFolders.end()}, stop, policy::is_seed_staging);
+    return look_at_caches({folder}, {kSystemFolders.begin(), kSystemFolders.end()}, stop,
+                          policy::is_mirror_seed_leftover);
   };
   auto seen = co_await parts_.workers.compute<CachesSeen>(std::move(work), kLookDeadline);
   if (!seen) co_return std::move(seen).error();
@@ -32,7 +36,7 @@ ports::Async<std::vector<policy::Candidate>> SeedStaging::list_staging() {
   co_return candidates;
 }
 
-ports::Async<ports::EvictionResult> SeedStaging::evict_planned(policy::Candidate candidate) {
+ports::Async<ports::EvictionResult> MirrorSeedLeftovers::evict_planned(policy::Candidate candidate) {
   const auto planned = planned_.find(candidate.id);
   if (planned == planned_.end()) co_return dropped("it is not of the last plan");
   std::function<Result<ports::EvictionResult>()> work = [entry = planned->second, stop = stop_.get_token()] {
