@@ -91,6 +91,7 @@ class BuilderSeed {
   boost::asio::awaitable<void> restore_first();
   ports::Async<policy::SeedManifest> fitting_seed(BootTime until);
   ports::Async<std::string> version_of_image(BootTime until);
+  ports::Async<void> free_name(std::string container);
   ports::Async<Answer> unpack(policy::SeedManifest manifest, std::string volume, BootTime until);
 
   // While nobody uses it.

@@ -24,6 +24,8 @@ constexpr Duration kLookPatience = std::chrono::seconds{10};
 constexpr Duration kCleanPatience = std::chrono::minutes{3};
 constexpr Duration kImagePause = std::chrono::milliseconds{200};
 constexpr Duration kRestoreByHand = std::chrono::minutes{30};
+// The label (ports::kSpecLabel) of the containers that tell BuildKit's version.
+constexpr std::string_view kVersionSpec = "seed-version";
 
 // On these the kernel's overlay cannot have its upper folders (overlayfs, NFS), so BuildKit chooses another
 // snapshotter.
@@ -181,6 +183,20 @@ ports::Async<policy::SeedManifest> BuilderSeed::fitting_seed(BootTime until) {
   co_return *std::move(seen->manifest);
 }
 
+// Removes the container that an earlier daemon left there. kConflict: one of somebody else's, or of ours for another
+// purpose; it stays.
+ports::Async<void> BuilderSeed::free_name(std::string container) {
+  const auto seen = co_await parts_.containers.inspect_container(container);
+  if (!seen) co_return seen.error();
+  if (seen->state == policy::ContainerState::kMissing) co_return Result<void>{};
+  if (!seen->ours || seen->spec_digest != kVersionSpec) {
+    co_return Error(Errc::kConflict, format("container {} is not of a seed, and stays", container));
+  }
+  auto removed = co_await parts_.control.act_on_container(seen->id, ports::ContainerVerb::kRemove);
+  if (!removed && removed.error().code() == Errc::kNotFound) co_return Result<void>{};
+  co_return removed;
+}
+
 // The image is brought meanwhile, by those who keep the builder. It tells its version in a container of its own, which
 // has nothing of the builder's.
 ports::Async<std::string> BuilderSeed::version_of_image(BootTime until) {
@@ -200,10 +216,10 @@ ports::Async<std::string> BuilderSeed::version_of_image(BootTime until) {
   spec.entrypoint.assign({"buildkitd"});
   spec.command.assign({"--version"});
   spec.labels[std::string(ports::kOwnerLabel)] = std::string(ports::kOwner);
+  spec.labels[std::string(ports::kSpecLabel)] = std::string(kVersionSpec);
   spec.network = "none";
-  const auto container = spec.name;
-  // One that an earlier daemon left; without one that is an error that nobody needs.
-  static_cast<void>(co_await parts_.control.act_on_container(container, ports::ContainerVerb::kRemove));
+  auto freed = co_await free_name(spec.name);
+  if (!freed) co_return std::move(freed).error();
   auto id = co_await parts_.control.create_container(std::move(spec));
   if (!id) co_return std::move(id).error();
   auto started = co_await parts_.control.act_on_container(*id, ports::ContainerVerb::kStart);

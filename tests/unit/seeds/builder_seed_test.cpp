@@ -197,6 +197,36 @@ TEST_F(OneSeed, ThatDoesNotFitOrCannotBeHadLeavesAColdStart) {
   }
 }
 
+// The name is free for anybody: a container that only happens to have it is not removed.
+TEST_F(OneSeed, AForeignContainerWithTheNameOfItsOwnStays) {
+  struct Case {
+    bool ours;
+    const char* spec;
+    bool stays;
+  };
+  const std::vector<Case> cases = {{false, "", true},
+                                   {false, "seed-version", true},
+                                   {true, "0123456789abcdef", true},
+                                   {true, "seed-version", false}};
+  for (const auto& one : cases) {
+    engine_.calls.clear();
+    auto& other = engine_.containers["buildwarden_seed_s3"];
+    other.seen.state = policy::ContainerState::kExited;
+    other.seen.id = "other";
+    other.seen.ours = one.ours;
+    other.seen.spec_digest = one.spec;
+    BuilderSeed seed("s3", parts());
+    turn(seed);
+    EXPECT_EQ(seed.awaited(), "");
+    EXPECT_EQ(engine_.containers.contains("buildwarden_seed_s3"), one.stays) << one.spec;
+    if (!one.stays) continue;
+    EXPECT_THAT(engine_.calls, IsEmpty());
+    EXPECT_EQ(journal_.last("seed.refused").rule, "unfit");
+    EXPECT_THAT(journal_.last("seed.refused").reason, HasSubstr("buildwarden_seed_s3 is not of a seed, and stays"));
+  }
+  EXPECT_EQ(journal_.count("seed.restored"), 1U);
+}
+
 TEST_F(OneSeed, WithoutOneIsNoWarning) {
   failures_.emplace(Task::kLook, Error(Errc::kNotFound, "404"));
   BuilderSeed seed("s3", parts());
