@@ -179,6 +179,23 @@ TEST_F(Tasks, OldPartsAreRemovedLater) {
   EXPECT_EQ(seen->manifest->previous.size(), 5U);
 }
 
+// However old their names look.
+TEST_F(Tasks, ArchivesOfOthersStay) {
+  ASSERT_NO_FATAL_FAILURE(save_and_publish());
+  const std::vector<std::string> names = {"20200101T000000Z-0123456789abcdef-0.tar.zst.bak",
+                                          "20200101T000000Z-0123456789abcdef-10.tar.zst",
+                                          "20200101T000000Z-0123456789abcdeF-0.tar.zst",
+                                          "20200101T00000AZ-0123456789abcdef-0.tar.zst",
+                                          "20200101T000000Z_0123456789abcdef-0.tar.zst",
+                                          "2020-database.tar.zst",
+                                          "1.tar.zst",
+                                          ".tar.zst"};
+  for (const auto& name : names) std::ofstream(stored() + name) << "theirs";
+  ASSERT_NO_FATAL_FAILURE(save_and_publish());
+  ASSERT_TRUE(discard(order_, *store()));
+  for (const auto& name : names) EXPECT_TRUE(fs::exists(stored() + name)) << name;
+}
+
 TEST_F(Tasks, WhatWasGivenUpIsRemoved) {
   ASSERT_NO_FATAL_FAILURE(save_and_publish());
   ASSERT_TRUE(save_a());
