@@ -57,7 +57,7 @@ class Restoring {
   Result<void> run() {
     take(0);
     std::vector<std::thread> threads;
-    for (std::size_t at = 1; at < manifest_.parts.size() && !failure_; ++at) {
+    for (std::size_t at = 1; at < manifest_.parts.size() && !failed(); ++at) {
       threads.emplace_back([this, at] { take(at); });
     }
     for (auto& thread : threads) thread.join();
@@ -66,6 +66,11 @@ class Restoring {
   }
 
  private:
+  bool failed() {
+    const std::lock_guard lock(mutex_);
+    return failure_.has_value();
+  }
+
   void take(std::size_t at) {
     const auto done = read(at);
     if (done) return;
@@ -97,7 +102,7 @@ class Restoring {
   const policy::SeedManifest& manifest_;
   Unpacker unpacker_;
   std::mutex mutex_;
-  std::optional<Error> failure_;
+  std::optional<Error> failure_;  // under the mutex until all threads are joined
 };
 
 Result<void> unpack_into(const Order& order, Store& store, const Told& told, int volume) {
