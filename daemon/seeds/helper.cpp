@@ -55,8 +55,8 @@ std::vector<std::string> unit_properties(const Order& order, Duration patience) 
   if (!has_network(order)) properties.emplace_back("PrivateNetwork=yes");
   const bool writes_volume = order.task == Task::kRestore || order.task == Task::kClean;
   if (writes_volume) properties.push_back("ReadWritePaths=-" + order.volume);
-  const bool writes_place = order.task == Task::kSave || order.task == Task::kPublish || order.task == Task::kDiscard;
-  if (writes_place && !order.place.is_s3()) properties.push_back("ReadWritePaths=-" + order.place.location);
+  if (writes_location(order.task) && !order.place.is_s3())
+    properties.push_back("ReadWritePaths=-" + order.place.location);
   return properties;
 }
 

@@ -22,6 +22,11 @@ enum class Task : std::uint8_t {
   kDiscard,  // the parts of a save that was given up
 };
 
+// Those that may change what lies at the location.
+constexpr bool writes_location(Task task) {
+  return task == Task::kSave || task == Task::kPublish || task == Task::kDiscard;
+}
+
 struct Order {
   Task task = Task::kLook;
   Place place;

@@ -64,7 +64,7 @@ class Lines {
 Result<Answer> carry_out(const Order& order, const Told& told) {
   if (order.task == Task::kMeasure) return measure_volume(order);
   if (order.task == Task::kClean) return clean(order);
-  auto store = open_store(order.place);
+  auto store = open_store(order.place, writes_location(order.task));
   if (!store) return std::move(store).error();
   switch (order.task) {
     case Task::kSave: return save(order, **store, told);

@@ -2,6 +2,7 @@
 #include "daemon/seeds/tasks.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -43,7 +44,7 @@ class Tasks : public ::testing::Test {
     return count;
   }
   std::unique_ptr<Store> store() {
-    auto opened = open_store(order_.place);
+    auto opened = open_store(order_.place, true);
     EXPECT_TRUE(opened) << opened.error().message();
     return *std::move(opened);
   }
@@ -210,10 +211,24 @@ TEST_F(Tasks, WhatWasGivenUpIsRemoved) {
 
 TEST_F(Tasks, ALocationThatIsNotMountedIsNotMade) {
   order_.place.location = path("nothing/here");
-  const auto opened = open_store(order_.place);
+  const auto opened = open_store(order_.place, true);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code(), Errc::kNotFound);
   EXPECT_FALSE(fs::exists(path("nothing")));
+}
+
+// A look has no right to write there. Were that an error, no first seed would ever be saved.
+TEST_F(Tasks, ALookIntoANewLocationMakesNothingAndFindsNoSeed) {
+  ASSERT_EQ(::chmod(path("store").c_str(), 0500), 0);
+  const auto opened = open_store(order_.place, false);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), Errc::kNotFound) << opened.error().message();
+  EXPECT_TRUE(fs::is_empty(path("store")));
+  ASSERT_EQ(::chmod(path("store").c_str(), 0700), 0);
+  ASSERT_NO_FATAL_FAILURE(save_and_publish());
+  const auto again = open_store(order_.place, false);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(look(**again));
 }
 
 TEST_F(Tasks, AnOrderIsReadAsItWasWritten) {
