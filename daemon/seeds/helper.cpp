@@ -1,5 +1,6 @@
 #include "daemon/seeds/helper.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -12,6 +13,12 @@ namespace {
 
 constexpr Duration kHandover = std::chrono::seconds{5};  // between the end of a program and of the wait for it
 constexpr Bytes kMostOutput = 4 * kMiB;                  // four lines a second, for hours
+
+// The program ends by itself a little before it is killed, so that it says why and removes what it wrote.
+Duration inner_patience(Duration outer) {
+  constexpr Duration kLastWords = std::chrono::seconds{10};
+  return std::max(outer - kLastWords, outer / 2);
+}
 
 bool has_network(const Order& order) {
   return order.place.is_s3() && order.task != Task::kClean && order.task != Task::kMeasure;
@@ -66,7 +73,9 @@ ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, SeedCall cal
     ProgramCall program;
     program.command =
         in_own_unit({own_program(), std::string(kSeedCommand)}, unit_properties(call.order, call.patience));
-    program.input = encode_order(call.order);
+    auto order = call.order;
+    order.patience = inner_patience(call.patience);
+    program.input = encode_order(order);
     program.deadline = call.patience;
     program.most = kMostOutput;
     program.heard = [progress = call.progress](std::string_view output) {

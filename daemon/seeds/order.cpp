@@ -57,6 +57,7 @@ std::string encode_order(const Order& order) {
     object[name] = json::string(value);
   }
   object["most"] = order.most;
+  object["patience_ms"] = order.patience.count();
   return json::serialize(object);
 }
 
@@ -82,6 +83,7 @@ Result<Order> decode_order(std::string_view text) {
   order.volume = text_of(*object, "volume");
   order.stem = text_of(*object, "stem");
   order.most = number_of(*object, "most");
+  order.patience = Duration{number_of(*object, "patience_ms")};
   auto manifest = decode_manifest(text_of(*object, "manifest"));
   if (!manifest) return std::move(manifest).error();
   order.manifest = *std::move(manifest);

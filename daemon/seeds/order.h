@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/result.h"
+#include "common/units.h"
 #include "daemon/policy/seed.h"
 #include "daemon/seeds/place.h"
 
@@ -33,6 +34,7 @@ struct Order {
   std::string volume;             // the folder that has the volume's `_data`
   std::string stem;               // kSave, kDiscard: what the names of its parts begin with (new_stem())
   Bytes most = 0;                 // kSave: of what is packed
+  Duration patience{0};           // kSave: from when its process has read this; 0: no limit
   policy::SeedManifest manifest;  // kSave: without what only the archives tell
 };
 

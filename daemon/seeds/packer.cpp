@@ -126,6 +126,9 @@ class Packing {
 
   Result<void> count(Bytes more) {
     const auto now = bytes_ += more;
+    if (std::chrono::steady_clock::now() >= options_.until) {
+      return Error(Errc::kTimeout, "it takes longer than a save may");
+    }
     if (now > options_.most) {
       return Error(Errc::kTooLarge, format("there is more than {}", format_bytes(options_.most)));
     }

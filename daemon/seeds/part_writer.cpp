@@ -158,6 +158,10 @@ Result<void> PartWriter::add_file(archive_entry* entry, const Found& found) {
 // libarchive takes the whole of a file, holes included, and leaves out what the entry's regions do not name.
 Result<void> PartWriter::add_content(archive_entry* entry, int file, const Found& found) {
   const auto size = found.info.st_size;
+  if (size > kLargestFile) {
+    return Error(Errc::kTooLarge, format("{} has {}, and no file of a seed may have more than {}", visible(found.path),
+                                         format_bytes(size), format_bytes(kLargestFile)));
+  }
   const auto regions = regions_of(file, size);
   archive_entry_set_size(entry, size);
   const bool has_holes = size > 0 && (regions.size() != 1 || regions[0].from != 0 || regions[0].to != size);
@@ -197,8 +201,11 @@ Result<void> PartWriter::send_hole(off_t size, const Found& found) {
   static const std::vector<char> zeros(kPiece);
   while (size > 0) {
     const auto piece = std::min(zeros.size(), static_cast<std::size_t>(size));
-    if (archive_write_data(writer_.get(), zeros.data(), piece) < 0) return broken(found.path);
-    size -= static_cast<off_t>(piece);
+    auto counted = counted_(0);
+    if (!counted) return counted;
+    const auto taken = archive_write_data(writer_.get(), zeros.data(), piece);
+    if (taken <= 0) return broken(found.path);
+    size -= static_cast<off_t>(taken);
   }
   return {};
 }

@@ -15,7 +15,7 @@ namespace buildwarden::seeds {
 class PartWriter {
  public:
   // `folder` is what is packed, `to` the descriptor to write to; `counted` is told of each piece of content, before it
-  // is written, and may refuse it.
+  // is written, and may refuse it; a piece of a hole has 0 bytes.
   PartWriter(int folder, int to, std::function<Result<void>(Bytes)> counted);
   PartWriter(const PartWriter&) = delete;
   PartWriter& operator=(const PartWriter&) = delete;

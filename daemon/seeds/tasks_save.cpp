@@ -139,6 +139,7 @@ Result<Answer> measure_volume(const Order& order) {
 }
 
 Result<Answer> save(const Order& order, Store& store, const Told& told) {
+  const auto began = std::chrono::steady_clock::now();
   const auto data = open_data(order);
   if (!data) return data.error();
   const auto expected = measure(data->get());
@@ -163,6 +164,7 @@ Result<Answer> save(const Order& order, Store& store, const Told& told) {
   }
   PackOptions options;
   options.most = order.most;
+  if (order.patience > Duration{0}) options.until = began + order.patience;
   options.told = [&](Bytes done) { told({done, expected->bytes}); };
   auto packed = pack(data->get(), descriptors, options);
   for (auto& stream : streams) {

@@ -16,6 +16,7 @@
 #include "common/unique_fd.h"
 #include "common/visible_text.h"
 #include "daemon/seeds/archive_entry_ptr.h"
+#include "daemon/seeds/packer.h"
 #include "daemon/seeds/sha256.h"
 
 namespace buildwarden::seeds {
@@ -197,7 +198,7 @@ class PartUnpacker {
         ::openat(entered_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file.open()) return failed(path, "make");
     const off_t size = archive_entry_size(entry);
-    if (size < 0) return refused(path, "a size below 0 is refused");
+    if (size < 0 || size > kLargestFile) return refused(path, "a size below 0 or above that of any file is refused");
     auto written = write_content(file.get(), size, path);
     if (written && ::ftruncate(file.get(), size) != 0) written = failed(path, "set the size of");
     if (written) written = set_metadata(entry, file.get(), path);

@@ -30,7 +30,8 @@ class Archive : public ::testing::Test {
   [[nodiscard]] std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
   [[nodiscard]] std::string part(std::size_t at) const { return path(format("parts/{}", at)); }
 
-  [[nodiscard]] Result<Packed> pack_all(Bytes most = kGiB) {
+  [[nodiscard]] Result<Packed> pack_all(
+      Bytes most = kGiB, std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max()) {
     std::vector<UniqueFd> files;
     std::vector<int> descriptors;
     for (std::size_t at = 0; at < kParts; ++at) {
@@ -38,7 +39,7 @@ class Archive : public ::testing::Test {
       descriptors.push_back(files.back().get());
     }
     const auto from = open_folder(path("from"));
-    return pack(from.get(), descriptors, {most});
+    return pack(from.get(), descriptors, {most, {}, until});
   }
   [[nodiscard]] Result<void> unpack_all(const Packed& packed) {
     const auto to = open_folder(path("to"));
@@ -143,6 +144,23 @@ TEST_F(Archive, MoreThanMayBeIsNotPacked) {
   const auto packed = pack_all(9'999);
   ASSERT_FALSE(packed);
   EXPECT_EQ(packed.error().code(), Errc::kTooLarge);
+}
+
+TEST_F(Archive, AFileThatIsAllHolesTakesNoForever) {
+  std::ofstream(path("from/huge")) << "x";
+  fs::resize_file(path("from/huge"), static_cast<std::uintmax_t>(kLargestFile) + 1);
+  const auto packed = pack_all();
+  ASSERT_FALSE(packed);
+  EXPECT_EQ(packed.error().code(), Errc::kTooLarge);
+  EXPECT_NE(packed.error().message().find("huge has 1.00 TiB"), std::string::npos) << packed.error().message();
+}
+
+TEST_F(Archive, AHoleIsNotPackedLongerThanASaveMayTake) {
+  std::ofstream(path("from/hole")) << "";
+  fs::resize_file(path("from/hole"), 50'000'000);
+  const auto packed = pack_all(kGiB, std::chrono::steady_clock::now());
+  ASSERT_FALSE(packed);
+  EXPECT_EQ(packed.error().code(), Errc::kTimeout) << packed.error().message();
 }
 
 TEST_F(Archive, ADeviceNodeIsNotPacked) {

@@ -55,7 +55,8 @@ TEST_F(Helper, TellsHowFarItIsAndHandsOnTheAnswer) {
   std::string command;
   const auto answer = ask([&](const ProgramCall& call, const std::stop_token&) -> Result<ProgramEnd> {
     for (const auto& word : call.command) command += word + " ";
-    EXPECT_TRUE(decode_order(call.input));
+    const auto order = decode_order(call.input);
+    EXPECT_TRUE(order && order->patience < call.deadline && order->patience > Duration{0});
     call.heard("progress 3 9\n");
     Answer done;
     done.bytes = 9;
