@@ -188,7 +188,9 @@ policy::SeedHost BuilderSeed::host(std::string buildkit) const {
 policy::SeedRoom BuilderSeed::room() const {
   for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
     if (!filesystem.keeps.contains(ports::Kept::kVolumes) || !filesystem.reading || !filesystem.error.empty()) continue;
-    return {filesystem.reading->free, filesystem.marks.target};
+    const auto& reading = *filesystem.reading;
+    return {reading.free, filesystem.marks.target, reading.total_inodes > 0, reading.free_inodes,
+            filesystem.marks.target_inodes};
   }
   return {};
 }

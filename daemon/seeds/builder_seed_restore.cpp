@@ -173,7 +173,7 @@ ports::Async<policy::SeedManifest> BuilderSeed::fitting_seed(BootTime until) {
   const auto& most = parts_.settings.seeds.max_size;
   auto refusal = policy::seed_refusal_without_image(*seen->manifest, host(""), most);
   if (refusal) co_return Error(Errc::kConflict, format("the seed does not fit: {}", refusal->reason));
-  if (auto why = policy::no_room_for(seen->manifest->unpacked_bytes, room()); !why.empty()) {
+  if (auto why = policy::no_room_for(*seen->manifest, room()); !why.empty()) {
     co_return Error(Errc::kTooLarge, format("there is no room for the seed: {}", why));
   }
   auto version = co_await version_of_image(until);

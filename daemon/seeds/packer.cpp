@@ -105,7 +105,9 @@ class Packing {
   }
 
   Result<void> hand_on(Found found) {
-    ++entries_;
+    if (++entries_ > options_.most_entries) {
+      return Error(Errc::kTooLarge, format("there are more than {} files and folders", options_.most_entries));
+    }
     auto& part = *threads_[thread_for(found)];
     if (part.queue.put(std::move(found))) return {};
     return Error(Errc::kCancelled, "another part has failed");

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <mutex>
@@ -51,7 +52,7 @@ class Restoring {
   Restoring(Store& store, const policy::SeedManifest& manifest, int staging, const Told& told)
       : store_(store),
         manifest_(manifest),
-        unpacker_(staging, {manifest.unpacked_bytes, manifest.entries},
+        unpacker_(staging, {manifest.unpacked_bytes, std::min(manifest.entries, policy::kMostSeedEntries)},
                   [&told, of = manifest.unpacked_bytes](Bytes done) { told({done, of}); }) {}
 
   Result<void> run() {

@@ -39,7 +39,7 @@ class Archive : public ::testing::Test {
       descriptors.push_back(files.back().get());
     }
     const auto from = open_folder(path("from"));
-    return pack(from.get(), descriptors, {most, {}, until});
+    return pack(from.get(), descriptors, {most, {}, policy::kMostSeedEntries, until});
   }
   [[nodiscard]] Result<void> unpack_all(const Packed& packed) {
     const auto to = open_folder(path("to"));
@@ -144,6 +144,21 @@ TEST_F(Archive, MoreThanMayBeIsNotPacked) {
   const auto packed = pack_all(9'999);
   ASSERT_FALSE(packed);
   EXPECT_EQ(packed.error().code(), Errc::kTooLarge);
+}
+
+TEST_F(Archive, MoreEntriesThanMayBeAreNotPacked) {
+  for (const auto* name : {"a", "b", "c"}) std::ofstream(path(format("from/{}", name))) << name;
+  PackOptions options;
+  options.most = kGiB;
+  options.most_entries = 3;
+  const auto one = create_file(part(0));
+  const auto two = create_file(part(1));
+  const auto from = open_folder(path("from"));
+  const auto packed = pack(from.get(), {one.get(), two.get()}, options);
+  ASSERT_FALSE(packed);
+  EXPECT_EQ(packed.error().code(), Errc::kTooLarge) << packed.error().message();
+  options.most_entries = 4;
+  EXPECT_TRUE(pack(from.get(), {one.get(), two.get()}, options));
 }
 
 TEST_F(Archive, AFileThatIsAllHolesTakesNoForever) {

@@ -67,7 +67,10 @@ class OneSeed : public ::testing::Test {
     around_.disk.keeps = {ports::Kept::kVolumes};
     around_.disk.reading.emplace();
     around_.disk.reading->free = 10 * kGiB;
+    around_.disk.reading->total_inodes = 5'000'000;
+    around_.disk.reading->free_inodes = 2'000'000;
     around_.disk.marks.target = kGiB;
+    around_.disk.marks.target_inodes = 1'000'000;
     around_.disk.pressure.level = policy::Level::kOk;
     manifest_.builder = "s3";
     struct utsname names{};
@@ -78,6 +81,7 @@ class OneSeed : public ::testing::Test {
     manifest_.created_at = clock_.now().wall;
     manifest_.parts = {{"a.tar.zst", 3, std::string(64, 'a')}};
     manifest_.unpacked_bytes = 7;
+    manifest_.entries = 7;
   }
   [[nodiscard]] std::string volume() const { return folder_.path() + "/volumes/buildwarden_s3"; }
 
@@ -174,6 +178,7 @@ TEST_F(OneSeed, ThatDoesNotFitOrCannotBeHadLeavesAColdStart) {
       {"unfit", [&] { manifest_.architecture = "vax"; }, {Task::kLook}},
       {"unfit", [&] { manifest_.buildkit = "v3.0.0"; }, {Task::kLook}},
       {"no_room", [&] { around_.disk.reading->free = kGiB; }, {Task::kLook}},
+      {"no_room", [&] { around_.disk.reading->free_inodes = 1'000'006; }, {Task::kLook}},
       {"denied", [&] { failures_.emplace(Task::kLook, Error(Errc::kDenied, "403")); }, {Task::kLook}},
       {"damaged",
        [&] { failures_.emplace(Task::kRestore, Error(Errc::kProtocol, "checksum")); },
@@ -186,6 +191,7 @@ TEST_F(OneSeed, ThatDoesNotFitOrCannotBeHadLeavesAColdStart) {
   for (const auto& one : cases) {
     manifest_ = good;
     around_.disk.reading->free = 10 * kGiB;
+    around_.disk.reading->free_inodes = 2'000'000;
     failures_.clear();
     tasks_.clear();
     one.break_it();
