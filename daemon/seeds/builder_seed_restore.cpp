@@ -114,6 +114,7 @@ asio::awaitable<policy::RestoreFacts> BuilderSeed::restore_facts(VolumeLook* loo
 }
 
 asio::awaitable<void> BuilderSeed::decide_start() {
+  const Busy busy(&work_, Work::kLooking);
   const auto for_engine = scope();
   VolumeLook look;
   const auto facts = co_await restore_facts(&look);
@@ -134,7 +135,6 @@ asio::awaitable<void> BuilderSeed::decide_start() {
 }
 
 asio::awaitable<void> BuilderSeed::restore_first() {
-  const Busy busy(&work_, Work::kLooking);
   const auto began = parts_.clock.now().boot;
   const auto until = began + parts_.settings.seeds.restore_timeout;
   auto manifest = co_await fitting_seed(until);
@@ -251,8 +251,9 @@ ports::Async<Answer> BuilderSeed::unpack(policy::SeedManifest manifest, std::str
 
 ports::Async<ports::SeedDone> BuilderSeed::restore(ports::SeedRequest request, ports::Progress progress) {
   if (!is_wanted()) co_return Error(Errc::kConflict, "seeds.location is empty, or the builder's seed is false");
-  if (work_ != Work::kNone || decided_for_.empty()) {
-    co_return Error(Errc::kConflict, format("builder {}'s seed is being worked on: {}", name_, reason_));
+  if (work_ != Work::kNone) co_return busy_error();
+  if (decided_for_.empty()) {
+    co_return Error(Errc::kConflict, format("builder {}'s first start is not decided yet: {}", name_, reason_));
   }
   const Busy busy(&work_, Work::kLooking);
   const auto began = parts_.clock.now().boot;

@@ -68,15 +68,18 @@ std::vector<std::string> unit_properties(const Order& order, Duration patience) 
 }
 
 ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, SeedCall call) {
+  const auto until = std::chrono::steady_clock::now() + call.patience;
   const auto longest = call.patience + kHandover;
-  std::function<Result<Answer>()> work = [run = std::move(run), call = std::move(call)]() -> Result<Answer> {
+  std::function<Result<Answer>()> work = [run = std::move(run), call = std::move(call), until]() -> Result<Answer> {
+    // Less than `patience` where the worker was not free at once.
+    const auto left = std::chrono::duration_cast<Duration>(until - std::chrono::steady_clock::now());
+    if (left <= Duration{0}) return Error(Errc::kTimeout, "no worker was free in time");
     ProgramCall program;
-    program.command =
-        in_own_unit({own_program(), std::string(kSeedCommand)}, unit_properties(call.order, call.patience));
+    program.command = in_own_unit({own_program(), std::string(kSeedCommand)}, unit_properties(call.order, left));
     auto order = call.order;
-    order.patience = inner_patience(call.patience);
+    order.patience = inner_patience(left);
     program.input = encode_order(order);
-    program.deadline = call.patience;
+    program.deadline = left;
     program.most = kMostOutput;
     program.heard = [progress = call.progress](std::string_view output) {
       const auto advance = last_advance(output);

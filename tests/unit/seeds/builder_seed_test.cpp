@@ -5,6 +5,7 @@
 #include <sys/utsname.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -119,6 +120,8 @@ class OneSeed : public ::testing::Test {
       const std::lock_guard lock(mutex_);
       tasks_.push_back(order->task);
     }
+    boost::asio::post(loop_, [] {});  // who waits for that looks again
+    while (order->task == Task::kLook && hold_look_ && !stop.stop_requested()) std::this_thread::yield();
     // It ends well just as it is given up.
     while (order->task == Task::kSave && hold_ && !stop.stop_requested()) std::this_thread::yield();
     Answer answer;
@@ -151,6 +154,7 @@ class OneSeed : public ::testing::Test {
   std::vector<std::string> woken_;
   Result<void> forgotten_;
   std::atomic<bool> hold_{false};
+  std::atomic<bool> hold_look_{false};
   std::map<Task, Error> failures_;
   std::mutex mutex_;
   std::vector<Task> tasks_;
@@ -300,6 +304,90 @@ TEST_F(SavedSeed, IsGivenUpForAJob) {
   EXPECT_THAT(engine_.calls, ElementsAre("pause buildwarden_s3", "unpause buildwarden_s3"));
   EXPECT_THAT(tasks(), ElementsAre(Task::kSave, Task::kDiscard)) << "never published";
   EXPECT_EQ(journal_.count("seed.given_up"), 1U);
+}
+
+// A builder must not stay paused until a thread is free.
+TEST_F(SavedSeed, NeedsNoneOfTheWorkersThatOthersUse) {
+  add_container();
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  std::atomic<bool> busy{true};
+  for (int thread = 0; thread < 2; ++thread) {
+    workers_.post([&busy] {
+      while (busy) std::this_thread::yield();
+    });
+  }
+  const auto saved = testing::run_on(loop_, ask(seed));
+  busy = false;
+  EXPECT_TRUE(saved) << saved.error().message();
+}
+
+TEST_F(SavedSeed, ThatFailsUnpausesTheBuilder) {
+  add_container();
+  failures_.emplace(Task::kSave, Error(Errc::kIo, "no space left on device"));
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  const auto saved = testing::run_on(loop_, ask(seed));
+  ASSERT_FALSE(saved);
+  EXPECT_THAT(engine_.calls, ElementsAre("pause buildwarden_s3", "unpause buildwarden_s3"));
+  EXPECT_FALSE(seed.holds());
+  EXPECT_THAT(tasks(), ElementsAre(Task::kSave, Task::kDiscard));
+  EXPECT_THAT(journal_.last("seed.not_saved").reason, HasSubstr("no space left on device"));
+}
+
+// Two orders of one builder would share what stops them, and one of them would read a builder that runs again.
+TEST_F(SavedSeed, IsOneAtATime) {
+  add_container();
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  const auto expect_refused = [&](const std::string& why) {
+    ports::SeedRequest plan;
+    plan.builder = "s3";
+    plan.dry_run = true;
+    const auto restored = [&] { return seed.restore(plan, [](const std::string&) {}); };
+    const auto measured = [&] { return seed.save(plan, [](const std::string&) {}); };
+    for (const auto& second :
+         {testing::run_on(loop_, ask(seed)), testing::run_on(loop_, restored()), testing::run_on(loop_, measured())}) {
+      ASSERT_FALSE(second);
+      EXPECT_EQ(second.error().code(), Errc::kConflict);
+      EXPECT_EQ(second.error().message(), why);
+    }
+  };
+  hold_ = true;
+  std::optional<Result<ports::SeedDone>> saved;
+  const testing::Background saving(loop_, testing::detail::keep(ask(seed), &saved));
+  testing::run_until(loop_, [&] { return !tasks().empty(); });
+  expect_refused("a save of s3 is under way");
+  hold_ = false;
+  testing::run_until(loop_, [&] { return saving.ended(); });
+  EXPECT_TRUE(saved && *saved);
+
+  hold_look_ = true;
+  turn(seed);
+  clock_.advance(std::chrono::hours{7});
+  std::optional<Duration> pause;
+  const testing::Background looking(loop_, testing::detail::keep(seed.turn(), &pause));
+  testing::run_until(loop_, [&] { return tasks().size() == 3; });
+  expect_refused("the seed of s3 is being looked at");
+  hold_look_ = false;
+  testing::run_until(loop_, [&] { return looking.ended(); });
+}
+
+// The engine refuses a pause with the same code: that is no job, and it is not tried again at once.
+TEST_F(SavedSeed, IsGivenUpForAJobAlone) {
+  add_container();
+  engine_.fail.emplace("pause buildwarden_s3", Error(Errc::kConflict, "cannot pause"));
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  turn(seed);
+  clock_.advance(std::chrono::hours{7});
+  turn(seed);
+  EXPECT_EQ(journal_.count("seed.given_up"), 0U);
+  EXPECT_EQ(journal_.count("seed.not_saved"), 1U);
+  const auto asked = tasks().size();
+  clock_.advance(std::chrono::minutes{1});
+  turn(seed);
+  EXPECT_EQ(tasks().size(), asked);
 }
 
 TEST_F(SavedSeed, IsNotMadeWithTheHistory) {
