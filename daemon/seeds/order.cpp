@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/seeds/manifest.h"
 
 namespace buildwarden::seeds {
@@ -94,7 +95,7 @@ std::string encode_answer(const Result<Answer>& answer) {
   json::object object;
   if (!answer) {
     object["code"] = to_string(answer.error().code());
-    object["error"] = json::string(answer.error().message());
+    object["error"] = json::string(as_utf8(answer.error().message()));
     return json::serialize(object);
   }
   object["bytes"] = answer->bytes;

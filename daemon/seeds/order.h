@@ -49,7 +49,10 @@ struct Advance {
   Bytes of = 0;  // 0: not known
 };
 
-// The text of an order, as its process reads it from its standard input: at most 4 KiB.
+// An order is written into a pipe before anybody reads it (common/subprocess.h).
+inline constexpr Bytes kLongestOrder = 4 * kKiB;
+
+// The text of an order, as its process reads it from its standard input.
 std::string encode_order(const Order& order);
 Result<Order> decode_order(std::string_view text);
 

@@ -62,7 +62,10 @@ class Packing {
  public:
   Packing(int folder, const std::vector<int>& parts, const PackOptions& options) : folder_(folder), options_(options) {
     const auto counted = [this](Bytes more) { return count(more); };
-    for (const int file : parts) threads_.push_back(std::make_unique<PartThread>(folder, file, counted));
+    for (const int file : parts) {
+      threads_.push_back(std::make_unique<PartThread>(folder, file, counted));
+      threads_.back()->at = threads_.size() - 1;
+    }
   }
 
   Result<Packed> run() {
@@ -87,6 +90,7 @@ class Packing {
     Queue queue;
     PartWritten written;
     std::thread thread;
+    std::size_t at = 0;
   };
 
   // All names of a file are written by one thread, the others by the one that has least to do.
@@ -120,9 +124,9 @@ class Packing {
       if (!found) break;
       done = part.writer.add(*found);
     }
-    if (!done) return fail(done.error());
+    if (!done) return fail_in(part, done.error());
     auto closed = part.writer.close();
-    if (!closed) return fail(closed.error());
+    if (!closed) return fail_in(part, closed.error());
     part.written = *std::move(closed);
   }
 
@@ -136,6 +140,10 @@ class Packing {
     }
     if (options_.told) options_.told(now);
     return {};
+  }
+
+  void fail_in(const PartThread& part, const Error& error) {
+    fail(part.writer.is_closed() && options_.why_closed ? options_.why_closed(part.at) : error);
   }
 
   // The first counts; the others follow from it.

@@ -28,6 +28,8 @@ struct PackOptions {
   std::function<void(Bytes)> told{};  // the bytes read so far; on any of the threads
   std::int64_t most_entries = policy::kMostSeedEntries;
   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
+  // Why nobody reads a part any more, asked on its thread: the error of pack() then. SIGPIPE must be ignored.
+  std::function<Error(std::size_t part)> why_closed{};
 };
 
 // Of one file, its holes counted. The kernel lets anybody make one of 8 EiB without a single block, and libarchive

@@ -100,6 +100,7 @@ la_ssize_t PartWriter::write_bytes(archive* of, void* self, const void* bytes, s
     const auto put = ::write(writer->to_, at, left);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) {
+      writer->closed_ = errno == EPIPE;
       archive_set_error(of, errno, "writing the part");
       return -1;
     }

@@ -23,6 +23,8 @@ class PartWriter {
   Result<void> open();
   Result<void> add(const Found& found);
   Result<PartWritten> close();
+  // Nobody reads what is written any more: the errors above follow from that.
+  [[nodiscard]] bool is_closed() const { return closed_; }
 
  private:
   static la_ssize_t write_bytes(archive* of, void* self, const void* bytes, std::size_t size);
@@ -39,6 +41,7 @@ class PartWriter {
   Writer writer_;
   Sha256 hash_;
   Bytes bytes_ = 0;
+  bool closed_ = false;
   std::map<std::pair<dev_t, ino_t>, std::string> names_;  // of files with further names
 };
 

@@ -166,6 +166,10 @@ Result<Answer> save(const Order& order, Store& store, const Told& told) {
   options.most = order.most;
   if (order.patience > Duration{0}) options.until = began + order.patience;
   options.told = [&](Bytes done) { told({done, expected->bytes}); };
+  options.why_closed = [&](std::size_t part) {
+    auto finished = streams[part]->finish();
+    return finished ? Error(Errc::kIo, format("nobody reads part {} any more", part)) : std::move(finished).error();
+  };
   auto packed = pack(data->get(), descriptors, options);
   for (auto& stream : streams) {
     if (!packed) break;
