@@ -87,13 +87,16 @@ ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress 
   Result<Answer> packed = Error(Errc::kIo, "");
   const auto builder = builder_view();
   const auto* settings = builder_settings();
+  auto stem = new_stem(parts_.clock.now().wall);
   if (!forgotten) {
     packed = std::move(forgotten).error();
+  } else if (!stem) {
+    packed = std::move(stem).error();
   } else if (!builder || settings == nullptr || builder->version.empty()) {
     packed = Error(Errc::kUnavailable, "the version of its BuildKit is not known yet");
   } else {
     auto wanted = order_for(Task::kSave);
-    wanted.stem = new_stem(parts_.clock.now().wall);
+    wanted.stem = *std::move(stem);
     wanted.manifest.builder = name_;
     wanted.manifest.architecture = wanted.place.architecture;
     wanted.manifest.buildkit = builder->version;

@@ -14,6 +14,7 @@
 
 #include "common/beneath.h"
 #include "common/format.h"
+#include "common/path_parts.h"
 #include "common/unique_fd.h"
 #include "common/visible_text.h"
 
@@ -118,12 +119,8 @@ Result<void> PartWriter::add(const Found& found) {
   if (S_ISREG(mode)) return add_file(entry.get(), found);
   if (S_ISLNK(mode)) {
     std::array<char, PATH_MAX> target{};
-    const auto [folder, name] = [&] {
-      const auto slash = found.path.rfind('/');
-      const bool top = slash == std::string::npos;
-      return std::pair(top ? std::string(".") : found.path.substr(0, slash), found.path.substr(top ? 0 : slash + 1));
-    }();
-    const auto above = open_beneath(folder_, folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const auto [folder, name] = split_last(found.path);
+    const auto above = open_beneath(folder_, folder.empty() ? "." : folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
     const auto size = above.open() ? ::readlinkat(above.get(), name.c_str(), target.data(), target.size() - 1) : -1;
     if (size < 0) return cannot(found.path, "read");
     archive_entry_copy_symlink(entry.get(), target.data());

@@ -100,9 +100,11 @@ void remove_old(Store& store, const policy::SeedManifest& kept) {
 
 }  // namespace
 
-std::string new_stem(WallTime now) {
+Result<std::string> new_stem(WallTime now) {
   std::uint64_t chance = 0;
-  static_cast<void>(!::getrandom(&chance, sizeof chance, 0));
+  const auto got = ::getrandom(&chance, sizeof chance, 0);
+  if (got < 0) return Error::from_errno(errno, "a name for the parts");
+  if (got != static_cast<ssize_t>(sizeof chance)) return Error(Errc::kIo, "the kernel gave too few random bytes");
   return format("{}-{:016x}", stamp(now), chance);
 }
 

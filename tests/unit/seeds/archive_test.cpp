@@ -96,7 +96,7 @@ TEST_F(Archive, BringsBackAllThatAVolumeHas) {
     cd '{}'; mkdir -p a/b/c empty 'odd name'; chmod 0711 a; chmod 0000 empty; chown 12:34 a/b
     head -c 3000000 /dev/urandom > a/big; echo one > a/b/file; ln a/b/file a/b/c/second; ln a/b/file third
     ln -s ../../outside/file a/link; ln -s /etc/passwd absolute; ln -s nowhere dangling
-    mknod a/whiteout c 0 0; mkfifo a/pipe; chmod 4755 a/b/file; chown 1000:1001 a/big; : > a/none
+    mknod a/whiteout c 0 0; mkfifo a/pipe; chmod 0666 a/pipe; chmod 4755 a/b/file; chown 1000:1001 a/big; : > a/none
     truncate -s 50M sparse; printf hello | dd of=sparse bs=1 seek=30000000 conv=notrunc status=none; truncate -s 1M hole
     printf x > "$(printf 'odd name/\377\001bytes')"
     touch -d '2001-02-03 04:05:06.123456789' a/b a/big)sh",
