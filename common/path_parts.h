@@ -5,6 +5,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace buildwarden {
 
@@ -17,6 +18,13 @@ inline std::deque<std::string> parts_of(std::string_view path) {
     if (!part.empty() && part != ".") parts.emplace_back(part);
   }
   return parts;
+}
+
+// The folder and the name in it: "a/b/c" -> "a/b", "c"; of one component the folder is "".
+inline std::pair<std::string, std::string> split_last(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return {"", path};
+  return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
 }  // namespace buildwarden

@@ -112,7 +112,7 @@ struct Daemon::Components {
   WorkerPool trees;      // looks through and removes what lies in folders of jobs
   WorkerPool processes;  // looks at the processes of jobs that start
   WorkerPool foreign;    // reads what others may make: a read of theirs that hangs keeps nothing else waiting
-  WorkerPool seed_work;  // waits for the seeds' processes
+  WorkerPool seed_work;  // looks at the volumes that seeds go into
   engine::Engine engine;
   state::StateStore store;
   telemetry::EventKeeper event_keeper;

@@ -12,11 +12,12 @@ namespace {
 
 double whole(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
-json::value manifest_json(const std::optional<policy::SeedManifest>& there, WallTime now) {
+json::value manifest_json(const ports::SeedView& seed) {
+  const auto& there = seed.there;
   if (!there) return nullptr;
   json::object object;
   object["created_at"] = time_json(there->created_at);
-  object["age_seconds"] = whole(std::max(now - there->created_at, Duration{0}));
+  object["age_seconds"] = whole(seed.age.value_or(Duration{0}));
   object["bytes"] = there->unpacked_bytes;
   object["archive_bytes"] = policy::archive_bytes(*there);
   object["entries"] = there->entries;
@@ -30,7 +31,7 @@ json::value manifest_json(const std::optional<policy::SeedManifest>& there, Wall
 
 }  // namespace
 
-json::object seeds_json(const ports::SeedsView& view, WallTime now) {
+json::object seeds_json(const ports::SeedsView& view) {
   json::array seeds;
   for (const auto& seed : view.seeds) {
     json::object object;
@@ -40,7 +41,7 @@ json::object seeds_json(const ports::SeedsView& view, WallTime now) {
     object["rule"] = text(seed.rule);
     object["done_bytes"] = seed.done;
     object["total_bytes"] = seed.of;
-    object["seed"] = manifest_json(seed.there, now);
+    object["seed"] = manifest_json(seed);
     object["asked_at"] = time_json(seed.asked_at);
     object["refusal"] = seed.refusal.empty() ? json::value(nullptr) : json::value(text(seed.refusal));
     object["restored_from"] = seed.restored_from.empty() ? json::value(nullptr) : json::value(text(seed.restored_from));

@@ -9,7 +9,7 @@
 namespace buildwarden::api {
 
 // `now` tells how old they are.
-boost::json::object seeds_json(const ports::SeedsView& view, WallTime now);
+boost::json::object seeds_json(const ports::SeedsView& view);
 boost::json::object seed_done_json(const std::string& builder, const ports::SeedDone& done);
 
 }  // namespace buildwarden::api

@@ -14,7 +14,7 @@ namespace {
 
 using SeedWork = ports::Async<ports::SeedDone> (ports::SeedControl::*)(ports::SeedRequest, ports::Progress);
 
-std::optional<Response> refuse_seed_work(const Request& request, ports::SeedRequest& into) {
+std::optional<Response> read_body(const Request& request, ports::SeedRequest& into) {
   if (!is_root(request.peer)) return problem(403, "denied", "only root may have a seed saved or restored");
   const auto object = parse_object(request.body);
   if (!object) return problem(object.error(), "bad_json");
@@ -39,7 +39,7 @@ asio::awaitable<Response> start_seed_work(const ApiContext& context, Operations&
                                           SeedWork work) {
   ports::SeedRequest wanted;
   wanted.builder = request.captured;
-  if (auto refused = refuse_seed_work(request, wanted)) co_return *std::move(refused);
+  if (auto refused = read_body(request, wanted)) co_return *std::move(refused);
   wanted.on_behalf_of = format("uid {}", request.peer.uid);
   Operations::Work run = [control = context.seed_control, work, wanted](ports::Progress progress) {
     return work_on_seed(control, work, wanted, std::move(progress));
@@ -51,9 +51,8 @@ asio::awaitable<Response> start_seed_work(const ApiContext& context, Operations&
 }  // namespace
 
 void add_seed_routes(Router& router, const ApiContext& context, Operations& operations) {
-  router.add_direct("GET", "/v1/seeds", [&context](const Request&) {
-    return json_response(seeds_json(context.seeds->seeds_view(), context.clock->now().wall));
-  });
+  router.add_direct("GET", "/v1/seeds",
+                    [&context](const Request&) { return json_response(seeds_json(context.seeds->seeds_view())); });
   router.add("POST", "/v1/seeds/{builder}/save", [&context, &operations](Request request) {
     return start_seed_work(context, operations, std::move(request), &ports::SeedControl::save_seed);
   });

@@ -115,6 +115,10 @@ std::optional<SeedRefusal> seed_refusal_without_image(const SeedManifest& manife
     return refuse("too_large",
                   format("it has {}, and seeds.max_size is {}", format_bytes(larger), format_bytes(max_size)));
   }
+  if (manifest.entries > kMostSeedEntries) {
+    return refuse("too_large",
+                  format("it has {} entries, and no seed may have more than {}", manifest.entries, kMostSeedEntries));
+  }
   return std::nullopt;
 }
 
@@ -134,11 +138,15 @@ RestorePlan plan_restore(const RestoreFacts& facts) {
   return {kLook, "look", "its volume is empty: the location is asked for a seed"};
 }
 
-std::string no_room_for(Bytes unpacked, const SeedRoom& room) {
+std::string no_room_for(const SeedManifest& manifest, const SeedRoom& room) {
   if (!room.free) return "how much room its filesystem has is not known";
-  if (*room.free - unpacked >= room.target) return "";
-  return format("{} free less its {} are below the target of {}", format_bytes(*room.free), format_bytes(unpacked),
-                format_bytes(room.target));
+  if (*room.free - manifest.unpacked_bytes < room.target) {
+    return format("{} free less its {} are below the target of {}", format_bytes(*room.free),
+                  format_bytes(manifest.unpacked_bytes), format_bytes(room.target));
+  }
+  if (!room.has_inode_limit || room.free_inodes - manifest.entries >= room.target_inodes) return "";
+  return format("{} free inodes less its {} entries are below the target of {}", room.free_inodes, manifest.entries,
+                room.target_inodes);
 }
 
 SavePlan plan_save(const SaveFacts& facts, bool location_known, Now now) {

@@ -19,6 +19,9 @@ inline constexpr std::int64_t kSeedFormat = 1;
 // The first part has the folders, the others the files.
 inline constexpr std::size_t kMostSeedParts = 8;
 
+// Of one seed: more are neither saved nor restored.
+inline constexpr std::int64_t kMostSeedEntries = 50'000'000;
+
 struct SeedPart {
   std::string name;      // one component
   Bytes bytes = 0;       // of the archive
@@ -86,14 +89,17 @@ struct RestorePlan {
 
 RestorePlan plan_restore(const RestoreFacts& facts);
 
-// Room for a seed: its filesystem must stay above the target while it is unpacked. Nothing: it cannot be told, and
-// nothing is restored.
+// Room for a seed: its filesystem must stay above the targets while it is unpacked. Nothing free: it cannot be told,
+// and nothing is restored.
 struct SeedRoom {
   std::optional<Bytes> free;
   Bytes target = 0;
+  bool has_inode_limit = false;
+  std::int64_t free_inodes = 0;
+  std::int64_t target_inodes = 0;
 };
-// Why there is no room; "" when there is.
-std::string no_room_for(Bytes unpacked, const SeedRoom& room);
+// Why there is no room; "" when there is. Each entry counts as an inode.
+std::string no_room_for(const SeedManifest& manifest, const SeedRoom& room);
 
 // Of a builder that may be saved.
 struct SaveFacts {

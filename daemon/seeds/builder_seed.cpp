@@ -138,6 +138,21 @@ Order BuilderSeed::order_for(Task task) const {
   return order;
 }
 
+Error BuilderSeed::busy_error() const {
+  switch (work_) {
+    case Work::kSaving: return {Errc::kConflict, format("a save of {} is under way", name_)};
+    case Work::kRestoring: return {Errc::kConflict, format("a restore of {} is under way", name_)};
+    default: return {Errc::kConflict, format("the seed of {} is being looked at", name_)};
+  }
+}
+
+// One that timed out may keep it: a thread cannot be stopped.
+ports::Async<void> BuilderSeed::await_worker() {
+  constexpr Duration kPatience = std::chrono::seconds{5};
+  std::function<void()> nothing = [] {};
+  co_return co_await order_worker_.run(std::move(nothing), kPatience);
+}
+
 // A variable of its own for what is awaited: the stop source is exchanged for each order.
 ports::Async<Answer> BuilderSeed::order(Order wanted, Duration patience) {
   stop_ = std::stop_source();
@@ -149,7 +164,10 @@ ports::Async<Answer> BuilderSeed::order(Order wanted, Duration patience) {
   call.patience = patience;
   call.progress = progress_;
   call.stop = stop_.get_token();
-  co_return co_await carry_out(parts_.workers, parts_.run, std::move(call));
+  auto answer = co_await carry_out(order_worker_, parts_.run, std::move(call));
+  // Where nobody waits for it any more it is killed.
+  if (!answer) stop_.request_stop();
+  co_return answer;
 }
 
 std::string BuilderSeed::folder_of(const std::string& volume) const {
@@ -188,7 +206,9 @@ policy::SeedHost BuilderSeed::host(std::string buildkit) const {
 policy::SeedRoom BuilderSeed::room() const {
   for (const auto& filesystem : parts_.disk.disk_view().filesystems) {
     if (!filesystem.keeps.contains(ports::Kept::kVolumes) || !filesystem.reading || !filesystem.error.empty()) continue;
-    return {filesystem.reading->free, filesystem.marks.target};
+    const auto& reading = *filesystem.reading;
+    return {reading.free, filesystem.marks.target, reading.total_inodes > 0, reading.free_inodes,
+            filesystem.marks.target_inodes};
   }
   return {};
 }

@@ -28,7 +28,7 @@ struct SeedParts {
   const Settings& settings;
   const Clock& clock;
   ports::Journal& journal;
-  WorkerPool& workers;  // an order keeps one of them for minutes
+  WorkerPool& workers;  // for looks at volumes
   ports::EngineState& engine;
   ports::Containers& containers;
   ports::ContainerControl& control;
@@ -91,6 +91,7 @@ class BuilderSeed {
   boost::asio::awaitable<void> restore_first();
   ports::Async<policy::SeedManifest> fitting_seed(BootTime until);
   ports::Async<std::string> version_of_image(BootTime until);
+  ports::Async<void> free_name(std::string container);
   ports::Async<Answer> unpack(policy::SeedManifest manifest, std::string volume, BootTime until);
 
   // While nobody uses it.
@@ -99,7 +100,11 @@ class BuilderSeed {
   ports::Async<ports::SeedDone> save_now(bool asked, ports::Progress progress);
   ports::Async<Answer> pack_paused(Order order);
   ports::Async<Answer> order(Order wanted, Duration patience);
+  // Whether the thread that waits for orders is free.
+  ports::Async<void> await_worker();
 
+  // Of who asks for something while something else is under way.
+  [[nodiscard]] Error busy_error() const;
   [[nodiscard]] Order order_for(Task task) const;
   [[nodiscard]] std::string folder_of(const std::string& volume) const;
   [[nodiscard]] std::optional<ports::BuilderView> builder_view() const;
@@ -116,10 +121,12 @@ class BuilderSeed {
 
   std::string name_;
   SeedParts parts_;
+  // Of its own, since it is kept for minutes: while a container is paused nobody may stand in front of its save.
+  WorkerPool order_worker_{1};
   LoopTimer loop_timer_;
   Work work_ = Work::kNone;
   bool holds_ = false;
-  bool given_up_ = false;
+  bool given_up_ = false;    // by the save that is under way, or was last: a job came
   std::string decided_for_;  // the engine for whose volumes the first start is decided; "": not decided
   std::string rule_ = "undecided";
   std::string reason_ = "not looked at yet";

@@ -24,6 +24,8 @@ constexpr Duration kLookPatience = std::chrono::seconds{10};
 constexpr Duration kCleanPatience = std::chrono::minutes{3};
 constexpr Duration kImagePause = std::chrono::milliseconds{200};
 constexpr Duration kRestoreByHand = std::chrono::minutes{30};
+// The label (ports::kSpecLabel) of the containers that tell BuildKit's version.
+constexpr std::string_view kVersionSpec = "seed-version";
 
 // On these the kernel's overlay cannot have its upper folders (overlayfs, NFS), so BuildKit chooses another
 // snapshotter.
@@ -112,6 +114,7 @@ asio::awaitable<policy::RestoreFacts> BuilderSeed::restore_facts(VolumeLook* loo
 }
 
 asio::awaitable<void> BuilderSeed::decide_start() {
+  const Busy busy(&work_, Work::kLooking);
   const auto for_engine = scope();
   VolumeLook look;
   const auto facts = co_await restore_facts(&look);
@@ -132,7 +135,6 @@ asio::awaitable<void> BuilderSeed::decide_start() {
 }
 
 asio::awaitable<void> BuilderSeed::restore_first() {
-  const Busy busy(&work_, Work::kLooking);
   const auto began = parts_.clock.now().boot;
   const auto until = began + parts_.settings.seeds.restore_timeout;
   auto manifest = co_await fitting_seed(until);
@@ -171,7 +173,7 @@ ports::Async<policy::SeedManifest> BuilderSeed::fitting_seed(BootTime until) {
   const auto& most = parts_.settings.seeds.max_size;
   auto refusal = policy::seed_refusal_without_image(*seen->manifest, host(""), most);
   if (refusal) co_return Error(Errc::kConflict, format("the seed does not fit: {}", refusal->reason));
-  if (auto why = policy::no_room_for(seen->manifest->unpacked_bytes, room()); !why.empty()) {
+  if (auto why = policy::no_room_for(*seen->manifest, room()); !why.empty()) {
     co_return Error(Errc::kTooLarge, format("there is no room for the seed: {}", why));
   }
   auto version = co_await version_of_image(until);
@@ -179,6 +181,20 @@ ports::Async<policy::SeedManifest> BuilderSeed::fitting_seed(BootTime until) {
   refusal = policy::seed_refusal(*seen->manifest, host(*version), most);
   if (refusal) co_return Error(Errc::kConflict, format("the seed does not fit: {}", refusal->reason));
   co_return *std::move(seen->manifest);
+}
+
+// Removes the container that an earlier daemon left there. kConflict: one of somebody else's, or of ours for another
+// purpose; it stays.
+ports::Async<void> BuilderSeed::free_name(std::string container) {
+  const auto seen = co_await parts_.containers.inspect_container(container);
+  if (!seen) co_return seen.error();
+  if (seen->state == policy::ContainerState::kMissing) co_return Result<void>{};
+  if (!seen->ours || seen->spec_digest != kVersionSpec) {
+    co_return Error(Errc::kConflict, format("container {} is not of a seed, and stays", container));
+  }
+  auto removed = co_await parts_.control.act_on_container(seen->id, ports::ContainerVerb::kRemove);
+  if (!removed && removed.error().code() == Errc::kNotFound) co_return Result<void>{};
+  co_return removed;
 }
 
 // The image is brought meanwhile, by those who keep the builder. It tells its version in a container of its own, which
@@ -200,10 +216,10 @@ ports::Async<std::string> BuilderSeed::version_of_image(BootTime until) {
   spec.entrypoint.assign({"buildkitd"});
   spec.command.assign({"--version"});
   spec.labels[std::string(ports::kOwnerLabel)] = std::string(ports::kOwner);
+  spec.labels[std::string(ports::kSpecLabel)] = std::string(kVersionSpec);
   spec.network = "none";
-  const auto container = spec.name;
-  // One that an earlier daemon left; without one that is an error that nobody needs.
-  static_cast<void>(co_await parts_.control.act_on_container(container, ports::ContainerVerb::kRemove));
+  auto freed = co_await free_name(spec.name);
+  if (!freed) co_return std::move(freed).error();
   auto id = co_await parts_.control.create_container(std::move(spec));
   if (!id) co_return std::move(id).error();
   auto started = co_await parts_.control.act_on_container(*id, ports::ContainerVerb::kStart);
@@ -235,8 +251,9 @@ ports::Async<Answer> BuilderSeed::unpack(policy::SeedManifest manifest, std::str
 
 ports::Async<ports::SeedDone> BuilderSeed::restore(ports::SeedRequest request, ports::Progress progress) {
   if (!is_wanted()) co_return Error(Errc::kConflict, "seeds.location is empty, or the builder's seed is false");
-  if (work_ != Work::kNone || decided_for_.empty()) {
-    co_return Error(Errc::kConflict, format("builder {}'s seed is being worked on: {}", name_, reason_));
+  if (work_ != Work::kNone) co_return busy_error();
+  if (decided_for_.empty()) {
+    co_return Error(Errc::kConflict, format("builder {}'s first start is not decided yet: {}", name_, reason_));
   }
   const Busy busy(&work_, Work::kLooking);
   const auto began = parts_.clock.now().boot;

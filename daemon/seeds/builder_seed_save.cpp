@@ -54,7 +54,11 @@ asio::awaitable<Duration> BuilderSeed::look_for_save() {
   reason_ = plan.reason;
   constexpr Duration kNextLook = std::chrono::seconds{5};
   if (!plan.save || (ask_at_ && now.boot < *ask_at_)) co_return kNextLook;
-  auto seen = co_await order(order_for(Task::kLook), kAskPatience);
+  Result<Answer> seen = Error(Errc::kIo, "");
+  {
+    const Busy busy(&work_, Work::kLooking);
+    seen = co_await order(order_for(Task::kLook), kAskPatience);
+  }
   note_there(seen);
   const auto chance = static_cast<double>(parts_.jitter(kGrain).count()) / static_cast<double>(kGrain.count());
   const bool known = seen || seen.error().code() == Errc::kNotFound;
@@ -66,14 +70,14 @@ asio::awaitable<Duration> BuilderSeed::look_for_save() {
   if (!known || !plan.save) co_return kNextLook;
   ports::Progress nobody = [](const std::string&) {};
   const auto saved = co_await save_now(false, std::move(nobody));
-  const bool came = !saved && saved.error().code() == Errc::kConflict;
+  const bool came = !saved && given_up_;
   if (saved || !came) ask_at_ = parts_.clock.now().boot + (saved ? facts.every : kAfterFailure);
   if (came) ask_at_.reset();
   co_return kNextLook;
 }
 
 ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress progress) {
-  if (work_ != Work::kNone) co_return Error(Errc::kConflict, format("builder {}'s seed is being worked on", name_));
+  if (work_ != Work::kNone) co_return busy_error();
   const Busy busy(&work_, Work::kSaving);
   given_up_ = false;
   const auto began = parts_.clock.now().boot;
@@ -83,13 +87,16 @@ ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress 
   Result<Answer> packed = Error(Errc::kIo, "");
   const auto builder = builder_view();
   const auto* settings = builder_settings();
+  auto stem = new_stem(parts_.clock.now().wall);
   if (!forgotten) {
     packed = std::move(forgotten).error();
+  } else if (!stem) {
+    packed = std::move(stem).error();
   } else if (!builder || settings == nullptr || builder->version.empty()) {
     packed = Error(Errc::kUnavailable, "the version of its BuildKit is not known yet");
   } else {
     auto wanted = order_for(Task::kSave);
-    wanted.stem = new_stem(parts_.clock.now().wall);
+    wanted.stem = *std::move(stem);
     wanted.manifest.builder = name_;
     wanted.manifest.architecture = wanted.place.architecture;
     wanted.manifest.buildkit = builder->version;
@@ -137,6 +144,11 @@ ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress 
 ports::Async<Answer> BuilderSeed::pack_paused(Order wanted) {
   const auto builder = builder_view();
   if (!builder) co_return Error(Errc::kNotFound, "the builder is configured no more");
+  // Before the pause: no builder stays paused for the sake of a thread.
+  const auto free = co_await await_worker();
+  if (!free) {
+    co_return Error(Errc::kUnavailable, format("an earlier order keeps the worker: {}", free.error().message()));
+  }
   const auto container = co_await parts_.containers.inspect_container(builder->container);
   if (!container) co_return container.error();
   if (!container->ours || container->state != policy::ContainerState::kRunning) {
@@ -161,7 +173,7 @@ ports::Async<Answer> BuilderSeed::pack_paused(Order wanted) {
     given_up_ = came;
     if (came) packed = Error(Errc::kConflict, "a job came");
   } else {
-    given_up_ = true;
+    given_up_ = again.rule == "leased" || again.rule == "builds";
   }
   holds_ = false;
   parts_.wake_builder(name_);
@@ -173,7 +185,9 @@ ports::Async<Answer> BuilderSeed::pack_paused(Order wanted) {
 ports::Async<ports::SeedDone> BuilderSeed::save(ports::SeedRequest request, ports::Progress progress) {
   const auto plan = policy::plan_save_asked(save_facts(), parts_.clock.now());
   if (!plan.save) co_return Error(Errc::kConflict, plan.reason);
+  if (work_ != Work::kNone) co_return busy_error();
   if (!request.dry_run) co_return co_await save_now(true, std::move(progress));
+  const Busy busy(&work_, Work::kLooking);
   auto measured = co_await order(order_for(Task::kMeasure), kAskPatience);
   if (!measured) co_return std::move(measured).error();
   ports::SeedDone done;

@@ -70,22 +70,24 @@ class FolderStore final : public Store {
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> open_folder_store(const Place& place) {
+Result<std::unique_ptr<Store>> open_folder_store(const Place& place, bool may_make) {
   struct stat info{};
   if (::stat(place.location.c_str(), &info) != 0) return Error::from_errno(errno, place.location);
   if (!S_ISDIR(info.st_mode)) return Error(Errc::kInvalid, format("{} is no folder", place.location));
   const auto path = place.location + "/" + place.within();
-  auto made = make_folders(path, 0700);
-  const bool read_only = !made && ::access(path.c_str(), R_OK | X_OK) == 0;
-  if (!made && !read_only) return std::move(made).error();
+  if (may_make) {
+    auto made = make_folders(path, 0700);
+    if (!made) return std::move(made).error();
+  }
   UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.open() && errno == ENOENT) return Error(Errc::kNotFound, format("there is no seed in {} yet", path));
   if (!folder.open()) return Error::from_errno(errno, path);
   return std::unique_ptr<Store>(std::make_unique<FolderStore>(std::move(folder), path));
 }
 
-Result<std::unique_ptr<Store>> open_store(const Place& place) {
+Result<std::unique_ptr<Store>> open_store(const Place& place, bool may_make) {
   if (place.is_s3()) return open_s3_store(place);
-  return open_folder_store(place);
+  return open_folder_store(place, may_make);
 }
 
 }  // namespace buildwarden::seeds

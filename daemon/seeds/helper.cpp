@@ -1,5 +1,6 @@
 #include "daemon/seeds/helper.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -12,6 +13,12 @@ namespace {
 
 constexpr Duration kHandover = std::chrono::seconds{5};  // between the end of a program and of the wait for it
 constexpr Bytes kMostOutput = 4 * kMiB;                  // four lines a second, for hours
+
+// The program ends by itself a little before it is killed, so that it says why and removes what it wrote.
+Duration inner_patience(Duration outer) {
+  constexpr Duration kLastWords = std::chrono::seconds{10};
+  return std::max(outer - kLastWords, outer / 2);
+}
 
 bool has_network(const Order& order) {
   return order.place.is_s3() && order.task != Task::kClean && order.task != Task::kMeasure;
@@ -55,19 +62,24 @@ std::vector<std::string> unit_properties(const Order& order, Duration patience) 
   if (!has_network(order)) properties.emplace_back("PrivateNetwork=yes");
   const bool writes_volume = order.task == Task::kRestore || order.task == Task::kClean;
   if (writes_volume) properties.push_back("ReadWritePaths=-" + order.volume);
-  const bool writes_place = order.task == Task::kSave || order.task == Task::kPublish || order.task == Task::kDiscard;
-  if (writes_place && !order.place.is_s3()) properties.push_back("ReadWritePaths=-" + order.place.location);
+  if (writes_location(order.task) && !order.place.is_s3())
+    properties.push_back("ReadWritePaths=-" + order.place.location);
   return properties;
 }
 
 ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, SeedCall call) {
+  const auto until = std::chrono::steady_clock::now() + call.patience;
   const auto longest = call.patience + kHandover;
-  std::function<Result<Answer>()> work = [run = std::move(run), call = std::move(call)]() -> Result<Answer> {
+  std::function<Result<Answer>()> work = [run = std::move(run), call = std::move(call), until]() -> Result<Answer> {
+    // Less than `patience` where the worker was not free at once.
+    const auto left = std::chrono::duration_cast<Duration>(until - std::chrono::steady_clock::now());
+    if (left <= Duration{0}) return Error(Errc::kTimeout, "no worker was free in time");
     ProgramCall program;
-    program.command =
-        in_own_unit({own_program(), std::string(kSeedCommand)}, unit_properties(call.order, call.patience));
-    program.input = encode_order(call.order);
-    program.deadline = call.patience;
+    program.command = in_own_unit({own_program(), std::string(kSeedCommand)}, unit_properties(call.order, left));
+    auto order = call.order;
+    order.patience = inner_patience(left);
+    program.input = encode_order(order);
+    program.deadline = left;
     program.most = kMostOutput;
     program.heard = [progress = call.progress](std::string_view output) {
       const auto advance = last_advance(output);

@@ -34,8 +34,9 @@ struct SeedCall {
   std::stop_token stop{};
 };
 
-// Runs the order in a unit of its own (outside of systemd as a child) for `patience` at most, on one of `workers`, and
-// gives its answer. kTimeout, kCancelled: it was killed, with all that it had started.
+// Runs the order in a unit of its own (outside of systemd as a child) on one of `workers`, and gives its answer. It
+// ends `patience` after the call, however long no worker was free. kTimeout, kCancelled: it was killed, with all that
+// it had started.
 ports::Async<Answer> carry_out(WorkerPool& workers, RunProgram run, SeedCall call);
 
 }  // namespace buildwarden::seeds

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/visible_text.h"
 #include "daemon/seeds/manifest.h"
 
 namespace buildwarden::seeds {
@@ -57,6 +58,7 @@ std::string encode_order(const Order& order) {
     object[name] = json::string(value);
   }
   object["most"] = order.most;
+  object["patience_ms"] = order.patience.count();
   return json::serialize(object);
 }
 
@@ -82,6 +84,7 @@ Result<Order> decode_order(std::string_view text) {
   order.volume = text_of(*object, "volume");
   order.stem = text_of(*object, "stem");
   order.most = number_of(*object, "most");
+  order.patience = Duration{number_of(*object, "patience_ms")};
   auto manifest = decode_manifest(text_of(*object, "manifest"));
   if (!manifest) return std::move(manifest).error();
   order.manifest = *std::move(manifest);
@@ -92,7 +95,7 @@ std::string encode_answer(const Result<Answer>& answer) {
   json::object object;
   if (!answer) {
     object["code"] = to_string(answer.error().code());
-    object["error"] = json::string(answer.error().message());
+    object["error"] = json::string(as_utf8(answer.error().message()));
     return json::serialize(object);
   }
   object["bytes"] = answer->bytes;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/result.h"
+#include "common/units.h"
 #include "daemon/policy/seed.h"
 #include "daemon/seeds/place.h"
 
@@ -22,12 +23,18 @@ enum class Task : std::uint8_t {
   kDiscard,  // the parts of a save that was given up
 };
 
+// Those that may change what lies at the location.
+constexpr bool writes_location(Task task) {
+  return task == Task::kSave || task == Task::kPublish || task == Task::kDiscard;
+}
+
 struct Order {
   Task task = Task::kLook;
   Place place;
   std::string volume;             // the folder that has the volume's `_data`
   std::string stem;               // kSave, kDiscard: what the names of its parts begin with (new_stem())
   Bytes most = 0;                 // kSave: of what is packed
+  Duration patience{0};           // kSave: from when its process has read this; 0: no limit
   policy::SeedManifest manifest;  // kSave: without what only the archives tell
 };
 
@@ -42,7 +49,10 @@ struct Advance {
   Bytes of = 0;  // 0: not known
 };
 
-// The text of an order, as its process reads it from its standard input: at most 4 KiB.
+// An order is written into a pipe before anybody reads it (common/subprocess.h).
+inline constexpr Bytes kLongestOrder = 4 * kKiB;
+
+// The text of an order, as its process reads it from its standard input.
 std::string encode_order(const Order& order);
 Result<Order> decode_order(std::string_view text);
 

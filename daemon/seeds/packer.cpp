@@ -66,7 +66,10 @@ class Packing {
  public:
   Packing(int folder, const std::vector<int>& parts, const PackOptions& options) : folder_(folder), options_(options) {
     const auto counted = [this](Bytes more) { return count(more); };
-    for (const int file : parts) threads_.push_back(std::make_unique<PartThread>(folder, file, counted));
+    for (const int file : parts) {
+      threads_.push_back(std::make_unique<PartThread>(folder, file, counted));
+      threads_.back()->at = threads_.size() - 1;
+    }
   }
 
   Result<Packed> run() {
@@ -91,6 +94,7 @@ class Packing {
     Queue queue;
     PartWritten written;
     std::thread thread;
+    std::size_t at = 0;
   };
 
   // All names of a file are written by one thread, the others by the one that has least to do.
@@ -109,7 +113,9 @@ class Packing {
   }
 
   Result<void> hand_on(Found found) {
-    ++entries_;
+    if (++entries_ > options_.most_entries) {
+      return Error(Errc::kTooLarge, format("there are more than {} files and folders", options_.most_entries));
+    }
     auto& part = *threads_[thread_for(found)];
     if (part.queue.put(std::move(found))) return {};
     return Error(Errc::kCancelled, "another part has failed");
@@ -122,19 +128,26 @@ class Packing {
       if (!found) break;
       done = part.writer.add(*found);
     }
-    if (!done) return fail(done.error());
+    if (!done) return fail_in(part, done.error());
     auto closed = part.writer.close();
-    if (!closed) return fail(closed.error());
+    if (!closed) return fail_in(part, closed.error());
     part.written = *std::move(closed);
   }
 
   Result<void> count(Bytes more) {
     const auto now = bytes_ += more;
+    if (std::chrono::steady_clock::now() >= options_.until) {
+      return Error(Errc::kTimeout, "it takes longer than a save may");
+    }
     if (now > options_.most) {
       return Error(Errc::kTooLarge, format("there is more than {}", format_bytes(options_.most)));
     }
     if (options_.told) options_.told(now);
     return {};
+  }
+
+  void fail_in(const PartThread& part, const Error& error) {
+    fail(part.writer.is_closed() && options_.why_closed ? options_.why_closed(part.at) : error);
   }
 
   // The first counts; the others follow from it.

@@ -14,6 +14,7 @@
 
 #include "common/beneath.h"
 #include "common/format.h"
+#include "common/path_parts.h"
 #include "common/unique_fd.h"
 #include "common/visible_text.h"
 
@@ -100,6 +101,7 @@ la_ssize_t PartWriter::write_bytes(archive* of, void* self, const void* bytes, s
     const auto put = ::write(writer->to_, at, left);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) {
+      writer->closed_ = errno == EPIPE;
       archive_set_error(of, errno, "writing the part");
       return -1;
     }
@@ -117,12 +119,8 @@ Result<void> PartWriter::add(const Found& found) {
   if (S_ISREG(mode)) return add_file(entry.get(), found);
   if (S_ISLNK(mode)) {
     std::array<char, PATH_MAX> target{};
-    const auto [folder, name] = [&] {
-      const auto slash = found.path.rfind('/');
-      const bool top = slash == std::string::npos;
-      return std::pair(top ? std::string(".") : found.path.substr(0, slash), found.path.substr(top ? 0 : slash + 1));
-    }();
-    const auto above = open_beneath(folder_, folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const auto [folder, name] = split_last(found.path);
+    const auto above = open_beneath(folder_, folder.empty() ? "." : folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
     const auto size = above.open() ? ::readlinkat(above.get(), name.c_str(), target.data(), target.size() - 1) : -1;
     if (size < 0) return cannot(found.path, "read");
     archive_entry_copy_symlink(entry.get(), target.data());
@@ -158,6 +156,10 @@ Result<void> PartWriter::add_file(archive_entry* entry, const Found& found) {
 // libarchive takes the whole of a file, holes included, and leaves out what the entry's regions do not name.
 Result<void> PartWriter::add_content(archive_entry* entry, int file, const Found& found) {
   const auto size = found.info.st_size;
+  if (size > kLargestFile) {
+    return Error(Errc::kTooLarge, format("{} has {}, and no file of a seed may have more than {}", visible(found.path),
+                                         format_bytes(size), format_bytes(kLargestFile)));
+  }
   const auto regions = regions_of(file, size);
   archive_entry_set_size(entry, size);
   const bool has_holes = size > 0 && (regions.size() != 1 || regions[0].from != 0 || regions[0].to != size);
@@ -197,8 +199,11 @@ Result<void> PartWriter::send_hole(off_t size, const Found& found) {
   static const std::vector<char> zeros(kPiece);
   while (size > 0) {
     const auto piece = std::min(zeros.size(), static_cast<std::size_t>(size));
-    if (archive_write_data(writer_.get(), zeros.data(), piece) < 0) return broken(found.path);
-    size -= static_cast<off_t>(piece);
+    auto counted = counted_(0);
+    if (!counted) return counted;
+    const auto taken = archive_write_data(writer_.get(), zeros.data(), piece);
+    if (taken <= 0) return broken(found.path);
+    size -= static_cast<off_t>(taken);
   }
   return {};
 }

@@ -15,7 +15,7 @@ namespace buildwarden::seeds {
 class PartWriter {
  public:
   // `folder` is what is packed, `to` the descriptor to write to; `counted` is told of each piece of content, before it
-  // is written, and may refuse it.
+  // is written, and may refuse it; a piece of a hole has 0 bytes.
   PartWriter(int folder, int to, std::function<Result<void>(Bytes)> counted);
   PartWriter(const PartWriter&) = delete;
   PartWriter& operator=(const PartWriter&) = delete;
@@ -23,6 +23,8 @@ class PartWriter {
   Result<void> open();
   Result<void> add(const Found& found);
   Result<PartWritten> close();
+  // Nobody reads what is written any more: the errors above follow from that.
+  [[nodiscard]] bool is_closed() const { return closed_; }
 
  private:
   static la_ssize_t write_bytes(archive* of, void* self, const void* bytes, std::size_t size);
@@ -39,6 +41,7 @@ class PartWriter {
   Writer writer_;
   Sha256 hash_;
   Bytes bytes_ = 0;
+  bool closed_ = false;
   std::map<std::pair<dev_t, ino_t>, std::string> names_;  // of files with further names
 };
 

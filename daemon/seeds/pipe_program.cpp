@@ -22,6 +22,7 @@ constexpr std::size_t kMostErrorText = 4096;
 // Between fork and exec of a process with threads: calls of the kernel alone.
 [[noreturn]] void become(char* const* words, int theirs, int target, int errors) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::signal(SIGPIPE, SIG_DFL);
   const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC | O_NONBLOCK);
   if (nothing < 0) ::_exit(kCannotExecute);
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO}) ::dup2(standard == target ? theirs : nothing, standard);

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <mutex>
 #include <thread>
@@ -18,15 +19,14 @@
 namespace buildwarden::seeds {
 namespace {
 
-constexpr Bytes kLongestOrder = 16 * kKiB;
 constexpr auto kBetweenLines = std::chrono::milliseconds{250};
 
 void put(const std::string& text) {
   for (std::size_t at = 0; at < text.size();) {
-    const auto put = ::write(STDOUT_FILENO, text.data() + at, text.size() - at);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return;
-    at += static_cast<std::size_t>(put);
+    const auto written = ::write(STDOUT_FILENO, text.data() + at, text.size() - at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return;
+    at += static_cast<std::size_t>(written);
   }
 }
 
@@ -64,7 +64,7 @@ class Lines {
 Result<Answer> carry_out(const Order& order, const Told& told) {
   if (order.task == Task::kMeasure) return measure_volume(order);
   if (order.task == Task::kClean) return clean(order);
-  auto store = open_store(order.place);
+  auto store = open_store(order.place, writes_location(order.task));
   if (!store) return std::move(store).error();
   switch (order.task) {
     case Task::kSave: return save(order, **store, told);
@@ -78,6 +78,8 @@ Result<Answer> carry_out(const Order& order, const Told& told) {
 }  // namespace
 
 int work() {
+  // A program that fails closes the pipe that it reads: its own words tell more than the end of this process.
+  ::signal(SIGPIPE, SIG_IGN);
   std::thread(end_with_reader).detach();
   const auto text = read_all(STDIN_FILENO, "the order", kLongestOrder);
   Result<Answer> answer = Error(Errc::kInvalid, "no order");

@@ -18,8 +18,28 @@ constexpr std::size_t kMostWords = 400;
 
 bool says(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
+// Of URLs in it what stands before "@", and behind "?": passwords and signatures.
+std::string without_secrets(std::string_view words) {
+  std::string shown;
+  for (auto at = words.find("://"); at != std::string_view::npos; at = words.find("://")) {
+    constexpr std::size_t kLength = 3;
+    shown += words.substr(0, at + kLength);
+    words.remove_prefix(at + kLength);
+    auto url = words.substr(0, words.find_first_of(" \"'\n"));
+    words.remove_prefix(url.size());
+    const auto query = url.find('?');
+    const bool is_cut = query != std::string_view::npos;
+    url = url.substr(0, query);
+    const auto host = url.substr(0, url.find('/')).rfind('@');
+    shown += host == std::string_view::npos ? url : url.substr(host + 1);
+    if (is_cut) shown += "?...";
+  }
+  return shown.append(words);
+}
+
 // The CLI's own words, in one line; what is to be done about them is told by the code.
-Error failure_of(std::string words) {
+Error failure_of(const std::string& said) {
+  auto words = without_secrets(said);
   std::replace(words.begin(), words.end(), '\n', ' ');
   const auto first = words.find_first_not_of(' ');
   words =
@@ -48,7 +68,7 @@ class S3Store final : public Store {
  public:
   explicit S3Store(const Place& place) : place_(place) {
     root_ = place.location + (place.location.ends_with('/') ? "" : "/") + place.within() + "/";
-    // For the CLI, which is a child of this process; set before there is a second thread.
+    // For the CLI, which is a child of this process. The other thread reads no variables (program.cpp).
     ::setenv("AWS_RETRY_MODE", "standard", 1);  // exponential, with jitter
     ::setenv("AWS_MAX_ATTEMPTS", "5", 1);
     ::setenv("AWS_PAGER", "", 1);

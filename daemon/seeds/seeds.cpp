@@ -25,12 +25,12 @@ std::string name_of(SeedSave save) {
 }
 
 // Work that goes on when nobody waits for it any more: a client's end must not leave a builder paused.
-struct DetachedCall {
+struct UnattendedWork {
   std::optional<Result<ports::SeedDone>> result;
   AsyncEvent done;
 };
 
-asio::awaitable<void> keep_result(std::shared_ptr<DetachedCall> apart, ports::Async<ports::SeedDone> work) {
+asio::awaitable<void> keep_result(std::shared_ptr<UnattendedWork> apart, ports::Async<ports::SeedDone> work) {
   auto result = co_await std::move(work);
   apart->result.emplace(std::move(result));
   apart->done.notify_all();
@@ -38,7 +38,7 @@ asio::awaitable<void> keep_result(std::shared_ptr<DetachedCall> apart, ports::As
 
 ports::Async<ports::SeedDone> run_apart(asio::any_io_executor executor, ports::Async<ports::SeedDone> work) {
   constexpr Duration kLongest = std::chrono::hours{2};
-  auto apart = std::make_shared<DetachedCall>();
+  auto apart = std::make_shared<UnattendedWork>();
   asio::co_spawn(executor, keep_result(apart, std::move(work)), asio::detached);
   if (!apart->result) co_await apart->done.wait(kLongest);
   if (apart->result) co_return *apart->result;

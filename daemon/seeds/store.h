@@ -34,11 +34,13 @@ class Store {
   virtual Result<void> remove_part(const std::string& name) = 0;
 };
 
-// kNotFound: the folder is not there. It is never made, since it may be a mount that is missing.
-Result<std::unique_ptr<Store>> open_store(const Place& place);
+// `may_make`: for a task that writes there (order.h). Others make nothing, and may not even: their unit is read-only.
+// kNotFound: the location is not there, which is never made, since it may be a mount that is missing; or, without
+// `may_make`, that nothing of this builder lies there yet.
+Result<std::unique_ptr<Store>> open_store(const Place& place, bool may_make);
 
 // By a folder, and by the AWS CLI.
-Result<std::unique_ptr<Store>> open_folder_store(const Place& place);
+Result<std::unique_ptr<Store>> open_folder_store(const Place& place, bool may_make);
 std::unique_ptr<Store> open_s3_store(const Place& place);
 
 }  // namespace buildwarden::seeds

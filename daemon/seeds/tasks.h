@@ -31,6 +31,6 @@ Result<Answer> discard(const Order& order, Store& store);
 
 // For the parts of a save that begins now: none that was ever used, as two instances may save at the same time. Names
 // that begin so are in the order of time.
-std::string new_stem(WallTime now);
+Result<std::string> new_stem(WallTime now);
 
 }  // namespace buildwarden::seeds

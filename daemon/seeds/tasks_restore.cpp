@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <mutex>
@@ -51,13 +52,13 @@ class Restoring {
   Restoring(Store& store, const policy::SeedManifest& manifest, int staging, const Told& told)
       : store_(store),
         manifest_(manifest),
-        unpacker_(staging, {manifest.unpacked_bytes, manifest.entries},
+        unpacker_(staging, {manifest.unpacked_bytes, std::min(manifest.entries, policy::kMostSeedEntries)},
                   [&told, of = manifest.unpacked_bytes](Bytes done) { told({done, of}); }) {}
 
   Result<void> run() {
     take(0);
     std::vector<std::thread> threads;
-    for (std::size_t at = 1; at < manifest_.parts.size() && !failure_; ++at) {
+    for (std::size_t at = 1; at < manifest_.parts.size() && !failed(); ++at) {
       threads.emplace_back([this, at] { take(at); });
     }
     for (auto& thread : threads) thread.join();
@@ -66,6 +67,11 @@ class Restoring {
   }
 
  private:
+  bool failed() {
+    const std::lock_guard lock(mutex_);
+    return failure_.has_value();
+  }
+
   void take(std::size_t at) {
     const auto done = read(at);
     if (done) return;
@@ -97,7 +103,7 @@ class Restoring {
   const policy::SeedManifest& manifest_;
   Unpacker unpacker_;
   std::mutex mutex_;
-  std::optional<Error> failure_;
+  std::optional<Error> failure_;  // under the mutex until all threads are joined
 };
 
 Result<void> unpack_into(const Order& order, Store& store, const Told& told, int volume) {

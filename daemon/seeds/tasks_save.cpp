@@ -21,7 +21,9 @@ namespace {
 
 constexpr std::size_t kPartsOfFiles = 4;  // beside the one with the folders
 constexpr Duration kOrphanAge = std::chrono::hours{24};
-constexpr std::size_t kStampLength = 16;  // "20261201T010203Z"
+constexpr std::size_t kStampLength = 16;   // "20261201T010203Z"
+constexpr std::size_t kChanceLength = 16;  // hexadecimal digits
+constexpr std::string_view kPartEnding = ".tar.zst";
 constexpr std::size_t kMostAtTop = 1'000;
 
 Result<UniqueFd> open_data(const Order& order) {
@@ -64,6 +66,25 @@ std::vector<std::string> names_in(const policy::SeedManifest& manifest) {
   return names;
 }
 
+bool has_only(std::string_view text, std::string_view letters) {
+  return !text.empty() && text.find_first_not_of(letters) == std::string_view::npos;
+}
+
+// Whether save() may have given a part this name: a stem of new_stem(), "-" and the part's number. The location may
+// hold files of others, which stay.
+bool is_of_a_save(std::string_view name) {
+  constexpr std::string_view kDigits = "0123456789";
+  constexpr std::size_t kDate = 8;
+  if (name.size() != kStampLength + 1 + kChanceLength + 2 + kPartEnding.size()) return false;
+  const auto stamp = name.substr(0, kStampLength);
+  const auto chance = name.substr(kStampLength + 1, kChanceLength);
+  const auto number = name.substr(kStampLength + 1 + kChanceLength);
+  return has_only(stamp.substr(0, kDate), kDigits) && stamp[kDate] == 'T' &&
+         has_only(stamp.substr(kDate + 1, kStampLength - kDate - 2), kDigits) && stamp.back() == 'Z' &&
+         name[kStampLength] == '-' && has_only(chance, "0123456789abcdef") && number[0] == '-' &&
+         has_only(number.substr(1, 1), kDigits) && name.ends_with(kPartEnding);
+}
+
 // What nobody can be reading: a restore takes minutes.
 void remove_old(Store& store, const policy::SeedManifest& kept) {
   const auto names = store.part_names();
@@ -71,16 +92,19 @@ void remove_old(Store& store, const policy::SeedManifest& kept) {
   const auto current = names_in(kept);
   const auto old = stamp(SystemClock().now().wall - kOrphanAge);
   for (const auto& name : *names) {
-    if (has(current, name) || has(kept.previous, name) || name.substr(0, kStampLength) >= old) continue;
+    if (!is_of_a_save(name) || has(current, name) || has(kept.previous, name) || name.substr(0, kStampLength) >= old)
+      continue;
     static_cast<void>(store.remove_part(name));  // the next one that publishes tries again
   }
 }
 
 }  // namespace
 
-std::string new_stem(WallTime now) {
+Result<std::string> new_stem(WallTime now) {
   std::uint64_t chance = 0;
-  static_cast<void>(!::getrandom(&chance, sizeof chance, 0));
+  const auto got = ::getrandom(&chance, sizeof chance, 0);
+  if (got < 0) return Error::from_errno(errno, "a name for the parts");
+  if (got != static_cast<ssize_t>(sizeof chance)) return Error(Errc::kIo, "the kernel gave too few random bytes");
   return format("{}-{:016x}", stamp(now), chance);
 }
 
@@ -89,7 +113,7 @@ Result<Answer> discard(const Order& order, Store& store) {
   if (!names) return names.error();
   Result<void> removed;
   for (const auto& name : *names) {
-    if (order.stem.empty() || !name.starts_with(order.stem)) continue;
+    if (order.stem.empty() || !name.starts_with(order.stem) || !is_of_a_save(name)) continue;
     if (auto done = store.remove_part(name); !done) removed = done;
   }
   if (!removed) return removed.error();
@@ -117,6 +141,7 @@ Result<Answer> measure_volume(const Order& order) {
 }
 
 Result<Answer> save(const Order& order, Store& store, const Told& told) {
+  const auto began = std::chrono::steady_clock::now();
   const auto data = open_data(order);
   if (!data) return data.error();
   const auto expected = measure(data->get());
@@ -133,7 +158,7 @@ Result<Answer> save(const Order& order, Store& store, const Told& told) {
   std::vector<std::unique_ptr<PartStream>> streams;
   std::vector<int> descriptors;
   for (std::size_t at = 0; at <= kPartsOfFiles; ++at) {
-    manifest.parts.push_back({format("{}-{}.tar.zst", order.stem, at), 0, ""});
+    manifest.parts.push_back({format("{}-{}{}", order.stem, at, kPartEnding), 0, ""});
     auto stream = store.write_part(manifest.parts.back().name);
     if (!stream) return std::move(stream).error();
     descriptors.push_back((*stream)->descriptor());
@@ -141,7 +166,12 @@ Result<Answer> save(const Order& order, Store& store, const Told& told) {
   }
   PackOptions options;
   options.most = order.most;
+  if (order.patience > Duration{0}) options.until = began + order.patience;
   options.told = [&](Bytes done) { told({done, expected->bytes}); };
+  options.why_closed = [&](std::size_t part) {
+    auto finished = streams[part]->finish();
+    return finished ? Error(Errc::kIo, format("nobody reads part {} any more", part)) : std::move(finished).error();
+  };
   auto packed = pack(data->get(), descriptors, options);
   for (auto& stream : streams) {
     if (!packed) break;

@@ -13,9 +13,11 @@
 
 #include "common/beneath.h"
 #include "common/format.h"
+#include "common/path_parts.h"
 #include "common/unique_fd.h"
 #include "common/visible_text.h"
 #include "daemon/seeds/archive_entry_ptr.h"
+#include "daemon/seeds/packer.h"
 #include "daemon/seeds/sha256.h"
 
 namespace buildwarden::seeds {
@@ -51,12 +53,6 @@ Result<std::string> checked_path(const char* given) {
     if (slash == std::string_view::npos) return path;
     rest.remove_prefix(slash + 1);
   }
-}
-
-std::pair<std::string, std::string> split(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return {"", path};
-  return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
 // A part's bytes as libarchive takes them, hashed on the way.
@@ -160,7 +156,7 @@ class PartUnpacker {
   PartUnpacker(Unpacker& whole, archive* reader) : whole_(whole), reader_(reader) {}
 
   Result<void> take(archive_entry* entry, const std::string& path) {
-    const auto [folder, name] = split(path);
+    const auto [folder, name] = split_last(path);
     auto opened = enter(folder);
     if (!opened) return opened;
     if (archive_entry_hardlink(entry) != nullptr) return link(archive_entry_hardlink(entry), name, path);
@@ -197,7 +193,7 @@ class PartUnpacker {
         ::openat(entered_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file.open()) return failed(path, "make");
     const off_t size = archive_entry_size(entry);
-    if (size < 0) return refused(path, "a size below 0 is refused");
+    if (size < 0 || size > kLargestFile) return refused(path, "a size below 0 or above that of any file is refused");
     auto written = write_content(file.get(), size, path);
     if (written && ::ftruncate(file.get(), size) != 0) written = failed(path, "set the size of");
     if (written) written = set_metadata(entry, file.get(), path);
@@ -232,7 +228,10 @@ class PartUnpacker {
   Result<void> make_node(archive_entry* entry, const std::string& name, const std::string& path, mode_t kind) {
     const mode_t mode = archive_entry_perm(entry) & kModeBits;
     if (::mknodat(entered_.get(), name.c_str(), kind | mode, makedev(0, 0)) != 0) return failed(path, "make");
-    return own_by_name(entry, name, path);
+    auto owned = own_by_name(entry, name, path);
+    // The umask took some of it away, and the new owner the rest.
+    if (owned && ::fchmodat(entered_.get(), name.c_str(), mode, 0) != 0) return failed(path, "set the mode of");
+    return owned;
   }
 
   Result<void> own_by_name(archive_entry* entry, const std::string& name, const std::string& path) {
@@ -250,7 +249,7 @@ class PartUnpacker {
   Result<void> link(const char* to, const std::string& name, const std::string& path) {
     auto target = checked_path(to);
     if (!target) return refused(path, "a hard link to something outside of the volume is refused");
-    const auto [folder, last] = split(*target);
+    const auto [folder, last] = split_last(*target);
     auto opened = folder_below(folder);
     if (!opened) return std::move(opened).error();
     struct stat info{};
@@ -312,7 +311,7 @@ Result<void> Unpacker::take_folder(archive_entry* entry) {
 
 Result<void> Unpacker::make_folder(archive_entry* entry, const std::string& path) {
   if (path != ".") {
-    const auto [parent, name] = split(path);
+    const auto [parent, name] = split_last(path);
     const auto above = open_beneath(folder_, parent.empty() ? "." : parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (!above.open()) return refused(path, "a folder comes before the one that it is in");
     if (::mkdirat(above.get(), name.c_str(), 0700) != 0) return failed(path, "make");

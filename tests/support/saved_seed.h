@@ -15,7 +15,9 @@ namespace buildwarden::testing {
 // Of `volume`, at the place of `order`, which is left as the save needed it. Not published yet.
 inline Result<seeds::Answer> save_seed(seeds::Order& order, const std::string& volume, seeds::Store& store) {
   order.volume = volume;
-  order.stem = seeds::new_stem(SystemClock().now().wall);
+  auto stem = seeds::new_stem(SystemClock().now().wall);
+  if (!stem) return std::move(stem).error();
+  order.stem = *std::move(stem);
   return seeds::save(order, store, [](const seeds::Advance&) {});
 }
 

@@ -49,6 +49,7 @@ TEST(Seed, IsRefusedWhereItDoesNotFit) {
       {"snapshotter", [](auto&, auto& own) { own.snapshotter = ""; }},
       {"too_large", [](auto& seed, auto&) { seed.unpacked_bytes = 20 * kGiB + 1; }},
       {"too_large", [](auto& seed, auto&) { seed.parts[1].bytes = 20 * kGiB; }},
+      {"too_large", [](auto& seed, auto&) { seed.entries = kMostSeedEntries + 1; }},
       {"manifest", [](auto& seed, auto&) { seed.parts.clear(); }},
       {"manifest", [](auto& seed, auto&) { seed.parts.resize(kMostSeedParts + 1, seed.parts[0]); }},
       {"manifest", [](auto& seed, auto&) { seed.parts[0].name = "../other/0.tar.zst"; }},
@@ -108,9 +109,17 @@ TEST(SeedRestore, OnlyIntoAnEmptyVolumeBeforeTheFirstStart) {
 }
 
 TEST(SeedRestore, StaysAboveTheTarget) {
-  EXPECT_EQ(no_room_for(2 * kGiB, {10 * kGiB, 8 * kGiB}), "");
-  EXPECT_NE(no_room_for(2 * kGiB + 1, {10 * kGiB, 8 * kGiB}), "");
-  EXPECT_NE(no_room_for(0, {std::nullopt, 0}), "") << "unknown is never fine";
+  auto seed = good_seed();
+  seed.unpacked_bytes = 2 * kGiB;
+  seed.entries = 1'000;
+  EXPECT_EQ(no_room_for(seed, {10 * kGiB, 8 * kGiB}), "");
+  EXPECT_EQ(no_room_for(seed, {10 * kGiB, 8 * kGiB, true, 3'000, 2'000}), "");
+  EXPECT_EQ(no_room_for(seed, {10 * kGiB, 8 * kGiB, true, 2'999, 2'000}),
+            "2999 free inodes less its 1000 entries are below the target of 2000");
+  EXPECT_EQ(no_room_for(seed, {10 * kGiB, 8 * kGiB, false, 0, 0}), "") << "a filesystem without a limit";
+  seed.unpacked_bytes += 1;
+  EXPECT_NE(no_room_for(seed, {10 * kGiB, 8 * kGiB}), "");
+  EXPECT_NE(no_room_for(seed, {std::nullopt, 0}), "") << "unknown is never fine";
 }
 
 SaveFacts idle_builder() {

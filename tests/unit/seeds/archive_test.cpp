@@ -30,7 +30,8 @@ class Archive : public ::testing::Test {
   [[nodiscard]] std::string path(const std::string& name) const { return folder_.path() + "/" + name; }
   [[nodiscard]] std::string part(std::size_t at) const { return path(format("parts/{}", at)); }
 
-  [[nodiscard]] Result<Packed> pack_all(Bytes most = kGiB) {
+  [[nodiscard]] Result<Packed> pack_all(
+      Bytes most = kGiB, std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max()) {
     std::vector<UniqueFd> files;
     std::vector<int> descriptors;
     for (std::size_t at = 0; at < kParts; ++at) {
@@ -38,7 +39,7 @@ class Archive : public ::testing::Test {
       descriptors.push_back(files.back().get());
     }
     const auto from = open_folder(path("from"));
-    return pack(from.get(), descriptors, {most});
+    return pack(from.get(), descriptors, {most, {}, policy::kMostSeedEntries, until});
   }
   [[nodiscard]] Result<void> unpack_all(const Packed& packed) {
     const auto to = open_folder(path("to"));
@@ -95,7 +96,7 @@ TEST_F(Archive, BringsBackAllThatAVolumeHas) {
     cd '{}'; mkdir -p a/b/c empty 'odd name'; chmod 0711 a; chmod 0000 empty; chown 12:34 a/b
     head -c 3000000 /dev/urandom > a/big; echo one > a/b/file; ln a/b/file a/b/c/second; ln a/b/file third
     ln -s ../../outside/file a/link; ln -s /etc/passwd absolute; ln -s nowhere dangling
-    mknod a/whiteout c 0 0; mkfifo a/pipe; chmod 4755 a/b/file; chown 1000:1001 a/big; : > a/none
+    mknod a/whiteout c 0 0; mkfifo a/pipe; chmod 0666 a/pipe; chmod 4755 a/b/file; chown 1000:1001 a/big; : > a/none
     truncate -s 50M sparse; printf hello | dd of=sparse bs=1 seek=30000000 conv=notrunc status=none; truncate -s 1M hole
     printf x > "$(printf 'odd name/\377\001bytes')"
     touch -d '2001-02-03 04:05:06.123456789' a/b a/big)sh",
@@ -143,6 +144,38 @@ TEST_F(Archive, MoreThanMayBeIsNotPacked) {
   const auto packed = pack_all(9'999);
   ASSERT_FALSE(packed);
   EXPECT_EQ(packed.error().code(), Errc::kTooLarge);
+}
+
+TEST_F(Archive, MoreEntriesThanMayBeAreNotPacked) {
+  for (const auto* name : {"a", "b", "c"}) std::ofstream(path(format("from/{}", name))) << name;
+  PackOptions options;
+  options.most = kGiB;
+  options.most_entries = 3;
+  const auto one = create_file(part(0));
+  const auto two = create_file(part(1));
+  const auto from = open_folder(path("from"));
+  const auto packed = pack(from.get(), {one.get(), two.get()}, options);
+  ASSERT_FALSE(packed);
+  EXPECT_EQ(packed.error().code(), Errc::kTooLarge) << packed.error().message();
+  options.most_entries = 4;
+  EXPECT_TRUE(pack(from.get(), {one.get(), two.get()}, options));
+}
+
+TEST_F(Archive, AFileThatIsAllHolesTakesNoForever) {
+  std::ofstream(path("from/huge")) << "x";
+  fs::resize_file(path("from/huge"), static_cast<std::uintmax_t>(kLargestFile) + 1);
+  const auto packed = pack_all();
+  ASSERT_FALSE(packed);
+  EXPECT_EQ(packed.error().code(), Errc::kTooLarge);
+  EXPECT_NE(packed.error().message().find("huge has 1.00 TiB"), std::string::npos) << packed.error().message();
+}
+
+TEST_F(Archive, AHoleIsNotPackedLongerThanASaveMayTake) {
+  std::ofstream(path("from/hole")) << "";
+  fs::resize_file(path("from/hole"), 50'000'000);
+  const auto packed = pack_all(kGiB, std::chrono::steady_clock::now());
+  ASSERT_FALSE(packed);
+  EXPECT_EQ(packed.error().code(), Errc::kTimeout) << packed.error().message();
 }
 
 TEST_F(Archive, ADeviceNodeIsNotPacked) {

@@ -1,20 +1,12 @@
-// One builder's seed, on a fake engine and with a process that answers as a test says.
+// When one builder's seed is restored and saved.
 #include "daemon/seeds/builder_seed.h"
 
 #include <gmock/gmock.h>
-#include <sys/utsname.h>
 
-#include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <mutex>
 
-#include "tests/support/fake_clock.h"
-#include "tests/support/fake_containers.h"
-#include "tests/support/fake_journal.h"
-#include "tests/support/loop.h"
-#include "tests/support/temp_folder.h"
+#include "tests/unit/seeds/builder_seed_fixture.h"
 
 namespace buildwarden::seeds {
 namespace {
@@ -24,133 +16,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-struct Surroundings final : ports::BuilderViews, ports::DiskViews, ports::ContainerOutput, ports::NewVolumes {
-  ports::BuilderView s3;
-  ports::FilesystemSnapshot disk;
-  std::vector<std::string> made;
-  [[nodiscard]] ports::BuildersView builders_view() const override { return {{s3}}; }
-  [[nodiscard]] ports::DiskView disk_view() const override {
-    ports::DiskView view;
-    view.filesystems = {disk};
-    return view;
-  }
-  ports::Async<ports::ContainerControl::ExecResult> await_container(std::string,
-                                                                    ports::ContainerControl::ExecLimits) override {
-    ports::ContainerControl::ExecResult result;
-    result.output = "buildkitd github.com/moby/buildkit v0.13.1 2\n";
-    co_return result;
-  }
-  ports::Async<void> create_volume(std::string name) override {
-    made.push_back(std::move(name));
-    co_return Result<void>{};
-  }
-};
-
-class OneSeed : public ::testing::Test {
- protected:
-  OneSeed() {
-    std::filesystem::create_directories(volume() + "/_data");
-    settings_.seeds.location = "/mnt/seeds";
-    settings_.seeds.save = SeedSave::kIdle;
-    settings_.seeds.max_size = kGiB;
-    engine_.engine.identity.root_dir = folder_.path();
-    engine_.engine.since = clock_.now();
-    engine_.images[settings_.builders[0].image] = "sha256:1";
-    clock_.advance(std::chrono::seconds{5});
-    around_.s3.name = "s3";
-    around_.s3.container = "buildwarden_s3";
-    around_.s3.volume = "buildwarden_s3";
-    around_.s3.version = "v0.13.1";
-    around_.s3.state = policy::BuilderState::kWarm;
-    around_.s3.running_builds = 0;
-    around_.disk.keeps = {ports::Kept::kVolumes};
-    around_.disk.reading.emplace();
-    around_.disk.reading->free = 10 * kGiB;
-    around_.disk.marks.target = kGiB;
-    around_.disk.pressure.level = policy::Level::kOk;
-    manifest_.builder = "s3";
-    struct utsname names{};
-    static_cast<void>(::uname(&names));
-    const std::string machine = names.machine;
-    manifest_.architecture = machine == "x86_64" ? "amd64" : machine == "aarch64" ? "arm64" : machine;
-    manifest_.buildkit = "v0.12.0";
-    manifest_.created_at = clock_.now().wall;
-    manifest_.parts = {{"a.tar.zst", 3, std::string(64, 'a')}};
-    manifest_.unpacked_bytes = 7;
-  }
-  [[nodiscard]] std::string volume() const { return folder_.path() + "/volumes/buildwarden_s3"; }
-
-  SeedParts parts() {
-    SeedParts parts{settings_,
-                    clock_,
-                    journal_,
-                    workers_,
-                    engine_,
-                    engine_,
-                    engine_,
-                    around_,
-                    engine_,
-                    around_,
-                    around_,
-                    around_,
-                    [this](std::string) { return forget(); },
-                    [this](const std::string& builder) { woken_.push_back(builder); },
-                    [](const std::string&) -> Result<int> { return 2; },
-                    [](const std::string&, int) {},
-                    [] { return false; },
-                    [] { return std::string("i-1"); },
-                    {}};
-    parts.jitter = [](Duration) { return Duration{0}; };
-    parts.run = [this](const ProgramCall& call, const std::stop_token& stop) { return work(call, stop); };
-    return parts;
-  }
-  ports::Async<void> forget() { co_return forgotten_; }
-
-  // On a worker.
-  Result<ProgramEnd> work(const ProgramCall& call, const std::stop_token& stop) {
-    const auto order = decode_order(call.input);
-    EXPECT_TRUE(order);
-    {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(order->task);
-    }
-    // It ends well just as it is given up.
-    while (order->task == Task::kSave && hold_ && !stop.stop_requested()) std::this_thread::yield();
-    Answer answer;
-    if (order->task == Task::kLook || order->task == Task::kSave) answer.manifest = manifest_;
-    const auto failed = failures_.find(order->task);
-    const Result<Answer> said = failed == failures_.end() ? Result<Answer>(answer) : failed->second;
-    return ProgramEnd{said ? 0 : 1, 0, encode_answer(said) + "\n", ""};
-  }
-  [[nodiscard]] std::vector<Task> tasks() {
-    const std::lock_guard lock(mutex_);
-    return tasks_;
-  }
-  void add_container() {
-    auto& container = engine_.containers["buildwarden_s3"];
-    container.seen.state = policy::ContainerState::kRunning;
-    container.seen.id = "id";
-    container.seen.ours = true;
-  }
-  Duration turn(BuilderSeed& seed) { return testing::run_on(loop_, seed.turn()); }
-
-  testing::TempFolder folder_;
-  boost::asio::io_context loop_;
-  WorkerPool workers_{2};
-  testing::FakeClock clock_;
-  testing::FakeJournal journal_;
-  testing::FakeContainers engine_;
-  Surroundings around_;
-  Settings settings_;
-  policy::SeedManifest manifest_;
-  std::vector<std::string> woken_;
-  Result<void> forgotten_;
-  std::atomic<bool> hold_{false};
-  std::map<Task, Error> failures_;
-  std::mutex mutex_;
-  std::vector<Task> tasks_;
-};
 
 TEST_F(OneSeed, IsRestoredBeforeTheFirstStart) {
   BuilderSeed seed("s3", parts());
@@ -174,6 +39,7 @@ TEST_F(OneSeed, ThatDoesNotFitOrCannotBeHadLeavesAColdStart) {
       {"unfit", [&] { manifest_.architecture = "vax"; }, {Task::kLook}},
       {"unfit", [&] { manifest_.buildkit = "v3.0.0"; }, {Task::kLook}},
       {"no_room", [&] { around_.disk.reading->free = kGiB; }, {Task::kLook}},
+      {"no_room", [&] { around_.disk.reading->free_inodes = 1'000'006; }, {Task::kLook}},
       {"denied", [&] { failures_.emplace(Task::kLook, Error(Errc::kDenied, "403")); }, {Task::kLook}},
       {"damaged",
        [&] { failures_.emplace(Task::kRestore, Error(Errc::kProtocol, "checksum")); },
@@ -186,6 +52,7 @@ TEST_F(OneSeed, ThatDoesNotFitOrCannotBeHadLeavesAColdStart) {
   for (const auto& one : cases) {
     manifest_ = good;
     around_.disk.reading->free = 10 * kGiB;
+    around_.disk.reading->free_inodes = 2'000'000;
     failures_.clear();
     tasks_.clear();
     one.break_it();
@@ -195,6 +62,36 @@ TEST_F(OneSeed, ThatDoesNotFitOrCannotBeHadLeavesAColdStart) {
     EXPECT_EQ(journal_.last("seed.refused").rule, one.rule) << journal_.last("seed.refused").reason;
     EXPECT_EQ(tasks(), one.tasks) << one.rule;
   }
+}
+
+// The name is free for anybody: a container that only happens to have it is not removed.
+TEST_F(OneSeed, AForeignContainerWithTheNameOfItsOwnStays) {
+  struct Case {
+    bool ours;
+    const char* spec;
+    bool stays;
+  };
+  const std::vector<Case> cases = {{false, "", true},
+                                   {false, "seed-version", true},
+                                   {true, "0123456789abcdef", true},
+                                   {true, "seed-version", false}};
+  for (const auto& one : cases) {
+    engine_.calls.clear();
+    auto& other = engine_.containers["buildwarden_seed_s3"];
+    other.seen.state = policy::ContainerState::kExited;
+    other.seen.id = "other";
+    other.seen.ours = one.ours;
+    other.seen.spec_digest = one.spec;
+    BuilderSeed seed("s3", parts());
+    turn(seed);
+    EXPECT_EQ(seed.awaited(), "");
+    EXPECT_EQ(engine_.containers.contains("buildwarden_seed_s3"), one.stays) << one.spec;
+    if (!one.stays) continue;
+    EXPECT_THAT(engine_.calls, IsEmpty());
+    EXPECT_EQ(journal_.last("seed.refused").rule, "unfit");
+    EXPECT_THAT(journal_.last("seed.refused").reason, HasSubstr("buildwarden_seed_s3 is not of a seed, and stays"));
+  }
+  EXPECT_EQ(journal_.count("seed.restored"), 1U);
 }
 
 TEST_F(OneSeed, WithoutOneIsNoWarning) {
@@ -264,6 +161,90 @@ TEST_F(SavedSeed, IsGivenUpForAJob) {
   EXPECT_THAT(engine_.calls, ElementsAre("pause buildwarden_s3", "unpause buildwarden_s3"));
   EXPECT_THAT(tasks(), ElementsAre(Task::kSave, Task::kDiscard)) << "never published";
   EXPECT_EQ(journal_.count("seed.given_up"), 1U);
+}
+
+// A builder must not stay paused until a thread is free.
+TEST_F(SavedSeed, NeedsNoneOfTheWorkersThatOthersUse) {
+  add_container();
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  std::atomic<bool> busy{true};
+  for (int thread = 0; thread < 2; ++thread) {
+    workers_.post([&busy] {
+      while (busy) std::this_thread::yield();
+    });
+  }
+  const auto saved = testing::run_on(loop_, ask(seed));
+  busy = false;
+  EXPECT_TRUE(saved) << saved.error().message();
+}
+
+TEST_F(SavedSeed, ThatFailsUnpausesTheBuilder) {
+  add_container();
+  failures_.emplace(Task::kSave, Error(Errc::kIo, "no space left on device"));
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  const auto saved = testing::run_on(loop_, ask(seed));
+  ASSERT_FALSE(saved);
+  EXPECT_THAT(engine_.calls, ElementsAre("pause buildwarden_s3", "unpause buildwarden_s3"));
+  EXPECT_FALSE(seed.holds());
+  EXPECT_THAT(tasks(), ElementsAre(Task::kSave, Task::kDiscard));
+  EXPECT_THAT(journal_.last("seed.not_saved").reason, HasSubstr("no space left on device"));
+}
+
+// Two orders of one builder would share what stops them, and one of them would read a builder that runs again.
+TEST_F(SavedSeed, IsOneAtATime) {
+  add_container();
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  const auto expect_refused = [&](const std::string& why) {
+    ports::SeedRequest plan;
+    plan.builder = "s3";
+    plan.dry_run = true;
+    const auto restored = [&] { return seed.restore(plan, [](const std::string&) {}); };
+    const auto measured = [&] { return seed.save(plan, [](const std::string&) {}); };
+    for (const auto& second :
+         {testing::run_on(loop_, ask(seed)), testing::run_on(loop_, restored()), testing::run_on(loop_, measured())}) {
+      ASSERT_FALSE(second);
+      EXPECT_EQ(second.error().code(), Errc::kConflict);
+      EXPECT_EQ(second.error().message(), why);
+    }
+  };
+  hold_ = true;
+  std::optional<Result<ports::SeedDone>> saved;
+  const testing::Background saving(loop_, testing::detail::keep(ask(seed), &saved));
+  testing::run_until(loop_, [&] { return !tasks().empty(); });
+  expect_refused("a save of s3 is under way");
+  hold_ = false;
+  testing::run_until(loop_, [&] { return saving.ended(); });
+  EXPECT_TRUE(saved && *saved);
+
+  hold_look_ = true;
+  turn(seed);
+  clock_.advance(std::chrono::hours{7});
+  std::optional<Duration> pause;
+  const testing::Background looking(loop_, testing::detail::keep(seed.turn(), &pause));
+  testing::run_until(loop_, [&] { return tasks().size() == 3; });
+  expect_refused("the seed of s3 is being looked at");
+  hold_look_ = false;
+  testing::run_until(loop_, [&] { return looking.ended(); });
+}
+
+// The engine refuses a pause with the same code: that is no job, and it is not tried again at once.
+TEST_F(SavedSeed, IsGivenUpForAJobAlone) {
+  add_container();
+  engine_.fail.emplace("pause buildwarden_s3", Error(Errc::kConflict, "cannot pause"));
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  turn(seed);
+  clock_.advance(std::chrono::hours{7});
+  turn(seed);
+  EXPECT_EQ(journal_.count("seed.given_up"), 0U);
+  EXPECT_EQ(journal_.count("seed.not_saved"), 1U);
+  const auto asked = tasks().size();
+  clock_.advance(std::chrono::minutes{1});
+  turn(seed);
+  EXPECT_EQ(tasks().size(), asked);
 }
 
 TEST_F(SavedSeed, IsNotMadeWithTheHistory) {

@@ -55,7 +55,8 @@ TEST_F(Helper, TellsHowFarItIsAndHandsOnTheAnswer) {
   std::string command;
   const auto answer = ask([&](const ProgramCall& call, const std::stop_token&) -> Result<ProgramEnd> {
     for (const auto& word : call.command) command += word + " ";
-    EXPECT_TRUE(decode_order(call.input));
+    const auto order = decode_order(call.input);
+    EXPECT_TRUE(order && order->patience < call.deadline && order->patience > Duration{0});
     call.heard("progress 3 9\n");
     Answer done;
     done.bytes = 9;
@@ -67,6 +68,25 @@ TEST_F(Helper, TellsHowFarItIsAndHandsOnTheAnswer) {
   EXPECT_EQ(progress_->of, 9);
   EXPECT_THAT(command, HasSubstr("work-on-seed"));
   EXPECT_THAT(command, Not(HasSubstr("fleet"))) << "nothing of the order is in the process list";
+}
+
+TEST_F(Helper, NothingIsBegunAfterItsTime) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds{20};
+  workers_.post([until] {
+    while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  });
+  bool began = false;
+  SeedCall call;
+  call.patience = std::chrono::milliseconds{1};
+  call.progress = progress_;
+  RunProgram run = [&](const ProgramCall&, const std::stop_token&) -> Result<ProgramEnd> {
+    began = true;
+    return ProgramEnd{};
+  };
+  const auto answer = testing::run_on(loop_, carry_out(workers_, std::move(run), std::move(call)));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code(), Errc::kTimeout);
+  EXPECT_FALSE(began);
 }
 
 TEST_F(Helper, OneThatDiesSaysWhy) {

@@ -2,6 +2,7 @@
 #include "daemon/seeds/tasks.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -43,7 +44,7 @@ class Tasks : public ::testing::Test {
     return count;
   }
   std::unique_ptr<Store> store() {
-    auto opened = open_store(order_.place);
+    auto opened = open_store(order_.place, true);
     EXPECT_TRUE(opened) << opened.error().message();
     return *std::move(opened);
   }
@@ -179,6 +180,23 @@ TEST_F(Tasks, OldPartsAreRemovedLater) {
   EXPECT_EQ(seen->manifest->previous.size(), 5U);
 }
 
+// However old their names look.
+TEST_F(Tasks, ArchivesOfOthersStay) {
+  ASSERT_NO_FATAL_FAILURE(save_and_publish());
+  const std::vector<std::string> names = {"20200101T000000Z-0123456789abcdef-0.tar.zst.bak",
+                                          "20200101T000000Z-0123456789abcdef-10.tar.zst",
+                                          "20200101T000000Z-0123456789abcdeF-0.tar.zst",
+                                          "20200101T00000AZ-0123456789abcdef-0.tar.zst",
+                                          "20200101T000000Z_0123456789abcdef-0.tar.zst",
+                                          "2020-database.tar.zst",
+                                          "1.tar.zst",
+                                          ".tar.zst"};
+  for (const auto& name : names) std::ofstream(stored() + name) << "theirs";
+  ASSERT_NO_FATAL_FAILURE(save_and_publish());
+  ASSERT_TRUE(discard(order_, *store()));
+  for (const auto& name : names) EXPECT_TRUE(fs::exists(stored() + name)) << name;
+}
+
 TEST_F(Tasks, WhatWasGivenUpIsRemoved) {
   ASSERT_NO_FATAL_FAILURE(save_and_publish());
   ASSERT_TRUE(save_a());
@@ -193,10 +211,24 @@ TEST_F(Tasks, WhatWasGivenUpIsRemoved) {
 
 TEST_F(Tasks, ALocationThatIsNotMountedIsNotMade) {
   order_.place.location = path("nothing/here");
-  const auto opened = open_store(order_.place);
+  const auto opened = open_store(order_.place, true);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code(), Errc::kNotFound);
   EXPECT_FALSE(fs::exists(path("nothing")));
+}
+
+// A look has no right to write there. Were that an error, no first seed would ever be saved.
+TEST_F(Tasks, ALookIntoANewLocationMakesNothingAndFindsNoSeed) {
+  ASSERT_EQ(::chmod(path("store").c_str(), 0500), 0);
+  const auto opened = open_store(order_.place, false);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), Errc::kNotFound) << opened.error().message();
+  EXPECT_TRUE(fs::is_empty(path("store")));
+  ASSERT_EQ(::chmod(path("store").c_str(), 0700), 0);
+  ASSERT_NO_FATAL_FAILURE(save_and_publish());
+  const auto again = open_store(order_.place, false);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(look(**again));
 }
 
 TEST_F(Tasks, AnOrderIsReadAsItWasWritten) {
