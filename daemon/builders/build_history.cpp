@@ -45,10 +45,11 @@ asio::awaitable<void> BuildHistories::turn() {
   }
 }
 
+// Also where no step was carried out: a build that found all of it in the cache has used it.
 asio::awaitable<void> BuildHistories::learn_from(BuilderCache* cache) {
   if (parts_.costs == nullptr || parts_.settings.disk.rank_by != RankBy::kValue) co_return;
   auto steps = co_await cache->read_steps();
-  if (!steps || steps->empty()) co_return;
+  if (!steps) co_return;
   auto records = co_await cache->cache_records();
   if (!records) co_return;
   co_await parts_.costs->learn_steps(cache->builder(), *std::move(steps), *std::move(records));

@@ -7,6 +7,7 @@
 
 #include "common/format.h"
 #include "daemon/last_use/last_use_ledger.h"
+#include "daemon/last_use/savings_ledger.h"
 #include "daemon/last_use/worth_ledger.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_image_engine.h"
@@ -131,13 +132,17 @@ class BuildCacheEvictorTest : public ::testing::Test {
                                     {"builder:s3", "builder s3's build cache", &builder_, Amount::share(0.15), false}};
 };
 
-// Issue 18: what costs least to get back goes first, whichever cache it is of, and the candidates say so.
+// Issue 18: what costs least to get back goes first, whichever cache it is of, and the candidates say so. What is made
+// again after all is regretted.
 TEST_F(BuildCacheEvictorTest, ByValueTheCheapestOfEveryBuilderGoFirst) {
   testing::FakeWorthStore store;
-  WorthLedger worth({clock_, store, workers_});
+  SavingsLedger savings({clock_, store});
+  testing::run_void(loop_, savings.load());
+  WorthLedger worth({clock_, store, workers_, &savings});
   testing::run_void(loop_, worth.connected(engine_.engine.identity));
   auto with_worth = parts();
   with_worth.worth = &worth;
+  with_worth.witness = &worth;
   BuildCacheEvictor rung(RungId::kBuildCache, std::move(with_worth));
   sources_[1].builder = "s3";
   for (auto& record : builder_.records) {
@@ -160,6 +165,14 @@ TEST_F(BuildCacheEvictorTest, ByValueTheCheapestOfEveryBuilderGoFirst) {
   settings_.disk.rank_by = RankBy::kLastUse;
   EXPECT_EQ(plan(rung), (Steps{"builder:s3 17h", "builder:s3 11h", "builder:s3 5h"}));
   EXPECT_FALSE(list(rung)[0].value);
+  settings_.disk.rank_by = RankBy::kValue;
+  auto again = dear;
+  again.id = "again";
+  again.created = clock_.now().wall + minutes{1};
+  ASSERT_TRUE(run_on(loop_, rung.evict(list(rung)[2], turn_)));
+  clock_.advance(minutes{1});
+  testing::run_void(loop_, worth.learn_steps("s3", {}, {again}));
+  EXPECT_DOUBLE_EQ(savings.savings_view().host->at(1).regretted.total.seconds, 1800) << "an hour, or another version";
 }
 
 TEST_F(BuildCacheEvictorTest, TheAgeHoldsInEveryBuilderAndTheOldestGoFirst) {

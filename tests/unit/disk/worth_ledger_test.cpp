@@ -95,6 +95,7 @@ TEST_F(WorthLedgerTest, AnOwnPullTellsWhatTheImageCostsAndItsRegistrysRate) {
   engine_.add_image("sha256:a", {"web:1"}, kGiB);
   see();
   EXPECT_DOUBLE_EQ(facts("sha256:a").seconds.value_or(0), 20);
+  EXPECT_EQ(facts("sha256:a").use.first_seen, clock_.now().wall);
   restart();
   EXPECT_DOUBLE_EQ(facts("sha256:a").seconds.value_or(0), 20);
   EXPECT_DOUBLE_EQ(worth_->rates().of("docker.io"), kGiB / 20.0);
