@@ -97,7 +97,8 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       running_jobs({registry, foreign, clock, [this] { return agent_on_host(); }}),
       ledger(clock, store, journal),
       builder_use({ledger, engine, clock}),
-      worth({clock, store, workers}),
+      savings({clock, store}),
+      worth({clock, store, workers, &savings, [this] { return settings.jobs.reuse_context; }}),
       last_use_recorder(
           {ledger, engine, engine, clock, workers, &builder_use, [this] { return prefetch.pulling(); }, &worth}),
       builder_caches(settings.builders, {engine, engine, workers}),
@@ -132,7 +133,7 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
                disk::work_on_ballast}),
       dangling_images({engine, engine, engine, in_use, ledger, clock}),
       build_cache(policy::RungId::kBuildCache, build_cache_parts()),
-      unused_images({engine, engine, engine, in_use, ledger, clock}, {&worth, settings, workers}),
+      unused_images({engine, engine, engine, in_use, ledger, clock}, {&worth, settings, workers, &worth}),
       build_cache_share(policy::RungId::kBuildCacheShare, build_cache_parts()),
       images_and_caches({unused_images, build_cache, [this] { return device_of(ports::Kept::kImages); }}),
       orphaned_builders({engine, engine, engine, engine, in_use, buildx_instances, ledger, clock}),
@@ -180,7 +181,8 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       reload(reload_parts()),
       reload_loop(loop.get_executor(),
                   {reload, foreign, [this] { return config::files_of(request, settings); }, [this] { note_mounts(); }}),
-      metrics({&disk_status, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination, &seeds},
+      metrics({&disk_status, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination, &seeds,
+               &savings},
               BUILDWARDEN_VERSION),
       probe(
           loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
@@ -200,6 +202,13 @@ void Daemon::Components::connect_rooms() {
   });
   handout.wait_for_seeds([this](std::string builder, ports::Progress progress) {
     return seeds.wait_for(std::move(builder), std::move(progress));
+  });
+  registry.on_job([this](const ports::Lease& lease, bool is_over) {
+    if (is_over) {
+      savings.job_over(lease);
+    } else {
+      savings.job_runs(lease);
+    }
   });
   handout.on_left([this](const std::string& builder) { build_histories.left(builder); });
   outside_follows_ = journal.subscribe([this](const ports::RecordedEvent& recorded) {

@@ -62,6 +62,7 @@
 #include "daemon/last_use/last_use_ledger.h"
 #include "daemon/last_use/last_use_recorder.h"
 #include "daemon/last_use/network_use.h"
+#include "daemon/last_use/savings_ledger.h"
 #include "daemon/prefetch/prefetch.h"
 #include "daemon/reclaim/idle_cache_collector.h"
 #include "daemon/reclaim/network_collector.h"
@@ -126,6 +127,7 @@ struct Daemon::Components {
   jobs::AgentLock agent_lock;
   disk::LastUseLedger ledger;
   disk::BuildxBuilderUse builder_use;
+  disk::SavingsLedger savings;
   disk::WorthLedger worth;
   disk::LastUseRecorder last_use_recorder;
   builders::Caches builder_caches;

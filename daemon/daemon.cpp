@@ -89,6 +89,7 @@ void Daemon::Components::run() {
   asio::co_spawn(loop, engine.run(), asio::detached);
   asio::co_spawn(loop, ledger.run(), asio::detached);
   asio::co_spawn(loop, worth.run(), asio::detached);
+  asio::co_spawn(loop, savings.run(), asio::detached);
   asio::co_spawn(loop, last_use_recorder.run(), asio::detached);
   asio::co_spawn(loop, disk_monitor.run(), asio::detached);
   asio::co_spawn(loop, cache_sizes.run(), asio::detached);
@@ -194,6 +195,7 @@ asio::awaitable<void> Daemon::Components::end() {
   last_use_recorder.stop();
   ledger.stop();
   worth.stop();
+  savings.stop();
   engine.stop();
   probe.stop();
   journal.record(stopped_event(clock.now().boot - started_.boot));

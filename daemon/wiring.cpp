@@ -42,6 +42,7 @@ disk::BuildCacheEvictor::Parts Daemon::Components::build_cache_parts() {
           clock,
           workers,
           [this](Duration time) { return disk_monitor.clock_is_steady_for(time); },
+          &worth,
           &worth};
 }
 
@@ -178,6 +179,7 @@ api::ApiContext Daemon::Components::api_context() {
   context.seeds = &seeds;
   context.seed_control = &seeds;
   context.jobs = &registry;
+  context.savings = &savings;
   context.prefetch = &prefetch;
   context.emulators = &emulation;
   context.platforms = &emulation;

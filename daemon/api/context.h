@@ -25,6 +25,7 @@
 #include "daemon/ports/operations.h"
 #include "daemon/ports/prefetch.h"
 #include "daemon/ports/seeds.h"
+#include "daemon/ports/worth.h"
 
 namespace buildwarden::api {
 
@@ -46,6 +47,7 @@ struct ApiContext {
   const ports::SeedViews* seeds = nullptr;
   ports::SeedControl* seed_control = nullptr;
   const ports::JobViews* jobs = nullptr;
+  const ports::SavingsViews* savings = nullptr;
   const ports::PrefetchViews* prefetch = nullptr;
   const ports::EmulatorViews* emulators = nullptr;
   ports::Platforms* platforms = nullptr;

@@ -16,6 +16,7 @@
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
 #include "daemon/ports/prefetch.h"
+#include "daemon/ports/worth.h"
 
 namespace buildwarden::api {
 
@@ -35,6 +36,7 @@ boost::json::array jobs_json(const ports::JobsView& view, Now now);
 // verdict `run`: the whole body of 200 and 201.
 boost::json::object job_answer_json(const ports::JobAnswer& answer);
 boost::json::object engine_json(const ports::EngineStatus& status);
+boost::json::object savings_json(const ports::SavingsView& view);
 boost::json::object prefetch_json(const ports::PrefetchView& view);
 boost::json::object termination_json(const ports::TerminationView& view);
 boost::json::array not_ready_json(const std::vector<ports::NotReady>& parts);

@@ -107,6 +107,7 @@ std::string render_page(const PageFacts& facts) {
   sections += page_disks(facts);
   sections += page_builders(facts);
   sections += page_jobs(facts);
+  sections += page_savings(facts);
   sections += page_emulators(facts);
   sections += page_prefetch(facts);
   sections += page_events(facts);

@@ -18,6 +18,7 @@
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
 #include "daemon/ports/prefetch.h"
+#include "daemon/ports/worth.h"
 
 namespace buildwarden::api {
 
@@ -40,6 +41,7 @@ struct PageFacts {
   ports::JobsView jobs;
   ports::TerminationView termination;
   ports::PrefetchView prefetch;
+  ports::SavingsView savings;
   std::vector<ports::RecordedEvent> events;  // oldest first, at most kEventsOnPage
   std::string journal_error;
 };
@@ -58,6 +60,7 @@ Markup page_builders(const PageFacts& facts);
 Markup page_emulators(const PageFacts& facts);
 Markup page_jobs(const PageFacts& facts);
 Markup page_prefetch(const PageFacts& facts);
+Markup page_savings(const PageFacts& facts);
 Markup page_events(const PageFacts& facts);
 
 // Free space over the last hour with the marks and, while it fills, the forecast up to critical. `samples` may be

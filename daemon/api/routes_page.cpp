@@ -36,6 +36,7 @@ PageFacts facts_of(const ApiContext& context, const SpaceHistory& history, const
   facts.jobs = context.jobs->jobs_view();
   facts.termination = context.termination->termination_view();
   facts.prefetch = context.prefetch->prefetch_view();
+  facts.savings = context.savings->savings_view();
   facts.events = latest_events(*context.events);
   facts.journal_error = context.events->error();
   return facts;

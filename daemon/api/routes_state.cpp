@@ -76,6 +76,7 @@ Response status(const ApiContext& context, const Now& started) {
   object["emulators"] = emulators_json(context.emulators->emulators_view());
   object["jobs"] = jobs_json(context.jobs->jobs_view(), now);
   object["termination"] = termination_json(context.termination->termination_view());
+  object["savings"] = savings_json(context.savings->savings_view());
   object["prefetch"] = prefetch_json(context.prefetch->prefetch_view());
   object["last_event_id"] = context.events->last_id();
   object["state"] = state_json(disk, *context.events);

@@ -46,6 +46,7 @@ asio::awaitable<void> BuildHistories::turn() {
   }
 }
 
+// Also where no step was carried out: a build that found all of it in the cache has used it.
 asio::awaitable<void> BuildHistories::learn_from(BuilderCache* cache) {
   if (parts_.costs == nullptr || parts_.settings.disk.rank_by != RankBy::kValue) co_return;
   auto steps = co_await cache->read_steps();
@@ -54,7 +55,6 @@ asio::awaitable<void> BuildHistories::learn_from(BuilderCache* cache) {
   const auto known = learned_until_.find(builder);
   auto until = known == learned_until_.end() ? WallTime::min() : known->second;
   std::erase_if(*steps, [until](const policy::BuildStep& step) { return step.completed <= until; });
-  if (steps->empty()) co_return;
   auto records = co_await cache->cache_records();
   if (!records) co_return;
   for (const auto& step : *steps) until = std::max(until, step.completed);

@@ -37,6 +37,12 @@ std::optional<std::int64_t> number(const json::value& value, std::string_view ke
   return static_cast<std::int64_t>(std::llround(*real));
 }
 
+std::optional<double> real(const json::value& value, std::string_view key) {
+  const auto& found = member(value, key);
+  if (!found.is_number()) return std::nullopt;
+  return found.to_number<double>();
+}
+
 bool truth(const json::value& value, std::string_view key) {
   const auto* found = member(value, key).if_bool();
   return found != nullptr && *found;

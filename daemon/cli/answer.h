@@ -19,6 +19,8 @@ const boost::json::array& list(const boost::json::value& value, std::string_view
 // The member as text ("" when it is none), a number, a truth.
 std::string text(const boost::json::value& value, std::string_view key);
 std::optional<std::int64_t> number(const boost::json::value& value, std::string_view key);
+// The same of a number with a fraction, or without.
+std::optional<double> real(const boost::json::value& value, std::string_view key);
 bool truth(const boost::json::value& value, std::string_view key);
 
 // The member as a size for people, "-" when it is none.

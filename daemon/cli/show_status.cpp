@@ -55,6 +55,46 @@ std::string state_lines(const json::value& state) {
   return lines;
 }
 
+struct SavedToday {
+  double seconds = 0;
+  double estimated = 0;
+  Bytes bytes = 0;
+  double regretted = 0;
+};
+
+// Of all kinds together.
+SavedToday saved_today(const json::array& kinds) {
+  SavedToday sum;
+  for (const auto& kind : kinds) {
+    const auto& saved = member(member(kind, "saved"), "today");
+    sum.seconds += real(saved, "seconds").value_or(0);
+    sum.estimated += real(saved, "estimated_seconds").value_or(0);
+    sum.bytes += number(saved, "bytes").value_or(0);
+    sum.regretted += real(member(member(kind, "regretted"), "today"), "seconds").value_or(0);
+  }
+  return sum;
+}
+
+std::string whole_seconds(double seconds) {
+  return short_duration(std::chrono::seconds{static_cast<std::int64_t>(seconds)});
+}
+
+// One line of the host, and one of each pipeline that saved something today; none before what was kept is loaded.
+std::string savings_lines(const json::value& savings) {
+  const auto& host = list(savings, "host");
+  if (host.empty()) return "";
+  const auto today = saved_today(host);
+  auto lines = format("saved today: {} of builds and pulls not waited for", whole_seconds(today.seconds));
+  if (today.estimated >= 1) lines += format(" ({} of it estimated)", whole_seconds(today.estimated));
+  lines += format(", {} not sent again; regretted {}\n", format_bytes(today.bytes), whole_seconds(today.regretted));
+  for (const auto& pipeline : list(savings, "pipelines")) {
+    const auto its = saved_today(list(pipeline, "kinds"));
+    if (its.seconds < 1) continue;
+    lines += visible(format("  {}: {}", text(pipeline, "pipeline"), whole_seconds(its.seconds))) + "\n";
+  }
+  return lines;
+}
+
 // One line, and one for each image that is not there yet.
 std::string prefetch_lines(const json::value& prefetch) {
   const auto& images = list(prefetch, "images");
@@ -88,9 +128,9 @@ std::string termination_line(const json::value& termination) {
 std::string status_text(const json::value& status) {
   return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
          engine_line(member(status, "engine")) + state_lines(member(status, "state")) + refused_lines(status) +
-         termination_line(member(status, "termination")) + "\n" + filesystems_table(list(status, "filesystems")) +
-         "\n" + builders_table(list(status, "builders")) + "\n" + prefetch_lines(member(status, "prefetch")) +
-         jobs_table(list(status, "jobs"));
+         termination_line(member(status, "termination")) + savings_lines(member(status, "savings")) + "\n" +
+         filesystems_table(list(status, "filesystems")) + "\n" + builders_table(list(status, "builders")) + "\n" +
+         prefetch_lines(member(status, "prefetch")) + jobs_table(list(status, "jobs"));
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ struct Knowledge {
   std::shared_ptr<const policy::Slots> slots;
   policy::PullRates rates;
   bool reuse_context = false;
-  bool learns = false;  // nobody else looks at this cache: what it shows is learned now
+  bool learns = false;           // nobody else looks at this cache: what it shows is learned now
+  policy::CacheBefore before{};  // of one that is learned from
 };
 
 struct Plan {
@@ -50,6 +51,7 @@ struct PlannedSteps {
   struct Step {
     policy::CacheStep step;
     std::optional<policy::Valuation> value;
+    std::map<std::string, policy::LostRecord> lost{};
   };
   std::vector<Step> steps;
   Cache cache;                                          // where it is kept
@@ -60,15 +62,34 @@ Cache listed(std::vector<policy::CacheRecord> records, const Plan& plan, Planned
   if (!plan.knowledge) return std::make_shared<const policy::CacheList>(std::move(records));
   const auto& knowledge = *plan.knowledge;
   const auto* slots = knowledge.slots.get();
+  std::shared_ptr<policy::SlotsLearned> learned;
   if (knowledge.learns) {
-    planned.learned = std::make_shared<const policy::SlotsLearned>(
+    learned = std::make_shared<policy::SlotsLearned>(
         policy::learn_slots(*slots, records, knowledge.builder, {}, plan.now.wall));
-    slots = &planned.learned->slots;
+    slots = &learned->slots;
   }
   auto list = std::make_shared<policy::CacheList>(std::move(records));
   const policy::CacheFacts facts{knowledge.builder, slots, &knowledge.rates, knowledge.reuse_context};
-  list->rank_by_value(policy::cache_things(*list, facts), plan.now.wall);
+  auto things = policy::cache_things(*list, facts);
+  if (learned) {
+    const auto account = policy::account_for(*list, things, knowledge.before);
+    learned->account = std::make_shared<const policy::CacheAccount>(account);
+    planned.learned = std::move(learned);
+  }
+  list->rank_by_value(std::move(things), plan.now.wall);
   return list;
+}
+
+// Of what was ranked by value, where it is going to be deleted.
+void note_losses(const policy::CacheList& cache, PlannedSteps& planned) {
+  if (cache.things().empty()) return;
+  const auto losses = policy::losses_of(cache.records(), cache.things());
+  for (auto& step : planned.steps) {
+    for (const auto& id : step.step.ids) {
+      const auto loss = losses.find(id);
+      if (loss != losses.end()) step.lost.emplace(id, loss->second);
+    }
+  }
 }
 
 // Empties the input.
@@ -88,6 +109,7 @@ Result<PlannedSteps> steps_of(const Plan& plan) {
     step.places.clear();  // the list may not live so long
     planned.steps.push_back({std::move(step), std::move(value)});
   }
+  if (!plan.keep && !planned.steps.empty()) note_losses(*cache, planned);
   if (plan.keep) planned.cache = std::move(cache);
   return planned;
 }
@@ -210,17 +232,18 @@ ports::Async<std::vector<policy::Candidate>> BuildCacheEvictor::list_one(const C
   if (parts_.worth != nullptr && plan.rules.by_value) {
     plan.knowledge = Knowledge{source->builder, parts_.worth->slots_of(source->builder), parts_.worth->rates(),
                                parts_.settings.jobs.reuse_context, source->is_engines_own};
+    if (source->is_engines_own) plan.knowledge->before = parts_.worth->cache_before(source->builder);
   }
   std::function<Result<PlannedSteps>()> work = [plan] { return steps_of(plan); };
   auto planned = co_await parts_.workers.compute<PlannedSteps>(std::move(work), kPlanDeadline);
   if (!planned) co_return Error(planned.error()).with_context(format("plan {}", source->name));
   if (turn.found) turn.found->caches[source->key] = planned->cache;
   if (planned->learned) co_await parts_.worth->keep(source->builder, plan.knowledge->slots, planned->learned);
-  for (auto& [step, value] : planned->steps) {
+  for (auto& [step, value, lost] : planned->steps) {
     candidates.push_back(candidate_of(*source, step, plan.now));
     candidates.back().device = home.device;
     candidates.back().value = std::move(value);
-    remember(turn, candidates.back(), {source->key, std::move(step)});
+    remember(turn, candidates.back(), {source->key, std::move(step), std::move(lost)});
   }
   co_return candidates;
 }
@@ -254,10 +277,23 @@ ports::Async<ports::EvictionResult> BuildCacheEvictor::prune(policy::Candidate c
   auto why = outdated();
   if (!why.empty()) co_return dropped(std::move(why));
   const auto done = co_await source->cache->prune_cache(planned.step.ids, unused_for(planned.step, turn));
-  if (done) co_return result_of(planned, candidate, *done);
+  if (done) {
+    co_await tell(&*source, &planned, &done->left);
+    co_return result_of(planned, candidate, *done);
+  }
   const auto code = done.error().code();
   if (code != Errc::kConflict && code != Errc::kNotFound) co_return done.error();
   co_return dropped(format("it cannot be pruned now: {}", done.error().message()));
+}
+
+boost::asio::awaitable<void> BuildCacheEvictor::tell(const CacheSource* source, const Planned* planned,
+                                                     const std::set<std::string>* left) {
+  if (parts_.witness == nullptr || planned->lost.empty()) co_return;
+  std::vector<policy::LostRecord> lost;
+  for (const auto& [id, record] : planned->lost) {
+    if (!left->contains(id)) lost.push_back(record);
+  }
+  co_await parts_.witness->cache_deleted(source->builder, std::move(lost));
 }
 
 ports::EvictionResult BuildCacheEvictor::result_of(const Planned& planned, const policy::Candidate& candidate,

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,8 @@ class BuildCacheEvictor final : public ports::Evictor {
     WorkerPool& workers;  // planning over a hundred thousand records takes longer than the loop may be kept
     // Whether the wall clock was not set within that time: while it was, ages by it are worth nothing.
     std::function<bool(Duration)> clock_is_steady_for;
-    ports::LearnedWorth* worth = nullptr;  // what was learned of the caches; nothing: they are ranked by last use
+    ports::LearnedWorth* worth = nullptr;       // what was learned of the caches; nothing: they are ranked by last use
+    ports::DeletionWitness* witness = nullptr;  // told what went, where it was ranked by value; nothing: nobody is
   };
   // `id` is kBuildCache or kBuildCacheShare.
   BuildCacheEvictor(policy::RungId id, Parts parts);
@@ -63,7 +65,10 @@ class BuildCacheEvictor final : public ports::Evictor {
   struct Planned {
     std::string source;  // its key
     policy::CacheStep step;
+    std::map<std::string, policy::LostRecord> lost{};  // by id, as far as it is known
   };
+  boost::asio::awaitable<void> tell(const CacheSource* source, const Planned* planned,
+                                    const std::set<std::string>* left);
   ports::Async<std::vector<policy::Candidate>> list_all(policy::RungTurn turn);
   // Where caches lie, if anybody knows. Without a reading of it `total` is 0.
   struct Home {

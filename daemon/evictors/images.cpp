@@ -113,6 +113,7 @@ ports::Async<ports::EvictionResult> UnusedImages::evict_after_asking(policy::Can
     ++gone;
   }
   in_use_check_.gone(candidate);
+  if (worth_ && worth_->witness != nullptr) worth_->witness->image_deleted(candidate.id);
   co_return deleted(candidate.size);
 }
 

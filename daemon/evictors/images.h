@@ -37,6 +37,7 @@ class UnusedImages final : public ports::Evictor {
     const ports::LearnedWorth* ledger = nullptr;
     const Settings& settings;
     WorkerPool& workers;
+    ports::DeletionWitness* witness = nullptr;  // told of each that went; nothing: nobody is
   };
   explicit UnusedImages(ImageInUseCheck::Parts parts)
       : images_(parts.images), clock_(parts.clock), in_use_check_(parts) {}

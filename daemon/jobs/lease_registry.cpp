@@ -54,6 +54,7 @@ void LeaseRegistry::restore() {
     entry.watch = watch(lease);
     entry.lease = std::move(lease);
   }
+  for (const auto& [id, entry] : entries_) tell(entry.lease, false);
   sweep();
 }
 
@@ -160,6 +161,7 @@ void LeaseRegistry::put(ports::Lease lease) {
   entry.watch = watch(lease);
   entry.lease = std::move(lease);
   save();
+  tell(entry.lease, false);
 }
 
 std::unique_ptr<LeaseRegistry::ProcessWatch> LeaseRegistry::watch(const ports::Lease& lease) {
@@ -185,6 +187,7 @@ void LeaseRegistry::end(const std::string& id, std::string_view rule, const std:
   const auto lasted = ports_.clock.now().boot - lease.started;
   keep_folder(lease);
   keep_end(lease);
+  tell(lease, true);
   save();
   ports_.handout.release(node.key());
   ports_.journal.record({.kind = "job.ended",

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
@@ -79,6 +80,10 @@ class LeaseRegistry final : public ports::JobViews,
   // What running jobs were promised and have not written yet; notes what they have.
   std::vector<policy::Promise> promised(Bytes free_now);
 
+  // Told of each lease when it begins, is renewed or was restored, and when it is over.
+  using JobListener = std::function<void(const ports::Lease& lease, bool is_over)>;
+  void on_job(JobListener listener) { listener_ = std::move(listener); }
+
   void count_admitted() { ++admitted_; }
   void count_refused() { ++refused_; }
 
@@ -105,6 +110,9 @@ class LeaseRegistry final : public ports::JobViews,
   void keep_folder(const ports::Lease& lease);
   void keep_end(const ports::Lease& lease);
   void save() { keeper_.changed(); }
+  void tell(const ports::Lease& lease, bool is_over) const {
+    if (listener_) listener_(lease, is_over);
+  }
 
   boost::asio::any_io_executor executor_;
   LeaseRegistryPorts ports_;
@@ -115,6 +123,7 @@ class LeaseRegistry final : public ports::JobViews,
   BootTime looked_;                     // when all processes were last looked at; the boot: never
   std::uint64_t admitted_ = 0;
   std::uint64_t refused_ = 0;
+  JobListener listener_;
   LoopTimer loop_timer_;
   LeaseKeeper keeper_;
 };

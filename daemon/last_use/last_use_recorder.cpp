@@ -76,7 +76,9 @@ void LastUseRecorder::note_container(const ports::EngineEvent& event) {
   if (listed == images_of_.end() && image == event.attributes.end()) return;
   auto name = listed == images_of_.end() ? image->second : listed->second;
   const bool is_begin = event.action == "create";
-  note(Use{std::move(name), event.at, format("container {}", event.action), event.before_start, is_begin});
+  Use use{std::move(name), event.at, format("container {}", event.action), event.before_start, is_begin};
+  use.runs = is_begin && !event.before_start;
+  note(std::move(use));
   if (event.action != "create" || event.before_start) return;
   made_.push_back(event);
   if (made_.size() > kMostMade) made_.erase(made_.begin());
@@ -197,7 +199,7 @@ asio::awaitable<void> LastUseRecorder::look_at_new_containers() {
     made_.erase(made_.begin());
     const auto images = co_await parts_.containers.mounted_images(event.id);
     if (!images) continue;  // gone already
-    for (const auto& image : *images) note(Use{image, event.at, "mounted by a container", false});
+    for (const auto& image : *images) note(Use{image, event.at, "mounted by a container", false, true, true});
   }
 }
 
@@ -259,7 +261,7 @@ bool LastUseRecorder::settle(const Use& use) {
     const bool is_old = use.before_start && use.at <= parts_.ledger.last_use(id, parts_.clock.now()).at;
     if (is_old) continue;
     parts_.ledger.used(id, use.at, use.why);
-    if (use.is_begin && parts_.worth != nullptr) parts_.worth->used(id, use.at);
+    if (use.is_begin && parts_.worth != nullptr) parts_.worth->used(id, use.at, use.runs);
   }
   return !ids.empty();
 }

@@ -58,6 +58,7 @@ class LastUseRecorder {
     std::string why;
     bool before_start = false;  // counts only when it is news to the ledger, which may know it from its store
     bool is_begin = true;       // else it goes on: a container that runs uses its image once
+    bool runs = false;          // a container was made of it just now
   };
   struct Connection {
     ports::EngineIdentity identity;

@@ -60,8 +60,20 @@ struct Look {
   std::vector<policy::BuildStep> steps;
   std::vector<policy::CacheRecord> records;
   WallTime now;
+  bool reuse_context = false;
 };
 using Learned = std::shared_ptr<const policy::SlotsLearned>;
+
+Learned learned_from(const Look& look, const policy::Slots& slots, const policy::PullRates& rates,
+                     const policy::CacheBefore& before) {
+  auto learned = std::make_shared<policy::SlotsLearned>(
+      policy::learn_slots(slots, look.records, look.builder, look.steps, look.now));
+  const policy::CacheList list(look.records);
+  const policy::CacheFacts facts{look.builder, &learned->slots, &rates, look.reuse_context};
+  const auto account = policy::account_for(list, policy::cache_things(list, facts), before);
+  learned->account = std::make_shared<const policy::CacheAccount>(account);
+  return learned;
+}
 
 }  // namespace
 
@@ -72,6 +84,7 @@ asio::awaitable<void> WorthLedger::connected(ports::EngineIdentity identity) {
   images_.clear();
   slots_.clear();
   rates_ = policy::PullRates{};
+  if (parts_.savings != nullptr && !scope_.empty()) parts_.savings->forget_sights();
   dirty_.clear();
   gone_.clear();
   scope_ = scope;
@@ -109,12 +122,19 @@ void WorthLedger::restore(const ports::WorthRow& row) {
 asio::awaitable<void> WorthLedger::seen(std::shared_ptr<const std::vector<ports::ImageRecord>> images) {
   const auto now = parts_.clock.now().wall;
   const auto scope = scope_;
+  const auto sources = co_await look_up_sources(images);
+  if (scope != scope_) co_return;
   std::set<std::string_view> there;
   CooperativeYield others;
-  for (const auto& image : *images) {
+  for (std::size_t i = 0; i < images->size(); ++i) {
+    const auto& image = (*images)[i];
     there.insert(image.id);
     const auto [at, is_new] = images_.try_emplace(image.id, Image{policy::UseHistory{now, now, 0, Duration{0}}, {}});
-    if (is_new) to_save(image_row(image.id));
+    if (is_new) {
+      to_save(image_row(image.id));
+      came(image.id, now);
+    }
+    if (sources) at->second.source = (*sources)[i];
     settle_pulls(image, at->second);
     co_await others.yield();
     if (scope != scope_) co_return;
@@ -124,6 +144,7 @@ asio::awaitable<void> WorthLedger::seen(std::shared_ptr<const std::vector<ports:
     if (!there.contains(id)) {
       to_forget(image_row(id));
       images_.erase(at);
+      if (parts_.savings != nullptr) parts_.savings->image_gone(id);
     }
     co_await others.yield();
     if (scope != scope_) co_return;
@@ -156,10 +177,14 @@ void WorthLedger::settle_pulls(const ports::ImageRecord& image, Image& known) {
   }
 }
 
-void WorthLedger::used(const std::string& id, WallTime when) {
+// Who pulled it has used it before it was seen: that saved nothing.
+void WorthLedger::used(const std::string& id, WallTime when, bool runs) {
   const auto at = std::min(when, parts_.clock.now().wall);
   const auto [image, is_new] = images_.try_emplace(id, Image{policy::first_use(at), {}});
   auto& use = image->second.use;
+  if (is_new) came(id, at);
+  const auto amount = runs && !is_new && at > use.first_seen ? amount_of(image->second) : std::nullopt;
+  if (amount && parts_.savings != nullptr) parts_.savings->image_used(id, *amount, at);
   const bool is_first = use.uses == 0;
   if (is_first) {
     use = policy::first_use(std::max(at, use.first_seen));
@@ -176,18 +201,55 @@ void WorthLedger::pulled(const std::string& reference, Duration took) {
   pulled_[policy::normalised_reference(reference)] = took;
 }
 
+std::optional<policy::Amount> WorthLedger::amount_of(const Image& image) const {
+  if (!image.source) return std::nullopt;
+  const auto bytes = image.source->host.empty() ? Bytes{0} : image.source->bytes;
+  return policy::amount_of(policy::image_cost(*image.source, image.seconds, rates_), bytes);
+}
+
+void WorthLedger::came(const std::string& id, WallTime at) {
+  if (parts_.savings != nullptr) parts_.savings->image_came(id, at);
+}
+
+// Ten thousand images are some tens of milliseconds: on a worker. Null: nobody wants to know, or it took too long.
+asio::awaitable<WorthLedger::Sources> WorthLedger::look_up_sources(
+    std::shared_ptr<const std::vector<ports::ImageRecord>> images) {
+  if (parts_.savings == nullptr) co_return nullptr;
+  std::function<Result<Sources>()> work = [images] {
+    return Result<Sources>(std::make_shared<const std::vector<policy::ImageSource>>(policy::sources_of(*images)));
+  };
+  const auto sources = co_await parts_.workers.compute<Sources>(std::move(work), kLearnDeadline);
+  co_return sources ? *sources : nullptr;
+}
+
+// It stays known until a list is without it: one that was asked for before may still show it.
+void WorthLedger::image_deleted(const std::string& id) {
+  const auto image = images_.find(id);
+  if (parts_.savings == nullptr || image == images_.end()) return;
+  if (const auto amount = amount_of(image->second)) parts_.savings->image_deleted(id, *amount);
+}
+
+asio::awaitable<void> WorthLedger::cache_deleted(std::string builder, std::vector<policy::LostRecord> records) {
+  if (parts_.savings != nullptr) co_await parts_.savings->cache_deleted(std::move(builder), std::move(records));
+}
+
+policy::CacheBefore WorthLedger::cache_before(const std::string& builder) const {
+  return parts_.savings == nullptr ? policy::CacheBefore{} : parts_.savings->cache_before(builder);
+}
+
 // What another look learned meanwhile is learned first: nothing of either is lost.
 asio::awaitable<void> WorthLedger::learn_steps(std::string builder, std::vector<policy::BuildStep> steps,
                                                std::vector<policy::CacheRecord> records) {
   if (!loaded_) co_return;
   const auto scope = scope_;
-  auto look =
-      std::make_shared<const Look>(Look{builder, std::move(steps), std::move(records), parts_.clock.now().wall});
+  const bool reuses = parts_.reuse_context && parts_.reuse_context();
+  auto look = std::make_shared<const Look>(
+      Look{builder, std::move(steps), std::move(records), parts_.clock.now().wall, reuses});
   for (;;) {
     const auto before = slots_of(builder);
-    std::function<Result<Learned>()> work = [before, look] {
-      return Result<Learned>(std::make_shared<const policy::SlotsLearned>(
-          policy::learn_slots(*before, look->records, look->builder, look->steps, look->now)));
+    const auto seen = cache_before(builder);
+    std::function<Result<Learned>()> work = [before, look, seen, rates = rates_] {
+      return Result<Learned>(learned_from(*look, *before, rates, seen));
     };
     const auto learned = co_await parts_.workers.compute<Learned>(std::move(work), kLearnDeadline);
     if (!learned || scope != scope_) co_return;
@@ -201,6 +263,7 @@ asio::awaitable<bool> WorthLedger::keep(std::string builder, std::shared_ptr<con
   if (slots_of(builder) != before) co_return false;
   const auto scope = scope_;
   slots_[builder] = std::shared_ptr<const policy::Slots>(learned, &learned->slots);
+  if (parts_.savings != nullptr && learned->account) parts_.savings->cache_seen(builder, *learned->account);
   CooperativeYield others;
   for (const auto slot : learned->changed) {
     to_save(slot_row(builder, slot));

@@ -2,16 +2,20 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
 #include "common/loop_timer.h"
 #include "common/worker.h"
+#include "daemon/last_use/savings_ledger.h"
+#include "daemon/policy/savings.h"
 #include "daemon/policy/slots.h"
 #include "daemon/policy/worth_inputs.h"
 #include "daemon/ports/engine.h"
@@ -22,27 +26,33 @@ namespace buildwarden::disk {
 // Lives on the loop, from memory; the store is written behind. A store that fails costs nothing but the memory of
 // earlier starts. Bounded: of images that are gone nothing is kept, of slots and registries so much as policy says.
 // Facts hold for one engine and one data root. Must outlive its coroutines.
-class WorthLedger final : public ports::CostLearner, public ports::LearnedWorth {
+class WorthLedger final : public ports::CostLearner, public ports::LearnedWorth, public ports::DeletionWitness {
  public:
   struct Parts {
     const Clock& clock;
     ports::WorthStore& store;
-    WorkerPool& workers;  // a hundred thousand records take longer than the loop may be kept
+    WorkerPool& workers;                    // a hundred thousand records take longer than the loop may be kept
+    SavingsLedger* savings = nullptr;       // told each use, arrival and deletion; nothing: nobody wants to know
+    std::function<bool()> reuse_context{};  // jobs.reuse_context, now; may be empty: no
   };
-  explicit WorthLedger(Parts parts) : parts_(parts) {}
+  explicit WorthLedger(Parts parts) : parts_(std::move(parts)) {}
 
   // The engine is reached. Another scope: its rows are loaded, and the old ones stay in the store.
   boost::asio::awaitable<void> connected(ports::EngineIdentity identity);
   // The engine's images, all of them: new ones are seen from now on, those that are gone are forgotten.
   boost::asio::awaitable<void> seen(std::shared_ptr<const std::vector<ports::ImageRecord>> images);
   // An image was used: by a container that was made of it, or by who pulled, built, tagged, pushed or saved it. What
-  // follows within seconds (a pull and the container that it was for) is the same use.
-  void used(const std::string& id, WallTime when);
+  // follows within seconds (a pull and the container that it was for) is the same use. `runs`: a container was made of
+  // it, now; had it not been there, it would have had to come.
+  void used(const std::string& id, WallTime when, bool runs = false);
   // A cache was listed; `builder` as in policy::Thing.
   boost::asio::awaitable<void> learn_steps(std::string builder, std::vector<policy::BuildStep> steps,
                                            std::vector<policy::CacheRecord> records) override;
   boost::asio::awaitable<bool> keep(std::string builder, std::shared_ptr<const policy::Slots> before,
                                     std::shared_ptr<const policy::SlotsLearned> learned) override;
+  [[nodiscard]] policy::CacheBefore cache_before(const std::string& builder) const override;
+  void image_deleted(const std::string& id) override;
+  boost::asio::awaitable<void> cache_deleted(std::string builder, std::vector<policy::LostRecord> records) override;
   // By its image in the next list, which tells how large it is.
   void pulled(const std::string& reference, Duration took) override;
 
@@ -62,7 +72,13 @@ class WorthLedger final : public ports::CostLearner, public ports::LearnedWorth 
   struct Image {
     policy::UseHistory use;
     std::optional<double> seconds;
+    std::optional<policy::ImageSource> source{};  // nothing until a list had it
   };
+  // Nothing where that is not known.
+  [[nodiscard]] std::optional<policy::Amount> amount_of(const Image& image) const;
+  void came(const std::string& id, WallTime at);
+  using Sources = std::shared_ptr<const std::vector<policy::ImageSource>>;
+  boost::asio::awaitable<Sources> look_up_sources(std::shared_ptr<const std::vector<ports::ImageRecord>> images);
   void restore(const ports::WorthRow& row);
   void settle_pulls(const ports::ImageRecord& image, Image& known);
   // By the next flush; the last word on a row counts.

@@ -177,6 +177,9 @@ class CacheList {
   [[nodiscard]] const CacheOrder& order() const { return order_; }
   [[nodiscard]] const std::vector<CacheRecord>& records() const { return records_; }
 
+  // As they were ranked; none before.
+  [[nodiscard]] const std::vector<Thing>& things() const { return things_; }
+
   // Puts them in the order of their value instead: `things` are the records, in their order (cache_things()).
   void rank_by_value(std::vector<Thing> things, WallTime now);
   // What a step of this list is worth, and why; nothing without such an order.

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 
 #include "common/time.h"
 #include "daemon/policy/build_steps.h"
+#include "daemon/policy/cache_uses.h"
 #include "daemon/policy/eviction_order.h"
 #include "daemon/policy/worth.h"
 
@@ -30,6 +32,8 @@ struct SlotsLearned {
   Slots slots;
   std::vector<SlotId> changed;    // of `slots`: to be kept
   std::vector<SlotId> forgotten;  // were known, and are gone for kSlotKept or had to make way for kMostSlots others
+  // What the look adds to the accounts of what was saved and regretted; null: nobody asked for it.
+  std::shared_ptr<const CacheAccount> account{};
 };
 // Of one cache at most so many are remembered, those that were used last; a row of each is kept on disk.
 inline constexpr std::size_t kMostSlots = 20'000;

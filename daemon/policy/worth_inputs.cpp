@@ -46,33 +46,32 @@ UseHistory use_of(const CacheRecord& record, WallTime used) {
 }
 
 // Of each image the one that it is built on: the nearest below of which there is one; its own index where none is.
-std::vector<std::size_t> bases_of(const std::vector<Candidate>& candidates) {
+template <class Image>
+std::vector<std::size_t> bases_of(const std::vector<Image>& images) {
   std::vector<const LayerChain*> chains;
-  chains.reserve(candidates.size());
-  for (const auto& candidate : candidates) chains.push_back(&candidate.layers);
+  chains.reserve(images.size());
+  for (const auto& image : images) chains.push_back(&image.layers);
   const LayerTree tree(chains);
   const auto& nodes = tree.nodes();
-  std::vector<std::size_t> nearest(nodes.size(), candidates.size());  // image at the node or below
+  std::vector<std::size_t> nearest(nodes.size(), images.size());  // image at the node or below
   for (std::size_t at = 1; at < nodes.size(); ++at) {
     nearest[at] = nodes[at].images.empty() ? nearest[nodes[at].below] : nodes[at].images.front();
   }
-  std::vector<std::size_t> bases(candidates.size());
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
+  std::vector<std::size_t> bases(images.size());
+  for (std::size_t i = 0; i < images.size(); ++i) {
     const auto top = tree.top_of(i);
-    const auto below = top == 0 ? candidates.size() : nearest[nodes[top].below];
-    bases[i] = below == candidates.size() ? i : below;
+    const auto below = top == 0 ? images.size() : nearest[nodes[top].below];
+    bases[i] = below == images.size() ? i : below;
   }
   return bases;
 }
 
-// Its pull, if a registry has it; else what a build of so many bytes takes.
-Cost cost_of(const Candidate& image, const ImageFacts& facts, Bytes bytes, const PullRates& rates) {
-  if (facts.seconds) return {*facts.seconds, false};
-  const auto digest = std::find_if(image.references.begin(), image.references.end(), [](const std::string& reference) {
+// Of one with a digest; "" for one that was built here and that no registry has.
+std::string host_of(const std::vector<std::string>& references) {
+  const auto digest = std::find_if(references.begin(), references.end(), [](const std::string& reference) {
     return reference.find('@') != std::string::npos;
   });
-  if (digest == image.references.end()) return {kLeastOfAStep + over(bytes, kBuiltBytesPerSecond), true};
-  return {over(bytes, rates.of(registry_host(*digest))), true};
+  return digest == references.end() ? std::string() : registry_host(*digest);
 }
 
 Thing thing_of(const Candidate& image, const ImageFacts& facts, Bytes bytes, const PullRates& rates) {
@@ -81,7 +80,7 @@ Thing thing_of(const Candidate& image, const ImageFacts& facts, Bytes bytes, con
   thing.id = image.id;
   thing.name = image.name;
   thing.bytes = bytes;
-  thing.cost = cost_of(image, facts, bytes, rates);
+  thing.cost = image_cost({bytes, host_of(image.references)}, facts.seconds, rates);
   thing.use = facts.use;
   thing.use.last_use = std::max(thing.use.last_use, image.last_use.at);
   thing.use.first_seen = std::min(thing.use.first_seen, thing.use.last_use);
@@ -116,6 +115,24 @@ std::vector<Thing> cache_things(const CacheList& list, const CacheFacts& facts) 
   }
   mark_superseded(things);
   return things;
+}
+
+// Its pull, if a registry has it; else what a build of so many bytes takes.
+Cost image_cost(const ImageSource& image, std::optional<double> seconds, const PullRates& rates) {
+  if (seconds) return {*seconds, false};
+  if (image.host.empty()) return {kLeastOfAStep + over(image.bytes, kBuiltBytesPerSecond), true};
+  return {over(image.bytes, rates.of(image.host)), true};
+}
+
+std::vector<ImageSource> sources_of(const std::vector<ImageRecord>& images) {
+  const auto bases = bases_of(images);
+  std::vector<ImageSource> sources;
+  sources.reserve(images.size());
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const auto below = bases[i] == i ? Bytes{0} : images[bases[i]].size;
+    sources.push_back({std::max<Bytes>(images[i].size - below, 0), host_of(images[i].digests)});
+  }
+  return sources;
 }
 
 void value_images(std::vector<Candidate>& candidates, const std::vector<ImageFacts>& facts, const PullRates& rates,

@@ -31,6 +31,16 @@ struct ImageFacts {
   std::optional<double> seconds;  // that its pull was seen to take
 };
 
+// Where an image comes from.
+struct ImageSource {
+  Bytes bytes = 0;   // that it has more than the image on which it is built
+  std::string host;  // of a registry that has it; "" for what was built here
+};
+// Of each image, in their order.
+std::vector<ImageSource> sources_of(const std::vector<ImageRecord>& images);
+// What it takes to get it back: `seconds` where its pull was seen, else an estimate.
+Cost image_cost(const ImageSource& image, std::optional<double> seconds, const PullRates& rates);
+
 // Gives each of the candidates that are images of this rung its value; `facts` in their order.
 void value_images(std::vector<Candidate>& candidates, const std::vector<ImageFacts>& facts, const PullRates& rates,
                   WallTime now);

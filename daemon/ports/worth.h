@@ -3,13 +3,16 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/policy/build_steps.h"
+#include "daemon/policy/cache_uses.h"
 #include "daemon/policy/eviction_order.h"
+#include "daemon/policy/savings.h"
 #include "daemon/policy/slots.h"
 #include "daemon/policy/worth.h"
 #include "daemon/policy/worth_inputs.h"
@@ -17,7 +20,8 @@
 
 namespace buildwarden::ports {
 
-// A row as the store keeps it: of an image, of a slot of a build cache, or of a registry.
+// A row as the store keeps it: of an image, of a slot of a build cache, or of a registry; or an amount of what was
+// saved, regretted or deleted (savings_rows.h).
 struct WorthRow {
   std::string id;  // what it is of, and which: never shown, never from a request
   policy::SlotHistory history{};
@@ -54,10 +58,43 @@ class LearnedWorth {
   // Of a builder's cache; never null. As it is now: a copy that stays as it is.
   [[nodiscard]] virtual std::shared_ptr<const policy::Slots> slots_of(const std::string& builder) const = 0;
   [[nodiscard]] virtual const policy::PullRates& rates() const = 0;
+  // What a look at a cache has to be compared with.
+  [[nodiscard]] virtual policy::CacheBefore cache_before(const std::string& builder) const = 0;
   // What a look at a cache learned on the ground of `before`, which slots_of() gave. false: another look came between,
   // and nothing of this one is kept.
   virtual boost::asio::awaitable<bool> keep(std::string builder, std::shared_ptr<const policy::Slots> before,
                                             std::shared_ptr<const policy::SlotsLearned> learned) = 0;
+};
+
+// Who is told what was deleted to make room, so that it shows when that was a mistake. Called on the loop.
+class DeletionWitness {
+ public:
+  virtual ~DeletionWitness() = default;
+  virtual void image_deleted(const std::string& id) = 0;
+  virtual boost::asio::awaitable<void> cache_deleted(std::string builder, std::vector<policy::LostRecord> records) = 0;
+};
+
+// What was saved and what was regretted, of one kind of thing.
+struct SavingsOfKind {
+  policy::ThingKind kind = policy::ThingKind::kImage;
+  struct Sums {
+    policy::Amount total;  // since the first start
+    policy::Amount today;  // since midnight, UTC
+  };
+  Sums saved;
+  Sums regretted;
+};
+
+struct SavingsView {
+  // Nothing until what was kept is loaded: sums that begin anew with each start would be taken for less.
+  std::optional<std::vector<SavingsOfKind>> host;               // of images and of caches
+  std::map<std::string, std::vector<SavingsOfKind>> pipelines;  // of what can be told to be of one; the same
+};
+
+class SavingsViews {
+ public:
+  virtual ~SavingsViews() = default;
+  [[nodiscard]] virtual SavingsView savings_view() const = 0;
 };
 
 }  // namespace buildwarden::ports

@@ -14,6 +14,7 @@
 #include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/seeds.h"
+#include "daemon/ports/worth.h"
 #include "daemon/telemetry/event_log.h"
 
 namespace buildwarden::telemetry {
@@ -25,6 +26,8 @@ void add_rungs(Families& families, const ports::DiskView& view);
 void add_builders(Families& families, const ports::BuildersView& view);
 // How old each builder's seed is, and what it holds.
 void add_seeds(Families& families, const ports::SeedsView& view);
+// What was saved and what was regretted, of the host; nothing until it is loaded.
+void add_savings(Families& families, const ports::SavingsView& view);
 void add_emulators(Families& families, const ports::EmulatorsView& view);
 void add_jobs(Families& families, const ports::JobsView& view);
 void add_engine(Families& families, const ports::EngineStatus& status);

@@ -130,6 +130,7 @@ std::string Metrics::text() const {
     append_sensors(sensors, view);
   }
   if (sources_.seeds != nullptr) add_seeds(families, sources_.seeds->seeds_view());
+  if (sources_.savings != nullptr) add_savings(families, sources_.savings->savings_view());
   if (sources_.jobs != nullptr) add_jobs(families, sources_.jobs->jobs_view());
   if (sources_.engine != nullptr) {
     const auto status = sources_.engine->status();

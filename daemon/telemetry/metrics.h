@@ -14,6 +14,7 @@
 #include "daemon/ports/instance.h"
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/seeds.h"
+#include "daemon/ports/worth.h"
 #include "daemon/telemetry/event_log.h"
 
 namespace buildwarden::telemetry {
@@ -29,6 +30,7 @@ struct MetricsSources {
   const ports::EmulatorViews* emulators = nullptr;
   const ports::TerminationViews* termination = nullptr;
   const ports::SeedViews* seeds = nullptr;
+  const ports::SavingsViews* savings = nullptr;
 };
 
 // For the loop's thread alone.

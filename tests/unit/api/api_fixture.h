@@ -31,7 +31,8 @@ struct FakeViews : ports::DiskViews,
                    ports::Platforms,
                    ports::EngineState,
                    ports::ConfigViews,
-                   ports::TerminationViews {
+                   ports::TerminationViews,
+                   ports::SavingsViews {
   ports::DiskView disk;
   ports::BuildersView builders;
   ports::JobsView jobs;
@@ -41,6 +42,8 @@ struct FakeViews : ports::DiskViews,
   ports::EngineStatus engine;
   ports::ConfigView config;
   ports::TerminationView termination;
+  ports::SavingsView savings;
+  [[nodiscard]] ports::SavingsView savings_view() const override { return savings; }
   [[nodiscard]] ports::TerminationView termination_view() const override { return termination; }
   [[nodiscard]] ports::DiskView disk_view() const override { return disk; }
   [[nodiscard]] ports::BuildersView builders_view() const override { return builders; }
@@ -231,6 +234,7 @@ class ApiTest : public ::testing::Test {
     context.seed_control = &seeds;
     context.jobs = &views;
     context.prefetch = &views;
+    context.savings = &views;
     context.emulators = &views;
     context.platforms = &views;
     context.termination = &views;

@@ -52,6 +52,19 @@ class PageTest : public ::testing::Test {
   PageFacts facts;
 };
 
+TEST_F(PageTest, SaysWhatWasSavedTodayAndWhatOfItIsEstimated) {
+  EXPECT_THAT(page(), HasSubstr("<section id=\"savings\" data-part hidden>")) << "it is not loaded";
+  std::vector<ports::SavingsOfKind> kinds(2);
+  kinds[0].saved.today = {3 * 3600, 0, kGiB, 4};
+  kinds[1].saved.today = {12 * 60, 120, 0, 9};
+  kinds[1].regretted.today = {61, 0, 0, 1};
+  facts.savings.host = kinds;
+  facts.savings.pipelines[std::string(kHostile)] = kinds;
+  EXPECT_THAT(page(), AllOf(HasSubstr("today: 3 h 12 min of builds and pulls not waited for"),
+                            HasSubstr("2 min</data> of it estimated"), HasSubstr("1 min</data>"),
+                            HasSubstr("&lt;script&gt;"), Not(HasSubstr("<script>alert"))));
+}
+
 TEST_F(PageTest, SaysWhoItIsAndThatItIsReady) {
   EXPECT_THAT(page(), AllOf(HasSubstr("<title>build-7 - ready</title>"), HasSubstr(">ready</span>"),
                             HasSubstr("buildwarden 1.2.3, up 1 h")));

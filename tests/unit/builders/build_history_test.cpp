@@ -68,27 +68,30 @@ class LearnedCosts final : public ports::CostLearner {
  public:
   boost::asio::awaitable<void> learn_steps(std::string builder, std::vector<policy::BuildStep> steps,
                                            std::vector<policy::CacheRecord> records) override {
+    ++looks;
     for (const auto& step : steps) told.push_back(builder + " " + step.name + " " + std::to_string(records.size()));
     co_return;
   }
   void pulled(const std::string&, Duration) override {}
   std::vector<std::string> told;
+  int looks = 0;
 };
 
 // Issue 18: what steps took is known nowhere else, so it is read before the history goes; and that goes whatever comes
 // of the reading.
 TEST_F(BuildHistoryTest, WhatStepsTookIsReadBeforeItIsDeleted) {
   LearnedCosts costs;
+  bool carried_out = true;
   BuildHistories histories{[this] { return std::vector<BuilderCache*>{&cache_}; },
                            {handout_, journal_, settings_, &costs}};
-  engine_.execute = [this](const std::vector<std::string>& command) {
+  engine_.execute = [&](const std::vector<std::string>& command) {
     commands_.push_back(command);
     ports::ContainerControl::ExecResult result;
     result.exit_code = exit_code_;
-    if (command.front() == "sh") {
+    if (command.front() == "sh" && carried_out) {
       result.output = R"({"vertexes":[{"digest":"d","name":"RUN a","started":"2026-01-01T10:00:00Z",)"
                       R"("completed":"2026-01-01T10:00:03Z"}]})";
-    } else if (command[1] == "du") {
+    } else if (command.front() != "sh" && command[1] == "du") {
       result.output = R"([{"id":"a","inUse":false,"size":1,"createdAt":"2026-01-01T09:00:00Z","shared":false}])";
     }
     return result;
@@ -103,6 +106,10 @@ TEST_F(BuildHistoryTest, WhatStepsTookIsReadBeforeItIsDeleted) {
   histories.left("s3");
   EXPECT_EQ(asked(), "steps du prune-histories ");
   EXPECT_THAT(costs.told, ElementsAre("s3 RUN a 1"));
+  carried_out = false;
+  histories.left("s3");
+  EXPECT_EQ(asked(), "steps du prune-histories ") << "a build that found all in the cache has used it";
+  EXPECT_EQ(costs.looks, 2);
   settings_.disk.rank_by = RankBy::kLastUse;
   histories.left("s3");
   EXPECT_EQ(asked(), "prune-histories ") << "nobody needs it";

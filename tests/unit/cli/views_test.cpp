@@ -134,6 +134,22 @@ TEST(Status, SaysWhatTheConfigurationWaitsFor) {
   EXPECT_THAT(run.out, HasSubstr("only gentle steps until then\n"));
 }
 
+TEST(Status, SaysWhatWasSavedToday) {
+  ClientWorld world;
+  const auto* const kinds =
+      R"([{"kind":"image","saved":{"today":{"seconds":10800.0,"estimated_seconds":0.0,"bytes":1073741824}}},)"
+      R"({"kind":"cache","saved":{"today":{"seconds":720,"estimated_seconds":120.5,"bytes":0}},)"
+      R"("regretted":{"today":{"seconds":61.5}}}])";
+  const auto answer = http_answer(200, std::string(R"({"savings":{"host":)") + kinds +
+                                           R"(,"pipelines":[{"pipeline":"web\u001b","kinds":)" + kinds + "}]}}");
+  const auto run = with_answer(world, answer, {"status"});
+  EXPECT_THAT(run.out, HasSubstr("\nsaved today: 3h 12m of builds and pulls not waited for (2m of it estimated), 1.00 "
+                                 "GiB not sent again; regretted 1m 1s\n"));
+  EXPECT_THAT(run.out, ::testing::ContainsRegex("\n  web[^\n\x1b]*: 3h 12m\n"));
+  const auto unloaded = with_answer(world, http_answer(200, R"({"savings":{"host":null,"pipelines":[]}})"), {"status"});
+  EXPECT_THAT(unloaded.out, ::testing::Not(HasSubstr("saved")));
+}
+
 TEST(Status, SaysWhatIsFetchedAhead) {
   ClientWorld world;
   const auto run = with_answer(world, http_answer(200, R"({"prefetch":{"done":1,"reason":"waits","images":[

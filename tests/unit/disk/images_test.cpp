@@ -4,6 +4,7 @@
 
 #include "daemon/evictors/images.h"
 #include "daemon/last_use/last_use_ledger.h"
+#include "daemon/last_use/savings_ledger.h"
 #include "daemon/last_use/worth_ledger.h"
 #include "daemon/policy/image_names.h"
 #include "tests/support/fake_clock.h"
@@ -102,6 +103,30 @@ TEST_F(ImageEvictorsTest, ImagesAreValuedByWhatTheyCostToGetBack) {
   EXPECT_GT(candidates[1].value->worth, candidates[2].value->worth);
   settings.disk.rank_by = RankBy::kLastUse;
   EXPECT_FALSE(list(rung)[1].value);
+}
+
+TEST_F(ImageEvictorsTest, AnImageThatIsPulledAgainIsRegretted) {
+  testing::FakeWorthStore store;
+  WorkerPool workers{1};
+  SavingsLedger savings({clock_, store});
+  run_void(loop_, savings.load());
+  WorthLedger worth({clock_, store, workers, &savings});
+  run_void(loop_, worth.connected(engine_.engine.identity));
+  Settings settings;
+  UnusedImages rung(parts(), {&worth, settings, workers, &worth});
+  const auto see = [&] {
+    run_void(loop_, worth.seen(std::make_shared<const std::vector<ports::ImageRecord>>(engine_.images)));
+  };
+  worth.pulled("old:1", std::chrono::seconds{30});
+  const auto images = engine_.images;
+  see();
+  const auto candidates = list(rung);
+  ASSERT_FALSE(candidates.empty());
+  ASSERT_TRUE(run_on(loop_, rung.evict(candidates[0], turn_)));
+  see();
+  engine_.images = images;
+  see();
+  EXPECT_DOUBLE_EQ(savings.savings_view().host->at(0).regretted.total.seconds, 30);
 }
 
 // Directly after a start the ledger is still being read: the ladder must not begin at the rung after the images.

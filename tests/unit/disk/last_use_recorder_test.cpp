@@ -49,6 +49,37 @@ TEST_F(LastUseRecorderTest, EventsOfContainersUseTheirImagesByWhateverName) {
   EXPECT_EQ(age("sha256:aaaabbbbcccc0000"), Duration{0});
 }
 
+// Issue 18: only a container that is made now shows that an image was there when it was needed.
+TEST_F(LastUseRecorderTest, AContainerThatIsMadeSavesItsImagesCost) {
+  testing::FakeWorthStore store;
+  SavingsLedger savings({clock_, store});
+  run_void(loop_, savings.load());
+  WorthLedger worth({clock_, store, workers_, &savings});
+  LastUseRecorder::Parts parts{*ledger_, engine_, engine_, clock_, workers_};
+  parts.worth = &worth;
+  LastUseRecorder feed(parts);
+  feed.on_connected(identity(), std::nullopt);
+  EXPECT_TRUE(run_on(loop_, feed.turn()));
+  clock_.advance(hours{1});
+  const auto uses_after = [&](const std::string& type, const std::string& action, bool before_start) {
+    ports::EngineEvent event;
+    event.type = type;
+    event.action = action;
+    event.id = "web:latest";
+    event.at = clock_.now().wall;
+    event.before_start = before_start;
+    event.attributes["image"] = "web:latest";
+    feed.on_event(event);
+    EXPECT_TRUE(run_on(loop_, feed.turn()));
+    return savings.savings_view().host->at(0).saved.total.times;
+  };
+  EXPECT_EQ(uses_after("image", "tag", false), 0U);
+  EXPECT_EQ(uses_after("container", "start", false), 0U);
+  EXPECT_EQ(uses_after("container", "create", true), 0U) << "before the daemon's start";
+  clock_.advance(hours{1});
+  EXPECT_EQ(uses_after("container", "create", false), 1U);
+}
+
 // What the engine replays is news only where the store knows nothing later: ages survive a restart.
 TEST_F(LastUseRecorderTest, AReplayedUseCountsWhenItIsNews) {
   flush();

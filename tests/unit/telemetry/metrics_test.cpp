@@ -21,7 +21,10 @@ struct Rooms : ports::DiskViews,
                ports::JobViews,
                ports::EngineState,
                ports::ConfigViews,
-               ports::EmulatorViews {
+               ports::EmulatorViews,
+               ports::SavingsViews {
+  ports::SavingsView savings;
+  [[nodiscard]] ports::SavingsView savings_view() const override { return savings; }
   ports::DiskView disk;
   ports::BuildersView builders;
   ports::JobsView jobs;
@@ -64,7 +67,7 @@ struct MetricsTest : ::testing::Test {
   testing::FakeClock clock;
   Rooms rooms;
   EventLog events{clock};
-  Metrics metrics{{&rooms, &rooms, &rooms, &rooms, &events, &rooms, &rooms}, "1.2.3"};
+  Metrics metrics{{&rooms, &rooms, &rooms, &rooms, &events, &rooms, &rooms, nullptr, nullptr, &rooms}, "1.2.3"};
 };
 
 TEST_F(MetricsTest, PlatformsAreProvenOrNot) {
@@ -77,6 +80,23 @@ TEST_F(MetricsTest, PlatformsAreProvenOrNot) {
   EXPECT_THAT(text, HasSubstr("buildwarden_emulator_proven{platform=\"linux/arm64\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_emulator_proven{platform=\"linux/s390x\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_emulator_restored_total{platform=\"linux/arm64\"} 3\n"));
+}
+
+// A sum that begins anew until it is loaded would be taken for less, and then for a leap.
+TEST_F(MetricsTest, SavingsAreShownOnceTheyAreLoaded) {
+  EXPECT_THAT(metrics.text(), Not(HasSubstr("saved_seconds_total")));
+  std::vector<ports::SavingsOfKind> kinds(2);
+  kinds[1].kind = policy::ThingKind::kCache;
+  kinds[1].saved.total = {12.5, 2.5, 4096, 3};
+  kinds[1].regretted.total = {8, 1, 0, 1};
+  rooms.savings.host = kinds;
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("\nbuildwarden_saved_seconds_total{kind=\"cache\"} 12.5\n"));
+  EXPECT_THAT(text, HasSubstr("\nbuildwarden_saved_seconds_total{kind=\"image\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\nbuildwarden_saved_estimated_seconds_total{kind=\"cache\"} 2.5\n"));
+  EXPECT_THAT(text, HasSubstr("\nbuildwarden_saved_bytes_total{kind=\"cache\"} 4096\n"));
+  EXPECT_THAT(text, HasSubstr("\nbuildwarden_regretted_seconds_total{kind=\"cache\"} 8\n"));
+  EXPECT_THAT(text, HasSubstr("\nbuildwarden_regretted_estimated_seconds_total{kind=\"cache\"} 1\n"));
 }
 
 TEST_F(MetricsTest, ReloadsAreCountedAndTheLastOneIsJudged) {
