@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/async_event.h"
+#include "common/async_mutex.h"
 #include "common/format.h"
 #include "daemon/api/event_filter.h"
 #include "daemon/api/json_views.h"
@@ -20,7 +21,8 @@ namespace {
 
 constexpr std::size_t kMostEvents = 1000;                                // in a list
 constexpr auto kWholeJournal = std::numeric_limits<std::size_t>::max();  // of the journal's memory, which is bounded
-constexpr std::size_t kBatch = 50;                                       // in a piece of the stream
+constexpr Duration kSearchPatience = std::chrono::seconds{10};
+constexpr std::size_t kBatch = 50;  // in a piece of the stream
 
 // What one client follows. Nothing is kept for it but the number of the last event it took: one that is so slow that
 // the journal forgets events before it has taken them is dropped.
@@ -199,24 +201,37 @@ Response follow(const ApiContext& context, PeerQuota& followers, const Request& 
   return response;
 }
 
-asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<PeerQuota> followers, Request request) {
+struct Readers {
+  explicit Readers(const QuotaLimits& limits) : followers(limits) {}
+  PeerQuota followers;
+  AsyncMutex search;  // each reads up to the whole database, on the thread that also saves
+};
+
+asio::awaitable<Response> search(const ApiContext& context, std::shared_ptr<Readers> readers, Page page) {
+  const auto guard = co_await readers->search.lock(kSearchPatience);
+  if (!guard) co_return problem(503, "too_many_searches", "others look for events in the database; try again");
+  co_return co_await list_before(context, std::move(page));
+}
+
+asio::awaitable<Response> events(const ApiContext& context, std::shared_ptr<Readers> readers, Request request) {
   const bool follows = request.accepts("text/event-stream") && request.method == "GET";
-  if (follows) co_return follow(context, *followers, request);
+  if (follows) co_return follow(context, readers->followers, request);
   auto page = page_of(request);
   if (!page) co_return problem(page.error(), "bad_parameter");
   // What is looked for may lie further back than memory does.
   const bool searches = page->filter.is_set() && page->before == 0 && !request.query.contains("since");
   if (searches) page->before = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  if (page->before > 0) co_return co_await list_before(context, *page);
+  if (page->before > 0 && page->filter.is_set()) co_return co_await search(context, readers, *std::move(page));
+  if (page->before > 0) co_return co_await list_before(context, *std::move(page));
   co_return list_after(context, request, *page);
 }
 
 }  // namespace
 
 void add_event_routes(Router& router, const ApiContext& context, const QuotaLimits& limits) {
-  const auto followers = std::make_shared<PeerQuota>(limits);
+  const auto readers = std::make_shared<Readers>(limits);
   router.add("GET", "/v1/events?since,before,limit,kind,severity,from",
-             [&context, followers](Request request) { return events(context, followers, std::move(request)); });
+             [&context, readers](Request request) { return events(context, readers, std::move(request)); });
 }
 
 }  // namespace buildwarden::api

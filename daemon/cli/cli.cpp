@@ -43,6 +43,7 @@ int run(const std::vector<std::string>& arguments, Context context, const ServeF
     const int code = line.command()();
     if (code != kYes || line.serves() || context.out_arrived()) return code;
     complain(context, "what was to be printed could not be written");
+    return line.is_of_job() ? kUsage : kNo;  // of a job kNo is the daemon's refusal, and nothing else
   } catch (const std::exception& error) {
     complain(context, error.what());
   }

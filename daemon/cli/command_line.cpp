@@ -202,6 +202,7 @@ void CommandLine::add_doctor() {
 
 void CommandLine::add_job() {
   auto* job = app_.add_subcommand("job", "tell the daemon of a job (for hooks)");
+  job_command_ = job;
   add_job_start(job);
   auto* end = add(job, "end", "the job is over; succeeds without the daemon",
                   [this] { return complete_job() ? end_job(context_, job_.id) : kUsage; });

@@ -32,6 +32,8 @@ class CommandLine {
   [[nodiscard]] const std::function<int()>& command() const { return command_; }
   // Whether that is the daemon itself.
   [[nodiscard]] bool serves() const { return serves_; }
+  // Whether that is `job start` or `job end`.
+  [[nodiscard]] bool is_of_job() const { return job_command_ != nullptr && job_command_->parsed(); }
 
  private:
   void add_serve();
@@ -60,6 +62,7 @@ class CommandLine {
   CLI::App app_;
   std::function<int()> command_;
   CLI::Option* socket_ = nullptr;
+  CLI::App* job_command_ = nullptr;
   config::LoadRequest load_;
   bool dry_run_ = false;
   bool serves_ = false;

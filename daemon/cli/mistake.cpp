@@ -90,11 +90,14 @@ class Walk {
 
  private:
   std::string take_option(const std::string& word) {
-    const auto named = word.substr(0, word.find('='));
+    auto named = word.substr(0, word.find('='));
     const auto* option = option_of(*at_, named);
+    const bool is_attached = option == nullptr && word[1] != '-' && word.size() > 2;  // "-n5"
+    if (is_attached) option = option_of(*at_, named = word.substr(0, 2));
     if (option == nullptr) {
       return format("\"{}\" is no option of {}{}", visible(named), name(), meant(named, options_of(*at_)));
     }
+    if (is_attached) return "";
     wants_value_ = option->get_items_expected_min() > 0 && option->get_type_size() > 0 && named == word;
     return "";
   }

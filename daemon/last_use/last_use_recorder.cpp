@@ -121,7 +121,7 @@ asio::awaitable<Result<void>> LastUseRecorder::turn() {
     listing_wanted_ = true;
     co_return Error(Errc::kUnavailable, "the connection to the engine changed in between");
   }
-  const auto listed = std::make_shared<std::vector<ports::ImageRecord>>(*std::move(images));
+  auto listed = std::make_shared<std::vector<ports::ImageRecord>>(*std::move(images));
   auto learned = co_await learn(listed);
   if (!learned || connection != connections_) {
     listing_wanted_ = true;
@@ -131,7 +131,7 @@ asio::awaitable<Result<void>> LastUseRecorder::turn() {
   if (parts_.worth != nullptr) co_await parts_.worth->seen(listed);
   use_containers(*containers);
   settle_all();
-  co_await pass_uses_on(listed);
+  co_await pass_uses_on(std::move(listed));
   if (parts_.builders != nullptr) co_await parts_.builders->learn(*containers);
   co_return Result<void>{};
 }
@@ -245,10 +245,9 @@ asio::awaitable<void> LastUseRecorder::pass_uses_on(Listed images) {
     co_await others.yield();
   }
   using Passed = std::vector<std::pair<std::string, std::string>>;
-  std::function<Result<Passed>()> work = [images, uses]() -> Result<Passed> {
-    const auto list = std::move(*images);
-    return inherited(list, *uses);
-  };
+  // Nobody changes the list: a job that was given up may still read it. The last one to let go of it is a worker.
+  std::function<Result<Passed>()> work = [images, uses]() -> Result<Passed> { return inherited(*images, *uses); };
+  images.reset();
   const auto connection = connections_;
   const auto passed = co_await parts_.workers.compute<Passed>(std::move(work), kReadDeadline);
   if (!passed || connection != connections_) co_return;

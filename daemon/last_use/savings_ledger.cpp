@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* kSavingsScope = "savings";  // of the host, whichever engine it has
 constexpr Duration kOneNeed = std::chrono::minutes{10};
+constexpr std::size_t kMostGone = 2 * policy::Deleted::kMost;  // rows that wait to be deleted
 
 policy::JobPeriods::Period period_of(const ports::Lease& lease) {
   policy::JobPeriods::Period period;
@@ -53,10 +54,11 @@ void SavingsLedger::image_used(const std::string& id, const policy::Amount& amou
   } else {
     const std::set<std::string> now(running.begin(), running.end());
     std::erase_if(had.jobs, [&now](const std::string& job) { return !now.contains(job); });
-    const auto other =
-        std::find_if(now.begin(), now.end(), [&had](const std::string& job) { return !had.jobs.contains(job); });
-    if (other == now.end()) return;
-    had.jobs.insert(*other);
+    const bool is_new =
+        std::any_of(now.begin(), now.end(), [&had](const std::string& job) { return !had.jobs.contains(job); });
+    if (!is_new) return;
+    // Whose container it is nobody says: it counts once for all that run, since one pull would have served them all.
+    had.jobs.insert(now.begin(), now.end());
   }
   had.last = std::max(had.last, at);
   const policy::AccountId account{jobs_.pipeline_at(at, ""), policy::Account::kSaved, policy::ThingKind::kImage};
@@ -90,16 +92,20 @@ policy::CacheBefore SavingsLedger::cache_before(const std::string& builder) cons
   return before;
 }
 
-void SavingsLedger::cache_seen(const std::string& builder, const policy::CacheAccount& account) {
+asio::awaitable<void> SavingsLedger::cache_seen(std::string builder,
+                                                std::shared_ptr<const policy::CacheAccount> account) {
   const auto now = parts_.clock.now().wall;
-  sights_[builder] = account.sight;
-  for (const auto& [when, amount] : account.saved) {
+  sights_[builder] = account->sight;
+  CooperativeYield others;
+  for (const auto& [when, amount] : account->saved) {
     const auto at = std::min(when, now);
     const auto pipeline = jobs_.pipeline_at(at, builder);
     savings_.note({pipeline, policy::Account::kSaved, policy::ThingKind::kCache}, amount, at);
+    co_await others.yield();
   }
-  for (const auto& [slot, when] : account.remade) {
+  for (const auto& [slot, when] : account->remade) {
     regret(policy::ThingKind::kCache, policy::cache_key(builder, slot), builder, std::min(when, now));
+    co_await others.yield();
   }
 }
 
@@ -151,6 +157,7 @@ asio::awaitable<void> SavingsLedger::load() {
     co_await others.yield();
   }
   for (const auto& [id, account] : accounts) savings_.restore(id, account);
+  savings_.bound_time(parts_.clock.now().wall);
   loaded_ = true;
 }
 
@@ -171,15 +178,24 @@ std::vector<ports::WorthRow> SavingsLedger::changed_rows(const std::set<policy::
   return rows;
 }
 
-asio::awaitable<void> SavingsLedger::flush() {
-  if (!loaded_) co_return;
+// Bounded also while nothing can be read or written. What stays in the database is forgotten after the next load.
+void SavingsLedger::gather_changes() {
+  const auto now = parts_.clock.now().wall;
+  savings_.bound_time(now);
   auto changes = savings_.take_changes();
   dirty_.merge(changes.changed);
   for (const auto& id : changes.forgotten) {
     gone_.insert(total_row_id(id));
     gone_.insert(day_row_id(id));
   }
-  for (const auto& key : deleted_.forget(parts_.clock.now().wall)) gone_.insert(deleted_row_id(key));
+  for (const auto& key : deleted_.forget(now)) gone_.insert(deleted_row_id(key));
+  std::erase_if(dirty_deleted_, [this](const std::string& key) { return !deleted_.all().contains(key); });
+  while (gone_.size() > kMostGone) gone_.erase(gone_.begin());
+}
+
+asio::awaitable<void> SavingsLedger::flush() {
+  gather_changes();
+  if (!loaded_) co_return;
   auto dirty = std::exchange(dirty_, {});
   auto deleted = std::exchange(dirty_deleted_, {});
   auto rows = changed_rows(dirty, deleted);

@@ -43,7 +43,7 @@ class SavingsLedger final : public ports::SavingsViews {
 
   [[nodiscard]] policy::CacheBefore cache_before(const std::string& builder) const;
   // What a look at a cache found; of one cache one after the other.
-  void cache_seen(const std::string& builder, const policy::CacheAccount& account);
+  boost::asio::awaitable<void> cache_seen(std::string builder, std::shared_ptr<const policy::CacheAccount> account);
   boost::asio::awaitable<void> cache_deleted(std::string builder, std::vector<policy::LostRecord> records);
   // Another engine: what was seen of caches and images says nothing of its own.
   void forget_sights();
@@ -64,6 +64,8 @@ class SavingsLedger final : public ports::SavingsViews {
     std::set<std::string> jobs;
     WallTime last;  // when it was counted last, or came
   };
+  // What changed since the last flush, into dirty_, dirty_deleted_ and gone_.
+  void gather_changes();
   void regret(policy::ThingKind kind, const std::string& key, const std::string& builder, WallTime at);
   [[nodiscard]] std::vector<ports::WorthRow> changed_rows(const std::set<policy::AccountId>& accounts,
                                                           const std::set<std::string>& deleted) const;

@@ -182,8 +182,9 @@ void WorthLedger::used(const std::string& id, WallTime when, bool runs) {
   const auto at = std::min(when, parts_.clock.now().wall);
   const auto [image, is_new] = images_.try_emplace(id, Image{policy::first_use(at), {}});
   auto& use = image->second.use;
-  if (is_new) came(id, at);
-  const auto amount = runs && !is_new && at > use.first_seen ? amount_of(image->second) : std::nullopt;
+  const bool is_back = std::exchange(image->second.is_deleted, false);
+  if (is_new || is_back) came(id, at);
+  const auto amount = runs && !is_new && !is_back && at > use.first_seen ? amount_of(image->second) : std::nullopt;
   if (amount && parts_.savings != nullptr) parts_.savings->image_used(id, *amount, at);
   const bool is_first = use.uses == 0;
   if (is_first) {
@@ -227,6 +228,7 @@ void WorthLedger::image_deleted(const std::string& id) {
   const auto image = images_.find(id);
   if (parts_.savings == nullptr || image == images_.end()) return;
   if (const auto amount = amount_of(image->second)) parts_.savings->image_deleted(id, *amount);
+  image->second.is_deleted = true;
 }
 
 asio::awaitable<void> WorthLedger::cache_deleted(std::string builder, std::vector<policy::LostRecord> records) {
@@ -263,7 +265,8 @@ asio::awaitable<bool> WorthLedger::keep(std::string builder, std::shared_ptr<con
   if (slots_of(builder) != before) co_return false;
   const auto scope = scope_;
   slots_[builder] = std::shared_ptr<const policy::Slots>(learned, &learned->slots);
-  if (parts_.savings != nullptr && learned->account) parts_.savings->cache_seen(builder, *learned->account);
+  if (parts_.savings != nullptr && learned->account) co_await parts_.savings->cache_seen(builder, learned->account);
+  if (scope != scope_) co_return true;
   CooperativeYield others;
   for (const auto slot : learned->changed) {
     to_save(slot_row(builder, slot));

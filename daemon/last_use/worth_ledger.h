@@ -73,6 +73,7 @@ class WorthLedger final : public ports::CostLearner, public ports::LearnedWorth,
     policy::UseHistory use;
     std::optional<double> seconds;
     std::optional<policy::ImageSource> source{};  // nothing until a list had it
+    bool is_deleted = false;                      // by us: who uses it next got it back
   };
   // Nothing where that is not known.
   [[nodiscard]] std::optional<policy::Amount> amount_of(const Image& image) const;

@@ -139,6 +139,8 @@ std::unordered_map<std::string, LostRecord> losses_of(const std::vector<CacheRec
   std::unordered_map<std::string, LostRecord> losses;
   for (std::size_t i = 0; i < records.size(); ++i) {
     if (things[i].slot == 0 || things[i].is_sent_anyway) continue;
+    // Its slot has another version by now. The next one that is made there says nothing of this one.
+    if (!named[i] && !things[i].superseded_by.empty()) continue;
     auto amount = amount_of(things[i].cost, sent_bytes(records[i]));
     if (!named[i]) {
       amount.seconds *= share_unchanged(things[i].slot_history);

@@ -40,8 +40,9 @@ std::string_view to_string(Account account) { return account == Account::kSaved 
 void Savings::note(const AccountId& id, const Amount& amount, WallTime at) {
   add({"", id.account, id.kind}, amount, at);
   if (id.pipeline.empty()) return;
+  const bool is_new = !rows_.contains(id);
   add(id, amount, at);
-  bound_pipelines();
+  if (is_new) bound_pipelines();
 }
 
 void Savings::add(const AccountId& id, const Amount& amount, WallTime at) {
@@ -49,7 +50,7 @@ void Savings::add(const AccountId& id, const Amount& amount, WallTime at) {
   if (day_of(at) > day_of(row.last)) row.of_day = Amount{};
   row.last = std::max(row.last, at);
   row.total += amount;
-  row.of_day += amount;
+  if (day_of(at) == day_of(row.last)) row.of_day += amount;
   changes_.changed.insert(id);
 }
 
@@ -79,6 +80,15 @@ void Savings::restore(const AccountId& id, const AccountRow& row) {
   if (day_of(row.last) >= day_of(here.last)) here.of_day += row.of_day;
   here.last = std::max(here.last, row.last);
   bound_pipelines();
+}
+
+void Savings::bound_time(WallTime now) {
+  for (auto& [id, row] : rows_) {
+    if (day_of(row.last) <= day_of(now)) continue;
+    row.last = now;
+    row.of_day = Amount{};
+    changes_.changed.insert(id);
+  }
 }
 
 Amount Savings::today(const AccountRow& row, WallTime now) {

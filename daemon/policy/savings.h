@@ -56,10 +56,12 @@ class Savings {
   // Of more the one that was noted longest ago is forgotten; the host's sums keep what it had.
   static constexpr std::size_t kMostPipelines = 100;
 
-  // A pipeline's is the host's as well. At least the day of what was noted before: clocks step.
+  // A pipeline's is the host's as well. What is of an earlier day than the last counts in the total alone.
   void note(const AccountId& id, const Amount& amount, WallTime at);
   // What was kept, added to what was noted since.
   void restore(const AccountId& id, const AccountRow& row);
+  // What was noted on a day that has not come yet, by a clock that was ahead, is of today.
+  void bound_time(WallTime now);
   // Of `now`'s day.
   [[nodiscard]] static Amount today(const AccountRow& row, WallTime now);
   [[nodiscard]] const std::map<AccountId, AccountRow>& rows() const { return rows_; }

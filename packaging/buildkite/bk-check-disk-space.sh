@@ -12,6 +12,18 @@ set -euo pipefail
 # Longer than room is made for a job (jobs.admission_wait), which is 2 minutes unless told.
 patience=${BUILDWARDEN_CHECK_PATIENCE:-900}
 
+here=$(readlink -f "${BASH_SOURCE[0]}" 2> /dev/null) || here=${BASH_SOURCE[0]}
+original=$here.buildwarden-saved
+
+stock() {
+  echo "buildwarden did not answer ($1), so the stack's own check decides." >&2
+  export BUILDKITE_PURGE_BUILDS_ON_DISK_FULL=false
+  exec "$original" "${@:2}"
+}
+
+version=$(timeout --kill-after=2 "${BUILDWARDEN_PROBE_PATIENCE:-10}" buildwarden --version 2> /dev/null) || version=
+[[ $version == "buildwarden "* ]] || stock "it does not run" "$@"
+
 # 1 says that there is too little only beside the line that each answer begins with: anything may end with 1. 0 without the line
 # is an answer too, of a disk that cannot be measured, which is no reason to refuse a job.
 status=0
@@ -19,6 +31,4 @@ lines=$(timeout --kill-after=5 "$patience" buildwarden disk check --stack) || st
 [[ -z $lines ]] || printf '%s\n' "$lines"
 if [[ $status -eq 0 ]]; then exit 0; fi
 if [[ $status -eq 1 && $lines == "Disk space free: "* ]]; then exit 1; fi
-echo "buildwarden did not answer (status $status), so the stack's own check decides." >&2
-export BUILDKITE_PURGE_BUILDS_ON_DISK_FULL=false
-exec "${BASH_SOURCE[0]}.buildwarden-saved" "$@"
+stock "status $status" "$@"

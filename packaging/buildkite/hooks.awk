@@ -64,7 +64,10 @@ function find_block(i) {
   if (first && !goes_on(last + 1)) fail("what follows the block about the disk is unknown")
 }
 
-function condition() { return "if ! [[ -r \"" part "\" ]] || ! source \"" part "\"; then" }
+# A part that was cut short by a full disk says nothing: only its last line says that it answered.
+function condition() {
+  return "if buildwarden_done=; ! [[ -r \"" part "\" ]] || ! source \"" part "\" || [[ $buildwarden_done != yes ]]; then"
+}
 
 function wrap_block(i) {
   for (i = 1; i <= count; i++) {
@@ -90,21 +93,38 @@ function insert(i, done) {
   }
 }
 
-# Drops the two lines at the beginning and the two at the end, or all of an insertion.
-function revert(i, inside, all) {
+function is_condition(text) {
+  return text ~ /^if (buildwarden_done=; )?! \[\[ -r "[^"]*" \]\] \|\| ! source "[^"]*"( \|\| \[\[ \$buildwarden_done != yes \]\])?; then$/
+}
+
+# Drops the two lines at the beginning and the two at the end, or all of an insertion, where they are just what was put there.
+function revert(i, inside, text, next_text, out) {
   for (i = 1; i <= count; i++) {
-    if (line[i] ~ /^[ \t]*# buildwarden: begin/) {
+    text = without_indent(line[i])
+    next_text = without_indent(line[i + 1])
+    if (text ~ /^# buildwarden: begin, of lines that are all its own/) {
+      if (next_text !~ /^if \[\[ -r "[^"]*" \]\]; then source "[^"]*" \|\| true; fi$/ || without_indent(line[i + 2]) != "# buildwarden: end") {
+        fail("the lines of buildwarden at line " i " are not as it put them")
+      }
+      i += 2
+      continue
+    }
+    if (text ~ /^# buildwarden: begin/) {
+      if (inside || !is_condition(next_text)) fail("the lines of buildwarden at line " i " are not as it put them")
       inside = 1
-      all = line[i] ~ /all its own/
       i++
       continue
     }
-    if (inside && (all || line[i + 1] ~ /^[ \t]*# buildwarden: end/ || line[i] ~ /^[ \t]*# buildwarden: end/)) {
-      if (line[i] ~ /^[ \t]*# buildwarden: end/) inside = 0
+    if (inside && next_text == "# buildwarden: end") {
+      if (text != "fi") fail("line " i ", before the end of buildwarden's lines, is not its own")
+      inside = 0
+      i++
       continue
     }
-    print line[i]
+    out = out line[i] "\n"
   }
+  if (inside) fail("the lines of buildwarden do not end")
+  printf "%s", out
 }
 
 { line[NR] = $0 }

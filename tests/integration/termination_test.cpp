@@ -182,8 +182,13 @@ TEST_F(TerminationTest, TheWrapperLeavesTheDecrementToOneOwner) {
   EXPECT_THAT(call().out, Not(HasSubstr("original")));
   run_shell("echo failed > " + dir() + "/agent/daemon-state");
   EXPECT_EQ(call().exit_code, 7) << "a daemon that ended for good carries out no intent";
-  run_shell("echo activating > " + dir() + "/agent/daemon-state");
+  run_shell("echo activating > " + dir() + "/agent/daemon-state; (sleep 1; echo active > " + dir() +
+            "/agent/daemon-state) > /dev/null 2>&1 &");
   EXPECT_EQ(call().exit_code, 0) << "one that is started again does";
+  options.env["BUILDWARDEN_RESTART_PATIENCE"] = "1";
+  run_shell("echo activating > " + dir() + "/agent/daemon-state");
+  EXPECT_EQ(call().exit_code, 7) << "one that never comes back does not";
+  run_shell("echo active > " + dir() + "/agent/daemon-state");
   start_agent();
   EXPECT_EQ(call().exit_code, 1);
   run_shell("rm " + dir() + "/run/termination");

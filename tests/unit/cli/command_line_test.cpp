@@ -49,6 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
         Line{{"events", "--since", "yesterday"}, cli::kUsage, "a duration such as 90s or 1h"},
         Line{{"events", "--since", "99999999999999999999"}, cli::kUsage, "a number of an event"},
         Line{{"events", "--severity", "bad"}, cli::kUsage, "--severity"},
+        Line{{"events", "-n5", "--severity", "bad"}, cli::kUsage, "--severity"},
         Line{{"version"}, cli::kUnreachable, "client " BUILDWARDEN_VERSION "\n"},
         Line{{"jobs"}, cli::kUnreachable, "no answer"}, Line{{"config", "show"}, cli::kUnreachable, "no answer"},
         Line{{"emulators", "verify"}, cli::kUnreachable, "no answer"},
@@ -97,6 +98,8 @@ TEST(CommandLine, WhatCouldNotBePrintedIsNo) {
                               [](const SeenRequest&) { return http_answer(200, R"({"builders":[]})"); });
   EXPECT_EQ(world.run({"builders"}).code, cli::kYes);
   world.full = true;
+  const auto job = world.run({"job", "start", "--id", "1"});
+  EXPECT_EQ(job.code, cli::kUsage) << "1 is the daemon's refusal" << job.err;
   const auto run = world.run({"builders"});
   EXPECT_EQ(run.code, cli::kNo);
   EXPECT_EQ(run.err, "buildwarden: what was to be printed could not be written\n");

@@ -84,6 +84,31 @@ TEST_F(SavingsLedgerTest, AnImageThatWasThereSavesItsPullOnceForEachJob) {
   EXPECT_DOUBLE_EQ(host(policy::ThingKind::kImage).saved.total.estimated_seconds, 0);
 }
 
+// Whose container it is nobody says, and one pull would have served them all.
+TEST_F(SavingsLedgerTest, OfJobsThatRunAtOnceOneUseCounts) {
+  add_image("sha256:a");
+  job("1", "web");
+  job("2", "web");
+  for (int i = 0; i < 5; ++i) {
+    clock_.advance(minutes{1});
+    run_container("sha256:a");
+  }
+  EXPECT_DOUBLE_EQ(saved(), 20);
+  clock_.advance(minutes{1});
+  job("3", "web");
+  run_container("sha256:a");
+  EXPECT_DOUBLE_EQ(saved(), 40);
+}
+
+TEST_F(SavingsLedgerTest, AnImageThatIsPulledAgainBeforeAListIsWithoutItIsRegretted) {
+  add_image("sha256:a");
+  worth_->image_deleted("sha256:a");
+  clock_.advance(minutes{30});
+  run_container("sha256:a");
+  EXPECT_DOUBLE_EQ(saved(), 0);
+  EXPECT_DOUBLE_EQ(regretted(), 20);
+}
+
 TEST_F(SavingsLedgerTest, WhoeverPulledItHasSavedNothing) {
   job("1", "web");
   add_image("sha256:a");

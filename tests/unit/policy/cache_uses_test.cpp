@@ -68,6 +68,18 @@ class CacheUsesTest : public ::testing::Test {
   CacheBefore before_;
 };
 
+// The next version of its line says nothing of one that another had taken the place of.
+TEST_F(CacheUsesTest, WhatHasANewerVersionIsNoLoss) {
+  EXPECT_EQ(lost().count("two"), 1U);
+  auto newer = use_record("newer", "[4/4] COPY . .", {"step"});
+  newer.created = newer.last_used = kUseTime;
+  records_.push_back(newer);
+  ASSERT_EQ(slots_of(records_, "s3")[3], slots_of(records_, "s3")[4]);
+  EXPECT_EQ(lost().count("two"), 0U);
+  EXPECT_EQ(lost().count("newer"), 1U);
+  EXPECT_EQ(lost().count("step"), 1U);
+}
+
 TEST_F(CacheUsesTest, AFirstLookCountsNothing) {
   records_[2].uses = 50;
   EXPECT_EQ(saved(), Amount{});

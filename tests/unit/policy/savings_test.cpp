@@ -38,6 +38,28 @@ TEST(Savings, ADayEndsAtMidnight) {
   EXPECT_DOUBLE_EQ(savings.rows().at(kSavedByImages).total.seconds, 16);
 }
 
+// A cache is looked at hours or days after it was used.
+TEST(Savings, WhatIsOfAnEarlierDayIsNotOfToday) {
+  Savings savings;
+  savings.note(kSavedByImages, {1, 0, 0, 1}, kNoon);
+  savings.note(kSavedByImages, {50, 0, 0, 1}, kNoon - hours{24});
+  const auto& row = savings.rows().at(kSavedByImages);
+  EXPECT_DOUBLE_EQ(row.total.seconds, 51);
+  EXPECT_DOUBLE_EQ(Savings::today(row, kNoon).seconds, 1);
+}
+
+TEST(Savings, AClockThatWasAheadDoesNotHideTheDaysToCome) {
+  Savings savings;
+  savings.note(kSavedByImages, {7, 0, 0, 1}, kNoon + hours{24 * 365});
+  savings.bound_time(kNoon);
+  savings.note(kSavedByImages, {1, 0, 0, 1}, kNoon);
+  const auto& row = savings.rows().at(kSavedByImages);
+  EXPECT_DOUBLE_EQ(Savings::today(row, kNoon).seconds, 1);
+  EXPECT_DOUBLE_EQ(row.total.seconds, 8);
+  savings.bound_time(kNoon);
+  EXPECT_DOUBLE_EQ(Savings::today(row, kNoon).seconds, 1) << "today is today";
+}
+
 TEST(Savings, WhatWasKeptIsAddedToWhatCameBeforeItWasLoaded) {
   Savings savings;
   savings.note(kSavedByImages, {1, 0, 0, 1}, kNoon);
