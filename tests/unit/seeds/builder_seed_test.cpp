@@ -168,14 +168,14 @@ TEST_F(SavedSeed, NeedsNoneOfTheWorkersThatOthersUse) {
   add_container();
   BuilderSeed seed("s3", parts());
   turn(seed);
-  std::atomic<bool> busy{true};
+  const auto busy = std::make_shared<std::atomic<bool>>(true);  // outlives this test, on the workers
   for (int thread = 0; thread < 2; ++thread) {
-    workers_.post([&busy] {
-      while (busy) std::this_thread::yield();
+    workers_.post([busy] {
+      while (*busy) std::this_thread::yield();
     });
   }
   const auto saved = testing::run_on(loop_, ask(seed));
-  busy = false;
+  *busy = false;
   EXPECT_TRUE(saved) << saved.error().message();
 }
 
