@@ -36,8 +36,11 @@ Result<SetAsideMirror> SetAsideMirror::set_aside(const CacheEntry& entry, const 
   mirror.why_kept_ = *std::move(why_kept);
   if (!mirror.why_kept_.empty()) return mirror;
   auto there = entry.root->throw_away(entry.root->folder(), entry.name, entry.look.identity);
-  if (there) mirror.in_trash_ = *std::move(there);
-  if (!there) mirror.why_kept_ = there.error().message();
+  if (there) {
+    mirror.in_trash_ = *std::move(there);
+  } else {
+    mirror.why_kept_ = there.error().message();
+  }
   return mirror;
 }
 

@@ -97,6 +97,8 @@ class BuilderSeed {
   // While nobody uses it.
   boost::asio::awaitable<Duration> look_for_save();
   [[nodiscard]] policy::SaveFacts save_facts() const;
+  // kUnavailable while it is not known what would be saved.
+  Result<Order> order_to_save();
   ports::Async<ports::SeedDone> save_now(bool asked, ports::Progress progress);
   ports::Async<Answer> pack_paused(Order order);
   ports::Async<Answer> order(Order wanted, Duration patience);

@@ -76,6 +76,24 @@ asio::awaitable<Duration> BuilderSeed::look_for_save() {
   co_return kNextLook;
 }
 
+Result<Order> BuilderSeed::order_to_save() {
+  auto stem = new_stem(parts_.clock.now().wall);
+  if (!stem) return std::move(stem).error();
+  const auto builder = builder_view();
+  if (!builder || builder_settings() == nullptr || builder->version.empty()) {
+    return Error(Errc::kUnavailable, "the version of its BuildKit is not known yet");
+  }
+  auto wanted = order_for(Task::kSave);
+  wanted.stem = *std::move(stem);
+  wanted.manifest.builder = name_;
+  wanted.manifest.architecture = wanted.place.architecture;
+  wanted.manifest.buildkit = builder->version;
+  wanted.manifest.engine = parts_.engine.status().identity.version;
+  wanted.manifest.instance = parts_.self ? parts_.self() : "";
+  wanted.manifest.created_at = parts_.clock.now().wall;
+  return wanted;
+}
+
 ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress progress) {
   if (work_ != Work::kNone) co_return busy_error();
   const Busy busy(&work_, Work::kSaving);
@@ -85,26 +103,14 @@ ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress 
   progress(format("builder {}: deleting what it remembers of its builds", name_));
   auto forgotten = co_await parts_.forget_builds(name_);
   Result<Answer> packed = Error(Errc::kIo, "");
-  const auto builder = builder_view();
-  const auto* settings = builder_settings();
-  auto stem = new_stem(parts_.clock.now().wall);
+  auto wanted_save = order_to_save();
   if (!forgotten) {
     packed = std::move(forgotten).error();
-  } else if (!stem) {
-    packed = std::move(stem).error();
-  } else if (!builder || settings == nullptr || builder->version.empty()) {
-    packed = Error(Errc::kUnavailable, "the version of its BuildKit is not known yet");
+  } else if (!wanted_save) {
+    packed = std::move(wanted_save).error();
   } else {
-    auto wanted = order_for(Task::kSave);
-    wanted.stem = *std::move(stem);
-    wanted.manifest.builder = name_;
-    wanted.manifest.architecture = wanted.place.architecture;
-    wanted.manifest.buildkit = builder->version;
-    wanted.manifest.engine = parts_.engine.status().identity.version;
-    wanted.manifest.instance = parts_.self ? parts_.self() : "";
-    wanted.manifest.created_at = parts_.clock.now().wall;
     progress(format("builder {}: paused while its volume is read", name_));
-    packed = co_await pack_paused(std::move(wanted));
+    packed = co_await pack_paused(*std::move(wanted_save));
   }
   Result<Answer> published = Error(Errc::kIo, "");
   if (packed) {
