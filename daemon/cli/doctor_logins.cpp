@@ -7,6 +7,7 @@
 
 #include "common/foreign_file.h"
 #include "common/format.h"
+#include "common/text_list.h"
 #include "daemon/cli/answer.h"
 #include "daemon/cli/doctor.h"
 
@@ -31,21 +32,15 @@ std::map<std::string, std::set<std::string>> helpers_of(const json::value& confi
   return helpers;
 }
 
-std::string joined(const std::set<std::string>& names) {
-  std::string all;
-  for (const auto& name : names) all += (all.empty() ? "" : ", ") + name;
-  return all;
-}
-
 Finding of_helper(const Scene& scene, const std::string& helper, const std::set<std::string>& registries) {
   const auto program = "docker-credential-" + helper;
   const auto found = program_in_path(scene, program);
-  if (!found.empty()) return fine(format("{} is there, for {}", found, joined(registries)));
+  if (!found.empty()) return fine(format("{} is there, for {}", found, join(registries, ", ")));
   const auto fix = helper == "ecr-login" ? "install it (Debian, Amazon Linux: amazon-ecr-credential-helper)"
                                          : "install it, or take it out of config.json";
   return error(
       format("engine.docker_config names {} for {}, and there is none: those images are pulled without a login",
-             program, joined(registries)),
+             program, join(registries, ", ")),
       fix);
 }
 

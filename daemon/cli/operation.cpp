@@ -5,6 +5,7 @@
 
 #include "common/format.h"
 #include "daemon/cli/answer.h"
+#include "daemon/cli/show.h"
 
 namespace buildwarden::cli {
 namespace json = boost::json;
@@ -75,15 +76,7 @@ Result<Answer> run_operation(const Context& context, const std::string& target, 
 
 int show_operation(const Context& context, const std::string& target, const json::object& body,
                    const std::function<std::string(const json::value&)>& human) {
-  const auto answer = run_operation(context, target, body);
-  if (!answer) return report_failure(context, answer.error());
-  if (!answer->good()) return report_problem(context, *answer);
-  if (context.json) {
-    print_json(context, answer->body);
-  } else {
-    context.out(human(answer->json));
-  }
-  return kYes;
+  return print_answer(context, run_operation(context, target, body), human);
 }
 
 }  // namespace buildwarden::cli

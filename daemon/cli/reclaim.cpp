@@ -6,6 +6,7 @@
 #include "daemon/cli/client.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/operation.h"
+#include "daemon/cli/show.h"
 #include "daemon/cli/table.h"
 
 namespace buildwarden::cli {
@@ -68,14 +69,8 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options) {
     complain(context, answer.error().message());
     return kNo;
   }
-  if (!answer) return report_failure(context, answer.error());
-  if (!answer->good()) return report_problem(context, *answer);
-  if (context.json) {
-    print_json(context, answer->body);
-  } else {
-    context.out(reclaim_text(answer->json));
-  }
-  return truth(answer->json, "reached") ? kYes : kNo;
+  const int code = print_answer(context, answer, reclaim_text);
+  return code == kYes && !truth(answer->json, "reached") ? kNo : code;
 }
 
 }  // namespace buildwarden::cli

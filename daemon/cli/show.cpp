@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "common/format.h"
 #include "common/time.h"
@@ -18,29 +19,34 @@ std::string time_left(const json::value& filesystem) {
   return seconds ? short_duration(std::chrono::seconds{*seconds}) : "-";
 }
 
-// How long ago that was, by this machine's clock; "-" when it is no time.
-std::string age(const json::value& object, std::string_view key) {
+// How long until then, by this machine's clock, below 0 when it was; nothing when it is no time.
+std::optional<Duration> until(const json::value& object, std::string_view key) {
   const auto then = parse_rfc3339(text(object, key));
-  if (!then) return "-";
-  const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-  return short_duration(std::chrono::floor<std::chrono::seconds>(std::max(now - *then, Duration{0})));
+  if (!then) return std::nullopt;
+  return *then - std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
 }
 
-// How long until then; "-" when it is no time.
-std::string left(const json::value& object, std::string_view key) {
-  const auto then = parse_rfc3339(text(object, key));
-  if (!then) return "-";
-  const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-  return short_duration(std::chrono::ceil<std::chrono::seconds>(std::max(*then - now, Duration{0})));
+std::string whole_seconds(Duration time) {
+  return short_duration(std::chrono::floor<std::chrono::seconds>(std::max(time, Duration{0})));
+}
+
+// How long ago that was; "-" when it is no time.
+std::string age(const json::value& object, std::string_view key) {
+  const auto left = until(object, key);
+  return left ? whole_seconds(-*left) : "-";
+}
+
+// How long it still takes; "-" when it is no time.
+std::string time_to(const json::value& object, std::string_view key) {
+  const auto left = until(object, key);
+  return left ? whole_seconds(*left) : "-";
 }
 
 std::string or_dash(const std::string& value) { return value.empty() ? "-" : value; }
 
 }  // namespace
 
-int show(const Context& context, const std::string& target,
-         const std::function<std::string(const json::value&)>& human) {
-  const auto answer = Client(context, context.patience).get(target);
+int print_answer(const Context& context, const Result<Answer>& answer, const HumanText& human) {
   if (!answer) return report_failure(context, answer.error());
   if (!answer->good()) return report_problem(context, *answer);
   if (context.json) {
@@ -49,6 +55,10 @@ int show(const Context& context, const std::string& target,
     context.out(human(answer->json));
   }
   return kYes;
+}
+
+int show(const Context& context, const std::string& target, const HumanText& human) {
+  return print_answer(context, Client(context, context.patience).get(target), human);
 }
 
 std::string joined(const json::array& texts) {
@@ -91,7 +101,7 @@ std::string jobs_table(const json::array& jobs) {
     const auto reserved = number(job, "reserved_bytes").value_or(0);
     rows.push_back({text(job, "id"), or_dash(text(job, "pipeline")), or_dash(text(job, "agent")),
                     age(job, "started_at"), reserved > 0 ? format_bytes(reserved) : "-", joined(list(job, "builders")),
-                    left(job, "expires_at")});
+                    time_to(job, "expires_at")});
   }
   return table(std::move(rows));
 }

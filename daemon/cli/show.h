@@ -10,9 +10,14 @@
 
 namespace buildwarden::cli {
 
-// Asks `target` and prints the answer: the daemon's own JSON, or what `human` makes of it.
-int show(const Context& context, const std::string& target,
-         const std::function<std::string(const boost::json::value&)>& human);
+// What an answer says to people.
+using HumanText = std::function<std::string(const boost::json::value&)>;
+
+// Prints an answer: the daemon's own JSON, or what `human` makes of it; or why there is none. The program's exit code.
+int print_answer(const Context& context, const Result<Answer>& answer, const HumanText& human);
+
+// Asks `target` and prints the answer.
+int show(const Context& context, const std::string& target, const HumanText& human);
 
 std::string filesystems_table(const boost::json::array& filesystems);
 std::string builders_table(const boost::json::array& builders);

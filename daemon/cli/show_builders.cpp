@@ -78,14 +78,8 @@ int show_emulators(const Context& context) { return show(context, "/v1/emulators
 
 int verify_emulators(const Context& context) {
   const auto answer = run_operation(context, "/v1/emulators/verify", {});
-  if (!answer) return report_failure(context, answer.error());
-  if (!answer->good()) return report_problem(context, *answer);
-  if (context.json) {
-    print_json(context, answer->body);
-  } else {
-    context.out(emulators_text(answer->json));
-  }
-  return all_run(list(answer->json, "emulators")) ? kYes : kNo;
+  const int code = print_answer(context, answer, emulators_text);
+  return code == kYes && !all_run(list(answer->json, "emulators")) ? kNo : code;
 }
 
 int recreate_builder(const Context& context, const RecreateOptions& options) {

@@ -4,6 +4,7 @@
 
 #include "common/containerd_stores.h"
 #include "common/format.h"
+#include "common/text_list.h"
 
 namespace buildwarden::disk {
 namespace asio = boost::asio;
@@ -19,19 +20,13 @@ std::string key_of(const ports::EngineIdentity& engine) {
   return format("{} {} {} {}", engine.id, engine.root_dir, engine.snapshotter, engine.containerd);
 }
 
-std::string joined_folders(const Stores& folders) {
-  std::string text;
-  for (const auto& folder : folders) text += (text.empty() ? "" : " and ") + folder;
-  return text;
-}
-
 ports::Event store_event(const ports::ImageStoreView& store) {
   ports::Event event;
   event.kind = "disk.image_store";
   if (store.unknown.empty()) {
     event.rule = "found";
-    event.reason = format("containerd has the engine's images in {}.", joined_folders(store.folders));
-    event.fields.emplace_back("folders", joined_folders(store.folders));
+    event.reason = format("containerd has the engine's images in {}.", join(store.folders, " and "));
+    event.fields.emplace_back("folders", join(store.folders, " and "));
     return event;
   }
   event.rule = "unknown";

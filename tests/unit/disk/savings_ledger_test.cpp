@@ -2,14 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
 
-#include "daemon/last_use/worth_ledger.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/fake_image_engine.h"
-#include "tests/support/run_void.h"
+#include "tests/unit/disk/worth_fixture.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -19,7 +15,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using testing::run_void;
 
-class SavingsLedgerTest : public ::testing::Test {
+class SavingsLedgerTest : public WorthFixture {
  protected:
   SavingsLedgerTest() { start(); }
   // As a daemon that starts anew with the same store.
@@ -27,14 +23,13 @@ class SavingsLedgerTest : public ::testing::Test {
     savings_ = std::make_unique<SavingsLedger>(SavingsLedger::Parts{clock_, store_});
     worth_ = std::make_unique<WorthLedger>(WorthLedger::Parts{clock_, store_, workers_, savings_.get()});
     run_void(loop_, savings_->load());
-    run_void(loop_, worth_->connected(engine_.engine.identity));
+    connect();
   }
   void restart() {
     run_void(loop_, worth_->flush());
     run_void(loop_, savings_->flush());
     start();
   }
-  void see() { run_void(loop_, worth_->seen(std::make_shared<const std::vector<ports::ImageRecord>>(engine_.images))); }
   // An image of a registry whose pull was seen to take 20 s.
   void add_image(const std::string& id) {
     engine_.add_image(id, {"web:1"}, kGiB);
@@ -59,13 +54,7 @@ class SavingsLedgerTest : public ::testing::Test {
   [[nodiscard]] double saved() const { return host(policy::ThingKind::kImage).saved.total.seconds; }
   [[nodiscard]] double regretted() const { return host(policy::ThingKind::kImage).regretted.total.seconds; }
 
-  testing::FakeClock clock_;
-  testing::FakeWorthStore store_;
-  testing::FakeImageEngine engine_;
-  WorkerPool workers_{1};
-  boost::asio::io_context loop_;
   std::unique_ptr<SavingsLedger> savings_;
-  std::unique_ptr<WorthLedger> worth_;
 };
 
 TEST_F(SavingsLedgerTest, AnImageThatWasThereSavesItsPullOnceForEachJob) {

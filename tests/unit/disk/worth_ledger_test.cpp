@@ -4,15 +4,12 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
 
 #include "daemon/last_use/last_use_ledger.h"
-#include "tests/support/fake_clock.h"
-#include "tests/support/fake_image_engine.h"
-#include "tests/support/run_void.h"
+#include "tests/unit/disk/worth_fixture.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -22,7 +19,7 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using testing::run_void;
 
-class WorthLedgerTest : public ::testing::Test {
+class WorthLedgerTest : public WorthFixture {
  protected:
   WorthLedgerTest() { start(); }
   // As a daemon that starts anew with the same store.
@@ -30,8 +27,6 @@ class WorthLedgerTest : public ::testing::Test {
     worth_ = std::make_unique<WorthLedger>(WorthLedger::Parts{clock_, store_, workers_});
     connect();
   }
-  void connect() { run_void(loop_, worth_->connected(engine_.engine.identity)); }
-  void see() { run_void(loop_, worth_->seen(std::make_shared<const std::vector<ports::ImageRecord>>(engine_.images))); }
   void flush() { run_void(loop_, worth_->flush()); }
   void restart() {
     flush();
@@ -47,13 +42,6 @@ class WorthLedgerTest : public ::testing::Test {
     made.last_used = made.created;
     return made;
   }
-
-  testing::FakeClock clock_;
-  testing::FakeWorthStore store_;
-  testing::FakeImageEngine engine_;
-  WorkerPool workers_{1};
-  boost::asio::io_context loop_;
-  std::unique_ptr<WorthLedger> worth_;
 };
 
 TEST_F(WorthLedgerTest, UsesAreCountedAndKeptOverARestart) {

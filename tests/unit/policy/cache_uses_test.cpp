@@ -7,6 +7,7 @@
 
 #include "daemon/policy/slots.h"
 #include "daemon/policy/worth_inputs.h"
+#include "tests/unit/policy/cache_record.h"
 
 namespace buildwarden::policy {
 namespace {
@@ -14,17 +15,9 @@ namespace {
 using std::chrono::hours;
 using std::chrono::minutes;
 
-constexpr WallTime kUseTime{Duration{1'790'000'000'000}};
-
 CacheRecord use_record(std::string id, std::string description, std::vector<std::string> parents = {}) {
-  CacheRecord result;
-  result.id = std::move(id);
-  result.size = kMiB;
-  result.created = kUseTime - hours{1};
-  result.last_used = result.created;
+  auto result = cache_record(std::move(id), std::move(description), std::move(parents));
   result.uses = 1;
-  result.description = std::move(description);
-  result.parents = std::move(parents);
   result.type = "regular";
   return result;
 }
@@ -54,7 +47,7 @@ class CacheUsesTest : public ::testing::Test {
   }
   void use(std::size_t record, std::uint64_t times = 1) {
     records_[record].uses += times;
-    records_[record].last_used = kUseTime;
+    records_[record].last_used = kRecordTime;
   }
 
   std::vector<CacheRecord> records_ = {
@@ -72,7 +65,7 @@ class CacheUsesTest : public ::testing::Test {
 TEST_F(CacheUsesTest, WhatHasANewerVersionIsNoLoss) {
   EXPECT_EQ(lost().count("two"), 1U);
   auto newer = use_record("newer", "[4/4] COPY . .", {"step"});
-  newer.created = newer.last_used = kUseTime;
+  newer.created = newer.last_used = kRecordTime;
   records_.push_back(newer);
   ASSERT_EQ(slots_of(records_, "s3")[3], slots_of(records_, "s3")[4]);
   EXPECT_EQ(lost().count("two"), 0U);
@@ -124,9 +117,9 @@ TEST_F(CacheUsesTest, WhatIsSentAnywaySavesNothing) {
 
 TEST_F(CacheUsesTest, WhatIsMadeInADeletedSlotIsRemade) {
   const auto slot = slots_of(records_, "s3")[2];
-  before_.deleted = {{slot, kUseTime - hours{2}}};
-  EXPECT_EQ(look().remade, (std::vector<std::pair<SlotId, WallTime>>{{slot, kUseTime - hours{1}}}));
-  before_.deleted = {{slot, kUseTime - minutes{30}}};
+  before_.deleted = {{slot, kRecordTime - hours{2}}};
+  EXPECT_EQ(look().remade, (std::vector<std::pair<SlotId, WallTime>>{{slot, kRecordTime - hours{1}}}));
+  before_.deleted = {{slot, kRecordTime - minutes{30}}};
   EXPECT_TRUE(look().remade.empty()) << "it was there before";
 }
 
