@@ -21,6 +21,14 @@ key_of() {
   } | sed "s|$root/||g; s|$3/||g" | sha256sum | cut -d' ' -f1
 }
 
+# each_alone RULE RULES FOLDER FILE: the complaints about the files of a batch that do not compile together, since two of them have a
+# name in common: of each by itself. One that does not compile by itself is not understood.
+each_alone() {
+  local alone=$3/alone/${4##*/} file
+  sed 's/^[0-9]* //' "${4%.cpp}.lines" | "$root/tests/rules/batches.py" "$database" "$alone" 1
+  jq -r '.[].file' "$alone/compile_commands.json" | while read -r file; do judge "$1" "$2" "$alone" "$file"; done
+}
+
 # judge RULE RULES FOLDER FILE: the complaints about one batch; nothing when it was clean before.
 judge() {
   local key found
@@ -30,12 +38,15 @@ judge() {
     return
   fi
   found=$(complaints "$3" "$4") || true
+  if grep -qE '^not understood|clang-diagnostic-error' <<< "$found" && [[ $(wc -l < "${4%.cpp}.lines") -gt 1 ]]; then
+    found=$(each_alone "$@")
+  fi
   if [[ -n $found ]]; then printf '%s\n' "$found"; else touch "$clean_folder/$key"; fi
 }
 
 # judge_batches RULE RULES PATHS [--changed] BUILD: an offence for each complaint about the files of BUILD whose path is like PATHS.
 judge_batches() {
-  local rule=$1 rules=$2 paths=$3 files folder
+  local rule=$1 rules=$2 paths=$3 files folder database
   shift 3
   if [[ $1 == --changed ]]; then
     shift
@@ -45,14 +56,15 @@ judge_batches() {
     files=$(sources common config daemon tests)
   fi
   [[ -f $1/compile_commands.json ]] || { printf 'no compile database in %s\n' "$1" >&2; exit 1; }
+  database=$1/compile_commands.json
   folder=$work/batches
   mkdir -p "$clean_folder"
   find "$clean_folder" -type f -mtime +"$kept_days" -delete
   { grep -E "$paths" <<< "$files" || true; } | wanted | sed "s|^|$root/|" |
-    "$root/tests/rules/batches.py" "$1/compile_commands.json" "$folder" "$batch_size"
+    "$root/tests/rules/batches.py" "$database" "$folder" "$batch_size"
   printf '%d files in %d batches\n' "$(cat "$folder"/*.lines 2>/dev/null | wc -l)" "$(jq length "$folder/compile_commands.json")"
-  export -f judge key_of complaints in_files
-  export root clean_folder
+  export -f judge each_alone key_of complaints in_files
+  export root clean_folder database
   offences_from < <(jq -r '.[].file' "$folder/compile_commands.json" | xargs -r -d '\n' -P "$(nproc)" -I {} \
     bash -c 'set -uo pipefail; judge "$@"' _ "$rule" "$rules" "$folder" {} | sort -u)
 }

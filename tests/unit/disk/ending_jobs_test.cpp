@@ -28,7 +28,7 @@ class AskedSpace final : public ports::Space {
   std::function<void()> meanwhile;
 };
 
-class OneDisk final : public ports::DiskViews {
+class OnlyDisk final : public ports::DiskViews {
  public:
   [[nodiscard]] ports::DiskView disk_view() const override {
     ports::DiskView view;
@@ -58,7 +58,7 @@ class EndingJobsTest : public PurgeTest {
   }
   void turn() { testing::run_void(loop_, ending_.turn()); }
 
-  OneDisk disks_;
+  OnlyDisk disks_;
   AskedSpace space_;
   EndingJobs ending_{{settings_, clock_, workers_, journal_, running_, disks_, space_}};
 };
