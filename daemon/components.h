@@ -50,6 +50,7 @@
 #include "daemon/filesystems/disk_monitor.h"
 #include "daemon/filesystems/disk_usage.h"
 #include "daemon/filesystems/filesystem_table.h"
+#include "daemon/filesystems/folder_sizes.h"
 #include "daemon/filesystems/image_store.h"
 #include "daemon/filesystems/path_sampler.h"
 #include "daemon/instance/last_resort.h"
@@ -167,6 +168,7 @@ struct Daemon::Components {
   std::map<std::string, std::unique_ptr<disk::BuildCacheEvictor>> idle_cache_evictors;  // rung 6 of one builder each
   disk::Reclaimer reclaimer;
   disk::DiskUsage disk_usage;
+  disk::FolderSizes folder_sizes;
   DiskStatus disk_status;
   disk::DiskMonitor disk_monitor;
   disk::IdleCacheCollector idle_cache_collector;
@@ -222,6 +224,7 @@ struct Daemon::Components {
   [[nodiscard]] std::vector<std::string> warm_builders() const;
   [[nodiscard]] jobs::AgentOnHost agent_on_host() const;
   [[nodiscard]] bool is_agents_disk_short() const;
+  [[nodiscard]] bool is_builders_volume(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> engine_folders() const;
   // "" when it is not known.
   [[nodiscard]] std::string device_of(ports::Kept kept) const;

@@ -97,6 +97,7 @@ void Daemon::Components::run() {
   asio::co_spawn(loop, idle_cache_collector.run(), asio::detached);
   asio::co_spawn(loop, network_collector.run(), asio::detached);
   asio::co_spawn(loop, checkout_sizes.run(), asio::detached);
+  asio::co_spawn(loop, folder_sizes.run(), asio::detached);
   asio::co_spawn(loop, ending_jobs.run(), asio::detached);
   asio::co_spawn(loop, deletion_roots.run(), asio::detached);
   asio::co_spawn(loop, image_store.run(), asio::detached);
@@ -172,6 +173,7 @@ asio::awaitable<void> Daemon::Components::end() {
   mirror_users.stop();
   mirror_seed_leftovers.stop();
   checkout_sizes.stop();
+  folder_sizes.stop();
   ending_jobs.stop();
   deletion_roots.stop();
   image_store.stop();

@@ -26,11 +26,20 @@ void DiskStatus::add_agent_users(ports::DiskView& view) const {
   }
 }
 
+void DiskStatus::add_folder_users(ports::DiskView& view) const {
+  if (!parts_.folder_users) return;
+  for (auto& filesystem : view.filesystems) {
+    const auto users = parts_.folder_users(filesystem.device);
+    filesystem.users.insert(filesystem.users.end(), users.begin(), users.end());
+  }
+}
+
 ports::DiskView DiskStatus::disk_view() const {
   ports::DiskView view;
   view.filesystems = parts_.filesystems.snapshots();
   add_engine_users(view, parts_.disk_usage.last());
   add_agent_users(view);
+  add_folder_users(view);
   view.rungs = parts_.reclaimer.stats();
   view.reclaiming = parts_.reclaimer.busy();
   if (parts_.store) view.image_store = parts_.store();

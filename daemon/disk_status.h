@@ -26,6 +26,8 @@ class DiskStatus final : public ports::DiskViews {
     std::function<std::vector<ports::DiskUser>()> agent_users{};
     const disk::DeletionRoots* roots = nullptr;      // may be none
     std::function<ports::ImageStoreView()> store{};  // may be empty
+    // Volumes, containers' logs and other folders on that device; may be empty.
+    std::function<std::vector<ports::DiskUser>(const std::string& device)> folder_users{};
   };
   explicit DiskStatus(Parts parts) : parts_(std::move(parts)) {}
   [[nodiscard]] ports::DiskView disk_view() const override;
@@ -33,6 +35,7 @@ class DiskStatus final : public ports::DiskViews {
 
  private:
   void add_agent_users(ports::DiskView& view) const;
+  void add_folder_users(ports::DiskView& view) const;
 
   Parts parts_;
 };

@@ -163,6 +163,11 @@ bool Daemon::Components::is_agents_disk_short() const {
   });
 }
 
+bool Daemon::Components::is_builders_volume(const std::string& name) const {
+  const auto all = reconciler.builders_view().builders;
+  return std::any_of(all.begin(), all.end(), [&name](const ports::BuilderView& one) { return one.volume == name; });
+}
+
 api::ApiContext Daemon::Components::api_context() {
   api::ApiContext context;
   context.clock = &clock;

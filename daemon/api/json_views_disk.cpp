@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -25,14 +24,6 @@ json::object marks_json(const policy::Marks& marks) {
   object["target_inodes"] = marks.target_inodes;
   object["mistake"] = marks.mistake.empty() ? json::value(nullptr) : json::value(marks.mistake);
   return object;
-}
-
-// Used space that no user of the disk accounts for; null while nothing was measured.
-json::value unattributed_json(const ports::FilesystemSnapshot& disk) {
-  if (!disk.reading) return nullptr;
-  Bytes rest = disk.reading->total - disk.reading->free - disk.ballast.bytes;
-  for (const auto& user : disk.users) rest -= user.bytes;
-  return std::max<Bytes>(rest, 0);
 }
 
 void add_reading(json::object& object, const ports::FilesystemSnapshot& disk) {
@@ -66,7 +57,8 @@ json::object filesystem_json(const ports::FilesystemSnapshot& disk) {
   object["ballast_reason"] = text(disk.ballast.reason);
   object["ballast_rule"] = text(disk.ballast.rule);
   object["users"] = users_json(disk.users);
-  object["unattributed_bytes"] = unattributed_json(disk);
+  const auto unattributed = disk.unattributed();
+  object["unattributed_bytes"] = unattributed ? json::value(*unattributed) : json::value(nullptr);
   object["error"] = disk.error.empty() ? json::value(nullptr) : json::value(text(disk.error));
   return object;
 }
@@ -111,6 +103,8 @@ json::array users_json(const std::vector<ports::DiskUser>& users) {
     object["kind"] = text(user.kind);
     object["name"] = text(user.name);
     object["bytes"] = user.bytes;
+    const bool is_known = user.looked_at != WallTime{};
+    object["looked_at"] = is_known ? time_json(user.looked_at) : json::value(nullptr);
     list.push_back(std::move(object));
   }
   return list;
@@ -161,6 +155,8 @@ json::object space_json(const ports::SpaceResult& result, bool dry_run) {
     entry["reason"] = text(step.reason);
     entry["rule"] = text(step.rule);
     add_value(entry, step);
+    entry["mount"] = step.mount.empty() ? json::value(nullptr) : json::value(text(step.mount));
+    entry["shared_bytes"] = step.shared;
     steps.push_back(std::move(entry));
   }
   object["steps"] = std::move(steps);

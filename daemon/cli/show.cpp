@@ -30,12 +30,6 @@ std::string whole_seconds(Duration time) {
   return short_duration(std::chrono::floor<std::chrono::seconds>(std::max(time, Duration{0})));
 }
 
-// How long ago that was; "-" when it is no time.
-std::string age(const json::value& object, std::string_view key) {
-  const auto left = until(object, key);
-  return left ? whole_seconds(-*left) : "-";
-}
-
 // How long it still takes; "-" when it is no time.
 std::string time_to(const json::value& object, std::string_view key) {
   const auto left = until(object, key);
@@ -59,6 +53,11 @@ int print_answer(const Context& context, const Result<Answer>& answer, const Hum
 
 int show(const Context& context, const std::string& target, const HumanText& human) {
   return print_answer(context, Client(context, context.patience).get(target), human);
+}
+
+std::string age(const json::value& object, std::string_view key) {
+  const auto left = until(object, key);
+  return left ? whole_seconds(-*left) : "-";
 }
 
 std::string joined(const json::array& texts) {

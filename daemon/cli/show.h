@@ -4,6 +4,7 @@
 #include <boost/json/array.hpp>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/cli/client.h"
@@ -26,6 +27,9 @@ std::string emulators_table(const boost::json::array& emulators);
 
 // A line for each folder in which nothing is deleted, of the answers that have them; "" for none.
 std::string refused_lines(const boost::json::value& answer);
+
+// How long ago that time was, "2h 5m"; "-" when it is none.
+std::string age(const boost::json::value& object, std::string_view key);
 
 // The texts of a list in one cell, "-" for none.
 std::string joined(const boost::json::array& texts);

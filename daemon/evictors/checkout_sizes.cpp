@@ -79,7 +79,9 @@ asio::awaitable<void> CheckoutSizes::turn() {
     return walk(builds, mirrors, stop);
   };
   auto sizes = co_await worker_.compute<Book>(std::move(work), kWalkDeadline);
-  if (sizes && !stop_.stop_requested()) sizes_ = *std::move(sizes);
+  if (!sizes || stop_.stop_requested()) co_return;
+  sizes_ = *std::move(sizes);
+  looked_at_ = parts_.clock.now().wall;
 }
 
 asio::awaitable<void> CheckoutSizes::run() { return loop_timer_.run(loop()); }
@@ -108,7 +110,7 @@ std::vector<ports::DiskUser> CheckoutSizes::users() const {
   std::map<std::pair<std::string, std::string>, Bytes> by_name;
   for (const auto& [key, size] : sizes_) by_name[{size.kind, size.name}] += size.bytes;
   std::vector<ports::DiskUser> users;
-  for (const auto& [name, bytes] : by_name) users.push_back({name.first, name.second, bytes});
+  for (const auto& [name, bytes] : by_name) users.push_back({name.first, name.second, bytes, looked_at_});
   std::sort(users.begin(), users.end(), [](const auto& one, const auto& other) {
     return std::tie(other.bytes, one.name) < std::tie(one.bytes, other.name);
   });

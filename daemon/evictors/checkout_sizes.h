@@ -63,6 +63,7 @@ class CheckoutSizes {
   WorkerPool worker_{1};
   Book sizes_;
   std::optional<BootTime> walked_at_;
+  WallTime looked_at_{};  // when the walk whose sizes these are ended
   LoopTimer loop_timer_;
   std::stop_source stop_;
 };

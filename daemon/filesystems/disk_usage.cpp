@@ -56,6 +56,8 @@ asio::awaitable<void> DiskUsage::refresh() {
     if (builder.cache_bytes) users.push_back(user("builder_cache", builder.name, *builder.cache_bytes));
   }
   std::sort(users.begin(), users.end(), [](const auto& one, const auto& other) { return one.bytes > other.bytes; });
+  const auto looked_at = parts_.clock.now().wall;
+  for (auto& user : users) user.looked_at = looked_at;
   users_ = std::move(users);
 }
 

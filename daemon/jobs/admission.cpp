@@ -10,17 +10,6 @@ namespace {
 
 constexpr std::size_t kMostUsers = 10;
 
-// What is used and nobody is known to use.
-std::optional<ports::DiskUser> unattributed(const ports::FilesystemSnapshot& filesystem) {
-  if (!filesystem.reading) return std::nullopt;
-  ports::DiskUser rest;
-  rest.kind = "unattributed";
-  rest.bytes = filesystem.reading->total - filesystem.reading->free - filesystem.ballast.bytes;
-  for (const auto& user : filesystem.users) rest.bytes -= user.bytes;
-  if (rest.bytes <= 0) return std::nullopt;
-  return rest;
-}
-
 }  // namespace
 
 std::vector<ports::FilesystemSnapshot> gating(const ports::DiskView& disk) {
@@ -79,7 +68,7 @@ std::vector<ports::DiskUser> biggest_users(const std::vector<ports::FilesystemSn
   for (const auto& filesystem : filesystems) {
     if (filesystem.mount != mount) continue;
     users = filesystem.users;
-    if (auto rest = unattributed(filesystem)) users.push_back(*std::move(rest));
+    users.push_back({"unattributed", "", filesystem.unattributed().value_or(0)});
   }
   std::erase_if(users, [](const ports::DiskUser& user) { return user.bytes <= 0; });
   std::sort(users.begin(), users.end(), [](const ports::DiskUser& one, const ports::DiskUser& other) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <tuple>
 #include <utility>
 
@@ -138,8 +139,10 @@ void take_off_shared(const LayerTree& tree, const std::vector<std::size_t>& orde
     auto at = tree.top_of(image);
     if (at != 0) --left[at];
     while (at != 0 && left[at] == 0) at = nodes[at].below;
-    auto& size = candidates[image].size;
-    if (at != 0) size = std::max<Bytes>(size - whole[at], 0);
+    if (at == 0) continue;
+    auto& candidate = candidates[image];
+    candidate.shared = std::min(whole[at], candidate.size);
+    candidate.size -= candidate.shared;
   }
 }
 
@@ -180,6 +183,24 @@ std::vector<std::string> ImageRecord::names() const {
 std::string ImageRecord::name() const {
   if (!tags.empty()) return tags.front();
   return digests.empty() ? id.substr(0, kShownOfId) : digests.front();
+}
+
+void keep_largest(std::vector<Skipped>& skipped, std::size_t most) {
+  if (skipped.size() <= most) return;
+  std::vector<Bytes> sizes;
+  sizes.reserve(skipped.size());
+  for (const auto& one : skipped) sizes.push_back(one.candidate.size);
+  const auto last = sizes.begin() + static_cast<std::ptrdiff_t>(most);
+  std::nth_element(sizes.begin(), last, sizes.end(), std::greater<>());
+  const auto bound = *last;  // at most `most` are larger
+  auto equal =
+      most - static_cast<std::size_t>(std::count_if(sizes.begin(), last, [&](Bytes one) { return one > bound; }));
+  std::erase_if(skipped, [&](const Skipped& one) {
+    if (one.candidate.size != bound) return one.candidate.size < bound;
+    if (equal == 0) return true;
+    --equal;
+    return false;
+  });
 }
 
 SparedByRule spared(const std::vector<Skipped>& skipped) {

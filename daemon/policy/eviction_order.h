@@ -58,6 +58,7 @@ struct Candidate {
   std::string id;    // what the rung deletes by; never from a request
   std::string name;  // for people
   Bytes size = 0;    // as the engine reports it; once ranked, of an image what others do not share. Freed is measured
+  Bytes shared = 0;  // once ranked, of an image: what it has beside `size`, and others have as well
   LastUse last_use;
   std::vector<std::string> references;  // what `keep` matches: names of an image as the engine shows them, tags first
   // What `keep` calls it where it is no image: "container:web", "network:shop_default", "volume:<name>".
@@ -95,6 +96,9 @@ struct Ranking {
   std::vector<Candidate> order;  // least recently used, or least worth, first; after them those that go last
   std::vector<Skipped> skipped;  // without those that are only beside
 };
+
+// Leaves the `most` largest, in their order.
+void keep_largest(std::vector<Skipped>& skipped, std::size_t most);
 
 // How many were skipped by one rule, and their size as the engine reports it.
 struct Spared {

@@ -33,6 +33,7 @@ struct SpaceRequest {
   std::string for_job{};   // the id of the job that asks for it, of those that are being admitted; "" = no job does
   bool on_request = true;  // of a person or a job, who wait; the background spares the filesystems that are well
   bool quiet = false;      // of a dry run: nothing of it is told to the journal
+  bool list_kept = false;  // of a dry run: what stays is in its result as well
 };
 
 struct SpaceStep {
@@ -45,7 +46,21 @@ struct SpaceStep {
   bool is_unsized = false;                   // nobody knows how much it is
   WallTime last_used{};                      // as far as it was watched
   std::optional<policy::Valuation> value{};  // of what is ranked by value
+  std::string mount{};                       // of the filesystem that it lies on, or of the shortest of several
+  Bytes shared = 0;                          // beside what is reported: what others have as well, so that it stays
 };
+
+// What a plan leaves alone, and why.
+struct KeptThing {
+  std::string rung;
+  std::string what;
+  std::string mount;  // "" where several filesystems may have it
+  Bytes size = 0;     // as the engine reports it
+  WallTime last_used{};
+  std::string reason;  // "in use by container web"
+  std::string rule;    // "in_use", "protected", "keep", "grace", "age", "running_job", "shared"
+};
+inline constexpr std::size_t kMostKeptOfRung = 50;  // of each rung: its largest
 
 // What the last step of the ladder would come to.
 struct LastResortView {
@@ -58,6 +73,8 @@ struct SpaceResult {
   Bytes free_before = 0;         // of the filesystem that is the shortest afterwards
   Bytes free_after = 0;          // of the same one
   std::vector<SpaceStep> steps;  // done, or in a dry run: would be done
+  std::vector<KeptThing> kept;   // when it was asked for; of each rung that was climbed at most kMostKeptOfRung
+  std::size_t kept_left_off = 0;
   bool hindered = false;  // a rung failed, or another reclaim was in an estimate's way: another try may do more soon
   // Of a dry run after which a filesystem that gates jobs would still be critical.
   std::optional<LastResortView> last_resort;

@@ -30,9 +30,11 @@ struct FilesystemKey {
 };
 
 struct DiskUser {
-  std::string kind;  // "images", "build_cache", "builder_cache", "containers", "checkouts", "git_mirror"
+  // "images", "build_cache", "builder_cache", "checkouts", "git_mirror", "volume", "container_log", "folder"
+  std::string kind;
   std::string name;
   Bytes bytes = 0;
+  WallTime looked_at{};  // when that was so
 };
 
 struct BallastView {
@@ -67,6 +69,14 @@ struct FilesystemSnapshot {
   }
   [[nodiscard]] bool has_path(std::string_view path) const {
     return std::find(paths.begin(), paths.end(), path) != paths.end();
+  }
+  // Used space that no user accounts for: not Docker's, as far as it is known, and what the filesystem reserves for
+  // root. Nothing without a reading.
+  [[nodiscard]] std::optional<Bytes> unattributed() const {
+    if (!reading) return std::nullopt;
+    Bytes rest = reading->total - reading->free - ballast.bytes;
+    for (const auto& user : users) rest -= user.bytes;
+    return std::max<Bytes>(rest, 0);
   }
 };
 

@@ -1,5 +1,7 @@
 #include "daemon/reclaim/reclaim_events.h"
 
+#include <utility>
+
 #include "common/format.h"
 
 namespace buildwarden::disk {
@@ -72,10 +74,37 @@ ports::SpaceStep step_of(const StepFacts& facts) {
   step.freed = facts.freed;
   step.reason = reason_of(facts);
   step.rule = rule_of(facts);
+  step.mount = facts.after.mount;
+  step.shared = facts.candidate.shared;
   step.is_unsized = facts.candidate.is_unsized;
   step.last_used = facts.candidate.last_use.at;
   step.value = facts.candidate.value;
   return step;
+}
+
+ports::KeptThing kept_thing(policy::RungId rung, const policy::Skipped& skipped, std::string mount) {
+  ports::KeptThing kept;
+  kept.rung = std::string(policy::to_string(rung));
+  kept.what = skipped.candidate.name;
+  kept.mount = std::move(mount);
+  kept.size = skipped.candidate.size;
+  kept.last_used = skipped.candidate.last_use.at;
+  kept.reason = skipped.why;
+  kept.rule = skipped.rule;
+  return kept;
+}
+
+std::string mount_of(const std::vector<ports::FilesystemSnapshot>& filesystems, const policy::Skipped& skipped,
+                     const Frees& frees) {
+  const auto& device = skipped.candidate.device;
+  std::string mount;
+  std::size_t found = 0;
+  for (const auto& filesystem : filesystems) {
+    if (!frees(filesystem) || (!device.empty() && filesystem.device != device)) continue;
+    mount = filesystem.mount;
+    ++found;
+  }
+  return found == 1 ? mount : std::string();
 }
 
 ports::Event step_event(const StepFacts& facts, const ports::SpaceStep& step) {

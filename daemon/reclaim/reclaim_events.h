@@ -24,6 +24,10 @@ struct StepFacts {
 };
 
 ports::SpaceStep step_of(const StepFacts& facts);
+ports::KeptThing kept_thing(policy::RungId rung, const policy::Skipped& skipped, std::string mount);
+// Where a candidate lies: on the one that it names, else on the only one that the rung frees; "" where there are more.
+std::string mount_of(const std::vector<ports::FilesystemSnapshot>& filesystems, const policy::Skipped& skipped,
+                     const Frees& frees);
 // `step`: step_of() the same.
 ports::Event step_event(const StepFacts& facts, const ports::SpaceStep& step);
 // A candidate that was left alone after all.

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "daemon/policy/freed_space.h"
 #include "daemon/reclaim/reclaimer.h"
@@ -21,9 +23,15 @@ struct Reclaimer::ReclaimRun {
   std::map<std::string, Bytes> free_at_first;   // by mount, when it began
   BootTime until{};                             // when the requester's patience ends
   std::map<policy::RungId, policy::SparedByRule> spared_by;  // what the last turn of each rung left alone
-  std::uint64_t settings = 0;                                // the reclaimer's, when its steps were laid out
-  BootTime looked{};                                         // when it was measured
-  Duration settle{0};                                        // shortened once nothing showed
+  // When they were asked for: the largest of what each evictor's last turn left alone, and how many more there were.
+  struct Kept {
+    std::vector<ports::KeptThing> things;
+    std::size_t left_off = 0;
+  };
+  std::map<const ports::Evictor*, Kept> kept_by;
+  std::uint64_t settings = 0;      // the reclaimer's, when its steps were laid out
+  BootTime looked{};               // when it was measured
+  Duration settle{0};              // shortened once nothing showed
   Bytes owed = 0;                  // was reported as freed and does not show: written by others, or still to come
   bool in_haste = false;           // others fill the disk while it pauses: it does not pause any more
   ports::Evictor* only = nullptr;  // a collection by this rung, without a goal
@@ -37,6 +45,24 @@ struct Reclaimer::ReclaimRun {
 struct Reclaimer::ReclaimStep {
   ports::Evictor* rung = nullptr;
   policy::RungTurn turn;  // as the level of the filesystems that the rung frees wants it
+};
+
+// What a ranking says beside its order.
+struct Reclaimer::RankingNotes {
+  policy::SparedByRule spared;
+  std::vector<policy::Skipped> kept;  // when it was asked for
+  std::size_t left_off = 0;
+
+  static RankingNotes of(policy::Ranking& ranking, bool list_kept) {
+    RankingNotes notes;
+    notes.spared = policy::spared(ranking.skipped);
+    if (!list_kept) return notes;
+    const auto all = ranking.skipped.size();
+    policy::keep_largest(ranking.skipped, ports::kMostKeptOfRung);
+    notes.left_off = all - ranking.skipped.size();
+    notes.kept = std::move(ranking.skipped);
+    return notes;
+  }
 };
 
 struct Reclaimer::RungVisit {

@@ -1,6 +1,7 @@
 #include "daemon/reclaim/reclaimer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -71,6 +72,7 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   note_last(run);
   run.result.reason = reason_for(run);
   run.result.last_resort = last_resort(run);
+  if (run.request.list_kept) collect_kept(run);
   if (!guard && needed) run.result.reason = "Another reclaim ran until the time was over. " + run.result.reason;
   if (!guard && run.request.quiet) run.result.hindered = true;
   if (needed && is_told(run)) parts_.journal.record(end_event(run.request, run.result, run.at));
@@ -123,7 +125,7 @@ asio::awaitable<void> Reclaimer::run_rung(ReclaimRun& run, ports::Evictor& rung,
   RungVisit visit{rung, turn};
   auto candidates = co_await rung.list(turn);
   if (candidates) note_lack(run, visit);
-  if (candidates) candidates = co_await rank(run, *std::move(candidates), turn);
+  if (candidates) candidates = co_await rank(run, visit, *std::move(candidates));
   if (candidates) {
     co_await evict_all(run, visit, &*candidates);
     discard(*std::move(candidates));
@@ -146,27 +148,46 @@ void Reclaimer::note_lack(ReclaimRun& run, RungVisit& visit) {
   if (!run.request.quiet) parts_.journal.record(ports::rung_failed_event(turn, lack->error));
 }
 
-ports::Async<std::vector<policy::Candidate>> Reclaimer::rank(ReclaimRun& run, std::vector<policy::Candidate> candidates,
-                                                             policy::RungTurn turn) {
-  const auto rules = policy::eviction_rules(parts_.settings.disk, turn, parts_.in_use.now().oldest_job_start);
+ports::Async<std::vector<policy::Candidate>> Reclaimer::rank(ReclaimRun& run, RungVisit& visit,
+                                                             std::vector<policy::Candidate> candidates) {
+  const auto rules = policy::eviction_rules(parts_.settings.disk, visit.turn, parts_.in_use.now().oldest_job_start);
   const auto now = parts_.clock.now();
-  // Steps of caches are planned by these rules already: what is left of them is images.
-  const auto shown = turn.rung == policy::RungId::kUnused ? policy::RungId::kImages : turn.rung;
+  const bool list_kept = run.request.list_kept;
   if (parts_.workers == nullptr || candidates.size() < kManyCandidates) {
     auto ranking = policy::rank(std::move(candidates), rules, now);
-    run.spared_by[shown] = policy::spared(ranking.skipped);
+    note_kept(run, visit, RankingNotes::of(ranking, list_kept));
     co_return std::move(ranking.order);
   }
   auto all = std::make_shared<std::vector<policy::Candidate>>(std::move(candidates));
-  auto spared = std::make_shared<policy::SparedByRule>();
-  std::function<Result<std::vector<policy::Candidate>>()> work = [all, spared, rules, now] {
+  auto notes = std::make_shared<RankingNotes>();
+  std::function<Result<std::vector<policy::Candidate>>()> work = [all, notes, rules, now, list_kept] {
     auto ranking = policy::rank(std::move(*all), rules, now);
-    *spared = policy::spared(ranking.skipped);
+    *notes = RankingNotes::of(ranking, list_kept);
     return Result<std::vector<policy::Candidate>>(std::move(ranking.order));
   };
   auto order = co_await parts_.workers->compute<std::vector<policy::Candidate>>(std::move(work), kRankDeadline);
-  if (order) run.spared_by[shown] = std::move(*spared);
+  if (order) note_kept(run, visit, std::move(*notes));
   co_return order;
+}
+
+void Reclaimer::note_kept(ReclaimRun& run, const RungVisit& visit, RankingNotes notes) {
+  // Steps of caches are planned by the same rules already: what is left of them is images.
+  const auto shown = visit.turn.rung == policy::RungId::kUnused ? policy::RungId::kImages : visit.turn.rung;
+  run.spared_by[shown] = std::move(notes.spared);
+  const Frees of_rung = [&visit](const ports::FilesystemSnapshot& one) { return visit.rung.frees(one); };
+  ReclaimRun::Kept kept;
+  kept.left_off = notes.left_off;
+  for (const auto& skipped : notes.kept) {
+    kept.things.push_back(kept_thing(shown, skipped, mount_of(run.seen, skipped, of_rung)));
+  }
+  run.kept_by[&visit.rung] = std::move(kept);
+}
+
+void Reclaimer::collect_kept(ReclaimRun& run) {
+  for (auto& [rung, kept] : run.kept_by) {
+    run.result.kept_left_off += kept.left_off;
+    std::move(kept.things.begin(), kept.things.end(), std::back_inserter(run.result.kept));
+  }
 }
 
 void Reclaimer::discard(std::vector<policy::Candidate> candidates) {

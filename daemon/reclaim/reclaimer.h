@@ -70,11 +70,15 @@ class Reclaimer final : public ports::Space {
   struct ReclaimRun;
   struct ReclaimStep;
   struct RungVisit;
+  struct RankingNotes;
   boost::asio::awaitable<void> run(ReclaimRun& run);
   boost::asio::awaitable<void> run_rung(ReclaimRun& run, ports::Evictor& rung, policy::RungTurn turn);
   // What may go, least recently used first; notes what may not.
-  ports::Async<std::vector<policy::Candidate>> rank(ReclaimRun& run, std::vector<policy::Candidate> candidates,
-                                                    policy::RungTurn turn);
+  ports::Async<std::vector<policy::Candidate>> rank(ReclaimRun& run, RungVisit& visit,
+                                                    std::vector<policy::Candidate> candidates);
+  // What a rung leaves alone, for who asks why.
+  void note_kept(ReclaimRun& run, const RungVisit& visit, RankingNotes notes);
+  static void collect_kept(ReclaimRun& run);
   // What could not be listed is told, and hinders.
   void note_lack(ReclaimRun& run, RungVisit& visit);
   // What each filesystem had free at first, and what the one has that its end is about.

@@ -3,6 +3,8 @@
 #include <array>
 #include <chrono>
 #include <limits>
+#include <map>
+#include <optional>
 #include <string>
 
 #include "daemon/telemetry/event_kinds.h"
@@ -49,11 +51,37 @@ void add_levels(Families& families, const ports::DiskView& view) {
   keep(families, {&level, &ballast});
 }
 
+// Who uses the filesystem, by kind: names have no bound.
+void add_used(Families& families, const ports::DiskView& view) {
+  auto used = gauges("disk_used_bytes", "Bytes on the filesystem by what they are; unattributed: of nobody known.");
+  for (const auto& disk : view.filesystems) {
+    std::map<std::string, Bytes> by_kind;
+    for (const auto& user : disk.users) by_kind[user.kind] += user.bytes;
+    const auto rest = disk.error.empty() ? disk.unattributed() : std::nullopt;
+    if (rest) by_kind["unattributed"] = *rest;
+    for (const auto& [kind, bytes] : by_kind) add(used, {{"mount", disk.mount}, {"kind", kind}}, bytes);
+  }
+  keep(families, {&used});
+}
+
+void add_marks(Families& families, const ports::DiskView& view) {
+  auto mark = gauges("disk_mark_bytes",
+                     "Free bytes of the mark: critical (jobs are refused), low (a reclaim begins), target (it ends).");
+  for (const auto& disk : view.filesystems) {
+    add(mark, {{"mount", disk.mount}, {"mark", "critical"}}, disk.marks.critical);
+    add(mark, {{"mount", disk.mount}, {"mark", "low"}}, disk.marks.low);
+    add(mark, {{"mount", disk.mount}, {"mark", "target"}}, disk.marks.target);
+  }
+  keep(families, {&mark});
+}
+
 }  // namespace
 
 void add_disk(Families& families, const ports::DiskView& view) {
   add_space(families, view);
   add_levels(families, view);
+  add_used(families, view);
+  add_marks(families, view);
   auto reclaiming = gauges("reclaim_running", "Whether space is being made now.");
   add(reclaiming, {}, view.reclaiming ? 1 : 0);
   auto refused =

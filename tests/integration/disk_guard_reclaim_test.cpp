@@ -11,7 +11,9 @@
 namespace buildwarden::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
@@ -55,6 +57,8 @@ class DiskGuard : public GuardFixture, public ::testing::WithParamInterface<cons
     return std::stoll(query("/v1/disk", ".filesystems[0].marks." + name));
   }
   void expect_nothing_in_use_touched() const;
+  // GET /v1/disk/plan and GET /v1/disk: what stays, and why; and who has the disk beside images and caches.
+  void expect_told_who_has_the_disk() const;
   int age_ = 14;  // keep_used_within in seconds
 
   // The names in the order of kByLastUse, and none left out before the last.
@@ -77,6 +81,26 @@ void DiskGuard::make_world() const {
   use("middle/m:1");
   for (const auto& tag : kByLastUse) use(tag);  // the middle again, in its place
   on_engine("docker run --network none --name done stopped/x:1 /busybox true");
+  on_engine(
+      "docker run --rm --network none -v bulk:/bulk stopped/x:1 /busybox dd if=/dev/zero of=/bulk/file bs=1M count=20");
+}
+
+void DiskGuard::expect_told_who_has_the_disk() const {
+  const auto rule = [this](const std::string& name) {
+    return query("/v1/disk/plan", "[.kept[] | select(.what == \"" + name + "\") | .rule] | first");
+  };
+  EXPECT_EQ(rule("busy/x:1"), "in_use");
+  EXPECT_EQ(rule("binfmt/x:1"), "protected");
+  EXPECT_EQ(rule("kept/x:1"), "keep");
+  const auto is_told = [this] {
+    return query("/v1/disk", "[.filesystems[].users[] | select(.kind == \"volume\" and .name == \"bulk\")] | length") ==
+           "1";
+  };
+  EXPECT_TRUE(eventually(is_told)) << api("/v1/disk");
+  const auto shown = run_shell(dir() + "/bin/buildwarden disk --socket " + api_socket());
+  EXPECT_EQ(shown.exit_code, 0) << shown.out;
+  EXPECT_THAT(shown.out,
+              AllOf(HasSubstr("stays: in use by container holds"), HasSubstr("bulk"), HasSubstr("GIVES BACK")));
 }
 
 void DiskGuard::expect_nothing_in_use_touched() const {
@@ -113,6 +137,7 @@ TEST_P(DiskGuard, ReclaimsByLastUseAsPlannedWhileTheApiAnswers) {
   const auto before = engine_contents();
   wait_for_reclaim();
   const auto plan = last_plan();
+  expect_told_who_has_the_disk();
   EXPECT_EQ(engine_contents(), before);
   EXPECT_NEAR(static_cast<double>(free_bytes()), static_cast<double>(full), 4.0 * kTestMiB);
   EXPECT_FALSE(names_of(plan, "build_cache").empty()) << described(plan);

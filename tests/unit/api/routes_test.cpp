@@ -32,7 +32,7 @@ ports::FilesystemSnapshot filesystem(const Now& now) {
   disk.pressure.fill_bytes_per_second = 2.4;
   disk.pressure.until_critical = Duration{125'500};
   disk.ballast = {10, "10 B are held", "held"};
-  disk.users = {{"images", "app:1", 90}, {"builder_cache", "s3", 60}};
+  disk.users = {{"images", "app:1", 90, now.wall}, {"builder_cache", "s3", 60}};
   return disk;
 }
 
@@ -46,7 +46,8 @@ TEST_F(RoutesTest, DiskHasTheShapeOfTheContract) {
       R"("measured_at":"2026-01-01T00:00:00.000Z","level":"ok","reason":"400 B free","rule":"free_above_low",)"
       R"("marks":{"critical_bytes":100,"low_bytes":150,"target_bytes":250,"critical_inodes":5,"low_inodes":6,)"
       R"("target_inodes":7,"mistake":null},"fill_bytes_per_second":2,"seconds_to_critical":1.255E2,"ballast_bytes":10,"ballast_reason":"10 B are held","ballast_rule":"held",)"
-      R"("users":[{"kind":"images","name":"app:1","bytes":90},{"kind":"builder_cache","name":"s3","bytes":60}],)"
+      R"("users":[{"kind":"images","name":"app:1","bytes":90,"looked_at":"2026-01-01T00:00:00.000Z"},)"
+      R"({"kind":"builder_cache","name":"s3","bytes":60,"looked_at":null}],)"
       R"("unattributed_bytes":440,"error":null}],)"
       R"("image_store":{"folders":[],"unknown":null},"reclaiming":false,"refused_roots":[]})");
 }
@@ -246,45 +247,6 @@ TEST_F(RoutesTest, WrongMethodsAreToldWhatIsAllowed) {
   EXPECT_EQ(get("/v1/jobs/").status, 404);
 }
 
-// Issue 18: what would go next, and why; one plan for all who ask within some seconds.
-TEST_F(RoutesTest, ThePlanHasWhatWouldGoWithItsValue) {
-  views.disk.filesystems = {filesystem(clock.now())};
-  ports::SpaceResult result;
-  for (int i = 0; i < 120; ++i) {
-    result.steps.push_back({"images", "app:" + std::to_string(i), 90, policy::FreedSpace{}, "unused for 5h", "age"});
-  }
-  result.steps[0].value = policy::Valuation{1.5, 0, 12.5, true, 7, "app:3", "would cost 12.5 s"};
-  space.result = result;
-  start();
-  const auto plan = get("/v1/disk/plan").json();
-  EXPECT_EQ(plan.at("steps").as_array().size(), 100U);
-  EXPECT_EQ(plan.at("left_off").as_int64(), 20);
-  EXPECT_TRUE(plan.at("complete").as_bool());
-  EXPECT_EQ(plan.at("steps").at(0).at("cost_seconds").as_double(), 12.5);
-  EXPECT_EQ(plan.at("steps").at(0).at("why").as_string(), "would cost 12.5 s");
-  const auto asked = on_loop([&] { return std::exchange(space.asked, std::nullopt); });
-  ASSERT_TRUE(asked);
-  EXPECT_TRUE(asked->dry_run && asked->quiet);
-  EXPECT_EQ(asked->free, views.disk.filesystems[0].reading->total);
-  EXPECT_EQ(get("/v1/disk/plan").status, 200);
-  EXPECT_FALSE(on_loop([&] { return space.asked; })) << "asked again at once";
-}
-
-TEST_F(RoutesTest, WhoAsksForThePlanWhileItIsMadeGetsThatOne) {
-  views.disk.filesystems = {filesystem(clock.now())};
-  space.closed = true;
-  start();
-  Request request;
-  request.method = "GET";
-  request.path = "/v1/disk/plan";
-  request.peer = {true, 0, 0, {}};
-  const auto call = [&] { return boost::asio::co_spawn(loop, api->handle(request), boost::asio::use_future); };
-  std::pair answers(call(), call());
-  EXPECT_EQ(on_loop([&] { return space.times; }), 1);
-  on_loop([&] { space.gate.notify_all(); });
-  EXPECT_EQ(answers.first.get().body, answers.second.get().body);
-}
-
 TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
   views.disk.filesystems = {filesystem(clock.now())};
   ports::SpaceResult result;
@@ -295,21 +257,24 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
   const auto freed = policy::FreedSpace::between({{"8:1", "/", 20, 0}}, {{"8:1", "/", 100, 0}});
   result.steps = {{"images", "app:1", 90, freed, "unused for 5h", "age"},
                   {"images", "app:2", 90, policy::FreedSpace::unknown("it is gone"), "unused for 4h", "age"}};
+  result.steps[0].mount = "/";
+  result.steps[0].shared = 10;
   result.steps[1].value = policy::Valuation{1.5, 0, 12.5, true, 7, "app:3", "would cost 12.5 s"};
   space.result = result;
   start();
   const auto answer = ask("POST", "/v1/disk/reclaim", "");
   EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(answer.body,
-            R"({"dry_run":false,"reached":true,"reason":"260 B free","free_before_bytes":100,"free_after_bytes":260,)"
-            R"("steps":[{"rung":"images","what":"app:1","reported_bytes":90,"freed_bytes":80,"freed_inodes":0,)"
-            R"("others_took_bytes":0,"reason":"unused for 5h","rule":"age",)"
-            R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":null,"cost_is_estimated":null,"uses":null,)"
-            R"("worth":null,"superseded_by":null,"why":null},)"
-            R"({"rung":"images","what":"app:2","reported_bytes":90,"freed_bytes":null,"freed_inodes":null,)"
-            R"("others_took_bytes":0,"reason":"unused for 4h","rule":"age",)"
-            R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":1.25E1,"cost_is_estimated":true,"uses":7,)"
-            R"("worth":1.5E0,"superseded_by":"app:3","why":"would cost 12.5 s"}],"last_resort":null,"at_end":null})");
+  EXPECT_EQ(
+      answer.body,
+      R"({"dry_run":false,"reached":true,"reason":"260 B free","free_before_bytes":100,"free_after_bytes":260,)"
+      R"("steps":[{"rung":"images","what":"app:1","reported_bytes":90,"freed_bytes":80,"freed_inodes":0,)"
+      R"("others_took_bytes":0,"reason":"unused for 5h","rule":"age",)"
+      R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":null,"cost_is_estimated":null,"uses":null,)"
+      R"("worth":null,"superseded_by":null,"why":null,"mount":"/","shared_bytes":10},)"
+      R"({"rung":"images","what":"app:2","reported_bytes":90,"freed_bytes":null,"freed_inodes":null,)"
+      R"("others_took_bytes":0,"reason":"unused for 4h","rule":"age",)"
+      R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":1.25E1,"cost_is_estimated":true,"uses":7,)"
+      R"("worth":1.5E0,"superseded_by":"app:3","why":"would cost 12.5 s","mount":null,"shared_bytes":0}],"last_resort":null,"at_end":null})");
   const auto asked = on_loop([&] { return *space.asked; });
   EXPECT_EQ(asked.free, 250);
   EXPECT_FALSE(asked.dry_run);

@@ -244,23 +244,6 @@ TEST(DiskCheck, AWrongYamlIsLeftOutAlone) {
   EXPECT_THAT(run.out + run.err, AnyOf(HasSubstr("ok: "), HasSubstr("low: "), HasSubstr("unknown: ")));
 }
 
-TEST(Disk, ShowsFilesystemsAndUsers) {
-  ClientWorld world;
-  const auto run = with_answer(world, http_answer(200, disk(filesystem("ok", "true", 50 * kGiB))), {"disk"});
-  EXPECT_EQ(run.code, cli::kYes);
-  EXPECT_EQ(run.out,
-            "MOUNT  LEVEL  FREE       OF          CRITICAL  LOW        TARGET     FULL IN  GATE\n"
-            "/data  ok     50.00 GiB  100.00 GiB  5.00 GiB  15.00 GiB  25.00 GiB  1m 30s   yes\n"
-            "\n"
-            "MOUNT  USER    NAME   SIZE\n"
-            "/data  images  app:1  1.0 MiB\n");
-}
-
-TEST(Disk, JsonIsTheDaemonsAnswer) {
-  ClientWorld world;
-  EXPECT_EQ(with_answer(world, http_answer(200, disk("")), {"disk", "--json"}).out, disk("") + "\n");
-}
-
 // What `disk reclaim` shows when the operation is done.
 class Reclaim : public ::testing::Test {
  protected:

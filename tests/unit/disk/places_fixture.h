@@ -49,13 +49,13 @@ class Shelf final : public ports::Evictor {
  public:
   Shelf(Disks& disks, policy::RungId id, std::vector<std::string> roles)
       : disks_(disks), id_(id), roles_(std::move(roles)) {}
-  void put(const std::string& name, const std::string& device, Duration unused = std::chrono::hours{10}) {
+  policy::Candidate& put(const std::string& name, const std::string& device, Duration unused = std::chrono::hours{10}) {
     policy::Candidate candidate;
     candidate.id = candidate.name = name;
     candidate.device = device;
     candidate.size = 5 * kGiB;
     candidate.last_use = {testing::FakeClock{}.now().wall - unused, unused};
-    things.push_back(candidate);
+    return things.emplace_back(candidate);
   }
   [[nodiscard]] policy::RungId id() const override { return id_; }
   [[nodiscard]] bool frees(const ports::FilesystemSnapshot& filesystem) const override {

@@ -154,5 +154,24 @@ TEST(AgeOf, IsTheLesserOfBothClocksAndNeverNegative) {
   EXPECT_EQ(age_of({WallTime{}, hours{5}}, kAtEviction), Duration{hours{5}});
 }
 
+TEST(KeepLargest, LeavesTheLargestInTheirOrder) {
+  auto skipped = rank({image("b", hours{1}, 5), image("a", hours{2}, 5), image("large", hours{3}, 9),
+                       image("small", hours{1}, 1), image("c", hours{1}, 5)},
+                      rules_of(hours{4}), kAtEviction)
+                     .skipped;
+  ASSERT_EQ(skipped.size(), 5U);
+  const auto left = [&skipped](std::size_t most) {
+    auto some = skipped;
+    keep_largest(some, most);
+    Ids names;
+    for (const auto& one : some) names.push_back(one.candidate.id);
+    return names;
+  };
+  EXPECT_EQ(left(5), (Ids{"large", "a", "b", "c", "small"}));
+  EXPECT_EQ(left(3), (Ids{"large", "a", "b"})) << "of those that are equally large the first ones";
+  EXPECT_EQ(left(1), (Ids{"large"}));
+  EXPECT_EQ(left(0), Ids{});
+}
+
 }  // namespace
 }  // namespace buildwarden::policy

@@ -193,6 +193,25 @@ TEST_F(MetricsTest, ShowsADiskWithUnitsAndItsSensor) {
                               "docker\"} 1767225600"));
 }
 
+TEST_F(MetricsTest, ShowsWhoHasTheDiskByKindAndItsMarks) {
+  auto disk = filesystem(clock.now());
+  disk.mount = "/";
+  disk.reading->total = 1000;
+  disk.reading->free = 100;
+  disk.users = {{"images", "3 images", 500}, {"volume", "a", 100}, {"volume", "b", 50}};
+  disk.marks = {100, 150, 250, 5, 6, 7};
+  rooms.disk.filesystems = {disk};
+  auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_used_bytes{kind=\"images\",mount=\"/\"} 500\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_used_bytes{kind=\"volume\",mount=\"/\"} 150\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_used_bytes{kind=\"unattributed\",mount=\"/\"} 250\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_mark_bytes{mark=\"critical\",mount=\"/\"} 100\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_disk_mark_bytes{mark=\"target\",mount=\"/\"} 250\n"));
+  rooms.disk.filesystems[0].error = "statvfs: no answer";
+  text = metrics.text();
+  EXPECT_THAT(text, Not(HasSubstr("kind=\"unattributed\""))) << "of a stale reading";
+}
+
 // Prometheus refuses a scrape with one label that is no UTF-8, and a mount point may be of any bytes.
 TEST_F(MetricsTest, ANameThatIsNoUtf8IsShownAndStaysItsOwn) {
   for (const auto* mount : {"/m\xff", "/m\\xff", "/m\xe9"}) {
