@@ -1,10 +1,14 @@
 #include "daemon/engine/decode.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "common/format.h"
+#include "daemon/engine/decode_parts.h"
 #include "daemon/engine/json.h"
 
 namespace buildwarden::engine {
@@ -104,6 +108,93 @@ Result<StreamedEvent> read_event(const json::value& root) {
   return streamed;
 }
 
+// 0 of what is no number of a volume.
+int volume_number(const std::string& label) {
+  int number = 0;
+  const auto [end, failed] = std::from_chars(label.data(), label.data() + label.size(), number);
+  const bool whole = failed == std::errc{} && end == label.data() + label.size();
+  return whole && number > 0 ? number : 0;
+}
+
+int small_number(FieldReader& fields, std::string_view name) {
+  const auto number = fields.optional_number(name);
+  return number >= 0 && number <= std::numeric_limits<int>::max() ? static_cast<int>(number) : 0;
+}
+
+void read_life(FieldReader& state, policy::ObservedContainer& container) {
+  container.state = read_state(state, "Status");
+  container.pid = small_number(state, "Pid");
+  container.exit_code = small_number(state, "ExitCode");
+  container.ended = state.optional_text("FinishedAt");
+}
+
+void read_labels(FieldReader& config, policy::ObservedContainer& container) {
+  auto labels = config.optional_texts("Labels");
+  container.ours = labels[std::string(ports::kOwnerLabel)] == ports::kOwner;
+  container.spec_digest = labels[std::string(ports::kSpecLabel)];
+  container.volume = volume_number(labels[std::string(ports::kVolumeLabel)]);
+}
+
+// Of the default installation and of a swarm.
+constexpr std::array<std::string_view, 5> kPredefined = {"bridge", "host", "none", "docker_gwbridge", "ingress"};
+
+// "on-failure" starts a container again that failed, also when the engine starts.
+bool may_come_back(std::string_view policy, std::int64_t exit_code) {
+  if (policy.empty() || policy == "no") return false;
+  return policy != "on-failure" || exit_code != 0;
+}
+
+// A container that never started or never ended tells Go's zero time, or nothing.
+WallTime optional_time(FieldReader& fields, std::string_view name) {
+  return fields.optional_text(name).empty() ? WallTime::min() : read_time(fields, name);
+}
+
+Result<ports::ContainerDetails> read_details(const json::value& root) {
+  FieldReader fields(root, "the container");
+  ports::ContainerDetails details;
+  details.id = fields.name("Id");
+  details.size = fields.optional_number("SizeRw");
+  details.commands = static_cast<int>(fields.optional_list("ExecIDs").size());
+  const auto created = read_time(fields, "Created");
+  FieldReader state(fields.member("State"), "the container's state");
+  details.state = read_state(state, "Status");
+  const auto started = optional_time(state, "StartedAt");
+  const auto finished = optional_time(state, "FinishedAt");
+  details.last_active = std::max({created, started, finished});
+  FieldReader host(fields.member("HostConfig"), "the container's host configuration");
+  FieldReader restart(host.member("RestartPolicy"), "the container's restart policy");
+  details.comes_back = may_come_back(restart.optional_text("Name"), state.optional_number("ExitCode"));
+  for (const auto* reader : {&fields, &state, &host, &restart}) {
+    if (auto read = reader->result(); !read) return std::move(read).error();
+  }
+  return details;
+}
+
+Result<ports::NetworkRecord> read_network(const json::value& value) {
+  FieldReader fields(value, "a network");
+  ports::NetworkRecord network;
+  network.id = fields.name("Id");
+  network.name = fields.name("Name");
+  network.created = read_time(fields, "Created");
+  network.labels = fields.optional_texts("Labels");
+  const bool predefined = std::find(kPredefined.begin(), kPredefined.end(), network.name) != kPredefined.end();
+  const bool special = fields.flag("Ingress") || fields.flag("ConfigOnly") || fields.text("Scope") != "local";
+  network.made_by_engine = predefined || special;
+  if (auto read = fields.result(); !read) return std::move(read).error();
+  return network;
+}
+
+Result<ports::VolumeRecord> read_volume(const json::value& value) {
+  FieldReader fields(value, "a volume");
+  ports::VolumeRecord volume;
+  volume.name = fields.name("Name");
+  if (fields.find("CreatedAt") != nullptr) volume.created = read_time(fields, "CreatedAt");
+  volume.labels = fields.optional_texts("Labels");
+  volume.is_plain = fields.text("Driver") == "local" && fields.optional_texts("Options").empty();
+  if (auto read = fields.result(); !read) return std::move(read).error();
+  return volume;
+}
+
 }  // namespace
 
 Result<ports::EngineIdentity> decode_identity(std::string_view text) {
@@ -155,6 +246,48 @@ std::string decode_message(std::string_view text) {
   std::string words(text.substr(0, kLongestMessage));
   while (!words.empty() && (words.back() == '\n' || words.back() == '\r')) words.pop_back();
   return words.empty() ? "without a message" : words;
+}
+
+Result<policy::ObservedContainer> decode_container(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("a container's description");
+  FieldReader fields(*root, "the container");
+  policy::ObservedContainer container;
+  container.id = fields.name("Id");
+  container.image_id = fields.text("Image");
+  container.restarts = small_number(fields, "RestartCount");
+  FieldReader state(fields.member("State"), "the container's state");
+  read_life(state, container);
+  FieldReader config(fields.member("Config"), "the container's configuration");
+  read_labels(config, container);
+  for (const auto* reader : {&fields, &state, &config}) {
+    if (auto read = reader->result(); !read) return std::move(read).error().with_context("a container's description");
+  }
+  return container;
+}
+
+Result<ports::ContainerDetails> decode_details(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("a container's description");
+  return read_details(*root).with_context("a container's description");
+}
+
+Result<std::vector<ports::VolumeRecord>> decode_volumes(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("the list of volumes");
+  FieldReader fields(*root, "the answer");
+  const auto* volumes = fields.find("Volumes");  // null: none
+  if (volumes != nullptr) return read_list(*volumes, read_volume).with_context("the list of volumes");
+  const auto* object = root->if_object();
+  if (object == nullptr || !object->contains("Volumes")) fields.fail("has no Volumes");
+  if (auto read = fields.result(); !read) return std::move(read).error().with_context("the list of volumes");
+  return std::vector<ports::VolumeRecord>{};
+}
+
+Result<std::vector<ports::NetworkRecord>> decode_networks(std::string_view text) {
+  auto root = parse_json(text);
+  if (!root) return std::move(root).error().with_context("the list of networks");
+  return read_list(*root, read_network).with_context("the list of networks");
 }
 
 }  // namespace buildwarden::engine

@@ -1,6 +1,7 @@
 #include "daemon/filesystems/disk_monitor.h"
 
 #include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
@@ -23,6 +24,9 @@ constexpr Duration kAfterNothing{50};
 // After one that a failure cut short, an engine that went away say; doubled from try to try.
 constexpr Duration kAfterHindered = std::chrono::seconds{2};
 constexpr Duration kBackgroundWait = std::chrono::hours{1};
+
+constexpr Duration kLookAtReclaim = std::chrono::seconds{60};  // each turn() that finds a need wakes it
+constexpr Duration kLookAtUsers = kIdleTick;
 
 }  // namespace
 
@@ -99,5 +103,46 @@ void DiskMonitor::record_clock_step(Now now) {
 }
 
 bool DiskMonitor::clock_is_steady_for(Duration time) const { return clock_steps_.steady_for(time, parts_.clock.now()); }
+
+asio::awaitable<void> DiskMonitor::run() { return loop_timer_.run(all_loops()); }
+
+void DiskMonitor::look_now() {
+  not_before_.reset();
+  mounts_changed();
+}
+
+void DiskMonitor::mounts_changed() {
+  every_ = true;
+  loop_timer_.wake();
+}
+
+void DiskMonitor::stop() { loop_timer_.stop(); }
+
+asio::awaitable<void> DiskMonitor::all_loops() {
+  using namespace asio::experimental::awaitable_operators;  // NOLINT(google-build-using-namespace)
+  co_await (watch_loop() && reclaim_loop() && users_loop());
+}
+
+asio::awaitable<void> DiskMonitor::watch_loop() {
+  while (!loop_timer_.stopped()) {
+    const bool every = std::exchange(every_, false);
+    const auto pause = co_await turn(every);
+    co_await loop_timer_.sleep_for(pause);
+  }
+}
+
+asio::awaitable<void> DiskMonitor::reclaim_loop() {
+  while (!loop_timer_.stopped()) {
+    const bool tried = co_await reclaim_turn();
+    if (!tried) co_await reclaim_timer_.sleep_for(kLookAtReclaim);
+  }
+}
+
+asio::awaitable<void> DiskMonitor::users_loop() {
+  while (!loop_timer_.stopped()) {
+    co_await parts_.users.refresh();
+    co_await users_timer_.sleep_for(kLookAtUsers);
+  }
+}
 
 }  // namespace buildwarden::disk

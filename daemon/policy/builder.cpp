@@ -11,6 +11,7 @@
 #include "daemon/policy/real_container.h"
 
 namespace buildwarden::policy {
+
 namespace {
 
 constexpr Duration kSoon = std::chrono::milliseconds{250};
@@ -171,6 +172,39 @@ BuilderMemory after_steps(BuilderMemory memory, bool failed, Now now) {
   const auto next = *memory.paid_until - kPaceOfRounds * kRoundsAtOnce;
   if (next > now.boot) memory.not_before = next;
   return memory;
+}
+
+std::string container_of(std::string_view builder) { return format("buildwarden_{}", builder); }
+
+std::string volume_of(std::string_view builder, int number) {
+  return number <= 1 ? container_of(builder) : format("{}_{}", container_of(builder), number);
+}
+
+std::string_view to_string(BuilderState state) {
+  switch (state) {
+    case BuilderState::kWarm: return "warm";
+    case BuilderState::kStarting: return "starting";
+    case BuilderState::kHealing: return "healing";
+    case BuilderState::kDown: return "down";
+    case BuilderState::kOff: return "off";
+  }
+  return "down";
+}
+
+std::string_view to_string(BuilderAction action) {
+  switch (action) {
+    case BuilderAction::kProvideImage: return "provide_image";
+    case BuilderAction::kCreate: return "create";
+    case BuilderAction::kStart: return "start";
+    case BuilderAction::kUnpause: return "unpause";
+    case BuilderAction::kRestart: return "restart";
+    case BuilderAction::kRemove: return "remove";
+    case BuilderAction::kCreateFront: return "create_front";
+    case BuilderAction::kStartFront: return "start_front";
+    case BuilderAction::kUnpauseFront: return "unpause_front";
+    case BuilderAction::kRemoveFront: return "remove_front";
+  }
+  return "unknown";
 }
 
 }  // namespace buildwarden::policy

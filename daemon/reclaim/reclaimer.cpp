@@ -1,6 +1,7 @@
 #include "daemon/reclaim/reclaimer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <memory>
 #include <utility>
@@ -46,6 +47,9 @@ std::set<std::string> well(const std::vector<ports::FilesystemSnapshot>& filesys
   }
   return devices;
 }
+
+constexpr Duration kTurnPatience = std::chrono::minutes{1};  // for a reclaim under way; the next look comes by itself
+constexpr Duration kLongest = std::chrono::hours{1};
 
 }  // namespace
 
@@ -280,6 +284,29 @@ std::string Reclaimer::reason_for(const ReclaimRun& run) const {
   }
   if (run.request.dry_run) return format("{}, all that is allowed, would lead to {}.{}", steps, where, kept_text(run));
   return format("{} after {}: all that is allowed was done.{}", where, steps, kept_text(run));
+}
+
+asio::awaitable<void> Reclaimer::collect(ports::Evictor* rung, policy::RungTurn turn, std::string on_behalf_of) {
+  ReclaimRun run;
+  run.only = rung;
+  run.request.on_behalf_of = std::move(on_behalf_of);
+  run.request.on_request = false;
+  run.request.dry_run = parts_.settings.dry_run;
+  run.settle = parts_.pace.settle;
+  const auto guard = co_await mutex_.lock(kTurnPatience);
+  if (!guard) co_return;
+  run.until = parts_.clock.now().boot + kLongest;
+  run.settings = settings_;
+  run.seen = co_await parts_.probe.measure();
+  run.at = goal_status_of(run);
+  note_first(run);
+  const bool is_gentle = turn.rung <= policy::RungId::kDanglingImages;
+  const bool gentle_alone = parts_.only_gentle && parts_.only_gentle();
+  if (over(run) || (gentle_alone && !is_gentle)) co_return;
+  co_await run_rung(run, *rung, std::move(turn));
+  note_last(run);
+  if (!run.result.steps.empty()) parts_.journal.record(collected_event(run.request, run.result, run.at));
+  discard(run);
 }
 
 }  // namespace buildwarden::disk
