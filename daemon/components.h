@@ -224,6 +224,8 @@ struct Daemon::Components {
   [[nodiscard]] std::vector<std::string> warm_builders() const;
   [[nodiscard]] jobs::AgentOnHost agent_on_host() const;
   [[nodiscard]] bool is_agents_disk_short() const;
+  // Of last uses, costs and savings, which are kept in one database: the first that could not be kept; "" for none.
+  [[nodiscard]] std::string ledger_error() const;
   [[nodiscard]] bool is_builders_volume(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> engine_folders() const;
   // "" when it is not known.

@@ -44,7 +44,7 @@ ports::DiskView DiskStatus::disk_view() const {
   view.reclaiming = parts_.reclaimer.busy();
   if (parts_.store) view.image_store = parts_.store();
   if (parts_.roots != nullptr) view.refused_roots = parts_.roots->refused();
-  view.ledger_error = parts_.ledger.error();
+  view.ledger_error = parts_.ledger_error();
   return view;
 }
 

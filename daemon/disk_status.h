@@ -2,13 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "daemon/evictors/deletion_roots.h"
 #include "daemon/filesystems/disk_usage.h"
 #include "daemon/filesystems/filesystem_table.h"
-#include "daemon/last_use/last_use_ledger.h"
 #include "daemon/ports/disk.h"
 #include "daemon/reclaim/reclaimer.h"
 
@@ -21,7 +21,7 @@ class DiskStatus final : public ports::DiskViews {
     disk::FilesystemTable& filesystems;
     const disk::Reclaimer& reclaimer;
     const disk::DiskUsage& disk_usage;
-    const disk::LastUseLedger& ledger;
+    std::function<std::string()> ledger_error;  // why what was learned is not kept on disk, "" when it is
     // What the agent's checkouts and git mirrors take, each on the disk that it lies on; may be empty.
     std::function<std::vector<ports::DiskUser>()> agent_users{};
     const disk::DeletionRoots* roots = nullptr;      // may be none

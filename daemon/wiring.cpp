@@ -163,6 +163,13 @@ bool Daemon::Components::is_agents_disk_short() const {
   });
 }
 
+std::string Daemon::Components::ledger_error() const {
+  for (const auto* error : {&ledger.error(), &worth.error(), &savings.error()}) {
+    if (!error->empty()) return *error;
+  }
+  return "";
+}
+
 bool Daemon::Components::is_builders_volume(const std::string& name) const {
   const auto all = reconciler.builders_view().builders;
   return std::any_of(all.begin(), all.end(), [&name](const ports::BuilderView& one) { return one.volume == name; });
