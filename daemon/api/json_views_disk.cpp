@@ -1,7 +1,7 @@
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "daemon/api/attention.h"
 #include "daemon/api/json_parts.h"
 #include "daemon/api/json_views.h"
 
@@ -27,12 +27,9 @@ json::object marks_json(const policy::Marks& marks) {
   return object;
 }
 
-// Used space that no user of the disk accounts for; null while nothing was measured.
 json::value unattributed_json(const ports::FilesystemSnapshot& disk) {
-  if (!disk.reading) return nullptr;
-  Bytes rest = disk.reading->total - disk.reading->free - disk.ballast.bytes;
-  for (const auto& user : disk.users) rest -= user.bytes;
-  return std::max<Bytes>(rest, 0);
+  const auto rest = unattributed_bytes(disk);
+  return rest ? json::value(*rest) : json::value(nullptr);
 }
 
 void add_reading(json::object& object, const ports::FilesystemSnapshot& disk) {

@@ -1,12 +1,7 @@
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <utility>
 
-#include "common/async_mutex.h"
 #include "common/format.h"
 #include "daemon/api/access.h"
 #include "daemon/api/json_parts.h"
@@ -108,68 +103,11 @@ asio::awaitable<Response> reclaim(const ApiContext& context, Operations& operati
   co_return co_await operations.answer(std::move(operation), context.answer_within);
 }
 
-constexpr Duration kPlanIsFresh = std::chrono::seconds{10};
-constexpr Duration kPlanPatience = std::chrono::seconds{5};  // for a reclaim that is under way
-constexpr std::size_t kMostPlanned = 100;
-
-// What would go, in its order. A plan asks the engine and the builders, and anybody may ask for one: so one is made at
-// a time, and the last one serves all who asked meanwhile and who ask within some seconds.
-class Plans {
- public:
-  explicit Plans(const ApiContext& context) : context_(context) {}
-
-  asio::awaitable<Response> latest() {
-    const auto guard = co_await mutex_.lock();
-    if (!guard) co_return problem(Error(Errc::kCancelled, "the daemon stops"));
-    const auto now = context_.clock->now().boot;
-    if (last_ && now - planned_ < kPlanIsFresh) co_return *last_;
-    const auto view = context_.disk->disk_view();
-    auto request = everything(view);
-    if (request.free == 0) co_return problem(503, "disk_unknown", "no filesystem that admits jobs could be measured");
-    ports::Progress nobody = [](const std::string&) {};
-    auto result = co_await context_.space->ensure(std::move(request), std::move(nobody));
-    if (!result) co_return problem(result.error());
-    last_ = json_response(plan_json(*std::move(result)));
-    planned_ = context_.clock->now().boot;
-    co_return *last_;
-  }
-
- private:
-  // More than there can be: whatever may go is in it.
-  static ports::SpaceRequest everything(const ports::DiskView& view) {
-    ports::SpaceRequest request;
-    for (const auto& filesystem : view.filesystems) {
-      if (filesystem.gate && filesystem.reading) request.free = std::max(request.free, filesystem.reading->total);
-    }
-    request.wait = kPlanPatience;
-    request.dry_run = true;
-    request.quiet = true;
-    request.on_behalf_of = "a plan";
-    return request;
-  }
-  [[nodiscard]] json::object plan_json(ports::SpaceResult result) const {
-    const auto all = result.steps.size();
-    if (all > kMostPlanned) result.steps.resize(kMostPlanned);
-    json::object object;
-    object["planned_at"] = format_rfc3339(context_.clock->now().wall);
-    object["complete"] = !result.hindered;
-    object["steps"] = std::move(space_json(result, true)["steps"]);
-    object["left_off"] = all - result.steps.size();
-    return object;
-  }
-
-  const ApiContext& context_;
-  AsyncMutex mutex_;
-  std::optional<Response> last_;
-  BootTime planned_{};
-};
-
 }  // namespace
 
-void add_disk_routes(Router& router, const ApiContext& context, Operations& operations) {
+void add_disk_routes(Router& router, const ApiContext& context, Operations& operations, Plans& plans) {
   router.add_direct("GET", "/v1/disk", [&context](const Request&) { return disk(context); });
-  router.add("GET", "/v1/disk/plan",
-             [plans = std::make_shared<Plans>(context)](const Request&) { return plans->latest(); });
+  router.add("GET", "/v1/disk/plan", [&plans](const Request&) { return plans.latest(); });
   router.add("POST", "/v1/disk/reclaim",
              [&context, &operations](Request request) { return reclaim(context, operations, std::move(request)); });
 }
