@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "daemon/identity.h"
 #include "daemon/logging.h"
+#include "daemon/revision.h"
 
 namespace buildwarden {
 namespace {
@@ -186,7 +187,7 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
                   {reload, foreign, [this] { return config::files_of(request, settings); }, [this] { note_mounts(); }}),
       metrics({&disk_status, &reconciler, &registry, &engine, &journal, &reload, &emulation, &termination, &seeds,
                &savings},
-              BUILDWARDEN_VERSION),
+              BUILDWARDEN_VERSION, std::string(revision())),
       probe(
           loop.get_executor(), [this](std::chrono::duration<double> lateness) { metrics.loop_stalled(lateness); },
           [this] { return reclaimer.busy() ? kProbeAtWork : kIdleTick; }),

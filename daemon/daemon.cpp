@@ -107,6 +107,7 @@ void Daemon::Components::run() {
   asio::co_spawn(loop, termination.run(), asio::detached);
   asio::co_spawn(loop, build_histories.run(), asio::detached);
   asio::co_spawn(loop, api.run(), asio::detached);
+  asio::co_spawn(loop, api.keep_planning(), asio::detached);
   asio::co_spawn(loop, probe.run(), asio::detached);
   asio::co_spawn(loop, service.run(), asio::detached);
   asio::co_spawn(loop, keep_outside_informed(), asio::detached);

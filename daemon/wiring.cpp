@@ -183,6 +183,9 @@ api::ApiContext Daemon::Components::api_context() {
   context.metrics_text = [this] { return metrics.text(); };
   for (const auto failure : api::kAllFailures) metrics.http_may_fail(std::string(api::name_of(failure)));
   context.http_failed = [this](std::string_view reason) { metrics.http_failed(std::string(reason)); };
+  context.http_answered = [this](const std::string& route, int status, std::chrono::duration<double> took) {
+    metrics.http_answered(route, status, took);
+  };
   context.config = &reload;
   context.engine = &engine;
   context.disk = &disk_status;

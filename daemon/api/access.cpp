@@ -20,7 +20,10 @@ std::string_view without_port(std::string_view host) {
   return host.substr(0, host.find(':'));
 }
 
-bool is_read(const Request& request) { return request.method == "GET" || request.method == "HEAD"; }
+// OPTIONS only tells what may be asked.
+bool is_read(const Request& request) {
+  return request.method == "GET" || request.method == "HEAD" || request.method == "OPTIONS";
+}
 
 bool is_open_to_all(std::string_view path) { return path == "/metrics" || path == "/healthz" || path == "/readyz"; }
 
@@ -37,7 +40,7 @@ std::optional<Response> refuse_tcp(const Request& request, const ApiContext& con
   }
   if (is_read(request)) return std::nullopt;
   auto response = problem(405, "read_only", format("{} works on the unix socket only; TCP only reads", request.method));
-  response.headers.emplace_back("Allow", "GET, HEAD");
+  response.headers.emplace_back("Allow", "GET, HEAD, OPTIONS");
   return response;
 }
 

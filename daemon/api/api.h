@@ -10,7 +10,9 @@
 
 #include "common/loop_timer.h"
 #include "daemon/api/context.h"
+#include "daemon/api/milestones.h"
 #include "daemon/api/operations.h"
+#include "daemon/api/plans.h"
 #include "daemon/api/router.h"
 #include "daemon/api/server.h"
 #include "daemon/api/space_history.h"
@@ -54,6 +56,8 @@ class Api {
 
   // Keeps the history of free space, until stop() begins.
   boost::asio::awaitable<void> run();
+  // Makes the plans that the page shows, while somebody looks at it; the same.
+  boost::asio::awaitable<void> keep_planning() { return plans_.run(); }
 
   // Takes nothing new and removes the socket files; streams end, running requests and operations may finish for
   // `patience`, then they are cancelled.
@@ -66,6 +70,8 @@ class Api {
   ApiLimits limits_;
   Operations operations_;
   SpaceHistory history_;
+  Milestones milestones_;
+  Plans plans_;
   LoopTimer loop_timer_;  // of the history
   Router router_;
   FailureLog failures_;

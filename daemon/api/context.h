@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,6 +40,8 @@ struct ApiContext {
   std::function<std::string()> config_json;   // the whole answer of /v1/config: {"settings":[…]}
   std::function<std::string()> metrics_text;  // Prometheus text format 0.0.4
   std::function<void(std::string_view)> http_failed = [](std::string_view) {};  // name_of() a Failure
+  // Told of each request that was answered: its route as "GET /v1/jobs/{id}" ("" without one), the status, the time.
+  std::function<void(const std::string&, int, std::chrono::duration<double>)> http_answered;
   const ports::ConfigViews* config = nullptr;
   const ports::EngineState* engine = nullptr;
   const ports::DiskViews* disk = nullptr;

@@ -5,6 +5,7 @@
 
 #include "common/format.h"
 #include "common/visible_text.h"
+#include "daemon/api/attention.h"
 #include "daemon/api/json_parts.h"
 
 namespace buildwarden::api {
@@ -120,6 +121,18 @@ json::array not_ready_json(const std::vector<ports::NotReady>& parts) {
     json::object object;
     object["part"] = text(part.part);
     object["reason"] = text(part.reason);
+    list.push_back(std::move(object));
+  }
+  return list;
+}
+
+json::array attention_json(const ports::DiskView& view) {
+  json::array list;
+  for (const auto& one : attention_of(view)) {
+    json::object object;
+    object["part"] = text(one.part);
+    object["reason"] = text(one.reason);
+    object["rule"] = text(one.rule);
     list.push_back(std::move(object));
   }
   return list;

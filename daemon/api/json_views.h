@@ -39,6 +39,8 @@ boost::json::object engine_json(const ports::EngineStatus& status);
 boost::json::object savings_json(const ports::SavingsView& view);
 boost::json::object prefetch_json(const ports::PrefetchView& view);
 boost::json::object termination_json(const ports::TerminationView& view);
+// What page, status and /readyz say alike; see attention.h.
+boost::json::array attention_json(const ports::DiskView& view);
 boost::json::array not_ready_json(const std::vector<ports::NotReady>& parts);
 boost::json::object space_json(const ports::SpaceResult& result, bool dry_run);
 boost::json::object event_json(const ports::RecordedEvent& recorded);

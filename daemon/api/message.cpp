@@ -14,20 +14,6 @@ char lower(char character) {
   return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
 }
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-// Takes the part before `separator` off the front of `rest`.
-std::string_view take(std::string_view& rest, char separator) {
-  const auto end = rest.find(separator);
-  const auto part = rest.substr(0, end);
-  rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-  return part;
-}
-
 Result<std::string> decode(std::string_view text) {
   std::string decoded;
   decoded.reserve(text.size());
@@ -54,8 +40,8 @@ Result<std::string> decode(std::string_view text) {
 Result<std::map<std::string, std::string>> parse_query(std::string_view text) {
   std::map<std::string, std::string> query;
   while (!text.empty()) {
-    auto value = take(text, '&');
-    const auto name = take(value, '=');
+    auto value = take_until(text, '&');
+    const auto name = take_until(value, '=');
     if (name.empty()) continue;
     auto decoded_name = decode(name);
     if (!decoded_name) return std::move(decoded_name).error();
@@ -66,11 +52,12 @@ Result<std::map<std::string, std::string>> parse_query(std::string_view text) {
   return query;
 }
 
-constexpr std::array<std::pair<int, std::string_view>, 25> kStatusTexts = {{
+constexpr std::array<std::pair<int, std::string_view>, 26> kStatusTexts = {{
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
     {204, "No Content"},
+    {304, "Not Modified"},
     {400, "Bad Request"},
     {403, "Forbidden"},
     {404, "Not Found"},
@@ -96,6 +83,29 @@ constexpr std::array<std::pair<int, std::string_view>, 25> kStatusTexts = {{
 
 }  // namespace
 
+std::string_view trim_blanks(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+std::string_view take_until(std::string_view& rest, char separator) {
+  const auto end = rest.find(separator);
+  const auto part = rest.substr(0, end);
+  rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  return part;
+}
+
+std::string path_segment(std::string_view text) {
+  std::string segment;
+  for (const char one : text) {
+    const bool is_plain = (one >= 'a' && one <= 'z') || (one >= 'A' && one <= 'Z') || (one >= '0' && one <= '9') ||
+                          one == '-' || one == '.' || one == '_' || one == '~';
+    segment += is_plain ? std::string(1, one) : format("%{:02X}", static_cast<unsigned char>(one));
+  }
+  return segment;
+}
+
 bool equals_ignoring_case(std::string_view one, std::string_view other) {
   return std::equal(one.begin(), one.end(), other.begin(), other.end(),
                     [](char a, char b) { return lower(a) == lower(b); });
@@ -111,8 +121,8 @@ std::string_view Request::header(std::string_view name) const {
 bool Request::accepts(std::string_view media_type) const {
   std::string_view rest = header("Accept");
   while (!rest.empty()) {
-    auto one = take(rest, ',');
-    if (equals_ignoring_case(trim(take(one, ';')), media_type)) return true;
+    auto one = take_until(rest, ',');
+    if (equals_ignoring_case(trim_blanks(take_until(one, ';')), media_type)) return true;
   }
   return false;
 }
@@ -123,7 +133,7 @@ Result<Target> parse_target(std::string_view text) {
     const auto path = text.find_first_of("/?", scheme + 3);
     text = path == std::string_view::npos ? "/" : text.substr(path);
   }
-  auto path = take(text, '?');
+  auto path = take_until(text, '?');
   if (!path.starts_with('/')) return Error(Errc::kInvalid, "the target is no path");
   auto decoded = decode(path);
   if (!decoded) return std::move(decoded).error();

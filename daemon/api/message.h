@@ -55,6 +55,7 @@ struct Response {
   Headers headers;
   std::string body;
   std::shared_ptr<BodyStream> stream;  // instead of `body`
+  std::string route{};                 // that it came by, "GET /v1/jobs/{id}"; "" without one
 };
 
 // Never throws for what a client can do; what it throws all the same is answered with 500.
@@ -73,6 +74,13 @@ std::string_view status_text(int status);
 
 // "Sun, 06 Nov 1994 08:49:37 GMT", as the Date header has it.
 std::string http_date(WallTime time);
+
+// An id as a segment of a path: every byte that a path might not have is escaped.
+std::string path_segment(std::string_view text);
+
+// Takes the part before `separator` off the front of `rest`, all of it where there is none.
+std::string_view take_until(std::string_view& rest, char separator);
+std::string_view trim_blanks(std::string_view text);
 
 bool equals_ignoring_case(std::string_view one, std::string_view other);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/api/attention.h"
 #include "daemon/api/page_document.h"
 
 namespace buildwarden::api {
@@ -12,13 +13,39 @@ Markup notice(std::string_view mood, std::string_view heading, std::string_view 
   return html("<li class=\"{}\"><b>{}</b> <span>{}</span></li>", mood, heading, text);
 }
 
+// Whether that part is the refused reload: its reason has the first of the mistakes.
+bool is_reload(const ports::NotReady& part, const ports::ConfigView& config) {
+  if (config.error.empty() || part.part != "config") return false;
+  return part.reason.find(config.error.substr(0, config.error.find('\n'))) != std::string::npos;
+}
+
+// A refused reload is told once, with all its mistakes.
+Markup not_ready_notices(const PageFacts& facts) {
+  Markup list;
+  bool reload_told = facts.config.error.empty();
+  for (const auto& part : facts.not_ready) {
+    std::string rest;
+    if (is_reload(part, facts.config)) {
+      const auto end = facts.config.error.find('\n');
+      if (end != std::string::npos) rest = facts.config.error.substr(end);
+      reload_told = true;
+    }
+    list += html("<li class=\"bad\" data-not-ready=\"{}\"><b>{}</b> <span>{}{}</span></li>", part.part, part.part,
+                 part.reason, rest);
+  }
+  if (reload_told) return list;
+  list += notice("bad", "The configuration was refused, the one before it is in force", facts.config.error);
+  return list;
+}
+
 // What a person should do something about, or must know to read the rest right.
 Markup notices(const PageFacts& facts) {
   Markup list;
-  for (const auto& part : facts.not_ready) list += notice("bad", part.part, part.reason);
-  if (!facts.config.error.empty()) {
-    list += notice("bad", "The configuration was refused, the one before it is in force", facts.config.error);
+  for (const auto& one : attention_of(facts.disk)) {
+    list +=
+        html("<li class=\"bad\" data-attention=\"{}\"><b>{}</b> <span>{}</span></li>", one.rule, one.part, one.reason);
   }
+  list += not_ready_notices(facts);
   if (facts.dry_run) list += notice("warn", "Dry run", "plans are made and nothing is changed");
   if (facts.config.parameters_awaited) {
     list += notice("warn", "cfn-env is awaited", "until it is there only the gentle steps of the ladder run");
@@ -74,13 +101,18 @@ Markup tiles(const PageFacts& facts) {
   return html("<dl class=\"tiles\">{}</dl>", all);
 }
 
+std::string word_of(const PageFacts& facts) {
+  if (!facts.not_ready.empty()) return format("not ready: {}", facts.not_ready.size());
+  return attention_of(facts.disk).empty() ? "ready" : "no new jobs";
+}
+
 Markup summary(const PageFacts& facts) {
   const bool ready = facts.not_ready.empty();
-  const auto word = ready ? std::string("ready") : format("not ready: {}", facts.not_ready.size());
+  const bool well = ready && attention_of(facts.disk).empty();
   return html(
       "<section id=\"summary\" data-part data-ready=\"{}\" aria-label=\"Summary\"><header><h1>{}</h1>{}<p>buildwarden "
       "{}, up {}, as of <time datetime=\"{}\">{} UTC</time></p></header>{}{}</section>\n",
-      ready ? "yes" : "no", name_html(facts.host), pill_html(word, ready ? "good" : "bad"), facts.version,
+      ready ? "yes" : "no", name_html(facts.host), pill_html(word_of(facts), well ? "good" : "bad"), facts.version,
       brief(facts.now.boot - facts.started.boot), format_rfc3339(facts.now.wall),
       format_rfc3339(facts.now.wall).substr(11, 8), notices(facts), tiles(facts));
 }
@@ -105,13 +137,14 @@ std::string render_page(const PageFacts& facts) {
   auto sections = summary(facts);
   sections += page_termination(facts);
   sections += page_disks(facts);
+  sections += page_next(facts);
   sections += page_builders(facts);
   sections += page_jobs(facts);
   sections += page_savings(facts);
   sections += page_emulators(facts);
   sections += page_prefetch(facts);
   sections += page_events(facts);
-  const auto title = html("{} - {}", facts.host, facts.not_ready.empty() ? "ready" : "not ready");
+  const auto title = html("{}: {} - buildwarden", facts.host, word_of(facts));
   return filled(page_document(), {{"{{title}}", title}, {"{{sections}}", sections}});
 }
 

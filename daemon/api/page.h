@@ -1,12 +1,16 @@
 // The status page for people: one HTML document, complete without its script, which only fetches it again.
 #pragma once
 
+#include <deque>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/api/html.h"
+#include "daemon/api/milestones.h"
+#include "daemon/api/plans.h"
 #include "daemon/api/space_history.h"
 #include "daemon/ports/builders.h"
 #include "daemon/ports/config.h"
@@ -36,6 +40,8 @@ struct PageFacts {
   ports::EngineStatus engine;
   ports::DiskView disk;
   std::vector<std::vector<SpaceHistory::Sample>> history;  // of each of disk.filesystems
+  std::deque<Milestone> milestones;
+  std::optional<DiskPlan> plan;  // nothing: none was made yet
   ports::BuildersView builders;
   ports::EmulatorsView emulators;
   ports::JobsView jobs;
@@ -56,6 +62,8 @@ std::string page_policy();
 // The sections; each is replaced as a whole by the page's script.
 Markup page_termination(const PageFacts& facts);
 Markup page_disks(const PageFacts& facts);
+// What would go when space is needed.
+Markup page_next(const PageFacts& facts);
 Markup page_builders(const PageFacts& facts);
 Markup page_emulators(const PageFacts& facts);
 Markup page_jobs(const PageFacts& facts);
@@ -63,9 +71,13 @@ Markup page_prefetch(const PageFacts& facts);
 Markup page_savings(const PageFacts& facts);
 Markup page_events(const PageFacts& facts);
 
-// Free space over the last hour with the marks and, while it fills, the forecast up to critical. `samples` may be
-// empty.
-Markup page_chart(const ports::FilesystemSnapshot& disk, const std::vector<SpaceHistory::Sample>& samples, Now now);
+// Free space over the last hour with the marks, the reclaims of that filesystem and the heals of builders and, while it
+// fills, the forecast up to critical. `samples` may be empty.
+struct ChartHistory {
+  std::vector<SpaceHistory::Sample> samples;
+  std::deque<Milestone> milestones{};
+};
+Markup page_chart(const ports::FilesystemSnapshot& disk, ChartHistory history, Now now);
 
 // ---- what the sections share
 
@@ -73,6 +85,7 @@ Markup page_chart(const ports::FilesystemSnapshot& disk, const std::vector<Space
 Markup name_html(std::string_view name);
 Markup size_html(Bytes bytes);
 // "3 min ago", or "in 3 min".
+std::string when_text(WallTime at, Now now);
 Markup when_html(WallTime at, Now now);
 // "41 s", "3 min", "2 h 5 min", "4 d": rounded down.
 std::string brief(Duration duration);

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "daemon/api/page.h"
@@ -45,7 +47,28 @@ Markup heals(const ports::BuilderView& builder, Now now) {
   return html("<data value=\"{}\">{}</data>{}", builder.heals, builder.heals, last);
 }
 
-Markup row(const ports::BuilderView& builder, Now now) {
+// What a share of the disk comes to, where builders' volumes are; nothing while that is not known.
+std::optional<Bytes> share_bytes(const ports::BuilderView& builder, const ports::DiskView& view) {
+  if (!builder.cache_share) return std::nullopt;
+  if (!builder.cache_share->is_share()) return builder.cache_share->absolute();
+  for (const auto& disk : view.filesystems) {
+    if (disk.keeps.contains(ports::Kept::kVolumes) && disk.reading) return builder.cache_share->of(disk.reading->total);
+  }
+  return std::nullopt;
+}
+
+Markup cache_html(const ports::BuilderView& builder, const ports::DiskView& view) {
+  if (!builder.cache_bytes) return html("<span class=\"quiet\">unknown</span>");
+  const auto share = share_bytes(builder, view);
+  if (!share) return size_html(*builder.cache_bytes);
+  return html(
+      "{}<br><small>of {} (cache_share)</small><meter min=\"0\" max=\"{}\" value=\"{}\" aria-label=\"Cache of {} "
+      "against "
+      "its share\"></meter>",
+      size_html(*builder.cache_bytes), size_html(*share), *share, std::min(*builder.cache_bytes, *share), builder.name);
+}
+
+Markup row(const ports::BuilderView& builder, const ports::DiskView& disk, Now now) {
   const auto unknown = html("<span class=\"quiet\">unknown</span>");
   auto cells = html("<th role=\"rowheader\" scope=\"row\"><bdi>{}</bdi><br><small>{}</small></th>", builder.name,
                     builder.version);
@@ -53,7 +76,7 @@ Markup row(const ports::BuilderView& builder, Now now) {
                                    pill_html(to_string(builder.state), mood_of(builder.state)), builder.reason));
   cells += cell_html("Leases", names(builder.leases, "none"));
   cells += cell_html("Builds", builder.running_builds ? html("{}", *builder.running_builds) : unknown);
-  cells += cell_html("Cache", builder.cache_bytes ? size_html(*builder.cache_bytes) : unknown);
+  cells += cell_html("Cache", cache_html(builder, disk));
   cells += cell_html("Heals", heals(builder, now));
   cells += cell_html("Platforms", names(builder.platforms, "unknown"));
   return html("<tr role=\"row\" data-builder=\"{}\">{}</tr>", builder.name, cells);
@@ -63,7 +86,7 @@ Markup row(const ports::BuilderView& builder, Now now) {
 
 Markup page_builders(const PageFacts& facts) {
   Markup rows;
-  for (const auto& builder : facts.builders.builders) rows += row(builder, facts.now);
+  for (const auto& builder : facts.builders.builders) rows += row(builder, facts.disk, facts.now);
   const auto engine = facts.engine.up ? format("engine {} answers", facts.engine.identity.version)
                                       : format("engine: {}", facts.engine.reason);
   if (rows.empty())

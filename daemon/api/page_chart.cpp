@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "daemon/api/page.h"
 
@@ -76,6 +77,39 @@ Markup mark_line(const MarkLine& mark, const Scale& scale) {
       format_bytes(mark.bytes));
 }
 
+// Those that this chart shows: reclaims of its filesystem, heals where jobs build.
+std::deque<Milestone> shown_on(const ports::FilesystemSnapshot& disk, std::deque<Milestone> all, Now now) {
+  std::erase_if(all, [&](const Milestone& one) {
+    const bool is_here = one.is_heal ? disk.gate : one.mount == disk.mount;
+    return !is_here || one.at < now.wall - kBack || one.at > now.wall;
+  });
+  return all;
+}
+
+// A shape of its own for each kind, not a colour alone: a triangle down for a reclaim, a square for a heal.
+Markup milestone_mark(const Milestone& one, const Scale& scale, Now now) {
+  const auto x = 100 * scale.x(scale.now - (now.wall - one.at)) / kWidth;
+  return html(
+      "<svg class=\"milestone {}\" x=\"{:.2f}%\" y=\"4\" overflow=\"visible\"><title>{}: {}</title>"
+      "<line y1=\"0\" y2=\"112\"/><path d=\"{}\"/></svg>",
+      one.is_heal ? "heal" : "reclaim", x, when_text(one.at, now), one.reason,
+      one.is_heal ? "M-4 0H4V8H-4Z" : "M-5 0H5L0 9Z");
+}
+
+Markup milestone_legend(const std::deque<Milestone>& shown) {
+  const auto heals = std::count_if(shown.begin(), shown.end(), [](const Milestone& one) { return one.is_heal; });
+  const auto item = [](std::string_view kind, std::string_view path, std::size_t number) {
+    if (number == 0) return Markup();
+    return html(
+        "<li><svg class=\"swatch milestone {}\" aria-hidden=\"true\"><path d=\"{}\"/></svg>{} within the hour</li>",
+        kind, path, counted(number, kind));
+  };
+  const auto healed = static_cast<std::size_t>(heals);
+  auto items = item("reclaim", "M0 0H10L5 9Z", shown.size() - healed);
+  items += item("heal", "M1 1H9V9H1Z", healed);
+  return items.empty() ? Markup() : html("<ul class=\"legend\">{}</ul>", items);
+}
+
 std::string in_words(const ports::FilesystemSnapshot& disk, const Samples& samples) {
   if (samples.empty()) return "Free space: not measured yet";
   Bytes least = samples.front().free;
@@ -91,8 +125,9 @@ std::string in_words(const ports::FilesystemSnapshot& disk, const Samples& sampl
 
 }  // namespace
 
-Markup page_chart(const ports::FilesystemSnapshot& disk, const Samples& kept, Now now) {
-  auto samples = kept;
+Markup page_chart(const ports::FilesystemSnapshot& disk, ChartHistory history, Now now) {
+  auto samples = std::move(history.samples);
+  const auto shown = shown_on(disk, std::move(history.milestones), now);
   std::erase_if(samples, [&now](const SpaceHistory::Sample& one) { return one.at < now.boot - kBack; });
   const auto& reading = disk.reading;
   if (reading && disk.error.empty() && (samples.empty() || samples.back().at < reading->at.boot)) {
@@ -103,14 +138,17 @@ Markup page_chart(const ports::FilesystemSnapshot& disk, const Samples& kept, No
   const Scale scale{now.boot, static_cast<double>(top) * 1.1};
   auto marks = mark_line({"critical", disk.marks.critical, false}, scale);
   marks += mark_line({"target", disk.marks.target, true}, scale);
+  Markup milestones;
+  for (const auto& one : shown) milestones += milestone_mark(one, scale, now);
   return html(
       "<svg class=\"chart\" role=\"img\" aria-label=\"{}\" height=\"130\">"
       "<line class=\"axis\" x1=\"0\" x2=\"100%\" y1=\"116\" y2=\"116\"/><line class=\"axis\" x1=\"80%\" x2=\"80%\" "
       "y1=\"4\" y2=\"116\"/>{}"
       "<svg x=\"0\" y=\"4\" width=\"100%\" height=\"112\" viewBox=\"0 0 750 100\" preserveAspectRatio=\"none\">{}{}"
-      "</svg><text x=\"0\" y=\"128\">1 h ago</text><text class=\"middle\" x=\"80%\" y=\"128\">now</text>"
-      "<text class=\"end\" x=\"100%\" y=\"128\">+15 min</text></svg>",
-      in_words(disk, samples), marks, curve(samples, scale), forecast(disk, scale));
+      "</svg>{}<text x=\"0\" y=\"128\">1 h ago</text><text class=\"middle\" x=\"80%\" y=\"128\">now</text>"
+      "<text class=\"end\" x=\"100%\" y=\"128\">+15 min</text></svg>{}",
+      in_words(disk, samples), marks, curve(samples, scale), forecast(disk, scale), milestones,
+      milestone_legend(shown));
 }
 
 }  // namespace buildwarden::api

@@ -58,6 +58,21 @@ Markup tick(Bytes mark, Bytes total, std::string_view name) {
   return html("<line class=\"mark {}\" x1=\"{:.2f}%\" x2=\"{:.2f}%\" y1=\"0\" y2=\"22\"/>", name, x, x);
 }
 
+Markup mark_item(std::string_view name, Bytes bytes, std::string_view meaning) {
+  if (bytes <= 0) return {};
+  return html(
+      "<li><svg class=\"swatch\" aria-hidden=\"true\"><line class=\"mark {}\" x1=\"5\" x2=\"5\" y1=\"0\" "
+      "y2=\"10\"/></svg>{} {}: {}</li>",
+      name, name, size_html(bytes), meaning);
+}
+
+Markup marks_legend(const policy::Marks& marks) {
+  auto items = mark_item("critical", marks.critical, "below it jobs wait");
+  items += mark_item("low", marks.low, "below it space is made");
+  items += mark_item("target", marks.target, "up to it space is made");
+  return items;
+}
+
 Markup bar(const ports::FilesystemSnapshot& disk, const policy::Reading& reading) {
   Markup parts;
   Markup legend;
@@ -78,9 +93,9 @@ Markup bar(const ports::FilesystemSnapshot& disk, const policy::Reading& reading
   return html(
       "<svg class=\"bar\" role=\"img\" height=\"22\" aria-label=\"{} of {} used, {:.0f} %; critical below {} free, low "
       "below {}, target {}\"><rect class=\"track\" width=\"100%\" y=\"4\" height=\"14\"/>{}</svg>"
-      "<ul class=\"legend\">{}</ul>",
+      "<ul class=\"legend\">{}</ul><ul class=\"legend marks\" aria-label=\"Marks of free space\">{}</ul>",
       format_bytes(used), format_bytes(reading.total), percent(used, reading.total), format_bytes(disk.marks.critical),
-      format_bytes(disk.marks.low), format_bytes(disk.marks.target), parts, legend);
+      format_bytes(disk.marks.low), format_bytes(disk.marks.target), parts, legend, marks_legend(disk.marks));
 }
 
 Markup fact(std::string_view name, const Markup& value) {
@@ -94,10 +109,18 @@ Markup rate(const policy::Pressure& pressure) {
   return per_second > 0 ? html("filling {}/s", amount) : html("emptying {}/s", amount);
 }
 
-Markup facts_of(const ports::FilesystemSnapshot& disk, const policy::Reading& reading, Now now) {
+Markup until_critical(const ports::FilesystemSnapshot& disk) {
+  const auto level = disk.pressure.level;
+  if (level == policy::Level::kCritical || level == policy::Level::kExhausted) {
+    return html("<b class=\"now\">now</b>");
+  }
   const auto& until = disk.pressure.until_critical;
+  return until ? html("in {}", brief(*until)) : html("not in sight");
+}
+
+Markup facts_of(const ports::FilesystemSnapshot& disk, const policy::Reading& reading, Now now) {
   auto facts = fact("Rate", rate(disk.pressure));
-  facts += fact("Critical", until ? html("in {}", brief(*until)) : html("not in sight"));
+  facts += fact("Critical", until_critical(disk));
   if (reading.total_inodes > 0) {
     facts += fact("Free inodes", html("<data value=\"{}\">{:.1f} %</data>", reading.free_inodes,
                                       percent(reading.free_inodes, reading.total_inodes)));
@@ -138,8 +161,10 @@ Markup body_of(const ports::FilesystemSnapshot& disk, const PageFacts& facts, st
   body += html("<p class=\"figure\"><b>{}</b> free <span>of {}{}</span></p>", size_html(reading.free),
                size_html(reading.total), disk.error.empty() ? "" : ", when it was last measured");
   body += bar(disk, reading);
-  const std::vector<SpaceHistory::Sample> none;
-  body += page_chart(disk, number < facts.history.size() ? facts.history[number] : none, facts.now);
+  ChartHistory history;
+  if (number < facts.history.size()) history.samples = facts.history[number];
+  history.milestones = facts.milestones;
+  body += page_chart(disk, std::move(history), facts.now);
   body += facts_of(disk, reading, facts.now);
   body += users_of(disk, number);
   return body;

@@ -1,3 +1,4 @@
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -33,14 +34,44 @@ Markup fields_of(const ports::Event& event) {
   return list;
 }
 
+// Which of the filter's choices an event belongs to.
+std::string_view group_of(std::string_view kind) {
+  const auto first = kind.substr(0, kind.find('.'));
+  for (const auto one : {"disk", "reclaim", "ballast", "checkout", "deletion"}) {
+    if (first == one) return "disk";
+  }
+  for (const auto one : {"builder", "seed", "prefetch", "emulation"}) {
+    if (first == one) return "builders";
+  }
+  return first == "job" ? "jobs" : "daemon";
+}
+
+// Works without a script; the script keeps what was chosen.
+Markup event_filter() {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kChoices = {
+      {{"all", "all"},
+       {"problems", "warnings and errors"},
+       {"disk", "disk"},
+       {"builders", "builders"},
+       {"jobs", "jobs"},
+       {"daemon", "daemon"}}};
+  Markup choices;
+  for (const auto& [id, words] : kChoices) {
+    choices += html("<label><input type=\"radio\" name=\"show\" id=\"show-{}\"{}>{}</label>", id,
+                    id == "all" ? html(" checked") : Markup(), words);
+  }
+  return html("<fieldset class=\"filter\"><legend>Show</legend>{}</fieldset>", choices);
+}
+
 Markup event_item(const ports::RecordedEvent& recorded, Now now) {
   const auto& event = recorded.event;
   auto numbers = fields_of(event);
   if (!event.rule.empty()) numbers += html("<div><dt>rule</dt><dd>{}</dd></div>", name_html(event.rule));
   return html(
-      "<li data-event=\"{}\" class=\"{}\"><p>{} <code>{}</code> <span>{}</span></p><details id=\"event-{}\"><summary>"
+      "<li data-event=\"{}\" data-group=\"{}\" class=\"{}\"><p>{} <code>{}</code> <span>{}</span></p><details "
+      "id=\"event-{}\"><summary>"
       "{}</summary><dl>{}</dl></details></li>",
-      recorded.id, mood_of(event.severity), when_html(recorded.at, now), event.kind,
+      recorded.id, group_of(event.kind), mood_of(event.severity), when_html(recorded.at, now), event.kind,
       event.severity == ports::Severity::kInfo ? ""
                                                : (event.severity == ports::Severity::kWarning ? "warning" : "error"),
       recorded.id, event.reason, numbers);
@@ -100,7 +131,7 @@ Markup page_events(const PageFacts& facts) {
   for (auto one = facts.events.rbegin(); one != facts.events.rend(); ++one) items += event_item(*one, facts.now);
   if (items.empty()) items = html("<li class=\"quiet\">Nothing was decided yet.</li>");
   return section_html("events", "Decisions", "latest first, each with its numbers",
-                      html("<ol class=\"card log\">{}</ol>", items));
+                      html("{}<ol class=\"card log\">{}</ol>", event_filter(), items));
 }
 
 }  // namespace buildwarden::api

@@ -21,10 +21,13 @@ std::string brief(Duration duration) {
   return format("{} d", seconds / 86'400);
 }
 
-Markup when_html(WallTime at, Now now) {
+std::string when_text(WallTime at, Now now) {
   const auto since = now.wall - at;
-  const auto words = since >= Duration{0} ? format("{} ago", brief(since)) : format("in {}", brief(since));
-  return html("<time datetime=\"{}\">{}</time>", format_rfc3339(at), words);
+  return since >= Duration{0} ? format("{} ago", brief(since)) : format("in {}", brief(since));
+}
+
+Markup when_html(WallTime at, Now now) {
+  return html("<time datetime=\"{}\">{}</time>", format_rfc3339(at), when_text(at, now));
 }
 
 Markup pill_html(std::string_view word, std::string_view mood) {

@@ -1,10 +1,10 @@
 #include "daemon/api/problem.h"
 
-#include <boost/json/serialize.hpp>
 #include <utility>
 
 #include "common/format.h"
 #include "common/visible_text.h"
+#include "daemon/api/json_text.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;
@@ -45,7 +45,7 @@ Response problem(int status, std::string_view code, std::string_view detail, jso
   Response response;
   response.status = status;
   response.content_type = "application/problem+json";
-  response.body = json::serialize(document);
+  response.body = json_text(document);
   return response;
 }
 

@@ -45,10 +45,11 @@ std::string response_head(const Response& response, const HeadOptions& options) 
   if (response.status == 503) fields.add("Retry-After", std::string(kRetryAfter));
   if (!options.keep) fields.add("Connection", "close");
   if (options.keep && is_old) fields.add("Connection", "keep-alive");
-  if (response.status != 204) fields.add("Content-Type", response.content_type);
+  const bool has_body = response.status != 204 && response.status != 304;
+  if (has_body) fields.add("Content-Type", response.content_type);
   if (response.stream && !is_old) fields.add("Transfer-Encoding", "chunked");
-  // A 204 must not have a length.
-  if (!response.stream && response.status != 204) fields.add("Content-Length", format("{}", response.body.size()));
+  // Of a 204 it must not be told, of a 304 it would be that of another answer.
+  if (!response.stream && has_body) fields.add("Content-Length", format("{}", response.body.size()));
   return format("HTTP/1.{} {} {}\r\n", is_old ? 0 : 1, response.status, status_text(response.status)) + fields.text();
 }
 

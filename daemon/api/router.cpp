@@ -16,9 +16,21 @@ namespace {
 
 asio::awaitable<Response> answer_directly(Router::Direct handler, Request request) { co_return handler(request); }
 
+std::string listed(const std::set<std::string>& methods) {
+  std::string list;
+  for (const auto& method : methods) list += (list.empty() ? "" : ", ") + method;
+  return list;
+}
+
+Response allowed(const std::set<std::string>& methods) {
+  Response response;
+  response.status = 204;
+  response.headers.emplace_back("Allow", listed(methods));
+  return response;
+}
+
 Response not_allowed(const Request& request, const std::set<std::string>& methods) {
-  std::string allow;
-  for (const auto& method : methods) allow += (allow.empty() ? "" : ", ") + method;
+  const auto allow = listed(methods);
   auto response =
       problem(405, "method_not_allowed", format("{} takes {}, not {}", request.path, allow, request.method));
   response.headers.emplace_back("Allow", allow);
@@ -73,23 +85,32 @@ bool Router::Route::matches(std::string_view path) const {
   return path.size() > prefix.size() + suffix.size() && path.starts_with(prefix) && path.ends_with(suffix);
 }
 
-asio::awaitable<Response> Router::serve(Request request) const {
-  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+std::set<std::string> Router::methods_of(const Request& request) const {
   std::set<std::string> methods;
   for (const auto& route : routes_) {
-    if (!route.matches(request.path)) continue;
-    if (route.method == method) {
-      auto refused = unknown_parameter(request, route.parameters);
-      if (refused) co_return *std::move(refused);
-      const auto length = request.path.size() - route.prefix.size() - route.suffix.size();
-      request.captured = route.captures ? request.path.substr(route.prefix.size(), length) : "";
-      co_return co_await route.handler(std::move(request));
-    }
-    methods.insert(route.method);
-    if (route.method == "GET") methods.insert("HEAD");
+    const bool is_open = request.origin == Origin::kUnix || route.method == "GET";
+    if (is_open && route.matches(request.path)) methods.insert(route.method);
   }
+  if (methods.contains("GET")) methods.insert("HEAD");
+  if (!methods.empty()) methods.insert("OPTIONS");
+  return methods;
+}
+
+asio::awaitable<Response> Router::serve(Request request) const {
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  for (const auto& route : routes_) {
+    if (route.method != method || !route.matches(request.path)) continue;
+    auto refused = unknown_parameter(request, route.parameters);
+    if (refused) co_return *std::move(refused);
+    const auto length = request.path.size() - route.prefix.size() - route.suffix.size();
+    request.captured = route.captures ? request.path.substr(route.prefix.size(), length) : "";
+    auto response = co_await route.handler(std::move(request));
+    response.route = route.method + " " + route.pattern;
+    co_return response;
+  }
+  const auto methods = methods_of(request);
   if (methods.empty()) co_return problem(404, "no_such_route", format("there is nothing at {}", request.path));
-  co_return not_allowed(request, methods);
+  co_return method == "OPTIONS" ? allowed(methods) : not_allowed(request, methods);
 }
 
 }  // namespace buildwarden::api

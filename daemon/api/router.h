@@ -1,6 +1,7 @@
 // From a request to its handler.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,8 @@ class Router {
   // they were added.
   [[nodiscard]] std::vector<std::string> names() const;
 
-  // 404 for a path that no pattern matches, 405 with Allow for another method.
+  // 404 for a path that no pattern matches, 405 with Allow for another method. OPTIONS: 204 with Allow, of what this
+  // peer could ask for: over TCP only reads.
   boost::asio::awaitable<Response> serve(Request request) const;
 
  private:
@@ -39,6 +41,8 @@ class Router {
     Handler handler;
     [[nodiscard]] bool matches(std::string_view path) const;
   };
+  [[nodiscard]] std::set<std::string> methods_of(const Request& request) const;
+
   std::vector<Route> routes_;
 };
 

@@ -7,17 +7,26 @@
 
 #include "daemon/api/context.h"
 #include "daemon/api/fields.h"
+#include "daemon/api/milestones.h"
 #include "daemon/api/operations.h"
 #include "daemon/api/peer_quota.h"
+#include "daemon/api/plans.h"
 #include "daemon/api/router.h"
 #include "daemon/api/space_history.h"
 
 namespace buildwarden::api {
 
+// What the page shows beside the rooms' views.
+struct PageSources {
+  const SpaceHistory& history;
+  Milestones& milestones;
+  Plans& plans;
+};
+
 // /healthz /readyz /metrics /openapi.json /v1/status /v1/config
 void add_state_routes(Router& router, const ApiContext& context);
 // / for people
-void add_page_route(Router& router, const ApiContext& context, const SpaceHistory& history);
+void add_page_route(Router& router, const ApiContext& context, const PageSources& sources);
 // /v1/builders and the recreation of one
 void add_builder_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/seeds, and the saving and restoring of one
@@ -25,7 +34,7 @@ void add_seed_routes(Router& router, const ApiContext& context, Operations& oper
 // /v1/emulators and their execution
 void add_emulator_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/disk and its reclaim
-void add_disk_routes(Router& router, const ApiContext& context, Operations& operations);
+void add_disk_routes(Router& router, const ApiContext& context, Operations& operations, Plans& plans);
 // /v1/jobs
 void add_job_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/events, as a list and as a stream

@@ -1,12 +1,10 @@
 #include <cstddef>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <utility>
 
 #include "common/format.h"
 #include "daemon/api/access.h"
-#include "daemon/api/disk_plans.h"
 #include "daemon/api/json_parts.h"
 #include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
@@ -108,10 +106,9 @@ asio::awaitable<Response> reclaim(const ApiContext& context, Operations& operati
 
 }  // namespace
 
-void add_disk_routes(Router& router, const ApiContext& context, Operations& operations) {
+void add_disk_routes(Router& router, const ApiContext& context, Operations& operations, Plans& plans) {
   router.add_direct("GET", "/v1/disk", [&context](const Request&) { return disk(context); });
-  router.add("GET", "/v1/disk/plan",
-             [plans = std::make_shared<DiskPlans>(context)](const Request&) { return plans->latest(); });
+  router.add("GET", "/v1/disk/plan", [&plans](const Request&) { return plans.latest(); });
   router.add("POST", "/v1/disk/reclaim",
              [&context, &operations](Request request) { return reclaim(context, operations, std::move(request)); });
 }

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <iterator>
 #include <limits>
@@ -9,6 +8,7 @@
 #include "common/async_mutex.h"
 #include "common/format.h"
 #include "daemon/api/event_filter.h"
+#include "daemon/api/json_text.h"
 #include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
@@ -55,7 +55,7 @@ class EventFollower final : public BodyStream {
     for (const auto& event : events) {
       last_ = event.id;
       if (!filter_.takes(event)) continue;
-      text += format("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.event.kind, json::serialize(event_json(event)));
+      text += format("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.event.kind, json_text(event_json(event)));
     }
     return text.empty() ? ": nothing\n\n" : text;
   }

@@ -3,6 +3,7 @@
 #include <limits>
 #include <utility>
 
+#include "common/format.h"
 #include "daemon/api/job_script.h"
 #include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
@@ -59,6 +60,12 @@ Response refusal(const ports::JobAnswer& answer, bool pause_agent) {
   return problem(507, "no_space", answer.reason, std::move(more));
 }
 
+Response differs(const ports::JobAnswer& answer) {
+  json::object more;
+  more["fields"] = json::array(answer.differs.begin(), answer.differs.end());
+  return problem(409, "job_differs", answer.reason, std::move(more));
+}
+
 Response script_response(std::string script, int status) {
   Response response;
   response.status = status;
@@ -93,10 +100,13 @@ Response admission_response(const Result<ports::JobAnswer>& answer, const Admiss
     return response;
   }
   if (!answer) return problem(answer.error());
+  if (!answer->differs.empty()) return differs(*answer);
   const int good = answer->known_before ? 200 : 201;
   const int status = answer->admitted ? good : 507;
-  if (admission.script) return script_response(job_script(*answer), status);
-  if (answer->admitted) return json_response(job_answer_json(*answer), status);
+  auto response =
+      admission.script ? script_response(job_script(*answer), status) : json_response(job_answer_json(*answer), status);
+  if (status == 201) response.headers.emplace_back("Location", "/v1/jobs/" + path_segment(answer->id));
+  if (answer->admitted || admission.script) return response;
   // One job that asks for too much is no reason to keep all others from this agent.
   return refusal(*answer, answer->hits_all && admission.pause_agent());
 }
@@ -137,6 +147,16 @@ asio::awaitable<Response> end_job(const ApiContext& context, Request request) {
   co_return response;
 }
 
+Response job(const ApiContext& context, const std::string& id) {
+  const auto view = context.jobs->jobs_view();
+  ports::JobsView one;
+  for (const auto& lease : view.leases) {
+    if (lease.id == id) one.leases.push_back(lease);
+  }
+  if (one.leases.empty()) return problem(404, "job_unknown", format("no job \"{}\" is known", id));
+  return json_response(jobs_json(one, context.clock->now()).front());
+}
+
 Response jobs(const ApiContext& context) {
   json::object object;
   object["jobs"] = jobs_json(context.jobs->jobs_view(), context.clock->now());
@@ -147,6 +167,8 @@ Response jobs(const ApiContext& context) {
 
 void add_job_routes(Router& router, const ApiContext& context, Operations& operations) {
   router.add_direct("GET", "/v1/jobs", [&context](const Request&) { return jobs(context); });
+  router.add_direct("GET", "/v1/jobs/{id}",
+                    [&context](const Request& request) { return job(context, request.captured); });
   router.add("POST", "/v1/jobs",
              [&context, &operations](Request request) { return start_job(context, operations, std::move(request)); });
   router.add("PUT", "/v1/jobs/{id}", [&context](Request request) { return renew_job(context, std::move(request)); });

@@ -19,7 +19,7 @@ std::vector<ports::RecordedEvent> latest_events(const ports::EventSource& source
   return events;
 }
 
-PageFacts facts_of(const ApiContext& context, const SpaceHistory& history, const Now& started) {
+PageFacts facts_of(const ApiContext& context, const PageSources& sources, const Now& started) {
   PageFacts facts;
   facts.now = context.clock->now();
   facts.started = started;
@@ -30,34 +30,38 @@ PageFacts facts_of(const ApiContext& context, const SpaceHistory& history, const
   facts.config = context.config->config_view();
   facts.engine = context.engine->status();
   facts.disk = context.disk->disk_view();
-  for (const auto& disk : facts.disk.filesystems) facts.history.push_back(history.of(disk));
+  for (const auto& disk : facts.disk.filesystems) facts.history.push_back(sources.history.of(disk));
   facts.builders = context.builders->builders_view();
   facts.emulators = context.emulators->emulators_view();
   facts.jobs = context.jobs->jobs_view();
   facts.termination = context.termination->termination_view();
   facts.prefetch = context.prefetch->prefetch_view();
   facts.savings = context.savings->savings_view();
+  sources.milestones.look(*context.events, facts.now.wall);
+  facts.milestones = sources.milestones.all();
+  sources.plans.want();
+  facts.plan = sources.plans.last();
   facts.events = latest_events(*context.events);
   facts.journal_error = context.events->error();
   return facts;
 }
 
-Response page(const ApiContext& context, const SpaceHistory& history, const Now& started) {
+Response page(const ApiContext& context, const PageSources& sources, const Now& started) {
   Response response;
   response.content_type = "text/html; charset=utf-8";
   response.headers = {{"Content-Security-Policy", page_policy()},
                       {"Referrer-Policy", "no-referrer"},
                       {"Cross-Origin-Opener-Policy", "same-origin"}};
-  response.body = render_page(facts_of(context, history, started));
+  response.body = render_page(facts_of(context, sources, started));
   return response;
 }
 
 }  // namespace
 
-void add_page_route(Router& router, const ApiContext& context, const SpaceHistory& history) {
+void add_page_route(Router& router, const ApiContext& context, const PageSources& sources) {
   const Now started = context.clock->now();
   router.add_direct("GET", "/",
-                    [&context, &history, started](const Request&) { return page(context, history, started); });
+                    [&context, sources, started](const Request&) { return page(context, sources, started); });
 }
 
 }  // namespace buildwarden::api

@@ -1,9 +1,9 @@
-#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <utility>
 
 #include "common/format.h"
 #include "common/visible_text.h"
+#include "daemon/api/json_text.h"
 #include "daemon/api/json_views.h"
 #include "daemon/api/openapi.h"
 #include "daemon/api/problem.h"
@@ -18,7 +18,14 @@ Response health() { return json_response(json::object{{"status", "ok"}}); }
 
 Response readiness(const ApiContext& context) {
   const auto parts = context.readiness();
-  if (parts.empty()) return json_response(json::object{{"ready", true}, {"not_ready", json::array()}});
+  auto attention = attention_json(context.disk->disk_view());
+  if (parts.empty()) {
+    json::object object;
+    object["ready"] = true;
+    object["not_ready"] = json::array();
+    object["attention"] = std::move(attention);
+    return json_response(object);
+  }
   std::string detail = "not ready: ";
   for (const auto& part : parts) {
     detail += format("{}{} ({})", &part == &parts.front() ? "" : ", ", part.part, part.reason);
@@ -26,6 +33,7 @@ Response readiness(const ApiContext& context) {
   json::object more;
   more["ready"] = false;
   more["not_ready"] = not_ready_json(parts);
+  more["attention"] = std::move(attention);
   return problem(503, "not_ready", detail, std::move(more));
 }
 
@@ -67,6 +75,7 @@ Response status(const ApiContext& context, const Now& started) {
   object["uptime_seconds"] = (now.boot - started.boot).count() / 1000;
   object["ready"] = not_ready.empty();
   object["not_ready"] = not_ready_json(not_ready);
+  object["attention"] = attention_json(disk);
   object["config"] = config_json(context.config->config_view());
   object["engine"] = engine_json(context.engine->status());
   object["reclaiming"] = disk.reclaiming;
@@ -102,7 +111,7 @@ void add_state_routes(Router& router, const ApiContext& context) {
 Response json_response(const json::value& body, int status) {
   Response response;
   response.status = status;
-  response.body = json::serialize(body);
+  response.body = json_text(body);
   return response;
 }
 

@@ -225,7 +225,7 @@ asio::awaitable<bool> HttpSession::write(Response response, bool keep) {
   if (response.stream) co_return co_await write_stream(std::move(response));
   keep = keep && !finishing_;
   const auto head = head_of(response, keep);
-  const bool has_body = input_.head().method_string() != "HEAD" && response.status != 204;
+  const bool has_body = input_.head().method_string() != "HEAD" && response.status != 204 && response.status != 304;
   const std::string_view body = has_body ? std::string_view(response.body) : std::string_view();
   const std::array parts = {asio::buffer(head), asio::buffer(body.data(), body.size())};
   boost::system::error_code failed;

@@ -67,6 +67,7 @@ ports::BuildersView Reconciler::builders_view() const {
     const auto& name = builder->settings.name;
     view.builders.push_back(view_of(*builder, endpoint(settings_.paths, name), ports_.handout.leases_on(name)));
     auto& shown = view.builders.back();
+    shown.cache_share = builder->settings.cache_share;
     if (ports_.cache_bytes) shown.cache_bytes = ports_.cache_bytes(name);
     if (!ports_.facts) continue;
     auto facts = ports_.facts(name);

@@ -15,6 +15,8 @@ namespace json = boost::json;
 namespace {
 
 std::string time_left(const json::value& filesystem) {
+  const auto level = text(filesystem, "level");
+  if (level == "critical" || level == "exhausted") return "now";
   const auto seconds = number(filesystem, "seconds_to_critical");
   return seconds ? short_duration(std::chrono::seconds{*seconds}) : "-";
 }

@@ -10,12 +10,23 @@ namespace json = boost::json;
 
 namespace {
 
+std::string readiness_words(const json::value& status) {
+  if (!truth(status, "ready")) return ", not ready";
+  return list(status, "attention").empty() ? ", ready" : ", ready, but no new job starts";
+}
+
 std::string daemon_line(const json::value& status) {
   const auto uptime = number(status, "uptime_seconds");
   return format("buildwarden {}{}{}{}\n", visible(text(status, "version")),
                 uptime ? ", up " + short_duration(std::chrono::seconds{*uptime}) : "",
-                truth(status, "dry_run") ? ", dry run: nothing is deleted" : "",
-                truth(status, "ready") ? ", ready" : ", not ready");
+                truth(status, "dry_run") ? ", dry run: nothing is deleted" : "", readiness_words(status));
+}
+
+// What the daemon says of its own: jobs that cannot start.
+std::string attention_lines(const json::value& status) {
+  std::string lines;
+  for (const auto& one : list(status, "attention")) lines += visible(text(one, "reason")) + "\n";
+  return lines;
 }
 
 std::string not_ready_lines(const json::value& status) {
@@ -126,8 +137,9 @@ std::string termination_line(const json::value& termination) {
 }
 
 std::string status_text(const json::value& status) {
-  return daemon_line(status) + not_ready_lines(status) + config_lines(member(status, "config")) +
-         engine_line(member(status, "engine")) + state_lines(member(status, "state")) + refused_lines(status) +
+  return daemon_line(status) + attention_lines(status) + not_ready_lines(status) +
+         config_lines(member(status, "config")) + engine_line(member(status, "engine")) +
+         state_lines(member(status, "state")) + refused_lines(status) +
          termination_line(member(status, "termination")) + savings_lines(member(status, "savings")) + "\n" +
          filesystems_table(list(status, "filesystems")) + "\n" + builders_table(list(status, "builders")) + "\n" +
          prefetch_lines(member(status, "prefetch")) + jobs_table(list(status, "jobs"));

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "common/format.h"
+#include "common/text_list.h"
 #include "daemon/jobs/admission.h"
 #include "daemon/jobs/admission_controller.h"
 #include "daemon/jobs/admission_request.h"
@@ -23,6 +24,16 @@ std::vector<std::pair<std::string, ports::Field>> fields_of(const ports::Lease& 
 
 std::string with_note(const std::string& reason, const ports::Grant& grant) {
   return grant.note.empty() ? reason : format("{}; {}", reason, grant.note);
+}
+
+ports::JobAnswer another_job(const std::string& id, std::vector<std::string> differs) {
+  ports::JobAnswer answer;
+  answer.id = id;
+  answer.rule = "differs";
+  answer.reason = format("job {} runs already, and {} {} not what it was started with", id, join(differs, ", "),
+                         differs.size() == 1 ? "is" : "are");
+  answer.differs = std::move(differs);
+  return answer;
 }
 
 // With what the hook at the job's end is to know.
@@ -112,6 +123,8 @@ Result<ports::JobAnswer> AdmissionController::renew(const ports::JobRequest& req
   if (!may_change(peer, lease.uid)) {
     return Error(Errc::kDenied, format("job {} was started by user {}", lease.id, lease.uid));
   }
+  if (auto differs = differing_fields(request, lease); !differs.empty())
+    return another_job(lease.id, std::move(differs));
   auto taken = take_pid(lease, request, peer, registry_.processes());
   if (!taken) return std::move(taken).error();
   auto grant = ports_.handout.grant(grant_of(request, settings_));

@@ -48,7 +48,10 @@ Result<void> AdmissionController::check(const ports::JobRequest& request, const 
 // A renewal is saved like a start.
 ports::Async<ports::JobAnswer> AdmissionController::start_job(ports::JobRequest request, ports::Peer peer,
                                                               ports::Progress progress) {
+  const auto asked = ports_.clock.now().boot;
   auto answer = co_await settle(std::move(request), std::move(peer), std::move(progress));
+  const bool is_verdict = answer && !answer->known_before && answer->differs.empty();
+  if (is_verdict) registry_.count_wait(answer->admitted, ports_.clock.now().boot - asked);
   if (answer && answer->admitted) co_await registry_.saved();
   co_return answer;
 }

@@ -30,6 +30,18 @@ std::vector<std::string> held_builders(const ports::JobRequest& request) {
   return builders;
 }
 
+std::vector<std::string> differing_fields(const ports::JobRequest& request, const ports::Lease& lease) {
+  std::vector<std::string> fields;
+  const auto compare = [&fields](const char* field, const std::string& asked, const std::string& known) {
+    if (!asked.empty() && asked != known) fields.emplace_back(field);
+  };
+  compare("agent", request.agent, lease.agent);
+  compare("pipeline", request.pipeline, lease.pipeline);
+  compare("checkout_path", request.checkout_path, lease.checkout_path);
+  if (request.need_bytes != 0 && request.need_bytes != lease.need_bytes) fields.emplace_back("need_bytes");
+  return fields;
+}
+
 Result<ports::Lease> lease_of(const ports::JobRequest& request, const ports::Peer& peer, const Processes& processes) {
   ports::Lease lease;
   lease.id = request.id;

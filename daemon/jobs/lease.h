@@ -25,6 +25,9 @@ Result<void> take_pid(ports::Lease& lease, const ports::JobRequest& request, con
                       const Processes& processes);
 
 // The builders that a lease on this request holds: those it names and the one it uses; empty = all.
+// The fields of the request by which it is another job than the one that runs; what is left out is as it was.
+std::vector<std::string> differing_fields(const ports::JobRequest& request, const ports::Lease& lease);
+
 std::vector<std::string> held_builders(const ports::JobRequest& request);
 
 ports::GrantRequest grant_of(const ports::JobRequest& request, const JobSettings& settings);

@@ -233,7 +233,12 @@ std::vector<ports::Lease> LeaseRegistry::leases() const {
 }
 
 ports::JobsView LeaseRegistry::jobs_view() const {
-  ports::JobsView view{.leases = leases(), .admitted = admitted_, .refused = refused_};
+  ports::JobsView view;
+  view.leases = leases();
+  view.admitted = admitted_;
+  view.refused = refused_;
+  view.waits_of_admitted = waits_of_admitted_;
+  view.waits_of_refused = waits_of_refused_;
   const auto now = ports_.clock.now().boot;
   for (auto& lease : view.leases)
     lease.reserved_bytes = policy::sum_of(policy::outstanding({reservation_of(lease)}, now));

@@ -86,6 +86,8 @@ class LeaseRegistry final : public ports::JobViews,
 
   void count_admitted() { ++admitted_; }
   void count_refused() { ++refused_; }
+  // From the request to the verdict.
+  void count_wait(bool admitted, Duration wait) { (admitted ? waits_of_admitted_ : waits_of_refused_).add(wait); }
 
   [[nodiscard]] ports::JobsView jobs_view() const override;
   // The start of the oldest job that protects anything.
@@ -123,6 +125,8 @@ class LeaseRegistry final : public ports::JobViews,
   BootTime looked_;                     // when all processes were last looked at; the boot: never
   std::uint64_t admitted_ = 0;
   std::uint64_t refused_ = 0;
+  ports::JobWaits waits_of_admitted_;
+  ports::JobWaits waits_of_refused_;
   JobListener listener_;
   LoopTimer loop_timer_;
   LeaseKeeper keeper_;

@@ -66,6 +66,7 @@ struct BuilderView {
   std::optional<WallTime> last_heal_at;
   std::string last_heal_reason;
   std::optional<Bytes> cache_bytes;
+  std::optional<Amount> cache_share;  // what its cache may have, of the filesystem that its volume is on
   // Connections by which somebody builds; one build may hold several, none is none. Nothing = not known.
   std::optional<int> running_builds;
   std::string volume;                  // that its cache is on

@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -49,6 +51,8 @@ struct JobAnswer {
   std::optional<WallTime> expires_at;
   std::vector<DiskUser> users;  // of a refusal: the biggest users of the disk
   bool hits_all = false;        // of a refusal: every other job would be refused as well
+  // Of a known id: fields that ask for something else than the job was started with. Not admitted, nothing was changed.
+  std::vector<std::string> differs;
 };
 
 // A folder that a job made for itself and that nobody removes when the job is killed: its DOCKER_CONFIG. Held by its
@@ -88,6 +92,8 @@ class JobAdmissions {
  public:
   virtual ~JobAdmissions() = default;
   // Admits or refuses. May take up to jobs.admission_wait while room is made; `progress` says how it goes.
+  // A known id is renewed: agent, pipeline, checkout_path and need_bytes are left out or as they were (else `differs`);
+  // pid, ttl, builders and what is handed out are taken anew, all of them.
   // kInvalid: a bad field, by name; kDenied: a pid of another user, another uid's job id; kUnavailable: there is no
   // place for another job now.
   virtual Async<JobAnswer> start_job(JobRequest request, Peer peer, Progress progress) = 0;
@@ -96,11 +102,31 @@ class JobAdmissions {
   virtual Async<void> end_job(std::string id, Peer peer) = 0;
 };
 
+// Upper bounds, in seconds, of the buckets in JobWaits; one more bucket holds what took longer.
+inline constexpr std::array<double, 8> kJobWaitBounds = {0.01, 0.1, 1, 5, 15, 60, 120, 300};
+
+// How long jobs waited for their verdict.
+struct JobWaits {
+  std::array<std::uint64_t, kJobWaitBounds.size() + 1> buckets{};  // not cumulated
+  double seconds = 0;
+  void add(Duration wait);
+};
+
 struct JobsView {
   std::vector<Lease> leases;
   std::uint64_t admitted = 0;
   std::uint64_t refused = 0;
+  JobWaits waits_of_admitted;
+  JobWaits waits_of_refused;
 };
+
+inline void JobWaits::add(Duration wait) {
+  const auto took = std::chrono::duration<double>(wait).count();
+  std::size_t bucket = 0;
+  while (bucket < kJobWaitBounds.size() && took > kJobWaitBounds[bucket]) ++bucket;
+  ++buckets[bucket];
+  seconds += took;
+}
 
 class JobViews {
  public:

@@ -54,6 +54,15 @@ std::string reason_of(const StepFacts& facts) {
                 format_bytes(facts.reported), where);
 }
 
+// The filesystem whose need the background saw: the shortest one where it is that.
+const ports::FilesystemSnapshot* cause_of(const GoalStatus& at, const std::vector<ports::FilesystemSnapshot>& seen) {
+  const ports::FilesystemSnapshot* cause = nullptr;
+  for (const auto& one : seen) {
+    if (one.pressure.reclaim && (cause == nullptr || one.mount == at.mount)) cause = &one;
+  }
+  return cause;
+}
+
 // Why the age was what it was.
 std::string rule_of(const StepFacts& facts) {
   if (facts.candidate.thrown_away) return "thrown_away";
@@ -65,6 +74,28 @@ std::string rule_of(const StepFacts& facts) {
 }
 
 }  // namespace
+
+ports::Event began_event(const ports::SpaceRequest& request, const GoalStatus& at,
+                         const std::vector<ports::FilesystemSnapshot>& seen) {
+  const auto* cause = request.on_request ? nullptr : cause_of(at, seen);
+  ports::Event event;
+  event.kind = "reclaim.began";
+  event.rule = "asked";
+  event.reason = format("{} asked for space: {}.", request.on_behalf_of, figures(at));
+  if (cause != nullptr) {
+    event.rule = cause->pressure.rule == "forecast" ? "forecast" : "low";
+    event.reason =
+        format("Space is made on {} for {}: {}.", cause->mount, request.on_behalf_of, cause->pressure.reason);
+  }
+  event.fields.emplace_back("free_bytes", at.free);
+  event.fields.emplace_back("wanted_bytes", at.wanted);
+  event.fields.emplace_back("mount", at.mount);
+  event.fields.emplace_back("level", std::string(to_string(at.level)));
+  event.fields.emplace_back("dry_run", request.dry_run);
+  event.fields.emplace_back("on_behalf_of", request.on_behalf_of);
+  if (request.dry_run && is_on_demand(request)) event.fields.emplace_back(ports::kOnDemandField, true);
+  return event;
+}
 
 ports::SpaceStep step_of(const StepFacts& facts) {
   ports::SpaceStep step;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "daemon/policy/freed_space.h"
 #include "daemon/policy/ladder.h"
@@ -10,6 +11,11 @@
 #include "daemon/reclaim/reclaim_goal.h"
 
 namespace buildwarden::disk {
+
+// Why a reclaim began, before the first thing that it takes: by the rule "asked" (a job, a person), "forecast" or
+// "low". `seen`: as it was measured first.
+ports::Event began_event(const ports::SpaceRequest& request, const GoalStatus& at,
+                         const std::vector<ports::FilesystemSnapshot>& seen);
 
 // One deletion, or in a dry run what would be one.
 struct StepFacts {

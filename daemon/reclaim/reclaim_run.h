@@ -37,6 +37,7 @@ struct Reclaimer::ReclaimRun {
   ports::Evictor* only = nullptr;  // a collection by this rung, without a goal
   // Devices that were well when the background asked for others: nothing is deleted for them on the way.
   std::set<std::string> spared;
+  bool began_is_told = false;
   // Dry run: what would have been deleted by now; later turns would list it again.
   std::shared_ptr<policy::DryRunState> pretended = std::make_shared<policy::DryRunState>();
   std::shared_ptr<policy::DryRunCache> found;  // nothing: it is no dry run

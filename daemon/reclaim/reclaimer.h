@@ -95,6 +95,8 @@ class Reclaimer final : public ports::Space {
   boost::asio::awaitable<policy::FreedSpace> settle(ReclaimRun& run, Frees where,
                                                     std::vector<policy::FreeReading> free_before, Bytes reported);
   [[nodiscard]] static bool would_end(const ReclaimRun& run, const Frees& where, Bytes owed);
+  // Why it began: once, when there is something to take. A collection needs no reason.
+  void tell_began(ReclaimRun& run);
   void pretend(ReclaimRun& run, RungVisit& visit, const policy::Candidate& candidate);
   struct Effect {
     Bytes reported = 0;

@@ -50,6 +50,7 @@ asio::awaitable<bool> Reclaimer::evict_one(ReclaimRun& run, RungVisit& visit, po
   const auto turn = visit.turn_of(candidate, parts_.settings.disk.grace);
   const auto where = place_of(run.seen, visit.rung, candidate.device);
   auto free_before = free_on(run.seen, where);
+  tell_began(run);
   auto taken = co_await visit.rung.evict(candidate, visit.turn);
   if (!taken) {
     visit.of(candidate).failed = true;
@@ -112,7 +113,14 @@ bool Reclaimer::would_end(const ReclaimRun& run, const Frees& where, Bytes owed)
   return run.only != nullptr || !there.can_help || there.free + owed >= there.wanted;
 }
 
+void Reclaimer::tell_began(ReclaimRun& run) {
+  if (run.began_is_told || run.request.quiet || run.only != nullptr) return;
+  run.began_is_told = true;
+  parts_.journal.record(began_event(run.request, run.at, run.seen));
+}
+
 void Reclaimer::pretend(ReclaimRun& run, RungVisit& visit, const policy::Candidate& candidate) {
+  tell_began(run);
   run.pretended->order.push_back(candidate.id);
   run.pretended->ids.insert(candidate.id);
   const auto where = place_of(run.seen, visit.rung, candidate.device);

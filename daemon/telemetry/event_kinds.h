@@ -7,7 +7,7 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 67> kEventKinds = {
+inline constexpr std::array<std::string_view, 68> kEventKinds = {
     "ballast.failed",
     "ballast.given",
     "ballast.made",
@@ -58,6 +58,7 @@ inline constexpr std::array<std::string_view, 67> kEventKinds = {
     "prefetch.failed",
     "prefetch.waiting",
     "prefetch.would",
+    "reclaim.began",
     "reclaim.done",
     "reclaim.dropped",
     "reclaim.nothing_freed",

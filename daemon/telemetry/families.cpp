@@ -18,6 +18,12 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 constexpr std::array kLevels = {policy::Level::kOk, policy::Level::kLow, policy::Level::kCritical,
                                 policy::Level::kExhausted, policy::Level::kUnknown};
 
+constexpr std::array kTerminationStates = {
+    policy::TerminationState::kNone,     policy::TerminationState::kHeld,      policy::TerminationState::kWaiting,
+    policy::TerminationState::kDraining, policy::TerminationState::kReporting, policy::TerminationState::kTerminating,
+    policy::TerminationState::kDone,     policy::TerminationState::kFailed,    policy::TerminationState::kWithdrawing,
+};
+
 // Free space and what is derived from it, only of a reading that is good now: a stale number looks like a good one.
 void add_space(Families& families, const ports::DiskView& view) {
   auto size = gauges("disk_size_bytes", "Size of the filesystem in bytes.");
@@ -97,16 +103,19 @@ void add_builders(Families& families, const ports::BuildersView& view) {
   auto heals = counters("builder_heals_total", "Times that the builder was healed, by what was wrong with it.");
   auto cache = gauges("builder_cache_bytes", "Bytes of the builder's cache; absent until it was asked.");
   auto leases = gauges("builder_leases", "Jobs that hold the builder.");
+  auto builds = gauges("builder_running_builds",
+                       "Connections by which somebody builds on the builder; absent while that is not known.");
   for (const auto& builder : view.builders) {
     const Labels labels = {{"builder", builder.name}};
     add(up, labels, builder.state == policy::BuilderState::kWarm ? 1 : 0);
     add(leases, labels, builder.leases.size());
+    if (builder.running_builds) add(builds, labels, *builder.running_builds);
     if (builder.cache_bytes) add(cache, labels, *builder.cache_bytes);
     auto reasons = builder.heals_by_reason;
     for (const auto& reason : kHealReasons) reasons.try_emplace(std::string(reason), 0);
     for (const auto& [reason, times] : reasons) add(heals, {{"builder", builder.name}, {"reason", reason}}, times);
   }
-  keep(families, {&up, &heals, &cache, &leases});
+  keep(families, {&up, &heals, &cache, &leases, &builds});
 }
 
 void add_seeds(Families& families, const ports::SeedsView& view) {
@@ -142,7 +151,15 @@ void add_jobs(Families& families, const ports::JobsView& view) {
   add(running, {}, view.leases.size());
   add(admissions, {{"verdict", "run"}}, view.admitted);
   add(admissions, {{"verdict", "refuse"}}, view.refused);
-  keep(families, {&running, &admissions});
+  auto waits = family("job_wait_seconds", "How long jobs waited for their verdict, in seconds.",
+                      prometheus::MetricType::Histogram);
+  const auto add_waits = [&waits](const char* verdict, const ports::JobWaits& waited) {
+    waits.metric.push_back(
+        histogram_metric({{"verdict", verdict}}, waited.buckets, ports::kJobWaitBounds, waited.seconds));
+  };
+  add_waits("run", view.waits_of_admitted);
+  add_waits("refuse", view.waits_of_refused);
+  keep(families, {&running, &admissions, &waits});
 }
 
 void add_engine(Families& families, const ports::EngineStatus& status) {
@@ -167,10 +184,15 @@ void add_config(Families& families, const ports::ConfigView& view) {
 
 void add_termination(Families& families, const ports::TerminationView& view) {
   auto state = gauges("instance_termination_state",
-                      "0 none, 1 held by a guard, 2 waiting, 3 draining, 4 reporting, 5 terminating, 6 done, 7 failed, "
+                      "In 0.1 only, see instance_termination: 0 none, 1 held by a guard, 2 waiting, 3 draining, 4 "
+                      "reporting, 5 terminating, 6 done, 7 failed, "
                       "8 withdrawing.");
   add(state, {}, static_cast<int>(view.state));
-  keep(families, {&state});
+  auto states = gauges("instance_termination", "1 for the state that the termination is in, 0 for the others.");
+  for (const auto one : kTerminationStates) {
+    add(states, {{"state", std::string(to_string(one))}}, view.state == one ? 1 : 0);
+  }
+  keep(families, {&state, &states});
 }
 
 void add_events(Families& families, const EventLog& events) {

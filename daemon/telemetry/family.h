@@ -3,7 +3,9 @@
 
 #include <prometheus/metric_family.h>
 
+#include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,6 +41,25 @@ void add(prometheus::MetricFamily& to, Labels labels, Number value) {
     metric.gauge.value = static_cast<double>(value);
   }
   to.metric.push_back(std::move(metric));
+}
+
+// A room counts each bucket by itself, one more than there are upper bounds; the format wants them cumulated, the last
+// one without a bound.
+template <class Buckets, class Bounds>
+prometheus::ClientMetric histogram_metric(Labels labels, const Buckets& buckets, const Bounds& bounds, double sum) {
+  prometheus::ClientMetric metric;
+  metric.label = std::move(labels);
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    total += buckets[i];
+    prometheus::ClientMetric::Bucket bucket;
+    bucket.cumulative_count = total;
+    bucket.upper_bound = i < bounds.size() ? bounds[i] : std::numeric_limits<double>::infinity();
+    metric.histogram.bucket.push_back(bucket);
+  }
+  metric.histogram.sample_count = total;
+  metric.histogram.sample_sum = sum;
+  return metric;
 }
 
 // A family without series is left out: the text format has no use for its header.

@@ -36,7 +36,7 @@ struct MetricsSources {
 // For the loop's thread alone.
 class Metrics {
  public:
-  Metrics(const MetricsSources& sources, const std::string& version);
+  Metrics(const MetricsSources& sources, const std::string& version, const std::string& revision = "unknown");
   ~Metrics();
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
@@ -44,6 +44,11 @@ class Metrics {
   void loop_stalled(std::chrono::duration<double> lateness);
   // The engine answered, or did not, after `took`. There must be few methods and routes: each pair is a series.
   void engine_asked(const std::string& method, const std::string& route, std::chrono::duration<double> took);
+
+  // A request of the API was answered after `took`. `route`: "GET /v1/jobs/{id}"; "" when it has none. Beyond
+  // kMostHttpPairs pairs of route and status all others count as the route "other".
+  void http_answered(const std::string& route, int status, std::chrono::duration<double> took);
+  static constexpr std::size_t kMostHttpPairs = 48;
 
   // Something went wrong on a connection of the API; `reason` is one of api/failures.h, few. Those that may come are
   // there from the start, at zero.

@@ -31,12 +31,19 @@
       const again = fresh.querySelector(`#${CSS.escape(details.id)}`);
       if (again) again.open = true;
     }
+    for (const chosen of old.querySelectorAll('input:checked')) {
+      const again = fresh.querySelector(`#${CSS.escape(chosen.id)}`);
+      if (again) again.checked = true;
+    }
     const focused = document.activeElement;
-    const holder = focused && old.contains(focused) ? focused.closest('details[id]') : null;
+    const within = focused && old.contains(focused);
+    const holder = within ? focused.closest('details[id]') : null;
+    const choice = within && focused.matches('input[id]') ? focused.id : '';
     if (old.isEqualNode(fresh)) return;
     old.replaceWith(fresh);
     const summary = holder && document.querySelector(`#${CSS.escape(holder.id)} > summary`);
     if (summary) summary.focus({ preventScroll: true });
+    if (choice) document.getElementById(choice)?.focus({ preventScroll: true });
   };
 
   const isSelecting = () => {

@@ -29,7 +29,7 @@ TEST_F(BuildersRoute, MakesOneAnewForRoot) {
   const auto answer = ask("POST", "/v1/builders/s3/recreate", R"({"force":true})");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.body, R"({"builder":"s3","dry_run":false,"steps":["remove buildwarden_s3","create buildwarden_s3"],)"
-                         R"("reason":"it was asked for","rule":"asked","seconds":1.5E0})");
+                         R"("reason":"it was asked for","rule":"asked","seconds":1.5})");
   on_loop([this] {
     ASSERT_TRUE(builder_control.asked);
     EXPECT_EQ(builder_control.asked->builder, "s3");
@@ -52,7 +52,7 @@ TEST_F(BuildersRoute, SaysWhyNot) {
   const auto bad = ask("POST", "/v1/builders/s3/recreate", R"({"forced":true})");
   EXPECT_EQ(bad.status, 400);
   EXPECT_THAT(bad.body, HasSubstr("forced"));
-  EXPECT_TRUE(ask("DELETE", "/v1/builders/s3/recreate", "").has("Allow: GET, HEAD, POST"));
+  EXPECT_TRUE(ask("DELETE", "/v1/builders/s3/recreate", "").has("Allow: GET, HEAD, OPTIONS, POST"));
 }
 
 TEST_F(BuildersRoute, TheEnginesOwnBuilderIsShownToo) {

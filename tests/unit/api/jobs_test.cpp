@@ -47,8 +47,38 @@ TEST_F(JobsTest, ANewJobIsCreatedAndAKnownOneRenewed) {
             R"({"id":"job-1","verdict":"run","reason":"40 GiB free","rule":"enough","disk":[],)"
             R"("env":{"BUILDX_BUILDER":"buildwarden-s3"},"files":[{"path":"instances/buildwarden-s3","mode":"0600",)"
             R"("content":"{\"Name\":1}"}],"expires_at":"2026-01-01T06:00:00.000Z","note":""})");
+  EXPECT_TRUE(created.has("Location: /v1/jobs/job-1"));
   on_loop([&] { admissions.answer->known_before = true; });
-  EXPECT_EQ(ask("POST", "/v1/jobs", R"({"id":"job-1"})").status, 200);
+  const auto renewed = ask("POST", "/v1/jobs", R"({"id":"job-1"})");
+  EXPECT_EQ(renewed.status, 200);
+  EXPECT_EQ(renewed.head.find("Location"), std::string::npos);
+}
+
+TEST_F(JobsTest, OneJobIsFoundAtItsOwnPath) {
+  admissions.answer = admitted();
+  admissions.answer->id = "a/b %é";
+  views.jobs.leases.resize(2);
+  views.jobs.leases[0].id = "other";
+  views.jobs.leases[1].id = "a/b %é";
+  views.jobs.leases[1].pipeline = "web";
+  start();
+  const auto created = ask("POST", "/v1/jobs", R"({"id":"a/b %é"})");
+  EXPECT_TRUE(created.has("Location: /v1/jobs/a%2Fb%20%25%C3%A9")) << created.head;
+  EXPECT_EQ(get("/v1/jobs/a%2Fb%20%25%C3%A9").text("pipeline"), "web");
+  EXPECT_EQ(get("/v1/jobs/none").text("code"), "job_unknown");
+}
+
+TEST_F(JobsTest, AnotherJobOfAKnownIdIsAConflict) {
+  ports::JobAnswer answer;
+  answer.id = "job-1";
+  answer.reason = "job job-1 runs already, and need_bytes is not what it was started with";
+  answer.differs = {"need_bytes"};
+  admissions.answer = answer;
+  start();
+  const auto refused = ask("POST", "/v1/jobs", R"({"id":"job-1","need_bytes":7})");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_EQ(refused.text("code"), "job_differs");
+  EXPECT_EQ(refused.json().at("fields").at(0).as_string(), "need_bytes");
 }
 
 TEST_F(JobsTest, TheRequestArrivesWithItsPeer) {

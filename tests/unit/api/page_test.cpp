@@ -66,11 +66,11 @@ TEST_F(PageTest, SaysWhatWasSavedTodayAndWhatOfItIsEstimated) {
 }
 
 TEST_F(PageTest, SaysWhoItIsAndThatItIsReady) {
-  EXPECT_THAT(page(), AllOf(HasSubstr("<title>build-7 - ready</title>"), HasSubstr(">ready</span>"),
+  EXPECT_THAT(page(), AllOf(HasSubstr("<title>build-7: ready - buildwarden</title>"), HasSubstr(">ready</span>"),
                             HasSubstr("buildwarden 1.2.3, up 1 h")));
   facts.not_ready = {{"engine", "it is away"}};
-  EXPECT_THAT(page(), AllOf(HasSubstr("<title>build-7 - not ready</title>"), HasSubstr(">not ready: 1</span>"),
-                            HasSubstr("<b>engine</b> <span>it is away</span>")));
+  EXPECT_THAT(page(), AllOf(HasSubstr("<title>build-7: not ready: 1 - buildwarden</title>"),
+                            HasSubstr(">not ready: 1</span>"), HasSubstr("<b>engine</b> <span>it is away</span>")));
 }
 
 TEST_F(PageTest, ADiskHasItsNumbersItsBarAndItsForecast) {
@@ -101,7 +101,7 @@ TEST_F(PageTest, ACurveHasAGapWhereNothingWasMeasured) {
   const std::vector<SpaceHistory::Sample> samples = {
       {at(2h), 1},           {at(40min), 20 * kGiB}, {at(39min), 21 * kGiB}, {at(10min), 30 * kGiB},
       {at(9min), 31 * kGiB}, {at(0min), 20 * kGiB}};
-  const auto text = page_chart(facts.disk.filesystems[0], samples, facts.now).text();
+  const auto text = page_chart(facts.disk.filesystems[0], {samples}, facts.now).text();
   EXPECT_THAT(text, HasSubstr("between 20.00 GiB and 31.00 GiB; critical in 10 min"))
       << "older than an hour is left out";
   std::size_t pieces = 0;
@@ -173,7 +173,7 @@ TEST_F(PageTest, ATerminationIsShownWithItsSteps) {
 TEST_F(PageTest, AMarkerInANameIsAName) {
   facts.host = "{{sections}}";
   const auto text = page();
-  EXPECT_THAT(text, HasSubstr("<title>{{sections}} - ready</title>"));
+  EXPECT_THAT(text, HasSubstr("<title>{{sections}}: ready - buildwarden</title>"));
   EXPECT_EQ(text.find("id=\"disks\""), text.rfind("id=\"disks\""));
 }
 

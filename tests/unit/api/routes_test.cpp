@@ -45,7 +45,7 @@ TEST_F(RoutesTest, DiskHasTheShapeOfTheContract) {
       R"("gate":true,"total_bytes":1000,"free_bytes":400,"total_inodes":50,"free_inodes":40,)"
       R"("measured_at":"2026-01-01T00:00:00.000Z","level":"ok","reason":"400 B free","rule":"free_above_low",)"
       R"("marks":{"critical_bytes":100,"low_bytes":150,"target_bytes":250,"critical_inodes":5,"low_inodes":6,)"
-      R"("target_inodes":7,"mistake":null},"fill_bytes_per_second":2,"seconds_to_critical":1.255E2,"ballast_bytes":10,"ballast_reason":"10 B are held","ballast_rule":"held",)"
+      R"("target_inodes":7,"mistake":null},"fill_bytes_per_second":2,"seconds_to_critical":125.5,"ballast_bytes":10,"ballast_reason":"10 B are held","ballast_rule":"held",)"
       R"("users":[{"kind":"images","name":"app:1","bytes":90,"looked_at":"2026-01-01T00:00:00.000Z"},)"
       R"({"kind":"builder_cache","name":"s3","bytes":60,"looked_at":null}],)"
       R"("unattributed_bytes":440,"error":null}],)"
@@ -69,7 +69,7 @@ TEST_F(RoutesTest, AnUnknownDiskIsNullNotZero) {
 
 TEST_F(RoutesTest, ReadinessListsWhatIsMissing) {
   start();
-  EXPECT_EQ(get("/readyz").body, R"({"ready":true,"not_ready":[]})");
+  EXPECT_EQ(get("/readyz").body, R"({"ready":true,"not_ready":[],"attention":[]})");
   on_loop([&] { not_ready = {{"engine", "no answer on /run/d.sock"}, {"builder s3", "starting"}}; });
   const auto answer = get("/readyz");
   EXPECT_EQ(answer.status, 503);
@@ -242,8 +242,8 @@ TEST_F(RoutesTest, WrongMethodsAreToldWhatIsAllowed) {
   start();
   const auto jobs = ask("PUT", "/v1/jobs", "");
   EXPECT_EQ(jobs.status, 405);
-  EXPECT_TRUE(jobs.has("Allow: GET, HEAD, POST"));
-  EXPECT_TRUE(ask("GET", "/v1/jobs/1", "").has("Allow: DELETE, PUT"));
+  EXPECT_TRUE(jobs.has("Allow: GET, HEAD, OPTIONS, POST"));
+  EXPECT_TRUE(ask("PATCH", "/v1/jobs/1", "").has("Allow: DELETE, GET, HEAD, OPTIONS, PUT"));
   EXPECT_EQ(get("/v1/jobs/").status, 404);
 }
 
@@ -273,8 +273,8 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
       R"("worth":null,"superseded_by":null,"why":null,"mount":"/","shared_bytes":10},)"
       R"({"rung":"images","what":"app:2","reported_bytes":90,"freed_bytes":null,"freed_inodes":null,)"
       R"("others_took_bytes":0,"reason":"unused for 4h","rule":"age",)"
-      R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":1.25E1,"cost_is_estimated":true,"uses":7,)"
-      R"("worth":1.5E0,"superseded_by":"app:3","why":"would cost 12.5 s","mount":null,"shared_bytes":0}],"last_resort":null,"at_end":null})");
+      R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":12.5,"cost_is_estimated":true,"uses":7,)"
+      R"("worth":1.5,"superseded_by":"app:3","why":"would cost 12.5 s","mount":null,"shared_bytes":0}],"last_resort":null,"at_end":null})");
   const auto asked = on_loop([&] { return *space.asked; });
   EXPECT_EQ(asked.free, 250);
   EXPECT_FALSE(asked.dry_run);

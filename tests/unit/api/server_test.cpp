@@ -206,7 +206,7 @@ TEST_F(ServerTest, TcpOnlyReadsAndOnlyForGoodHosts) {
   EXPECT_EQ(ask_tcp("GET /v1/status", "").text("code"), "bad_request");
   const auto refused = ask_tcp("DELETE /v1/jobs/1", "localhost");
   EXPECT_EQ(refused.status, 405);
-  EXPECT_TRUE(refused.has("Allow: GET, HEAD"));
+  EXPECT_TRUE(refused.has("Allow: GET, HEAD, OPTIONS"));
   EXPECT_EQ(ask_tcp("POST /v1/jobs", "localhost").text("code"), "read_only");
   EXPECT_EQ(on_loop([&] { return admissions.touched; }), "");
 }

@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <ctime>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -136,7 +138,7 @@ TEST_F(MetricsTest, CountersAreThereAtZeroFromTheStart) {
   EXPECT_THAT(text, HasSubstr("buildwarden_job_admissions_total{verdict=\"refuse\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_events_total{kind=\"disk.level\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_loop_stall_seconds_count 0\n"));
-  EXPECT_THAT(text, HasSubstr("buildwarden_build_info{version=\"1.2.3\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_build_info{revision=\"unknown\",version=\"1.2.3\"} 1\n"));
 }
 
 TEST_F(MetricsTest, TheEnginesAnswersAreTimedByRoute) {
@@ -145,8 +147,79 @@ TEST_F(MetricsTest, TheEnginesAnswersAreTimedByRoute) {
   metrics.engine_asked("GET", "/images/json", std::chrono::milliseconds{2});
   const auto text = metrics.text();
   EXPECT_THAT(text, HasSubstr("buildwarden_engine_request_seconds_count{method=\"GET\",route=\"/images/json\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_engine_request_duration_seconds_count"
+                              "{method=\"GET\",route=\"/images/json\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_engine_request_seconds_bucket"
                               "{method=\"GET\",route=\"/images/json\",le=\"0.0025\"} 1\n"));
+}
+
+TEST_F(MetricsTest, AnswersAreTimedByRouteAndStatus) {
+  metrics.http_answered("GET /v1/jobs/{id}", 200, std::chrono::milliseconds{2});
+  metrics.http_answered("", 404, std::chrono::milliseconds{30});
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("http_request_duration_seconds_bucket"
+                              "{code=\"200\",route=\"GET /v1/jobs/{id}\",le=\"0.001\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("http_request_duration_seconds_bucket"
+                              "{code=\"200\",route=\"GET /v1/jobs/{id}\",le=\"0.005\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("http_request_duration_seconds_count{code=\"404\",route=\"none\"} 1\n"));
+}
+
+// A scrape takes so many series and no more, whatever is asked.
+TEST_F(MetricsTest, WhoAsksForMuchMakesNoSeriesWithoutEnd) {
+  for (int status = 400; status < 600; ++status) metrics.http_answered("GET /", status, std::chrono::milliseconds{1});
+  metrics.http_answered("GET /", 400, std::chrono::milliseconds{1});
+  const auto text = metrics.text();
+  std::size_t series = 0;
+  for (auto at = text.find("_duration_seconds_count{code"); at != std::string::npos;
+       at = text.find("_duration_seconds_count{code", at + 1)) {
+    ++series;
+  }
+  EXPECT_EQ(series, Metrics::kMostHttpPairs + 1);
+  EXPECT_THAT(text, HasSubstr("_duration_seconds_count{code=\"400\",route=\"GET /\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("_duration_seconds_count{code=\"other\",route=\"other\"} 152\n"));
+}
+
+TEST_F(MetricsTest, WaitsOfJobsAreToldByVerdict) {
+  rooms.jobs.waits_of_admitted.add(Duration{5});
+  rooms.jobs.waits_of_admitted.add(Duration{5'000});
+  rooms.jobs.waits_of_refused.add(Duration{400'000});
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_job_wait_seconds_bucket{verdict=\"run\",le=\"0.01\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_job_wait_seconds_bucket{verdict=\"run\",le=\"5\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_job_wait_seconds_sum{verdict=\"run\"} 5.005\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_job_wait_seconds_bucket{verdict=\"refuse\",le=\"300\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("buildwarden_job_wait_seconds_count{verdict=\"refuse\"} 1\n"));
+}
+
+TEST_F(MetricsTest, RunningBuildsAreToldWhereTheyAreKnown) {
+  rooms.builders.builders.resize(2);
+  rooms.builders.builders[0].name = "s3";
+  rooms.builders.builders[0].running_builds = 3;
+  rooms.builders.builders[1].name = "other";
+  const auto text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("buildwarden_builder_running_builds{builder=\"s3\"} 3\n"));
+  EXPECT_THAT(text, Not(HasSubstr("buildwarden_builder_running_builds{builder=\"other\"}")));
+}
+
+// Held against what the kernel says of this very process.
+TEST_F(MetricsTest, TheProcessIsToldByTheUsualNames) {
+  const auto text = metrics.text();
+  const auto value = [&text](const std::string& name) {
+    const auto at = text.find("\n" + name + " ");
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(at + name.size() + 2));
+  };
+  EXPECT_GE(value("process_cpu_seconds_total"), 0);
+  EXPECT_GT(value("process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GT(value("process_virtual_memory_bytes"), value("process_resident_memory_bytes"));
+  const auto now = static_cast<double>(::time(nullptr));
+  EXPECT_LE(value("process_start_time_seconds"), now + 2);
+  EXPECT_GT(value("process_start_time_seconds"), now - 3600);
+  EXPECT_GT(value("process_max_fds"), value("process_open_fds"));
+  const auto before = value("process_open_fds");
+  const int held = ::dup(1);
+  const auto more = metrics.text();
+  ::close(held);
+  EXPECT_THAT(more, HasSubstr("process_open_fds " + std::to_string(static_cast<int>(before) + 1) + "\n"));
 }
 
 TEST_F(MetricsTest, EveryFamilyHasHelpAndTypeOnceAndTheyAreSorted) {
@@ -157,15 +230,17 @@ TEST_F(MetricsTest, EveryFamilyHasHelpAndTypeOnceAndTheyAreSorted) {
   std::string last;
   for (std::string line; std::getline(text, line);) {
     std::smatch parts;
-    if (std::regex_match(line, parts, std::regex("# HELP (buildwarden_[a-z_]+) [A-Z1].*\\."))) {
+    if (std::regex_match(line, parts, std::regex("# HELP ((?:buildwarden|process)_[a-z_]+) [A-Z1].*\\."))) {
       EXPECT_TRUE(helped.insert(parts[1]).second) << line;
       EXPECT_LT(last, parts[1].str());
       last = parts[1];
-    } else if (std::regex_match(line, parts, std::regex("# TYPE (buildwarden_[a-z_]+) (counter|gauge|histogram)"))) {
+    } else if (std::regex_match(line, parts,
+                                std::regex("# TYPE ((?:buildwarden|process)_[a-z_]+) (counter|gauge|histogram)"))) {
       EXPECT_TRUE(typed.insert(parts[1]).second) << line;
       EXPECT_EQ(parts[2] == "counter", parts[1].str().ends_with("_total")) << line;
     } else {
-      EXPECT_TRUE(std::regex_match(line, std::regex("buildwarden_[a-z_]+(\\{.*\\})? (-?[0-9.e+-]+|\\+Inf)"))) << line;
+      EXPECT_TRUE(std::regex_match(line, std::regex("(buildwarden|process)_[a-z_]+(\\{.*\\})? (-?[0-9.e+-]+|\\+Inf)")))
+          << line;
     }
   }
   EXPECT_EQ(helped, typed);

@@ -1,16 +1,15 @@
-#include "daemon/api/disk_plans.h"
+#include "daemon/api/plans.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <tuple>
 #include <utility>
-#include <vector>
 
-#include "common/format.h"
 #include "daemon/api/json_parts.h"
 #include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
+#include "daemon/api/routes.h"
 
 namespace buildwarden::api {
 namespace json = boost::json;
@@ -20,6 +19,7 @@ namespace {
 
 constexpr Duration kPlanIsFresh = std::chrono::seconds{10};
 constexpr Duration kPlanPatience = std::chrono::seconds{5};  // for a reclaim that is under way
+constexpr Duration kBetweenViews = std::chrono::minutes{1};
 constexpr std::size_t kFirstPlanned = 90;
 constexpr std::size_t kLastPlanned = 10;  // the most valuable: who asks what is kept longest finds them
 constexpr std::size_t kMostKept = 100;
@@ -87,20 +87,47 @@ json::object plan_json(ports::SpaceResult result, WallTime now) {
 
 }  // namespace
 
-asio::awaitable<Response> DiskPlans::latest() {
+asio::awaitable<Response> Plans::latest() {
   const auto guard = co_await mutex_.lock();
   if (!guard) co_return problem(Error(Errc::kCancelled, "the daemon stops"));
   const auto now = context_.clock->now().boot;
   if (last_ && now - planned_ < kPlanIsFresh) co_return *last_;
-  const auto view = context_.disk->disk_view();
-  auto request = everything(view);
+  co_return co_await make();
+}
+
+asio::awaitable<Response> Plans::make() {
+  tried_ = context_.clock->now().boot;
+  auto request = everything(context_.disk->disk_view());
   if (request.free == 0) co_return problem(503, "disk_unknown", "no filesystem that admits jobs could be measured");
   ports::Progress nobody = [](const std::string&) {};
   auto result = co_await context_.space->ensure(std::move(request), std::move(nobody));
   if (!result) co_return problem(result.error());
-  last_ = json_response(plan_json(*std::move(result), context_.clock->now().wall));
-  planned_ = context_.clock->now().boot;
+  const auto now = context_.clock->now();
+  DiskPlan plan;
+  plan.at = now.wall;
+  plan.complete = !result->hindered;
+  const auto all = result->steps.size();
+  const auto first = result->steps.begin();
+  plan.steps.assign(first, first + static_cast<std::ptrdiff_t>(std::min(all, kFirstPlanned)));
+  plan.left_off = all - plan.steps.size();
+  plan_ = std::move(plan);
+  last_ = json_response(plan_json(*std::move(result), now.wall));
+  planned_ = now.boot;
   co_return *last_;
+}
+
+void Plans::want() {
+  const auto now = context_.clock->now().boot;
+  if (!tried_ || now - *tried_ >= kBetweenViews) loop_timer_.wake();
+}
+
+// A wake() that came while a plan was made is answered with that one.
+asio::awaitable<void> Plans::keep_planning() {
+  while (!loop_timer_.stopped()) {
+    co_await loop_timer_.sleep_until(LoopTimer::Instant::max());
+    if (loop_timer_.stopped()) co_return;
+    co_await latest();
+  }
 }
 
 }  // namespace buildwarden::api

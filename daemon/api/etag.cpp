@@ -1,0 +1,49 @@
+#include "daemon/api/etag.h"
+
+#include <cstdint>
+
+#include "common/format.h"
+
+namespace buildwarden::api {
+namespace {
+
+std::string_view opaque(std::string_view tag) {
+  tag = trim_blanks(tag);
+  if (tag.starts_with("W/")) tag.remove_prefix(2);
+  return tag;
+}
+
+// FNV-1a: for telling two answers apart, not against who makes two alike.
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  for (const char one : text) {
+    hash ^= static_cast<unsigned char>(one);
+    hash *= 0x100000001B3U;
+  }
+  return hash;
+}
+
+}  // namespace
+
+std::string etag_of(std::string_view body) { return format("W/\"{:016x}-{:x}\"", hash_of(body), body.size()); }
+
+bool matches_etag(std::string_view rest, std::string_view etag) {
+  while (!rest.empty()) {
+    const auto one = opaque(take_until(rest, ','));
+    if (one == "*" || one == opaque(etag)) return true;
+  }
+  return false;
+}
+
+void tag_for_polling(const Request& request, Response& response) {
+  const bool is_read = request.method == "GET" || request.method == "HEAD";
+  const bool is_polled = request.path.starts_with("/v1/") || request.path == "/openapi.json";
+  if (!is_read || !is_polled || response.stream || response.status != 200) return;
+  const auto etag = etag_of(response.body);
+  response.headers.emplace_back("ETag", etag);
+  if (!matches_etag(request.header("If-None-Match"), etag)) return;
+  response.status = 304;
+  response.body.clear();
+}
+
+}  // namespace buildwarden::api
