@@ -156,20 +156,42 @@ void CommandLine::add_disk() {
   reclaim->add_flag("--dry-run", reclaim_.dry_run, "only the plan");
   add_size(reclaim, "--target", reclaim_.target)->description("free space wanted, such as 20GiB (disk.reclaim_to)");
   add_duration(reclaim, "--wait", reclaim_.wait)->description("how long to wait for it (5m)");
+  add_disk_check(disk);
+}
+
+void CommandLine::add_disk_check(CLI::App* disk) {
   auto* check = add(disk, "check", "exit 1 when a job would not find enough room; works without the daemon", [this] {
     take_socket_of_config();
     return check_disk(context_, check_, load_);
   });
   check->footer(
-      "When there is too little the daemon is asked to make room, for as long as a job would wait "
-      "(jobs.admission_wait). Exit 0 with a warning where the disk cannot be measured.");
-  check->add_flag("--here", check_.here, "measure, and ask no daemon");
-  check->add_flag("--stack", check_.stack_lines, "print what bk-check-disk-space.sh prints");
-  check->add_flag(
+      "It only looks, but with --make-room, --stack or --job-ends. Exit 0 with a warning where the disk\n"
+      "cannot be measured.");
+  auto* here = check->add_flag("--here", check_.here, "measure, and ask no daemon");
+  auto* make = check->add_flag("--make-room", check_.make_room, "as `disk ensure`");
+  make->excludes(here);
+  check->add_flag("--stack", check_.stack_lines,
+                  "print what bk-check-disk-space.sh prints, and make room as that does");
+  add_job_ends(check);
+  add_config_file(check);
+  auto* ensure =
+      add(disk, "ensure", "make room where a job would not find enough; exit 1 when that was not enough", [this] {
+        take_socket_of_config();
+        check_.make_room = true;
+        return check_disk(context_, check_, load_);
+      });
+  ensure->footer(
+      "The daemon deletes, for as long as a job would wait (jobs.admission_wait); where there is enough it\n"
+      "deletes nothing. Without the daemon it only looks.");
+  add_job_ends(ensure);
+  add_config_file(ensure);
+}
+
+void CommandLine::add_job_ends(CLI::App* command) {
+  command->add_flag(
       "--job-ends", check_.job_ends,
       "asked at the end of the job BUILDKITE_JOB_ID: exit 0 also where the checkouts that it alone keeps hold "
       "the room and go when it has ended (on_full.purge_builds)");
-  add_config_file(check);
 }
 
 void CommandLine::add_events() {

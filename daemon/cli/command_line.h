@@ -42,6 +42,8 @@ class CommandLine {
   void add_builders();
   void add_seeds();
   void add_disk();
+  void add_disk_check(CLI::App* disk);
+  void add_job_ends(CLI::App* command);
   void add_events();
   void add_emulators();
   void add_doctor();

@@ -68,13 +68,15 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options);
 
 struct CheckOptions {
   bool here = false;         // ask no daemon
-  bool stack_lines = false;  // those of bk-check-disk-space.sh
+  bool stack_lines = false;  // those of bk-check-disk-space.sh; makes room, as that does
+  bool make_room = false;    // have the daemon delete where there is too little
   bool job_ends = false;     // a job asks at its end: what it alone keeps counts as free where that goes with it
+  [[nodiscard]] bool makes_room() const { return make_room || stack_lines || job_ends; }
 };
-// kNo when a filesystem that gates jobs is below min_free or min_free_inodes, also after the daemon was asked to make
-// room for as long as a job would wait (jobs.admission_wait). Measures by itself, with the marks of the configuration,
-// when the daemon does not say or is not for this user; it deletes nothing itself. Where nothing can be measured: kYes,
-// with a warning, since unknown is no reason to refuse a job.
+// kNo when a filesystem that gates jobs is below min_free or min_free_inodes; where it makes room, also after the
+// daemon was asked for it for as long as a job would wait (jobs.admission_wait). Measures by itself, with the marks of
+// the configuration, when the daemon does not say or is not for this user; it deletes nothing itself. Where nothing can
+// be measured: kYes, with a warning, since unknown is no reason to refuse a job.
 int check_disk(const Context& context, const CheckOptions& options, const config::LoadRequest& config);
 
 // Prints the effective configuration; kNo and all mistakes at once when it is invalid.
