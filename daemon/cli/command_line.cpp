@@ -3,32 +3,14 @@
 #include <algorithm>
 
 #include "common/format.h"
+#include "daemon/cli/option_values.h"
 
 namespace buildwarden::cli {
 namespace {
 
 constexpr std::size_t kLongestId = 128;
-constexpr int kLargestPid = 4'194'304;  // of the kernel
-
-// An option whose text `parse` understands; its error becomes a usage error.
-template <class Value, class Parse, class Keep>
-CLI::Option* add_parsed(CLI::App* command, const std::string& name, Parse parse, Keep keep) {
-  return command->add_option_function<std::string>(name, [name, parse, keep](const std::string& given) {
-    const Result<Value> value = parse(given);
-    if (!value) throw CLI::ValidationError(name, value.error().message());
-    keep(*value);
-  });
-}
-
-CLI::Option* add_size(CLI::App* command, const std::string& name, Bytes& target) {
-  return add_parsed<Bytes>(command, name, parse_bytes, [&target](Bytes value) { target = value; })->type_name("SIZE");
-}
-
-template <class Target>
-CLI::Option* add_duration(CLI::App* command, const std::string& name, Target& target) {
-  const auto keep = [&target](Duration value) { target = value; };
-  return add_parsed<Duration>(command, name, parse_duration, keep)->type_name("DURATION");
-}
+constexpr std::int64_t kMostEvents = 1000;       // that the daemon gives at once
+constexpr std::int64_t kLargestPid = 4'194'304;  // of the kernel
 
 // Repeatable, one value each time.
 CLI::Option* add_many(CLI::App* command, const std::string& name, std::vector<std::string>& target) {
@@ -111,7 +93,12 @@ void CommandLine::add_config() {
 }
 
 void CommandLine::add_views() {
-  add(&app_, "status", "everything in one view", [this] { return show_status(context_); });
+  auto* status = add(&app_, "status", "everything in one view",
+                     [this] { return watch_ ? watch_status(context_, interval_) : show_status(context_); });
+  auto* watch = status->add_flag("--watch", watch_, "again and again, until ^C");
+  add_duration(status, "--interval", {kShortestWatch, kLongestWatch}, [this](Duration value) { interval_ = value; })
+      ->description("how often with --watch (2s)")
+      ->needs(watch);
   add(&app_, "version", "of this program and of the daemon", [this] { return show_version(context_); });
   add(&app_, "jobs", "the jobs that the daemon knows", [this] { return show_jobs(context_); });
 }
@@ -154,8 +141,12 @@ void CommandLine::add_disk() {
   auto* reclaim = add(disk, "reclaim", "make room now; exit 1 when the target is not reached",
                       [this] { return reclaim_disk(context_, reclaim_); });
   reclaim->add_flag("--dry-run", reclaim_.dry_run, "only the plan");
-  add_size(reclaim, "--target", reclaim_.target)->description("free space wanted, such as 20GiB (disk.reclaim_to)");
-  add_duration(reclaim, "--wait", reclaim_.wait)->description("how long to wait for it (5m)");
+  add_size(reclaim, "--target", [this](Bytes value) {
+    reclaim_.target = value;
+  })->description("free space wanted, such as 20GiB (disk.reclaim_to)");
+  add_duration(reclaim, "--wait", {}, [this](Duration value) {
+    reclaim_.wait = value;
+  })->description("how long to wait for it (5m)");
   add_disk_check(disk);
 }
 
@@ -198,14 +189,17 @@ void CommandLine::add_events() {
   auto* events = add(&app_, "events", "what was decided, and why", [this] { return show_events(context_, events_); });
   auto* follow = events->add_flag("-f,--follow", events_.follow, "go on with those to come");
   auto* since = events->add_option_function<std::string>("--since", [this](const std::string& given) {
-    if (!begin_at(given, events_)) throw CLI::ValidationError("--since", std::string(kSinceForms));
+    if (!begin_at(given, events_)) {
+      throw CLI::ValidationError("--since", format("\"{}\" is not {}", shown(given), kSinceForms));
+    }
   });
   since->description("only those with a larger number; or of so long ago (1h), or at a time, and later");
   since->type_name("NUMBER|DURATION|TIME");
-  auto* before = events->add_option("--before", events_.before, "the latest with a smaller number, however old");
-  before->type_name("NUMBER")->check(CLI::PositiveNumber)->excludes(since)->excludes(follow);
-  auto* limit = events->add_option("-n,--limit", events_.limit, "at most so many: the latest, with a number the first");
-  limit->type_name("NUMBER")->check(CLI::Range(1, 1000))->excludes(follow);
+  auto* before = add_number(events, "--before", {}, [this](std::int64_t value) { events_.before = value; });
+  before->description("the latest with a smaller number, however old")->excludes(since)->excludes(follow);
+  auto* limit =
+      add_number(events, "-n,--limit", {1, kMostEvents}, [this](std::int64_t value) { events_.limit = value; });
+  limit->description("at most so many: the latest, with a number the first")->excludes(follow);
   add_many(events, "--kind", events_.kinds)
       ->description("only this kind and those below it, such as reclaim; may be repeated")
       ->type_name("KIND");
@@ -249,12 +243,12 @@ void CommandLine::add_job_options(CLI::App* start) {
   start->add_option("--agent", job_.agent, "(BUILDKITE_AGENT_NAME)")->type_name("NAME");
   start->add_option("--pipeline", job_.pipeline, "(BUILDKITE_PIPELINE_SLUG)")->type_name("NAME");
   start->add_option("--checkout", job_.checkout, "(BUILDKITE_BUILD_CHECKOUT_PATH)")->type_name("PATH");
-  start
-      ->add_option("--pid", job_.pid,
-                   "a process that lives as long as the job; none by default, as a hook's shell ends")
-      ->check(CLI::Range(2, kLargestPid))
+  add_number(start, "--pid", {2, kLargestPid}, [this](std::int64_t value) { job_.pid = value; })
+      ->description("a process that lives as long as the job; none by default, as a hook's shell ends")
       ->type_name("PID");
-  add_size(start, "--need", job_.need)->description("free space that the job needs, such as 10GiB");
+  add_size(start, "--need", [this](Bytes value) {
+    job_.need = value;
+  })->description("free space that the job needs, such as 10GiB");
   add_many(start, "--builder", job_.builders)->description("only this one; may be repeated (all)");
   start->add_option("--use", job_.use, "the builder of plain `docker build` (BUILDWARDEN_BUILDER)")->type_name("NAME");
   add_many(start, "--platform", job_.platforms)->description("that the job builds for; may be repeated");
@@ -266,7 +260,9 @@ void CommandLine::add_job_options(CLI::App* start) {
   const auto load = [this](bool wanted) { return [this, wanted] { job_.load = wanted; }; };
   auto* loads = start->add_flag_callback("--load", load(true), "send what `docker build -t` makes to the engine too");
   start->add_flag_callback("--no-load", load(false), "leave it on the builder (jobs.default_load)")->excludes(loads);
-  add_duration(start, "--ttl", job_.ttl)->description("the lease's length without a live pid");
+  add_duration(start, "--ttl", {std::chrono::seconds{1}}, [this](Duration value) {
+    job_.ttl = value;
+  })->description("the lease's length without a live pid");
   start->add_flag("--print-env", job_.print_env, "print the variables only; write no files");
   start->add_flag("--hook", job_.hook, "print the verdict for a hook, too: BUILDWARDEN_VERDICT=run, refuse or absent");
 }

@@ -68,6 +68,8 @@ class CommandLine {
   config::LoadRequest load_;
   bool dry_run_ = false;
   bool serves_ = false;
+  bool watch_ = false;
+  Duration interval_ = std::chrono::seconds{2};
   EventOptions events_;
   ReclaimOptions reclaim_;
   CheckOptions check_;

@@ -12,6 +12,12 @@
 namespace buildwarden::cli {
 
 int show_status(const Context& context);
+
+inline constexpr Duration kShortestWatch = std::chrono::milliseconds{500};
+inline constexpr Duration kLongestWatch = std::chrono::hours{1};
+// The same again and again, drawn over the last one on a terminal, until a signal or Context::pause ends it; also while
+// the daemon is away. Ends by itself with kDenied, and with kNo when stdout takes no more.
+int watch_status(const Context& context, Duration interval);
 int show_disk(const Context& context);
 int show_builders(const Context& context);
 int show_emulators(const Context& context);
@@ -53,7 +59,7 @@ struct EventOptions {
   bool follow = false;
 };
 inline constexpr std::string_view kSinceForms =
-    "must be a number of an event, a duration such as 90s or 1h, or a time such as 2026-11-23T04:51:04Z";
+    "a number of an event, a duration such as 90s or 1h, or a time such as 2026-11-23T04:51:04Z";
 // Where they begin, as --since has it; false when it is none of kSinceForms. A duration is counted back from now.
 bool begin_at(const std::string& given, EventOptions& options);
 int show_events(const Context& context, const EventOptions& options);

@@ -27,8 +27,9 @@ Ask ask_once_silent(Context context, Duration patience) {
   };
 }
 
-std::string lines_of(std::string_view check, const Finding& finding) {
-  auto lines = visible(format("{:<7}  {}: {}", to_string(finding.level), check, finding.text)) + "\n";
+std::string lines_of(std::string_view check, const Finding& finding, const Look& look) {
+  const auto level = to_string(finding.level);
+  auto lines = painted(format("{:<7}", level), level, look) + visible(format("  {}: {}", check, finding.text)) + "\n";
   if (!finding.fix.empty()) lines += visible(format("{:<7}  fix: {}", "", finding.fix)) + "\n";
   return lines;
 }
@@ -83,11 +84,12 @@ int report_findings(const Context& context, const Scene& scene, std::span<const 
   std::array<int, 3> count{};
   json::array all;
   std::string lines;
+  const auto look = context.look();
   for (const auto& check : checks) {
     for (const auto& finding : check.look(scene)) {
       ++count.at(static_cast<std::size_t>(finding.level));
       all.push_back(json_of(check.name, finding));
-      lines += lines_of(check.name, finding);
+      lines += lines_of(check.name, finding, look);
     }
   }
   const auto [fine_ones, warnings, errors] = count;

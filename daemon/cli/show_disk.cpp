@@ -11,7 +11,7 @@ namespace json = boost::json;
 namespace {
 
 // What takes the room, for the filesystems of which that is known.
-std::string users_table(const json::array& filesystems) {
+std::string users_table(const json::array& filesystems, const Look& look) {
   std::vector<std::vector<std::string>> rows = {{"MOUNT", "USER", "NAME", "SIZE"}};
   for (const auto& filesystem : filesystems) {
     for (const auto& user : list(filesystem, "users")) {
@@ -21,7 +21,7 @@ std::string users_table(const json::array& filesystems) {
       rows.push_back({text(filesystem, "mount"), "unattributed", "", size(filesystem, "unattributed_bytes")});
     }
   }
-  return rows.size() == 1 ? "" : "\n" + table(std::move(rows));
+  return rows.size() == 1 ? "" : "\n" + table(std::move(rows), look);
 }
 
 }  // namespace
@@ -37,10 +37,11 @@ std::string refused_lines(const json::value& answer) {
 }
 
 int show_disk(const Context& context) {
-  return show(context, "/v1/disk", [](const json::value& answer) {
+  return show(context, "/v1/disk", [look = context.look()](const json::value& answer) {
     const auto& filesystems = list(answer, "filesystems");
     const auto refused = refused_lines(answer);
-    return filesystems_table(filesystems) + users_table(filesystems) + (refused.empty() ? "" : "\n" + refused);
+    return filesystems_table(filesystems, look) + users_table(filesystems, look) +
+           (refused.empty() ? "" : "\n" + refused);
   });
 }
 
