@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/format.h"
+#include "daemon/cli/completion.h"
 #include "daemon/cli/option_values.h"
 
 namespace buildwarden::cli {
@@ -37,6 +38,7 @@ CommandLine::CommandLine(Context& context, const ServeFunction& serve)
   add_events();
   add_doctor();
   add_job();
+  add_completion();
 }
 
 void CommandLine::parse(std::vector<std::string> arguments) {
@@ -113,10 +115,10 @@ void CommandLine::add_emulators() {
 void CommandLine::add_builders() {
   auto* builders = add(&app_, "builders", "the warm builders", [this] { return show_builders(context_); });
   auto* one = add(builders, "show", "all that is known of one", [this] { return show_builder(context_, builder_); });
-  one->add_option("name", builder_, "the builder")->required()->type_name("NAME");
+  one->add_option("name", builder_, "the builder")->required()->type_name("BUILDER");
   auto* recreate = add(builders, "recreate", "make one's container anew on its cache; exit 1 while builds run on it",
                        [this] { return recreate_builder(context_, recreate_); });
-  recreate->add_option("name", recreate_.builder, "the builder")->required()->type_name("NAME");
+  recreate->add_option("name", recreate_.builder, "the builder")->required()->type_name("BUILDER");
   recreate->add_flag("--force", recreate_.force, "also at the cost of builds that run");
   recreate->add_flag("--dry-run", recreate_.dry_run, "only say what would be done");
 }
@@ -129,7 +131,7 @@ void CommandLine::add_seeds() {
       seed_.work = name;
       return work_on_seed(context_, seed_);
     });
-    work->add_option("name", seed_.builder, "the builder")->required()->type_name("NAME");
+    work->add_option("name", seed_.builder, "the builder")->required()->type_name("BUILDER");
     work->add_flag("--dry-run", seed_.dry_run, "say what it would come to, and change nothing");
   };
   add_work("save", "make a seed of a builder now; root only");
@@ -216,6 +218,15 @@ void CommandLine::add_doctor() {
   add_config_file(doctor);
 }
 
+void CommandLine::add_completion() {
+  auto* made = add(&app_, "completion", "a script for a shell, which completes the words of this program", [this] {
+    context_.out(completion(app_, shell_));
+    return kYes;
+  });
+  made->add_option("shell", shell_, "the shell")->required()->check(CLI::IsMember(kShells))->type_name("SHELL");
+  made->footer("bash: source <(buildwarden completion bash). The packages have them where each shell looks.");
+}
+
 void CommandLine::add_job() {
   auto* job = app_.add_subcommand("job", "tell the daemon of a job (for hooks)");
   job_command_ = job;
@@ -249,8 +260,11 @@ void CommandLine::add_job_options(CLI::App* start) {
   add_size(start, "--need", [this](Bytes value) {
     job_.need = value;
   })->description("free space that the job needs, such as 10GiB");
-  add_many(start, "--builder", job_.builders)->description("only this one; may be repeated (all)");
-  start->add_option("--use", job_.use, "the builder of plain `docker build` (BUILDWARDEN_BUILDER)")->type_name("NAME");
+  add_many(start, "--builder", job_.builders)
+      ->description("only this one; may be repeated (all)")
+      ->type_name("BUILDER");
+  start->add_option("--use", job_.use, "the builder of plain `docker build` (BUILDWARDEN_BUILDER)")
+      ->type_name("BUILDER");
   add_many(start, "--platform", job_.platforms)->description("that the job builds for; may be repeated");
   start->add_option("--cache-name", job_.cache_name, "its cache's name, where one is configured")->type_name("NAME");
   const auto reuse = [this](bool wanted) { return [this, wanted] { job_.reuse_context = wanted; }; };

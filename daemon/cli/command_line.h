@@ -47,6 +47,7 @@ class CommandLine {
   void add_events();
   void add_emulators();
   void add_doctor();
+  void add_completion();
   void add_job();
   void add_job_start(CLI::App* job);
   void add_job_options(CLI::App* start);
@@ -75,6 +76,7 @@ class CommandLine {
   CheckOptions check_;
   RecreateOptions recreate_;
   std::string builder_;
+  std::string shell_;
   SeedOptions seed_;
   JobOptions job_;
 };
