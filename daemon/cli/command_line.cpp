@@ -69,8 +69,10 @@ void CommandLine::add_config_file(CLI::App* command) {
       ->type_name("FILE");
 }
 
-void CommandLine::take_socket_of_config() {
-  if (!load_.yaml_required || socket_->count() > 0 || !context_.env("BUILDWARDEN_SOCKET").empty()) return;
+void CommandLine::take_socket_of_config(bool also_of_usual_file) {
+  if ((!load_.yaml_required && !also_of_usual_file) || socket_->count() > 0 ||
+      !context_.env("BUILDWARDEN_SOCKET").empty())
+    return;
   const auto loaded = config::load(load_);
   if (loaded && loaded->settings.listen.socket != kDefaultSocket) context_.socket = loaded->settings.listen.socket;
 }
@@ -212,7 +214,7 @@ void CommandLine::add_events() {
 
 void CommandLine::add_doctor() {
   auto* doctor = add(&app_, "doctor", "what is wrong with this machine, and the fix; exit 1 when something is", [this] {
-    take_socket_of_config();
+    take_socket_of_config(true);
     return run_doctor(context_, load_);
   });
   add_config_file(doctor);

@@ -55,8 +55,9 @@ class CommandLine {
   // A subcommand that leads to `command`, unless one of its own subcommands is given.
   CLI::App* add(CLI::App* parent, const std::string& name, const std::string& help, std::function<int()> command);
 
-  // Where neither the command line nor the environment names a socket, a configuration that was given does.
-  void take_socket_of_config();
+  // Where neither the command line nor the environment names a socket, a configuration that was given does, or the
+  // usual one, for who can wait until that is read.
+  void take_socket_of_config(bool also_of_usual_file = false);
   // Fills what was not given from the environment; false (and says so) when there is no valid job id.
   bool complete_job();
 
