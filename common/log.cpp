@@ -1,12 +1,19 @@
 #include "common/log.h"
 
+#include <poll.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "common/format.h"
 #include "common/visible_text.h"
 
 namespace buildwarden {
@@ -66,21 +73,80 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 
 }  // namespace
 
-void configure_log(LogLevel threshold, LogFormat format) {
-  const bool journald = format == LogFormat::kJournald || (format == LogFormat::kAuto && isatty(STDERR_FILENO) == 0);
+namespace {
+
+// Where journald reads stderr; set once, never taken away, as other threads may be using it.
+std::atomic<const JournaldSocket*> journald{nullptr};
+std::atomic<std::uint64_t> lost{0};  // entries that journald did not take
+
+const char* priority_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug: return "7";
+    case LogLevel::kInfo: return "6";
+    case LogLevel::kWarning: return "4";
+    case LogLevel::kError: return "3";
+  }
+  return "6";
+}
+
+JournalFields entry_of(LogLevel level, std::string text, JournalFields more) {
+  JournalFields fields = {
+      {"MESSAGE", std::move(text)}, {"PRIORITY", priority_of(level)}, {"SYSLOG_IDENTIFIER", "buildwarden"}};
+  fields.insert(fields.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  return fields;
+}
+
+bool takes_at_once(int descriptor) {
+  pollfd ready{descriptor, POLLOUT, 0};
+  return ::poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) != 0;
+}
+
+void tell_lost(const JournaldSocket& socket) {
+  const auto count = lost.exchange(0);
+  if (count == 0) return;
+  const auto text = format("{} entries before this one were lost: journald did not take them", count);
+  if (!socket.send(entry_of(LogLevel::kWarning, text, {}))) lost += count;
+}
+
+void write(LogLevel level, std::string_view text, JournalFields fields) {
+  if (!logger().should_log(to_spdlog(level))) return;
+  auto shown = visible_lines(text);
+  const auto* socket = journald.load();
+  if (socket == nullptr) {
+    logger().log(to_spdlog(level), "{}", shown);
+    return;
+  }
+  tell_lost(*socket);
+  if (socket->send(entry_of(level, shown, std::move(fields)))) return;
+  if (takes_at_once(STDERR_FILENO)) {
+    logger().log(to_spdlog(level), "{}", shown);
+  } else {
+    ++lost;
+  }
+}
+
+}  // namespace
+
+void configure_log(LogLevel threshold, LogFormat format, const char* journald_socket) {
+  const char* stream = std::getenv("JOURNAL_STREAM");  // NOLINT(concurrency-mt-unsafe): set once, before we start
+  const bool is_read = is_journal_stream(STDERR_FILENO, stream == nullptr ? "" : stream);
+  const bool for_journald = format == LogFormat::kJournald || (format == LogFormat::kAuto && is_read);
   logger().set_level(to_spdlog(threshold));
-  if (journald) {
+  if (for_journald) {
     logger().set_formatter(std::make_unique<JournaldFormatter>());
   } else {
     logger().set_pattern(kTextPattern);
   }
+  static const JournaldSocket socket(journald_socket);
+  journald = for_journald && is_read ? &socket : nullptr;
 }
 
-void log_debug(std::string_view text) {
-  if (logger().should_log(spdlog::level::debug)) logger().debug("{}", visible_lines(text));
+void log_debug(std::string_view text) { write(LogLevel::kDebug, text, {}); }
+void log_info(std::string_view text) { write(LogLevel::kInfo, text, {}); }
+void log_warning(std::string_view text) { write(LogLevel::kWarning, text, {}); }
+void log_error(std::string_view text) { write(LogLevel::kError, text, {}); }
+void log_with_fields(LogLevel level, std::string_view text, JournalFields fields) {
+  write(level, text, std::move(fields));
 }
-void log_info(std::string_view text) { logger().info("{}", visible_lines(text)); }
-void log_warning(std::string_view text) { logger().warn("{}", visible_lines(text)); }
-void log_error(std::string_view text) { logger().error("{}", visible_lines(text)); }
 
 }  // namespace buildwarden

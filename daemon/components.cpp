@@ -217,7 +217,8 @@ void Daemon::Components::connect_rooms() {
   handout.on_left([this](const std::string& builder) { build_histories.left(builder); });
   outside_follows_ = journal.subscribe([this](const ports::RecordedEvent& recorded) {
     if (recorded.event.kind == "disk.level") termination.look_now();
-    if (recorded.event.kind == "builder.state") worker_facts.look_now();
+    const auto& kind = recorded.event.kind;
+    if (kind == "builder.state" || kind == "builder.healed") worker_facts.look_now();
     if (!std::exchange(outside_is_stale_, true)) outside_timer_.cancel();
   });
 }

@@ -130,6 +130,7 @@ void Reload::record_taken(const std::vector<config::Change>& changes, ReloadCaus
 
 ports::ConfigView Reload::config_view() const {
   ports::ConfigView view;
+  view.file = parts_.request.yaml_path;
   view.loaded_at = loaded_at_;
   view.taken = taken_;
   view.refused = refused_;

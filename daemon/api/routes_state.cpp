@@ -43,6 +43,7 @@ json::object config_json(const ports::ConfigView& view) {
   object["error"] = view.error.empty() ? json::value(nullptr) : json::value(view.error);
   object["restart_needed"] = json::array(view.restart_needed.begin(), view.restart_needed.end());
   object["parameters_awaited"] = view.parameters_awaited;
+  object["file"] = as_utf8(view.file);
   return object;
 }
 

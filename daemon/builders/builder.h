@@ -40,6 +40,7 @@ struct Outage {
   BootTime acted;    // when the first step was begun
   std::string rule;  // of the first step that was taken
   std::string reason;
+  std::vector<std::string> done{};  // the steps that were taken: "start buildwarden_s3"
 };
 
 struct Heals {
@@ -58,6 +59,9 @@ struct RecreateRequest {
   std::optional<Result<std::vector<std::string>>> answer;  // the steps that were taken, or would be
   AsyncEvent answered;
 };
+
+// Steps in a row that came too late, until that counts as a failure.
+inline constexpr int kMostOvertaken = 20;
 
 struct Builder {
   Builder(BuilderSettings from, const boost::asio::any_io_executor& executor)
@@ -82,6 +86,7 @@ struct Builder {
   std::shared_ptr<RecreateRequest> asked;  // while nobody could answer yet
 
   policy::BuilderState state = policy::BuilderState::kDown;
+  policy::BuilderState told = policy::BuilderState::kDown;  // the latest state that the journal has
   bool ever_warm = false;
   std::string reason = "not looked at yet";
   std::optional<BootTime> lost_at;  // the event that ended its being warm

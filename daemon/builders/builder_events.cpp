@@ -3,13 +3,15 @@
 #include <algorithm>
 
 #include "common/format.h"
+#include "common/text_list.h"
 
 namespace buildwarden::builders {
 namespace {
 
 using policy::BuilderState;
 
-void record_state(const Builder& builder, BuilderState before, const std::string& rule, ports::Journal& journal) {
+void record_state(Builder& builder, const std::string& rule, ports::Journal& journal) {
+  const auto before = std::exchange(builder.told, builder.state);
   const bool down = builder.state == BuilderState::kDown;
   journal.record({.kind = "builder.state",
                   .severity = down ? ports::Severity::kWarning : ports::Severity::kInfo,
@@ -30,27 +32,42 @@ void record_heal(Builder& builder, Now now, ports::Journal& journal) {
   ++heals.by_rule[outage.rule];
   heals.last_at = now.wall;
   heals.last_reason = outage.reason;
+  builder.told = builder.state;
+  auto reason =
+      format("builder {} was healed after {}: {}", builder.settings.name, short_duration(gone), outage.reason);
+  const auto done = join(outage.done, ", ");
+  if (!done.empty())
+    reason += format("; {}, in {}", done, short_duration(std::max(now.boot - outage.acted, Duration{0})));
   journal.record({.kind = "builder.healed",
-                  .reason = format("builder {} was healed after {}: {}", builder.settings.name, short_duration(gone),
-                                   outage.reason),
+                  .reason = std::move(reason),
                   .rule = outage.rule,
                   .fields = {{"builder", builder.settings.name},
+                             {"done", done},
                              {"acted_seconds", std::chrono::duration<double>(acted).count()},
                              {"gone_seconds", std::chrono::duration<double>(gone).count()}}});
+}
+
+// Whether the end of the outage will tell of it.
+bool is_quiet(const Builder& builder, const policy::BuilderPlan& plan, Now now) {
+  if (!builder.ever_warm || builder.state == BuilderState::kDown || builder.told == BuilderState::kDown) return false;
+  if (!builder.outage && !builder.lost_at && plan.steps.empty()) return false;
+  const auto since = builder.outage ? builder.outage->since : builder.lost_at.value_or(now.boot);
+  return now.boot - since < kQuietHeal;
 }
 
 }  // namespace
 
 void note_plan(Builder& builder, const policy::BuilderPlan& plan, Now now, ports::Journal& journal) {
-  const auto before = std::exchange(builder.state, plan.state);
+  builder.state = plan.state;
   builder.reason = plan.reason;
-  if (before != plan.state) record_state(builder, before, plan.rule, journal);
   // Warm while a front's back-off runs: the outage is not over.
   const bool backing_off = plan.memory.not_before && *plan.memory.not_before > now.boot;
-  if (plan.state != BuilderState::kWarm || !plan.steps.empty() || backing_off) return;
+  const bool is_whole = plan.state == BuilderState::kWarm && plan.steps.empty() && !backing_off;
+  if (is_whole && builder.outage) record_heal(builder, now, journal);
+  if (builder.told != builder.state && !is_quiet(builder, plan, now)) record_state(builder, plan.rule, journal);
+  if (!is_whole) return;
   builder.ever_warm = true;
   builder.lost_at.reset();
-  if (builder.outage) record_heal(builder, now, journal);
 }
 
 void note_outage(Builder& builder, const policy::BuilderStep& first, Now now) {

@@ -8,8 +8,10 @@
 
 namespace buildwarden::builders {
 
-// Takes over the plan's state and reason. Records "builder.state" when the state changes, and "builder.healed" with the
-// rule and how long it was gone when it ends an outage.
+// Takes over the plan's state and reason. Records "builder.state" when the state changes; but an outage that is healed
+// within kQuietHeal is told once, when it ends, by "builder.healed": for how long it was gone, why, what was done and
+// how long that took. One that takes longer, or that ends in "down", is told as it is, too.
+inline constexpr Duration kQuietHeal = std::chrono::seconds{10};
 void note_plan(Builder& builder, const policy::BuilderPlan& plan, Now now, ports::Journal& journal);
 
 // Before steps are carried out: begins an outage if it was warm before and none has begun.

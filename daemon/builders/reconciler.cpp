@@ -16,7 +16,6 @@ namespace {
 
 constexpr Duration kShortestWait = std::chrono::milliseconds{10};
 constexpr Duration kOvertakenPause = std::chrono::milliseconds{50};
-constexpr int kMostOvertaken = 20;
 constexpr Duration kHeldPause = std::chrono::milliseconds{500};
 
 void ended(const std::exception_ptr& failure) {

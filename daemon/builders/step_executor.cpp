@@ -69,8 +69,8 @@ Result<void> prepare_host(const BuilderSettings& builder, const HostFacts& host)
   return std::move(done).with_context(format("prepare builder {}", builder.name));
 }
 
-ports::Async<void> StepExecutor::carry_out(const Builder* builder, std::vector<policy::BuilderStep> steps,
-                                           Observation seen, HostFacts host) {
+ports::Async<void> StepExecutor::carry_out(Builder* builder, std::vector<policy::BuilderStep> steps, Observation seen,
+                                           HostFacts host) {
   Job job;
   job.builder = builder;
   job.seen = std::move(seen);
@@ -160,14 +160,19 @@ ports::Async<void> StepExecutor::act(const Job* job, std::string container, port
   co_return std::move(done).with_context(container);
 }
 
-void StepExecutor::record(const Builder& builder, const policy::BuilderStep& step, const Result<void>& result) {
-  ports::Event event;
+void StepExecutor::record(Builder& builder, const policy::BuilderStep& step, const Result<void>& result) {
+  if (result && builder.outage) {
+    builder.outage->done.push_back(format("{} {}", policy::to_string(step.action), step.container));
+    return;
+  }
   const bool overtaken = !result && was_overtaken(result.error());
+  if (overtaken && builder.overtaken < kMostOvertaken) return;
+  ports::Event event;
   event.kind = result ? "builder.step" : "builder.step_failed";
-  event.severity = result || overtaken ? ports::Severity::kInfo : ports::Severity::kWarning;
+  event.severity = result ? ports::Severity::kInfo : ports::Severity::kWarning;
   event.reason = result ? step.reason
                         : format("{} of {} {}: {}", policy::to_string(step.action), step.container,
-                                 overtaken ? "came too late" : "failed", result.error().message());
+                                 overtaken ? "came too late again and again" : "failed", result.error().message());
   event.rule = step.rule;
   event.fields = {{"builder", builder.settings.name},
                   {"action", std::string(policy::to_string(step.action))},

@@ -36,10 +36,12 @@ class StepExecutor {
  public:
   StepExecutor(StepPorts ports, ImageProvider& provider) : ports_(ports), provider_(provider) {}
 
+  // What is done during an outage is told with its end, by that alone; what came too late is told when it did so again
+  // and again.
   // In order, until the first failure, which is recorded and returned, or until the builder's loop timer is stopped
   // (kCancelled): a stop that comes just as a step ends breaks nothing off. What `seen` shows is acted on by its id, so
   // that a container that somebody put in its place meanwhile is not touched (kNotFound).
-  ports::Async<void> carry_out(const Builder* builder, std::vector<policy::BuilderStep> steps, Observation seen,
+  ports::Async<void> carry_out(Builder* builder, std::vector<policy::BuilderStep> steps, Observation seen,
                                HostFacts host);
 
  private:
@@ -54,7 +56,7 @@ class StepExecutor {
   ports::Async<void> start(const Job* job, std::string container);
   ports::Async<void> restart(const Job* job, std::string container);
   ports::Async<void> act(const Job* job, std::string container, ports::ContainerVerb verb);
-  void record(const Builder& builder, const policy::BuilderStep& step, const Result<void>& result);
+  void record(Builder& builder, const policy::BuilderStep& step, const Result<void>& result);
 
   StepPorts ports_;
   ImageProvider& provider_;

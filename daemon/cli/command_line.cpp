@@ -3,32 +3,15 @@
 #include <algorithm>
 
 #include "common/format.h"
+#include "daemon/cli/completion.h"
+#include "daemon/cli/option_values.h"
 
 namespace buildwarden::cli {
 namespace {
 
 constexpr std::size_t kLongestId = 128;
-constexpr int kLargestPid = 4'194'304;  // of the kernel
-
-// An option whose text `parse` understands; its error becomes a usage error.
-template <class Value, class Parse, class Keep>
-CLI::Option* add_parsed(CLI::App* command, const std::string& name, Parse parse, Keep keep) {
-  return command->add_option_function<std::string>(name, [name, parse, keep](const std::string& given) {
-    const Result<Value> value = parse(given);
-    if (!value) throw CLI::ValidationError(name, value.error().message());
-    keep(*value);
-  });
-}
-
-CLI::Option* add_size(CLI::App* command, const std::string& name, Bytes& target) {
-  return add_parsed<Bytes>(command, name, parse_bytes, [&target](Bytes value) { target = value; })->type_name("SIZE");
-}
-
-template <class Target>
-CLI::Option* add_duration(CLI::App* command, const std::string& name, Target& target) {
-  const auto keep = [&target](Duration value) { target = value; };
-  return add_parsed<Duration>(command, name, parse_duration, keep)->type_name("DURATION");
-}
+constexpr std::int64_t kMostEvents = 1000;       // that the daemon gives at once
+constexpr std::int64_t kLargestPid = 4'194'304;  // of the kernel
 
 // Repeatable, one value each time.
 CLI::Option* add_many(CLI::App* command, const std::string& name, std::vector<std::string>& target) {
@@ -55,6 +38,7 @@ CommandLine::CommandLine(Context& context, const ServeFunction& serve)
   add_events();
   add_doctor();
   add_job();
+  add_completion();
 }
 
 void CommandLine::parse(std::vector<std::string> arguments) {
@@ -85,8 +69,10 @@ void CommandLine::add_config_file(CLI::App* command) {
       ->type_name("FILE");
 }
 
-void CommandLine::take_socket_of_config() {
-  if (!load_.yaml_required || socket_->count() > 0 || !context_.env("BUILDWARDEN_SOCKET").empty()) return;
+void CommandLine::take_socket_of_config(bool also_of_usual_file) {
+  if ((!load_.yaml_required && !also_of_usual_file) || socket_->count() > 0 ||
+      !context_.env("BUILDWARDEN_SOCKET").empty())
+    return;
   const auto loaded = config::load(load_);
   if (loaded && loaded->settings.listen.socket != kDefaultSocket) context_.socket = loaded->settings.listen.socket;
 }
@@ -111,7 +97,12 @@ void CommandLine::add_config() {
 }
 
 void CommandLine::add_views() {
-  add(&app_, "status", "everything in one view", [this] { return show_status(context_); });
+  auto* status = add(&app_, "status", "everything in one view",
+                     [this] { return watch_ ? watch_status(context_, interval_) : show_status(context_); });
+  auto* watch = status->add_flag("--watch", watch_, "again and again, until ^C");
+  add_duration(status, "--interval", {kShortestWatch, kLongestWatch}, [this](Duration value) { interval_ = value; })
+      ->description("how often with --watch (2s)")
+      ->needs(watch);
   add(&app_, "version", "of this program and of the daemon", [this] { return show_version(context_); });
   add(&app_, "jobs", "the jobs that the daemon knows", [this] { return show_jobs(context_); });
 }
@@ -126,10 +117,10 @@ void CommandLine::add_emulators() {
 void CommandLine::add_builders() {
   auto* builders = add(&app_, "builders", "the warm builders", [this] { return show_builders(context_); });
   auto* one = add(builders, "show", "all that is known of one", [this] { return show_builder(context_, builder_); });
-  one->add_option("name", builder_, "the builder")->required()->type_name("NAME");
+  one->add_option("name", builder_, "the builder")->required()->type_name("BUILDER");
   auto* recreate = add(builders, "recreate", "make one's container anew on its cache; exit 1 while builds run on it",
                        [this] { return recreate_builder(context_, recreate_); });
-  recreate->add_option("name", recreate_.builder, "the builder")->required()->type_name("NAME");
+  recreate->add_option("name", recreate_.builder, "the builder")->required()->type_name("BUILDER");
   recreate->add_flag("--force", recreate_.force, "also at the cost of builds that run");
   recreate->add_flag("--dry-run", recreate_.dry_run, "only say what would be done");
 }
@@ -142,7 +133,7 @@ void CommandLine::add_seeds() {
       seed_.work = name;
       return work_on_seed(context_, seed_);
     });
-    work->add_option("name", seed_.builder, "the builder")->required()->type_name("NAME");
+    work->add_option("name", seed_.builder, "the builder")->required()->type_name("BUILDER");
     work->add_flag("--dry-run", seed_.dry_run, "say what it would come to, and change nothing");
   };
   add_work("save", "make a seed of a builder now; root only");
@@ -154,36 +145,65 @@ void CommandLine::add_disk() {
   auto* reclaim = add(disk, "reclaim", "make room now; exit 1 when the target is not reached",
                       [this] { return reclaim_disk(context_, reclaim_); });
   reclaim->add_flag("--dry-run", reclaim_.dry_run, "only the plan");
-  add_size(reclaim, "--target", reclaim_.target)->description("free space wanted, such as 20GiB (disk.reclaim_to)");
-  add_duration(reclaim, "--wait", reclaim_.wait)->description("how long to wait for it (5m)");
+  add_size(reclaim, "--target", [this](Bytes value) {
+    reclaim_.target = value;
+  })->description("free space wanted, such as 20GiB (disk.reclaim_to)");
+  add_duration(reclaim, "--wait", {}, [this](Duration value) {
+    reclaim_.wait = value;
+  })->description("how long to wait for it (5m)");
+  add_disk_check(disk);
+}
+
+void CommandLine::add_disk_check(CLI::App* disk) {
   auto* check = add(disk, "check", "exit 1 when a job would not find enough room; works without the daemon", [this] {
     take_socket_of_config();
     return check_disk(context_, check_, load_);
   });
   check->footer(
-      "When there is too little the daemon is asked to make room, for as long as a job would wait "
-      "(jobs.admission_wait). Exit 0 with a warning where the disk cannot be measured.");
-  check->add_flag("--here", check_.here, "measure, and ask no daemon");
-  check->add_flag("--stack", check_.stack_lines, "print what bk-check-disk-space.sh prints");
-  check->add_flag(
+      "It only looks, but with --make-room, --stack or --job-ends. Exit 0 with a warning where the disk\n"
+      "cannot be measured.");
+  auto* here = check->add_flag("--here", check_.here, "measure, and ask no daemon");
+  auto* make = check->add_flag("--make-room", check_.make_room, "as `disk ensure`");
+  make->excludes(here);
+  check->add_flag("--stack", check_.stack_lines,
+                  "print what bk-check-disk-space.sh prints, and make room as that does");
+  add_job_ends(check);
+  add_config_file(check);
+  auto* ensure =
+      add(disk, "ensure", "make room where a job would not find enough; exit 1 when that was not enough", [this] {
+        take_socket_of_config();
+        check_.make_room = true;
+        return check_disk(context_, check_, load_);
+      });
+  ensure->footer(
+      "The daemon deletes, for as long as a job would wait (jobs.admission_wait); where there is enough it\n"
+      "deletes nothing. Without the daemon it only looks.");
+  add_job_ends(ensure);
+  add_config_file(ensure);
+}
+
+void CommandLine::add_job_ends(CLI::App* command) {
+  command->add_flag(
       "--job-ends", check_.job_ends,
       "asked at the end of the job BUILDKITE_JOB_ID: exit 0 also where the checkouts that it alone keeps hold "
       "the room and go when it has ended (on_full.purge_builds)");
-  add_config_file(check);
 }
 
 void CommandLine::add_events() {
   auto* events = add(&app_, "events", "what was decided, and why", [this] { return show_events(context_, events_); });
   auto* follow = events->add_flag("-f,--follow", events_.follow, "go on with those to come");
   auto* since = events->add_option_function<std::string>("--since", [this](const std::string& given) {
-    if (!begin_at(given, events_)) throw CLI::ValidationError("--since", std::string(kSinceForms));
+    if (!begin_at(given, events_)) {
+      throw CLI::ValidationError("--since", format("\"{}\" is not {}", shown(given), kSinceForms));
+    }
   });
   since->description("only those with a larger number; or of so long ago (1h), or at a time, and later");
   since->type_name("NUMBER|DURATION|TIME");
-  auto* before = events->add_option("--before", events_.before, "the latest with a smaller number, however old");
-  before->type_name("NUMBER")->check(CLI::PositiveNumber)->excludes(since)->excludes(follow);
-  auto* limit = events->add_option("-n,--limit", events_.limit, "at most so many: the latest, with a number the first");
-  limit->type_name("NUMBER")->check(CLI::Range(1, 1000))->excludes(follow);
+  auto* before = add_number(events, "--before", {}, [this](std::int64_t value) { events_.before = value; });
+  before->description("the latest with a smaller number, however old")->excludes(since)->excludes(follow);
+  auto* limit =
+      add_number(events, "-n,--limit", {1, kMostEvents}, [this](std::int64_t value) { events_.limit = value; });
+  limit->description("at most so many: the latest, with a number the first")->excludes(follow);
   add_many(events, "--kind", events_.kinds)
       ->description("only this kind and those below it, such as reclaim; may be repeated")
       ->type_name("KIND");
@@ -194,10 +214,19 @@ void CommandLine::add_events() {
 
 void CommandLine::add_doctor() {
   auto* doctor = add(&app_, "doctor", "what is wrong with this machine, and the fix; exit 1 when something is", [this] {
-    take_socket_of_config();
+    take_socket_of_config(true);
     return run_doctor(context_, load_);
   });
   add_config_file(doctor);
+}
+
+void CommandLine::add_completion() {
+  auto* made = add(&app_, "completion", "a script for a shell, which completes the words of this program", [this] {
+    context_.out(completion(app_, shell_));
+    return kYes;
+  });
+  made->add_option("shell", shell_, "the shell")->required()->check(CLI::IsMember(kShells))->type_name("SHELL");
+  made->footer("bash: source <(buildwarden completion bash). The packages have them where each shell looks.");
 }
 
 void CommandLine::add_job() {
@@ -227,14 +256,17 @@ void CommandLine::add_job_options(CLI::App* start) {
   start->add_option("--agent", job_.agent, "(BUILDKITE_AGENT_NAME)")->type_name("NAME");
   start->add_option("--pipeline", job_.pipeline, "(BUILDKITE_PIPELINE_SLUG)")->type_name("NAME");
   start->add_option("--checkout", job_.checkout, "(BUILDKITE_BUILD_CHECKOUT_PATH)")->type_name("PATH");
-  start
-      ->add_option("--pid", job_.pid,
-                   "a process that lives as long as the job; none by default, as a hook's shell ends")
-      ->check(CLI::Range(2, kLargestPid))
+  add_number(start, "--pid", {2, kLargestPid}, [this](std::int64_t value) { job_.pid = value; })
+      ->description("a process that lives as long as the job; none by default, as a hook's shell ends")
       ->type_name("PID");
-  add_size(start, "--need", job_.need)->description("free space that the job needs, such as 10GiB");
-  add_many(start, "--builder", job_.builders)->description("only this one; may be repeated (all)");
-  start->add_option("--use", job_.use, "the builder of plain `docker build` (BUILDWARDEN_BUILDER)")->type_name("NAME");
+  add_size(start, "--need", [this](Bytes value) {
+    job_.need = value;
+  })->description("free space that the job needs, such as 10GiB");
+  add_many(start, "--builder", job_.builders)
+      ->description("only this one; may be repeated (all)")
+      ->type_name("BUILDER");
+  start->add_option("--use", job_.use, "the builder of plain `docker build` (BUILDWARDEN_BUILDER)")
+      ->type_name("BUILDER");
   add_many(start, "--platform", job_.platforms)->description("that the job builds for; may be repeated");
   start->add_option("--cache-name", job_.cache_name, "its cache's name, where one is configured")->type_name("NAME");
   const auto reuse = [this](bool wanted) { return [this, wanted] { job_.reuse_context = wanted; }; };
@@ -244,7 +276,9 @@ void CommandLine::add_job_options(CLI::App* start) {
   const auto load = [this](bool wanted) { return [this, wanted] { job_.load = wanted; }; };
   auto* loads = start->add_flag_callback("--load", load(true), "send what `docker build -t` makes to the engine too");
   start->add_flag_callback("--no-load", load(false), "leave it on the builder (jobs.default_load)")->excludes(loads);
-  add_duration(start, "--ttl", job_.ttl)->description("the lease's length without a live pid");
+  add_duration(start, "--ttl", {std::chrono::seconds{1}}, [this](Duration value) {
+    job_.ttl = value;
+  })->description("the lease's length without a live pid");
   start->add_flag("--print-env", job_.print_env, "print the variables only; write no files");
   start->add_flag("--hook", job_.hook, "print the verdict for a hook, too: BUILDWARDEN_VERDICT=run, refuse or absent");
 }

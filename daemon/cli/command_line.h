@@ -42,9 +42,12 @@ class CommandLine {
   void add_builders();
   void add_seeds();
   void add_disk();
+  void add_disk_check(CLI::App* disk);
+  void add_job_ends(CLI::App* command);
   void add_events();
   void add_emulators();
   void add_doctor();
+  void add_completion();
   void add_job();
   void add_job_start(CLI::App* job);
   void add_job_options(CLI::App* start);
@@ -52,8 +55,9 @@ class CommandLine {
   // A subcommand that leads to `command`, unless one of its own subcommands is given.
   CLI::App* add(CLI::App* parent, const std::string& name, const std::string& help, std::function<int()> command);
 
-  // Where neither the command line nor the environment names a socket, a configuration that was given does.
-  void take_socket_of_config();
+  // Where neither the command line nor the environment names a socket, a configuration that was given does, or the
+  // usual one, for who can wait until that is read.
+  void take_socket_of_config(bool also_of_usual_file = false);
   // Fills what was not given from the environment; false (and says so) when there is no valid job id.
   bool complete_job();
 
@@ -66,11 +70,14 @@ class CommandLine {
   config::LoadRequest load_;
   bool dry_run_ = false;
   bool serves_ = false;
+  bool watch_ = false;
+  Duration interval_ = std::chrono::seconds{2};
   EventOptions events_;
   ReclaimOptions reclaim_;
   CheckOptions check_;
   RecreateOptions recreate_;
   std::string builder_;
+  std::string shell_;
   SeedOptions seed_;
   JobOptions job_;
 };

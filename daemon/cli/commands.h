@@ -12,6 +12,12 @@
 namespace buildwarden::cli {
 
 int show_status(const Context& context);
+
+inline constexpr Duration kShortestWatch = std::chrono::milliseconds{500};
+inline constexpr Duration kLongestWatch = std::chrono::hours{1};
+// The same again and again, drawn over the last one on a terminal, until a signal or Context::pause ends it; also while
+// the daemon is away. Ends by itself with kDenied, and with kNo when stdout takes no more.
+int watch_status(const Context& context, Duration interval);
 int show_disk(const Context& context);
 int show_builders(const Context& context);
 int show_emulators(const Context& context);
@@ -53,7 +59,7 @@ struct EventOptions {
   bool follow = false;
 };
 inline constexpr std::string_view kSinceForms =
-    "must be a number of an event, a duration such as 90s or 1h, or a time such as 2026-11-23T04:51:04Z";
+    "a number of an event, a duration such as 90s or 1h, or a time such as 2026-11-23T04:51:04Z";
 // Where they begin, as --since has it; false when it is none of kSinceForms. A duration is counted back from now.
 bool begin_at(const std::string& given, EventOptions& options);
 int show_events(const Context& context, const EventOptions& options);
@@ -68,13 +74,15 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options);
 
 struct CheckOptions {
   bool here = false;         // ask no daemon
-  bool stack_lines = false;  // those of bk-check-disk-space.sh
+  bool stack_lines = false;  // those of bk-check-disk-space.sh; makes room, as that does
+  bool make_room = false;    // have the daemon delete where there is too little
   bool job_ends = false;     // a job asks at its end: what it alone keeps counts as free where that goes with it
+  [[nodiscard]] bool makes_room() const { return make_room || stack_lines || job_ends; }
 };
-// kNo when a filesystem that gates jobs is below min_free or min_free_inodes, also after the daemon was asked to make
-// room for as long as a job would wait (jobs.admission_wait). Measures by itself, with the marks of the configuration,
-// when the daemon does not say or is not for this user; it deletes nothing itself. Where nothing can be measured: kYes,
-// with a warning, since unknown is no reason to refuse a job.
+// kNo when a filesystem that gates jobs is below min_free or min_free_inodes; where it makes room, also after the
+// daemon was asked for it for as long as a job would wait (jobs.admission_wait). Measures by itself, with the marks of
+// the configuration, when the daemon does not say or is not for this user; it deletes nothing itself. Where nothing can
+// be measured: kYes, with a warning, since unknown is no reason to refuse a job.
 int check_disk(const Context& context, const CheckOptions& options, const config::LoadRequest& config);
 
 // Prints the effective configuration; kNo and all mistakes at once when it is invalid.

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "common/format.h"
 #include "common/subprocess.h"
@@ -35,6 +36,11 @@ Context process_context() {
     return std::string(value == nullptr ? "" : value);
   };
   context.buildx_version = ask_buildx_version;
+  context.look = [env = context.env] { return look_of_stdout(env); };
+  context.pause = [](Duration time) {
+    std::this_thread::sleep_for(time);
+    return true;
+  };
   context.out_is_terminal = ::isatty(STDOUT_FILENO) == 1;
   return context;
 }

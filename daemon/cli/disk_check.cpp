@@ -88,7 +88,7 @@ Result<Verdict> ask(const Context& context, const CheckOptions& options, const c
   auto told = ask_daemon(context);
   if (!told) return std::move(told).error();
   verdict.findings = *std::move(told);
-  if (!deciding(verdict.findings).low) return verdict;
+  if (!deciding(verdict.findings).low || !options.makes_room()) return verdict;
   const auto settings = settings_or_defaults(context, config);
   verdict.purged = settings.on_full.purge_builds;
   const auto job = options.job_ends ? context.env("BUILDKITE_JOB_ID") : std::string();

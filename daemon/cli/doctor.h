@@ -30,8 +30,10 @@ using Ask = std::function<Result<Answer>(const std::string& target)>;
 
 // All that a check knows. Checks change nothing.
 struct Scene {
-  config::LoadRequest config;
-  Settings settings;  // the defaults when the configuration is invalid
+  config::LoadRequest
+      config;               // the file that was asked for; without one that of the daemon, and what it was started with
+  std::string daemon_file;  // the one that the running daemon says it reads; "" when nobody says
+  Settings settings;        // the defaults when the configuration is invalid
   std::string socket;
   std::function<std::string(const std::string&)> env;
   Ask daemon;
@@ -84,7 +86,7 @@ inline constexpr std::array kChecks = {
 };
 
 Scene look_around(const Context& context, const config::LoadRequest& config);
-// Prints what the checks find; kNo when one of the findings is an error.
+// Prints what the checks find, and at the end the one thing to do first; kNo when one of the findings is an error.
 int report_findings(const Context& context, const Scene& scene, std::span<const Check> checks);
 
 // The path of a program that PATH leads to; "" without one.

@@ -111,17 +111,42 @@ Finding of_remap(const Scene& scene, const json::value& info) {
 
 }  // namespace
 
+namespace {
+
+// Which file it is, and how much of it counts. What is not there is not called valid.
+Finding of_file(const Scene& scene, const config::Loaded& loaded) {
+  const auto& file = scene.config.yaml_path;
+  const auto reader = scene.daemon_file == file ? "the daemon reads " : "";
+  struct stat info{};
+  if (::stat(file.c_str(), &info) != 0) {
+    return fine(format("{}{}, which is not there: {} values are defaults or of other files", reader, file,
+                       loaded.values.size()));
+  }
+  const auto of_yaml = std::count_if(loaded.values.begin(), loaded.values.end(),
+                                     [](const config::EffectiveValue& value) { return value.source == "yaml"; });
+  return fine(format("{}{}, which is valid: {} of {} values are its own", reader, file, of_yaml, loaded.values.size()));
+}
+
+}  // namespace
+
 Findings check_configuration(const Scene& scene) {
+  const auto& file = scene.config.yaml_path;
   const auto loaded = config::load(scene.config);
   if (!loaded) {
     const auto& all = loaded.error().message();
     const auto mistakes = 1 + std::count(all.begin(), all.end(), '\n');
-    return {error(format("it has {} mistakes, the first: {}", mistakes, all.substr(0, all.find('\n'))),
+    return {error(format("{} has {}, the first: {}", file, counted(static_cast<std::size_t>(mistakes), "mistake"),
+                         all.substr(0, all.find('\n'))),
                   "buildwarden config check shows them all; until then the defaults are looked at here")};
   }
   Findings findings;
   for (const auto& said : loaded->warnings) findings.push_back(warning(said, "correct the variable where it is set"));
-  if (findings.empty()) findings.push_back(fine(format("{} values are valid", loaded->values.size())));
+  findings.push_back(of_file(scene, *loaded));
+  if (!scene.daemon_file.empty() && scene.daemon_file != file) {
+    findings.push_back(warning(
+        format("the daemon on {} reads {}, and not {}, which is looked at here", scene.socket, scene.daemon_file, file),
+        "buildwarden doctor without --config; or --socket of the daemon that reads it"));
+  }
   return findings;
 }
 

@@ -18,23 +18,26 @@ std::string bytes_of(const json::value& object, const char* name) {
   return value ? format_bytes(*value) : "-";
 }
 
-std::string seeds_text(const json::value& answer) {
+std::string seeds_text(const json::value& answer, const Look& look) {
   const auto location = text(answer, "location");
   if (location.empty()) return "seeds are off: seeds.location is empty\n";
   std::vector<std::vector<std::string>> rows = {{"BUILDER", "STATE", "SEED OF", "SIZE", "ARCHIVE", "REASON"}};
   for (const auto& seed : list(answer, "seeds")) {
     const auto& there = member(seed, "seed");
     const auto refusal = text(seed, "refusal");
-    rows.push_back({text(seed, "builder"), text(seed, "state"), there.is_null() ? "-" : text(there, "created_at"),
+    rows.push_back({text(seed, "builder"), text(seed, "state"), when(there, "created_at", look),
                     bytes_of(there, "bytes"), bytes_of(there, "archive_bytes"),
                     refusal.empty() ? text(seed, "reason") : "does not fit: " + refusal});
   }
-  return format("at {}, save: {}\n", location, text(answer, "save")) + table(std::move(rows));
+  return format("at {}, save: {}\n", location, text(answer, "save")) + table(std::move(rows), look);
 }
 
 }  // namespace
 
-int show_seeds(const Context& context) { return show(context, "/v1/seeds", seeds_text); }
+int show_seeds(const Context& context) {
+  return show(context, "/v1/seeds",
+              [look = context.look()](const json::value& seeds) { return seeds_text(seeds, look); });
+}
 
 int work_on_seed(const Context& context, const SeedOptions& options) {
   json::object body;

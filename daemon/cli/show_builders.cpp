@@ -22,9 +22,9 @@ std::string recreation_text(const json::value& made) {
   return out + text(made, "reason") + "\n";
 }
 
-std::string emulators_text(const json::value& answer) {
+std::string emulators_text(const json::value& answer, const Look& look) {
   const auto& emulators = list(answer, "emulators");
-  return emulators.empty() ? std::string("emulation is off\n") : emulators_table(emulators);
+  return emulators.empty() ? std::string("emulation is off\n") : emulators_table(emulators, look);
 }
 
 bool all_run(const json::array& emulators) {
@@ -34,14 +34,16 @@ bool all_run(const json::array& emulators) {
   });
 }
 
-std::string heal_text(const json::value& builder) {
+std::string heal_text(const json::value& builder, const Look& look) {
   const auto& last = member(builder, "last_heal");
   const auto heals = format("{}", number(builder, "heals").value_or(0));
-  return last.is_object() ? format("{}, the last at {}: {}", heals, text(last, "at"), text(last, "reason")) : heals;
+  if (!last.is_object()) return heals;
+  return format("{}, the last {}{}: {}", heals, look.is_terminal() ? "" : "at ", when(last, "at", look),
+                text(last, "reason"));
 }
 
 // One fact a line; what is not known is "-".
-std::string builder_text(const json::value& builder) {
+std::string builder_text(const json::value& builder, const Look& look) {
   const auto builds = number(builder, "running_builds");
   std::vector<std::vector<std::string>> rows = {
       {"name", text(builder, "name")},
@@ -56,29 +58,35 @@ std::string builder_text(const json::value& builder) {
       {"leases", joined(list(builder, "leases"))},
       {"running builds", builds ? format("{}", *builds) : ""},
       {"cache", size(builder, "cache_bytes")},
-      {"heals", heal_text(builder)},
+      {"heals", heal_text(builder, look)},
       {"platforms", joined(list(builder, "platforms"))},
   };
   for (auto& row : rows) row[1] = row[1].empty() ? "-" : row[1];
-  return table(std::move(rows));
+  return table(std::move(rows), look);
 }
 
 }  // namespace
 
 int show_builder(const Context& context, const std::string& name) {
-  return show(context, "/v1/builders/" + path_segment(name), builder_text);
+  return show(context, "/v1/builders/" + path_segment(name),
+              [look = context.look()](const json::value& builder) { return builder_text(builder, look); });
 }
 
 int show_builders(const Context& context) {
-  return show(context, "/v1/builders",
-              [](const json::value& answer) { return builders_table(list(answer, "builders")); });
+  return show(context, "/v1/builders", [look = context.look()](const json::value& answer) {
+    return builders_table(list(answer, "builders"), look);
+  });
 }
 
-int show_emulators(const Context& context) { return show(context, "/v1/emulators", emulators_text); }
+int show_emulators(const Context& context) {
+  return show(context, "/v1/emulators",
+              [look = context.look()](const json::value& answer) { return emulators_text(answer, look); });
+}
 
 int verify_emulators(const Context& context) {
   const auto answer = run_operation(context, "/v1/emulators/verify", {});
-  const int code = print_answer(context, answer, emulators_text);
+  const int code = print_answer(context, answer,
+                                [look = context.look()](const json::value& all) { return emulators_text(all, look); });
   return code == kYes && !all_run(list(answer->json, "emulators")) ? kNo : code;
 }
 

@@ -15,7 +15,7 @@ namespace json = boost::json;
 namespace {
 
 // As `config check` prints it: key, value, source and where in that.
-std::string settings_text(const json::value& config) {
+std::string settings_text(const json::value& config, const Look& look) {
   std::vector<std::vector<std::string>> rows;
   std::string after;
   for (const auto& setting : list(config, "settings")) {
@@ -29,7 +29,7 @@ std::string settings_text(const json::value& config) {
   for (const auto& warning : list(config, "warnings")) {
     if (const auto* words = warning.if_string()) after += format("warning: {}\n", std::string_view(*words));
   }
-  return table(std::move(rows)) + visible_lines(after);
+  return table(std::move(rows), look) + visible_lines(after);
 }
 
 std::string versions_json(const json::value& daemon) {
@@ -39,10 +39,14 @@ std::string versions_json(const json::value& daemon) {
 
 }  // namespace
 
-int show_config(const Context& context) { return show(context, "/v1/config", settings_text); }
+int show_config(const Context& context) {
+  return show(context, "/v1/config",
+              [look = context.look()](const json::value& config) { return settings_text(config, look); });
+}
 
 int show_jobs(const Context& context) {
-  return show(context, "/v1/jobs", [](const json::value& answer) { return jobs_table(list(answer, "jobs")); });
+  return show(context, "/v1/jobs",
+              [look = context.look()](const json::value& answer) { return jobs_table(list(answer, "jobs"), look); });
 }
 
 int show_version(const Context& context) {

@@ -10,22 +10,24 @@ namespace json = boost::json;
 
 namespace {
 
-std::string readiness_words(const json::value& status) {
-  if (!truth(status, "ready")) return ", not ready";
+std::string readiness_words(const json::value& status, const Look& look) {
+  if (!truth(status, "ready")) return ", " + painted("not ready", "not ready", look);
   return list(status, "attention").empty() ? ", ready" : ", ready, but no new job starts";
 }
 
-std::string daemon_line(const json::value& status) {
+std::string daemon_line(const json::value& status, const Look& look) {
   const auto uptime = number(status, "uptime_seconds");
   return format("buildwarden {}{}{}{}\n", visible(text(status, "version")),
                 uptime ? ", up " + short_duration(std::chrono::seconds{*uptime}) : "",
-                truth(status, "dry_run") ? ", dry run: nothing is deleted" : "", readiness_words(status));
+                truth(status, "dry_run") ? ", dry run: nothing is deleted" : "", readiness_words(status, look));
 }
 
 // What the daemon says of its own: jobs that cannot start.
-std::string attention_lines(const json::value& status) {
+std::string attention_lines(const json::value& status, const Look& look) {
   std::string lines;
-  for (const auto& one : list(status, "attention")) lines += visible(text(one, "reason")) + "\n";
+  for (const auto& one : list(status, "attention")) {
+    lines += painted(visible(text(one, "reason")), "critical", look) + "\n";
+  }
   return lines;
 }
 
@@ -48,13 +50,13 @@ std::string config_lines(const json::value& config) {
   return lines;
 }
 
-std::string engine_line(const json::value& engine) {
+std::string engine_line(const json::value& engine, const Look& look) {
   if (truth(engine, "up")) {
     return visible(format("engine {} (API {}), data in {}", text(engine, "version"), text(engine, "api_version"),
                           text(engine, "root_dir"))) +
            "\n";
   }
-  return visible(format("engine down: {}", text(engine, "reason"))) + "\n";
+  return painted("engine down", "down", look) + visible(format(": {}", text(engine, "reason"))) + "\n";
 }
 
 std::string state_lines(const json::value& state) {
@@ -136,17 +138,20 @@ std::string termination_line(const json::value& termination) {
   return visible(line) + "\n";
 }
 
-std::string status_text(const json::value& status) {
-  return daemon_line(status) + attention_lines(status) + not_ready_lines(status) +
-         config_lines(member(status, "config")) + engine_line(member(status, "engine")) +
+std::string status_text(const json::value& status, const Look& look) {
+  return daemon_line(status, look) + attention_lines(status, look) + not_ready_lines(status) +
+         config_lines(member(status, "config")) + engine_line(member(status, "engine"), look) +
          state_lines(member(status, "state")) + refused_lines(status) +
          termination_line(member(status, "termination")) + savings_lines(member(status, "savings")) + "\n" +
-         filesystems_table(list(status, "filesystems")) + "\n" + builders_table(list(status, "builders")) + "\n" +
-         prefetch_lines(member(status, "prefetch")) + jobs_table(list(status, "jobs"));
+         filesystems_table(list(status, "filesystems"), look) + "\n" + builders_table(list(status, "builders"), look) +
+         "\n" + prefetch_lines(member(status, "prefetch")) + jobs_table(list(status, "jobs"), look);
 }
 
 }  // namespace
 
-int show_status(const Context& context) { return show(context, "/v1/status", status_text); }
+int show_status(const Context& context) {
+  return show(context, "/v1/status",
+              [look = context.look()](const json::value& status) { return status_text(status, look); });
+}
 
 }  // namespace buildwarden::cli

@@ -1,13 +1,16 @@
-// Short aligned tables for people.
+// Rows under each other in columns.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "daemon/cli/look.h"
+
 namespace buildwarden::cli {
 
-// The first row is the heading. Columns are padded to their widest cell and two blanks apart; nothing is padded at the
-// end of a line. Control characters in cells are shown as visible() does.
-std::string table(std::vector<std::vector<std::string>> rows);
+// Each column as wide as its widest cell; control characters are shown as visible() does. On a terminal that is
+// narrower the columns stand closer, then the widest give way, and what does not fit into a cell goes on below it, so
+// that nothing is lost; words of the columns LEVEL and STATE have their colour. An empty list gives "".
+std::string table(std::vector<std::vector<std::string>> rows, const Look& look = {});
 
 }  // namespace buildwarden::cli

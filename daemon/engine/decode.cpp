@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/short_ids.h"
 #include "daemon/engine/decode_parts.h"
 #include "daemon/engine/json.h"
 
@@ -241,11 +242,11 @@ std::string decode_message(std::string_view text) {
   if (auto root = parse_json(text)) {
     FieldReader fields(*root, "the error");
     auto words = fields.optional_text("message");
-    if (!words.empty()) return words;
+    if (!words.empty()) return with_short_ids(words);
   }
   std::string words(text.substr(0, kLongestMessage));
   while (!words.empty() && (words.back() == '\n' || words.back() == '\r')) words.pop_back();
-  return words.empty() ? "without a message" : words;
+  return words.empty() ? "without a message" : with_short_ids(words);
 }
 
 Result<policy::ObservedContainer> decode_container(std::string_view text) {

@@ -11,6 +11,7 @@
 namespace buildwarden::ports {
 
 struct ConfigView {
+  std::string file;                         // the YAML that is read; it need not be there
   WallTime loaded_at;                       // the one in force
   std::uint64_t taken = 0;                  // reloads since the start that were good
   std::uint64_t refused = 0;                // and that were not

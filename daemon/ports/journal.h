@@ -44,7 +44,8 @@ inline bool is_on_demand(const Event& event) {
 class Journal {
  public:
   virtual ~Journal() = default;
-  // Never blocks, never fails; stamps the event with the time and a number that only grows, over restarts too.
+  // Never blocks, never fails; stamps the event with the time and a number that only grows, over restarts too. Ids of
+  // 64 digits in the reason are cut to 12; the fields have them whole.
   virtual void record(Event event) = 0;
 };
 

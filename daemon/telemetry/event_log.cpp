@@ -1,12 +1,14 @@
 #include "daemon/telemetry/event_log.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <string_view>
 #include <utility>
 
 #include "common/format.h"
 #include "common/log.h"
+#include "common/short_ids.h"
 #include "common/visible_text.h"
 
 namespace buildwarden::telemetry {
@@ -28,12 +30,27 @@ struct FieldText {
   }
 };
 
-void write_line(const ports::Event& event, const std::string& line) {
-  switch (event.severity) {
-    case ports::Severity::kInfo: log_info(line); break;
-    case ports::Severity::kWarning: log_warning(line); break;
-    case ports::Severity::kError: log_error(line); break;
+struct PlainText {
+  std::string operator()(std::int64_t value) const { return format("{}", value); }
+  std::string operator()(double value) const { return format("{}", value); }
+  std::string operator()(bool value) const { return value ? "true" : "false"; }
+  std::string operator()(const std::string& value) const { return visible(value); }
+};
+
+constexpr std::size_t kLongestName = 64;  // that journald takes
+
+std::string journal_name(std::string_view name) {
+  std::string made = "BUILDWARDEN_";
+  for (const char letter : name) {
+    const auto c = static_cast<unsigned char>(letter);
+    made += c < 0x80 && std::isalnum(c) != 0 ? static_cast<char>(std::toupper(c)) : '_';
   }
+  return made.substr(0, kLongestName);
+}
+
+LogLevel level_of(ports::Severity severity) {
+  if (severity == ports::Severity::kError) return LogLevel::kError;
+  return severity == ports::Severity::kWarning ? LogLevel::kWarning : LogLevel::kInfo;
 }
 
 }  // namespace
@@ -57,6 +74,22 @@ std::string journal_line(const ports::Event& event) {
     separator = " ";
   }
   return line + "}";
+}
+
+JournalFields journal_fields(const ports::Event& event) {
+  JournalFields fields;
+  for (auto kind = std::string_view(event.kind); !kind.empty();) {
+    fields.emplace_back("BUILDWARDEN_KIND", visible(kind));
+    const auto dot = kind.rfind('.');
+    kind = kind.substr(0, dot == std::string_view::npos ? 0 : dot);
+  }
+  if (!event.rule.empty()) fields.emplace_back("BUILDWARDEN_RULE", visible(event.rule));
+  for (const auto& [name, value] : event.fields) {
+    auto made = journal_name(name);
+    if (made == "BUILDWARDEN_KIND" || made == "BUILDWARDEN_RULE") continue;
+    fields.emplace_back(std::move(made), std::visit(PlainText{}, value));
+  }
+  return fields;
 }
 
 EventLog::EventLog(const Clock& clock, std::size_t capacity) : clock_(clock) {
@@ -103,10 +136,11 @@ void EventLog::remember(std::vector<ports::RecordedEvent> past) {
 void EventLog::write_to_log(const ports::Event& event) {
   auto line = journal_line(event);
   if (ports::is_on_demand(event)) line = on_demand_lines_.line(line, std::chrono::steady_clock::now());
-  if (!line.empty()) write_line(event, line);
+  if (!line.empty()) log_with_fields(level_of(event.severity), line, journal_fields(event));
 }
 
 void EventLog::record(ports::Event event) {
+  event.reason = with_short_ids(event.reason);
   write_to_log(event);
   count(event.kind);
   ports::RecordedEvent recorded{0, clock_.now().wall, std::move(event)};

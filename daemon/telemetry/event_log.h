@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/journald.h"
 #include "common/log_budget.h"
 #include "daemon/ports/journal.h"
 
@@ -90,5 +91,9 @@ class EventLog final : public ports::Journal, public ports::EventSource {
 // "kind rule: reason {k=v k2="v w"}" on one line: control characters are written as \xNN, since reasons quote what
 // others sent.
 std::string journal_line(const ports::Event& event);
+
+// For journald: BUILDWARDEN_KIND of the event's kind and of those above it ("reclaim.step", "reclaim"),
+// BUILDWARDEN_RULE, and each field as BUILDWARDEN_ and its name in capitals.
+JournalFields journal_fields(const ports::Event& event);
 
 }  // namespace buildwarden::telemetry

@@ -47,7 +47,8 @@ std::optional<ProcessStat> read_stat(const std::string& proc) {
   stat.cpu_seconds = (field[kUserTimeField] + field[kUserTimeField + 1]) / ticks;
   stat.started = field[kStartField] / ticks;
   stat.virtual_bytes = static_cast<std::uint64_t>(field[kStartField + 1]);
-  stat.resident_bytes = static_cast<std::uint64_t>(field[kStartField + 2]) * static_cast<std::uint64_t>(::getpagesize());
+  stat.resident_bytes =
+      static_cast<std::uint64_t>(field[kStartField + 2]) * static_cast<std::uint64_t>(::getpagesize());
   return stat;
 }
 

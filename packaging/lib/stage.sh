@@ -58,7 +58,7 @@ stage_settings() {
 }
 
 stage_documentation() {
-  local documents=/usr/share/doc/buildwarden work page
+  local documents=/usr/share/doc/buildwarden folder work page
   work=$(mktemp -d)
   write_manuals "$work" "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%d)"
   write_third_party > "$work/third-party"
@@ -71,6 +71,11 @@ stage_documentation() {
   while read -r page; do put 644 "$documents/$page" "$checkout/$page"; done \
     < <(cd "$checkout" && find README.md config systemd daemon/README.md daemon/guide packaging/README.md packaging/CHANGELOG.md -name '*.md' -o -name '*.png' | sort)
   put 644 /usr/share/bash-completion/completions/buildwarden "$checkout/packaging/completion/buildwarden.bash"
+  put 644 /usr/share/fish/vendor_completions.d/buildwarden.fish "$checkout/packaging/completion/buildwarden.fish"
+  # Debian's zsh looks into the first, others into the second.
+  for folder in vendor-completions site-functions; do
+    put 644 "/usr/share/zsh/$folder/_buildwarden" "$checkout/packaging/completion/buildwarden.zsh"
+  done
 }
 
 # What the stack's and the fleet's files are, as they lie in packaging/.

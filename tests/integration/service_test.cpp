@@ -164,7 +164,7 @@ TEST_F(ServiceIntegration, ABadFileKeepsTheOldConfigurationUntilItIsMended) {
   EXPECT_THAT(get("/metrics"), HasSubstr("\nbuildwarden_config_reloads_total{result=\"refused\"} 1\n"));
   EXPECT_THAT(query("/v1/events", R"(.events[] | select(.kind == "config.refused") | .fields.errors)"),
               HasSubstr("nonsense"));
-  EXPECT_THAT(log(), HasSubstr("<3>config.refused"));
+  EXPECT_THAT(log(), HasSubstr(" error config.refused"));
   daemon().send(SIGHUP);
   EXPECT_TRUE(active()) << "the old configuration is at work";
 
@@ -212,7 +212,7 @@ TEST_F(ServiceIntegration, TheOldUnitsStandDownWhileTheEngineIsAwayForAWhile) {
 }
 
 TEST_F(ServiceIntegration, TheLogFollowsItsLevel) {
-  write_conf("log: { level: error }\n");
+  write_conf("log: { level: error, format: journald }\n");
   start_daemon();
   wait_until_it_answers();
   EXPECT_EQ(log(), "");
@@ -220,7 +220,7 @@ TEST_F(ServiceIntegration, TheLogFollowsItsLevel) {
   ASSERT_TRUE(becomes("/v1/status", ".config.restart_needed[]", "log.format"));
   EXPECT_THAT(log(), HasSubstr("<4>config.reloaded")) << "by the new level, in the old format";
   EXPECT_EQ(query("/v1/config", R"(.settings[] | select(.key == "log.format") | .value, .after_restart)"),
-            "auto\ntext");
+            "journald\ntext");
 }
 
 // A reclaim whose deletion the engine never answers.

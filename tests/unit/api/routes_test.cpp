@@ -153,14 +153,14 @@ TEST_F(RoutesTest, StatusSaysHowTheConfigurationIs) {
   views.config.loaded_at = clock.now().wall;
   start();
   EXPECT_THAT(get("/v1/status").body, HasSubstr(R"("config":{"loaded_at":"2026-01-01T00:00:00.000Z","error":null,)"
-                                                R"("restart_needed":[],"parameters_awaited":false})"));
+                                                R"("restart_needed":[],"parameters_awaited":false,"file":""})"));
   on_loop([&] {
     views.config.error = "a.yaml:1: no";
     views.config.restart_needed = {"listen.tcp"};
     views.config.parameters_awaited = true;
   });
   EXPECT_THAT(get("/v1/status").body, HasSubstr(R"("error":"a.yaml:1: no","restart_needed":["listen.tcp"],)"
-                                                R"("parameters_awaited":true)"));
+                                                R"("parameters_awaited":true,"file":"")"));
 }
 
 TEST_F(RoutesTest, StatusShowsWhatIsFetchedAhead) {

@@ -22,6 +22,7 @@ using buildwarden::testing::run_until;
 using policy::BuilderState;
 using policy::ContainerState;
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -51,9 +52,10 @@ TEST_F(Hang, OfTheProcessThatListensIsRestartedWhateverElseRunsInItsContainer) {
   EXPECT_THAT(silent_turns(3), IsEmpty());
   EXPECT_THAT(now().reason, HasSubstr("has not answered"));
   EXPECT_THAT(silent_turns(2), ElementsAre("restart buildwarden_s3"));
-  EXPECT_THAT(journal_.last("builder.step").reason, HasSubstr("counts as dead"));
   buildkitd_->manner = FakeBuildkitd::Manner::kAnswers;
   EXPECT_THAT(turn(), IsEmpty());
+  EXPECT_THAT(journal_.last("builder.healed").reason,
+              AllOf(HasSubstr("counts as dead"), HasSubstr("; restart buildwarden_s3, in ")));
   EXPECT_EQ(now().state, BuilderState::kWarm);
   EXPECT_EQ(now().heals_by_reason.at("frozen"), 1U);
 }
@@ -63,7 +65,10 @@ TEST_F(Hang, OfOneThatWorksIsEndedByTheDeadlineAlone) {
   EXPECT_THAT(silent_turns(30), IsEmpty()) << "this very process, which listens, uses the CPU all the time";
   EXPECT_EQ(now().state, BuilderState::kHealing);
   EXPECT_THAT(silent_turns(2), ElementsAre("restart buildwarden_s3")) << "after five minutes";
-  EXPECT_THAT(journal_.last("builder.step").reason, HasSubstr("whatever else it does"));
+  EXPECT_GE(journal_.count("builder.state"), 1U) << "what takes longer is told before it ends";
+  buildkitd_->manner = FakeBuildkitd::Manner::kAnswers;
+  turn();
+  EXPECT_THAT(journal_.last("builder.healed").reason, HasSubstr("whatever else it does"));
 }
 
 TEST_F(Hang, IsNoReasonToHandItOut) {
@@ -91,6 +96,38 @@ TEST_F(Hang, OfOneThatStartsIsWaitedForByTheJobsThatAreHandedIt) {
   EXPECT_EQ(reconciler().why_withheld("s3"), "");
   silent_turns(2);
   EXPECT_EQ(reconciler().why_withheld("s3"), "it has not answered for 40s");
+}
+
+// Issue 20: after `docker buildx rm` a start met the container that was just going.
+TEST_F(ReconcilerTest, ARaceWithSomebodyWhoRemovesItIsNotToldUnlessItGoesOnAndOn) {
+  warm();
+  const auto before = journal_.events.size();
+  engine_.set_state("buildwarden_s3", ContainerState::kExited, "die");
+  engine_.fail.emplace("start buildwarden_s3", Error(Errc::kConflict, "it is marked for removal"));
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(turn(), ElementsAre("start buildwarden_s3"));
+  EXPECT_EQ(journal_.events.size(), before);
+  turn();
+  ASSERT_EQ(journal_.count("builder.step_failed"), 1U);
+  EXPECT_EQ(journal_.last("builder.step_failed").severity, ports::Severity::kWarning);
+  EXPECT_THAT(journal_.last("builder.step_failed").reason, HasSubstr("came too late again and again"));
+}
+
+TEST_F(ReconcilerTest, AHealThatTakesLongIsToldBeforeItEnds) {
+  warm();
+  const auto before = journal_.events.size();
+  engine_.set_state("buildwarden_s3", ContainerState::kExited, "die");
+  engine_.fail.emplace("start buildwarden_s3", Error(Errc::kConflict, "it is marked for removal"));
+  turn();
+  EXPECT_EQ(journal_.events.size(), before);
+  clock_.advance(seconds{11});
+  turn();
+  EXPECT_EQ(journal_.last("builder.state").fields.back(),
+            (std::pair<std::string, ports::Field>{"to", std::string("healing")}));
+  engine_.fail.clear();
+  turn();
+  turn();
+  EXPECT_THAT(journal_.last("builder.healed").reason, HasSubstr("healed after 11s: "));
+  EXPECT_EQ(journal_.events.size(), before + 2);
 }
 
 TEST_F(ReconcilerTest, CountsAHealThatWasTheEnginesOwnRestart) {

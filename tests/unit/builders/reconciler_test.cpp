@@ -15,6 +15,7 @@ using buildwarden::testing::ReconcilerTest;
 using policy::BuilderState;
 using policy::ContainerState;
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -78,6 +79,7 @@ class ReconcilerHeals : public ReconcilerTest, public ::testing::WithParamInterf
 TEST_P(ReconcilerHeals, AndSaysSo) {
   warm();
   const auto& loss = GetParam();
+  const auto before = journal_.events.size();
   if (loss.state == ContainerState::kMissing) {
     engine_.remove(loss.container);
   } else {
@@ -89,8 +91,11 @@ TEST_P(ReconcilerHeals, AndSaysSo) {
   EXPECT_THAT(turn(), IsEmpty());
   EXPECT_EQ(view().state, BuilderState::kWarm);
   ASSERT_EQ(journal_.count("builder.healed"), 1U);
+  EXPECT_EQ(journal_.events.size(), before + 1) << "a heal is told once";
   const auto healed = journal_.last("builder.healed");
   EXPECT_EQ(healed.rule, loss.rule);
+  EXPECT_THAT(healed.reason, AllOf(HasSubstr("builder s3 was healed after 540 ms: "), HasSubstr(loss.container),
+                                   HasSubstr(", in 500 ms")));
   EXPECT_EQ(healed.fields.back(), (std::pair<std::string, ports::Field>{"gone_seconds", 0.54}));
   EXPECT_EQ(view().heals, 1U);
   EXPECT_EQ(view().heals_by_reason.at(loss.rule), 1U);

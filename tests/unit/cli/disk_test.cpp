@@ -48,7 +48,9 @@ TEST(DiskCheck, TheDaemonSaysOk) {
 // A daemon whose disk has `before` until room was asked for, and `after` then.
 class DiskCheckMakesRoom : public ::testing::Test {
  protected:
-  ClientRun run(const std::string& before, const std::string& after, const std::vector<std::string>& more = {}) {
+  // `command`: of `disk`.
+  ClientRun run(const std::string& before, const std::string& after, const std::vector<std::string>& more = {},
+                const std::string& command = "check") {
     bool asked = false;
     body_.clear();
     world_.silence = kPatient;
@@ -61,7 +63,7 @@ class DiskCheckMakesRoom : public ::testing::Test {
       if (request.line().find("/v1/operations/") != std::string::npos) return operation_;
       return http_answer(200, disk(asked ? after : before));
     });
-    std::vector<std::string> arguments = {"disk", "check", "--config", configuration(world_, "1B")};
+    std::vector<std::string> arguments = {"disk", command, "--config", configuration(world_, "1B")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return world_.run(std::move(arguments));
   }
@@ -73,7 +75,7 @@ class DiskCheckMakesRoom : public ::testing::Test {
 };
 
 TEST_F(DiskCheckMakesRoom, AndSaysYesWhenThatWasEnough) {
-  const auto done = run(filesystem("critical", "true", 3 * kGiB), filesystem("low", "true", 6 * kGiB));
+  const auto done = run(filesystem("critical", "true", 3 * kGiB), filesystem("low", "true", 6 * kGiB), {}, "ensure");
   EXPECT_EQ(done.code, cli::kYes) << done.err;
   EXPECT_EQ(body_, R"(POST /v1/disk/reclaim HTTP/1.1 {"target_free_bytes":5368709120})");
   EXPECT_THAT(done.out, HasSubstr("ok: /data has 6.00 GiB free"));
@@ -82,10 +84,22 @@ TEST_F(DiskCheckMakesRoom, AndSaysYesWhenThatWasEnough) {
 
 TEST_F(DiskCheckMakesRoom, AndSaysNoWhenItWasNot) {
   const auto critical = filesystem("critical", "true", 3 * kGiB);
-  const auto done = run(critical, critical);
+  const auto done = run(critical, critical, {"--make-room"});
   EXPECT_EQ(done.code, cli::kNo);
+  EXPECT_NE(body_, "");
   EXPECT_THAT(done.out, HasSubstr("low: /data has 3.00 GiB free"));
-  EXPECT_EQ(run(critical, critical, {"--json"}).code, cli::kNo);
+  EXPECT_EQ(run(critical, critical, {"--json"}, "ensure").code, cli::kNo);
+  EXPECT_NE(body_, "");
+}
+
+// Issue 20: `check` deleted.
+TEST_F(DiskCheckMakesRoom, ButCheckAloneOnlyLooks) {
+  const auto done = run(filesystem("critical", "true", 3 * kGiB), filesystem("low", "true", 6 * kGiB));
+  EXPECT_EQ(done.code, cli::kNo);
+  EXPECT_EQ(done.out, "low: /data has 3.00 GiB free, at least 5.00 GiB wanted (level critical)\n");
+  EXPECT_EQ(done.err, "");
+  EXPECT_EQ(body_, "") << "nobody asked for room";
+  EXPECT_EQ(world_.run({"disk", "check", "--here", "--make-room"}).code, cli::kUsage);
 }
 
 // Issue 16, number 5: the stack deletes the job's own checkout under it and ends with 0.
@@ -133,13 +147,13 @@ TEST(DiskCheck, TheDaemonOfTheGivenConfigurationIsAsked) {
 }
 
 TEST_F(DiskCheckMakesRoom, ButNotWhereThereIsEnough) {
-  EXPECT_EQ(run(filesystem("low", "true", 6 * kGiB), "").code, cli::kYes);
+  EXPECT_EQ(run(filesystem("low", "true", 6 * kGiB), "", {}, "ensure").code, cli::kYes);
   EXPECT_EQ(body_, "");
 }
 
 TEST_F(DiskCheckMakesRoom, ARefusedReclaimIsSaidAndDecidesNothing) {
   reclaim_ = http_answer(403, R"({"detail":"only root may"})", "application/problem+json");
-  const auto done = run(filesystem("critical", "true", 3 * kGiB), filesystem("ok", "true", 60 * kGiB));
+  const auto done = run(filesystem("critical", "true", 3 * kGiB), filesystem("ok", "true", 60 * kGiB), {}, "ensure");
   EXPECT_EQ(done.code, cli::kYes) << "somebody else made room";
   EXPECT_THAT(done.err, HasSubstr("only root may"));
 }

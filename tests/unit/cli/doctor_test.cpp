@@ -18,8 +18,59 @@ TEST_F(Doctor, ConfigurationTellsHowManyMistakesAndTheFirst) {
   EXPECT_EQ(complaints(cli::check_configuration(scene_)), "");
   std::ofstream(scene_.config.yaml_path) << beyond << "disk: { min_free: 5 apples }\nbuilder: []\n";
   EXPECT_THAT(complaints(cli::check_configuration(scene_)),
-              AllOf(HasSubstr("error: it has 2 mistakes, the first: "), HasSubstr("disk.min_free"),
+              AllOf(HasSubstr("/c.yaml has 2 mistakes, the first: "), HasSubstr("disk.min_free"),
                     HasSubstr("[buildwarden config check")));
+}
+
+// Issue 20: "85 values are valid" of a file that was not there.
+TEST_F(Doctor, SaysWhichFileIsReadAndCallsNothingValidThatIsAbsent) {
+  const auto absent = texts(cli::check_configuration(scene_));
+  EXPECT_THAT(absent, AllOf(HasSubstr("/none.yaml, which is not there: "), ::testing::Not(HasSubstr("valid"))));
+  scene_.config.yaml_path = folder() + "/c.yaml";
+  std::ofstream(scene_.config.yaml_path) << "disk: { min_free: 1GiB }\ndry_run: true\n";
+  scene_.daemon_file = scene_.config.yaml_path;
+  EXPECT_THAT(texts(cli::check_configuration(scene_)),
+              HasSubstr("the daemon reads " + folder() + "/c.yaml, which is valid: 2 of "));
+  scene_.daemon_file = "/other.yaml";
+  EXPECT_THAT(complaints(cli::check_configuration(scene_)), HasSubstr("reads /other.yaml, and not " + folder()));
+}
+
+// A daemon on a socket of its own, whose builders and paths are not those of the usual file.
+TEST_F(Doctor, LooksAtWhatTheRunningDaemonReads) {
+  ClientWorld world;
+  world.silence = kPatient;
+  const auto yaml = world.folder() + "/own.yaml";
+  std::ofstream(yaml) << "builders: [ { name: other } ]\npaths: { run: " << world.folder() << "/run }\n";
+  const ScriptedDaemon daemon(world.socket(), [&](const SeenRequest& request) {
+    if (request.line().find("/v1/status") != std::string::npos) {
+      return http_answer(200,
+                         R"({"version":")" BUILDWARDEN_VERSION R"(","ready":true,"config":{"file":")" + yaml + "\"}}");
+    }
+    if (request.line().find("/v1/config") != std::string::npos) {
+      return http_answer(200, R"({"settings":[{"key":"dry_run","value":"true","source":"command-line"},)"
+                              R"({"key":"disk.ballast","value":"7GiB","source":"default"}]})");
+    }
+    if (request.line().find("/v1/builders") != std::string::npos) {
+      return http_answer(200, R"({"builders":[{"name":"other","state":"warm","reason":"it answers"}]})");
+    }
+    return http_answer(404, "{}");
+  });
+  cli::Context context;
+  context.socket = world.socket();
+  context.env = [](const std::string&) { return std::string(); };
+  config::LoadRequest usual;
+  usual.yaml_path = world.folder() + "/usual.yaml";
+  const auto scene = cli::look_around(context, usual);
+  EXPECT_EQ(scene.config.yaml_path, yaml);
+  const auto loaded = config::load(scene.config);
+  ASSERT_TRUE(loaded) << loaded.error().message();
+  EXPECT_EQ(scene.settings.builders.at(0).name, "other");
+  EXPECT_TRUE(scene.settings.dry_run) << "by the daemon's command line";
+  EXPECT_EQ(scene.settings.disk.ballast.absolute(), kGiB) << "what is not of its command line is its file's";
+  EXPECT_THAT(texts(cli::check_builders(scene)), AllOf(HasSubstr("other is warm"), ::testing::Not(HasSubstr("s3"))));
+  usual.yaml_required = true;
+  std::ofstream(usual.yaml_path) << "dry_run: false\n";
+  EXPECT_EQ(cli::look_around(context, usual).config.yaml_path, usual.yaml_path) << "what is asked for counts";
 }
 
 TEST_F(Doctor, DaemonInOrder) { EXPECT_EQ(complaints(cli::check_daemon(scene_)), ""); }
@@ -234,7 +285,7 @@ TEST_F(Doctor, ReportsForPeopleAndForPrograms) {
   EXPECT_EQ(cli::report_findings(context, scene_, both), cli::kNo);
   EXPECT_EQ(out,
             "ok       mild: good\nwarning  mild: odd\n         fix: x\nerror    bad: broken\n         fix: mend it\n"
-            "1 in order, 1 to look at, 1 wrong\n");
+            "1 in order, 1 to look at, 1 wrong\nfirst (bad): mend it\n");
   out.clear();
   context.json = true;
   EXPECT_EQ(cli::report_findings(context, scene_, both), cli::kNo);
@@ -243,6 +294,15 @@ TEST_F(Doctor, ReportsForPeopleAndForPrograms) {
   EXPECT_EQ(document.at("warnings"), 1);
   EXPECT_EQ(document.at("findings").as_array().size(), 3U);
   EXPECT_EQ(document.at("findings").as_array()[2].at("fix"), "mend it");
+  EXPECT_EQ(document.at("first").at("check"), "bad");
+  context.json = false;
+  out.clear();
+  EXPECT_EQ(cli::report_findings(context, scene_, std::span(both).first(1)), cli::kYes);
+  EXPECT_THAT(out, ::testing::EndsWith("\nfirst (mild): x\n"));
+  const std::array good{cli::Check{"fine", [](const cli::Scene&) { return cli::Findings{cli::fine("good")}; }}};
+  out.clear();
+  cli::report_findings(context, scene_, good);
+  EXPECT_THAT(out, ::testing::EndsWith("1 in order, 0 to look at, 0 wrong\n"));
 }
 
 TEST_F(Doctor, TheCommandGoesOnWithoutADaemon) {

@@ -140,6 +140,8 @@ class ClientWorld {
  public:
   std::map<std::string, std::string> environment;
   bool terminal = false;
+  cli::Look look;
+  std::function<bool(Duration)> pause = [](Duration) { return false; };
   bool full = false;  // what is printed does not arrive
   Duration silence = std::chrono::milliseconds{100};
   std::string buildx_version = "github.com/docker/buildx v0.29.1 a32761a\n";
@@ -158,6 +160,8 @@ class ClientWorld {
     };
     context.buildx_version = [this] { return buildx_version; };
     context.out_is_terminal = terminal;
+    context.look = [this] { return look; };
+    context.pause = pause;
     context.out_arrived = [this] { return !full; };
     context.silence = silence;
     context.socket = socket();

@@ -61,12 +61,23 @@ void say_all() {
   log_error("five");
 }
 
-TEST(Log, WhatIsNoTerminalGetsThePriorityOnEachLine) {
+TEST(Log, ForJournaldEachLineHasItsPriority) {
   EXPECT_EQ(through_a_pipe([] {
-              configure_log(LogLevel::kDebug, LogFormat::kAuto);
+              configure_log(LogLevel::kDebug, LogFormat::kJournald);
               say_all();
             }),
             "<7>one\n<6>two\n<4>three\n<4>four\n<3>five\n");
+}
+
+// Issue 20: a file got lines that begin with "<6>".
+TEST(Log, AFileThatJournaldDoesNotReadGetsText) {
+  const auto text = through_a_pipe([] {
+    ::unsetenv("JOURNAL_STREAM");
+    configure_log(LogLevel::kInfo, LogFormat::kAuto);
+    log_info("two");
+  });
+  EXPECT_EQ(text.find("<6>"), std::string::npos) << text;
+  EXPECT_EQ(text.substr(0, 2), "20") << text;
 }
 
 TEST(Log, ATerminalGetsTextWithTheTime) {

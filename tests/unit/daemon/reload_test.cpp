@@ -75,6 +75,7 @@ TEST_F(ReloadTest, AGoodOneCountsAtOnceAndIsToldWithOldAndNew) {
   EXPECT_EQ(field("config.reloaded", "changes"),
             "disk.min_free: 1GiB (yaml " + in("conf.yaml") + ":1) -> 2GiB (yaml " + in("conf.yaml") + ":1)");
   EXPECT_EQ(reload_->config_view().taken, 1U);
+  EXPECT_EQ(reload_->config_view().file, in("conf.yaml"));
 }
 
 TEST_F(ReloadTest, ABadOneChangesNothingAndIsToldEverywhereUntilItIsMended) {

@@ -62,6 +62,29 @@ TEST(EventLog, GivesWhatIsNewerAtMostSoMany) {
   EXPECT_THAT(ids(log.since(~std::uint64_t{0}, 10)), IsEmpty());
 }
 
+TEST(EventLog, TellsIdsByTwelveDigits) {
+  const testing::FakeClock clock;
+  EventLog log(clock);
+  const auto id = "0123456789ab" + std::string(52, 'c');
+  auto removed = event("k");
+  removed.reason = "container " + id + " is gone";
+  removed.fields = {{"id", id}};
+  log.record(removed);
+  const auto kept = log.since(0, 1);
+  EXPECT_EQ(kept.front().event.reason, "container 0123456789ab is gone");
+  EXPECT_EQ(std::get<std::string>(kept.front().event.fields.front().second), id);
+}
+
+TEST(EventLog, JournaldFindsAnEventByItsKindItsRuleAndItsFields) {
+  auto step = event("reclaim.step");
+  step.rule = "free_below_low";
+  step.fields = {{"freed_bytes", std::int64_t{7}}, {"builder", "s3\x1b"}, {"dry_run", false}, {"kind", "images"}};
+  EXPECT_THAT(journal_fields(step),
+              ElementsAre(std::pair("BUILDWARDEN_KIND", "reclaim.step"), std::pair("BUILDWARDEN_KIND", "reclaim"),
+                          std::pair("BUILDWARDEN_RULE", "free_below_low"), std::pair("BUILDWARDEN_FREED_BYTES", "7"),
+                          std::pair("BUILDWARDEN_BUILDER", "s3\\x1b"), std::pair("BUILDWARDEN_DRY_RUN", "false")));
+}
+
 // Issue 14: 12,000 pairs of job events pushed everything else out of the journal.
 TEST(EventLog, WhatIsMadeOnDemandPushesOutNothingElse) {
   const testing::FakeClock clock;
