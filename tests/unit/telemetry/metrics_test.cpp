@@ -276,15 +276,14 @@ TEST_F(MetricsTest, ShowsWhoHasTheDiskByKindAndItsMarks) {
   disk.users = {{"images", "3 images", 500}, {"volume", "a", 100}, {"volume", "b", 50}};
   disk.marks = {100, 150, 250, 5, 6, 7};
   rooms.disk.filesystems = {disk};
-  auto text = metrics.text();
+  const auto text = metrics.text();
   EXPECT_THAT(text, HasSubstr("buildwarden_disk_used_bytes{kind=\"images\",mount=\"/\"} 500\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_disk_used_bytes{kind=\"volume\",mount=\"/\"} 150\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_disk_used_bytes{kind=\"unattributed\",mount=\"/\"} 250\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_disk_mark_bytes{mark=\"critical\",mount=\"/\"} 100\n"));
   EXPECT_THAT(text, HasSubstr("buildwarden_disk_mark_bytes{mark=\"target\",mount=\"/\"} 250\n"));
   rooms.disk.filesystems[0].error = "statvfs: no answer";
-  text = metrics.text();
-  EXPECT_THAT(text, Not(HasSubstr("kind=\"unattributed\""))) << "of a stale reading";
+  EXPECT_THAT(metrics.text(), Not(HasSubstr("kind=\"unattributed\""))) << "of a stale reading";
 }
 
 // Prometheus refuses a scrape with one label that is no UTF-8, and a mount point may be of any bytes.
