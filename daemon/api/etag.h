@@ -15,7 +15,8 @@ std::string etag_of(std::string_view body);
 bool matches_etag(std::string_view if_none_match, std::string_view etag);
 
 // Tags a good answer to a GET that has a body and a path below /v1/, or the API's description; where the client has it
-// already the answer becomes 304 without a body. What differs each time (/metrics, the page) has none.
+// already the answer becomes 304 without a body. What differs each time (/metrics, the page)
+// and what is longer than 1 MiB has none.
 void tag_for_polling(const Request& request, Response& response);
 
 }  // namespace buildwarden::api

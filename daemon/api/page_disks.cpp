@@ -62,7 +62,7 @@ Markup mark_item(std::string_view name, Bytes bytes, std::string_view meaning) {
   if (bytes <= 0) return {};
   return html(
       "<li><svg class=\"swatch\" aria-hidden=\"true\"><line class=\"mark {}\" x1=\"5\" x2=\"5\" y1=\"0\" "
-      "y2=\"10\"/></svg>{} {}: {}</li>",
+      "y2=\"10\"/></svg><span>{} {}: {}</span></li>",
       name, name, size_html(bytes), meaning);
 }
 

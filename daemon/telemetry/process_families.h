@@ -3,13 +3,12 @@
 
 #include <prometheus/metric_family.h>
 
-#include <string>
 #include <vector>
 
 namespace buildwarden::telemetry {
 
 // process_cpu_seconds_total, process_resident_memory_bytes, process_virtual_memory_bytes, process_open_fds,
-// process_max_fds, process_start_time_seconds, from `proc` (/proc). What cannot be read there is left out.
-void add_process(std::vector<prometheus::MetricFamily>& families, const std::string& proc = "/proc");
+// process_max_fds, process_start_time_seconds. What cannot be read is left out.
+void add_process(std::vector<prometheus::MetricFamily>& families);
 
 }  // namespace buildwarden::telemetry

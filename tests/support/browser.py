@@ -43,6 +43,10 @@ class Browser:
         """What a script in the page returns."""
         return self.command("POST", f"{self.session}/execute/sync", {"script": script, "args": list(arguments)})
 
+    def run_async(self, script):
+        """What a script in the page gives to the function that is its last argument."""
+        return self.command("POST", f"{self.session}/execute/async", {"script": script, "args": []})
+
     def devtools(self, name, **parameters):
         body = {"cmd": name, "params": parameters}
         return self.command("POST", f"{self.session}/goog/cdp/execute", body)

@@ -294,6 +294,18 @@ TEST(Status, SaysWhereNothingIsDeleted) {
   EXPECT_THAT(with_answer(world, answer, {"disk"}).out, HasSubstr("\nnothing is deleted in /b: why\n"));
 }
 
+// Ready, and no job can start: as the page and /readyz say it.
+TEST(Status, SaysWhatHurtsAndThatAFullDiskIsFullNow) {
+  ClientWorld world;
+  const auto answer = http_answer(
+      200,
+      R"({"version":"1","ready":true,"attention":[{"part":"disk /","reason":"No new jobs: 1 MiB free","rule":"x"}],)"
+      R"("filesystems":[{"mount":"/","level":"critical","seconds_to_critical":null,"gate":true}]})");
+  const auto run = with_answer(world, answer, {"status"});
+  EXPECT_THAT(run.out, HasSubstr("buildwarden 1, ready, but no new job starts\nNo new jobs: 1 MiB free\n"));
+  EXPECT_THAT(run.out, ::testing::ContainsRegex("critical .* now +yes"));
+}
+
 TEST(Status, SaysWhatIsNotKeptOnDisk) {
   ClientWorld world;
   const auto answer = http_answer(

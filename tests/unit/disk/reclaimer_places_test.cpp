@@ -1,6 +1,7 @@
 // Several filesystems, several rungs with one id: each rung runs only for what it frees.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "common/format.h"
@@ -35,6 +36,37 @@ TEST_F(ReclaimerPlacesTest, AnEstimateSaysWhatCouldBeFreeAndTellsNobody) {
   EXPECT_FALSE(run_on(loop_, reclaimer_.estimate(request)).known);
   EXPECT_EQ(images_.things.size(), 2U);
   EXPECT_TRUE(journal_.events.empty()) << "nothing was decided";
+}
+
+// Before the first thing goes, and only where one goes.
+TEST_F(ReclaimerPlacesTest, WhyAReclaimBeganIsAnEventOfItsOwn) {
+  auto& disk = disks_.add("8:1", "data_root", 10 * kGiB);
+  ensure(true);
+  EXPECT_EQ(journal_.count("reclaim.began"), 0U) << "nothing may go";
+  disk.pressure.reclaim = true;
+  disk.pressure.rule = "forecast";
+  disk.pressure.reason = "it would be critical in 4 min";
+  images_.put("old", "8:1");
+  images_.put("older", "8:1");
+  ensure(false);
+  ASSERT_EQ(journal_.count("reclaim.began"), 1U);
+  const auto began = journal_.last("reclaim.began");
+  EXPECT_EQ(began.rule, "forecast");
+  EXPECT_NE(began.reason.find("it would be critical in 4 min"), std::string::npos) << began.reason;
+  const auto begins = std::find_if(journal_.events.begin(), journal_.events.end(),
+                                   [](const ports::Event& one) { return one.kind == "reclaim.began"; });
+  ASSERT_NE(begins + 1, journal_.events.end());
+  EXPECT_EQ((begins + 1)->kind, "reclaim.step") << "before the first thing goes";
+  disk.reading->free = 10 * kGiB;
+  disk.pressure.rule = "free_below_low";
+  images_.put("next", "8:1");
+  images_.put("another", "8:1");
+  ensure(false);
+  EXPECT_EQ(journal_.last("reclaim.began").rule, "low");
+  disk.reading->free = 10 * kGiB;
+  images_.put("last", "8:1");
+  ensure(true);
+  EXPECT_EQ(journal_.last("reclaim.began").rule, "asked");
 }
 
 // What it would delete may be enough; the last step is told only where it would be taken.

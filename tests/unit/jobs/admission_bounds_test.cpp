@@ -1,4 +1,6 @@
 // What one job may ask for, and what one user's jobs may hold together.
+#include <numeric>
+
 #include "daemon/jobs/admission_controller.h"
 #include "daemon/policy/leases.h"
 #include "tests/unit/jobs/jobs_fixture.h"
@@ -8,6 +10,7 @@ namespace {
 
 using std::chrono::seconds;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -30,6 +33,48 @@ TEST_F(AdmissionBoundsTest, EachUserHasAShareOfTheJobsAndRootAPart) {
   EXPECT_EQ(made, policy::kMostLeases - policy::kLeasesForRoot);
   EXPECT_EQ(fill(0, 300), Errc::kUnavailable);
   EXPECT_EQ(made, policy::kMostLeases);
+}
+
+TEST_F(AdmissionBoundsTest, AKnownIdWithOtherContentChangesNothing) {
+  auto job = request("1");
+  job.agent = "agent-1";
+  job.pipeline = "web";
+  job.checkout_path = "/builds/web";
+  job.need_bytes = kGiB;
+  ASSERT_TRUE(start(job, peer(2000)));
+  const auto before = registry().leases().at(0);
+  clock_.advance(std::chrono::minutes{1});
+  const auto differs = [&](auto change) {
+    auto other = job;
+    change(other);
+    const auto answer = start(other, peer(2000));
+    EXPECT_TRUE(answer && !answer->admitted && answer->rule == "differs");
+    return answer ? answer->differs : std::vector<std::string>{};
+  };
+  EXPECT_THAT(differs([](ports::JobRequest& other) { other.agent = "agent-2"; }), ElementsAre("agent"));
+  EXPECT_THAT(differs([](ports::JobRequest& other) { other.pipeline = "app"; }), ElementsAre("pipeline"));
+  EXPECT_THAT(differs([](ports::JobRequest& other) { other.checkout_path = "/x"; }), ElementsAre("checkout_path"));
+  EXPECT_THAT(differs([](ports::JobRequest& other) {
+                other.need_bytes = 2 * kGiB;
+                other.pipeline = "app";
+                other.ttl = std::chrono::minutes{1};
+              }),
+              ElementsAre("pipeline", "need_bytes"));
+  const auto after = registry().leases().at(0);
+  EXPECT_EQ(after.expires, before.expires) << "it was not renewed either";
+  EXPECT_EQ(registry().jobs_view().refused, 0U);
+  auto least = request("1");
+  least.need_bytes = 0;
+  EXPECT_TRUE(start(least, peer(2000))->admitted) << "what is left out is as it was";
+  EXPECT_TRUE(start(job, peer(2000))->admitted);
+}
+
+TEST_F(AdmissionBoundsTest, TheTimeToAVerdictIsCountedAndThatOfARenewalIsNot) {
+  ASSERT_TRUE(start(request("1"), peer(2000)));
+  ASSERT_TRUE(start(request("1"), peer(2000)));
+  const auto view = registry().jobs_view();
+  EXPECT_EQ(std::accumulate(view.waits_of_admitted.buckets.begin(), view.waits_of_admitted.buckets.end(), 0U), 1U);
+  EXPECT_EQ(std::accumulate(view.waits_of_refused.buckets.begin(), view.waits_of_refused.buckets.end(), 0U), 0U);
 }
 
 // Issue 14: leases without a process filled the list for as long as they liked.

@@ -1,0 +1,151 @@
+// What goes next, what was done within the hour, and a cache against its share.
+#include <gmock/gmock.h>
+
+#include <boost/asio/detached.hpp>
+
+#include "daemon/api/page.h"
+#include "tests/unit/api/api_fixture.h"
+
+namespace buildwarden::api {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+ports::SpaceStep step(const std::string& what, Bytes bytes) {
+  ports::SpaceStep made;
+  made.rung = "build_cache";
+  made.what = what;
+  made.reported = bytes;
+  made.rule = "keep_used_within";
+  return made;
+}
+
+class PageNextTest : public ApiTest {
+ protected:
+  PageNextTest() {
+    ports::FilesystemSnapshot disk;
+    disk.mount = "/";
+    disk.gate = true;
+    policy::Reading reading;
+    reading.total = 100 * kGiB;
+    reading.free = 50 * kGiB;
+    reading.at = clock.now();
+    disk.reading = reading;
+    disk.keeps = {ports::Kept::kVolumes};
+    views.disk.filesystems = {disk};
+    space.result->steps = {step("<b>layer</b>", 3 * kGiB)};
+  }
+  // Until the page has the plan: it does not wait for one.
+  [[nodiscard]] std::string page_with_plan() const {
+    auto text = get("/").body;
+    const auto until = std::chrono::steady_clock::now() + 30s;
+    while (text.find("as planned") == std::string::npos && std::chrono::steady_clock::now() < until) {
+      text = get("/").body;
+    }
+    return text;
+  }
+  void plan_for_viewers() {
+    start();
+    boost::asio::co_spawn(loop, api->keep_planning(), boost::asio::detached);
+  }
+};
+
+TEST_F(PageNextTest, TheFirstLookDoesNotWaitAndTheNextOneHasThePlan) {
+  plan_for_viewers();
+  EXPECT_THAT(get("/").body, HasSubstr("The plan is being made"));
+  EXPECT_THAT(page_with_plan(), AllOf(HasSubstr("&lt;b&gt;layer"), HasSubstr("3.00 GiB"), HasSubstr("build cache"),
+                                      Not(HasSubstr("<b>layer"))));
+  const auto asked = on_loop([this] { return *space.asked; });
+  EXPECT_TRUE(asked.dry_run && asked.quiet) << "nothing is deleted, and nobody is told";
+}
+
+TEST_F(PageNextTest, ManyLooksAreOnePlanAMinute) {
+  plan_for_viewers();
+  EXPECT_THAT(page_with_plan(), HasSubstr("as planned"));
+  for (int looks = 0; looks < 20; ++looks) EXPECT_EQ(get("/").status, 200);
+  EXPECT_EQ(on_loop([this] { return space.times; }), 1);
+  on_loop([this] { clock.advance(61s); });
+  EXPECT_THAT(get("/").body, HasSubstr("as planned 1 min ago"));
+  const auto times = [this] { return on_loop([this] { return space.times; }); };
+  const auto until = std::chrono::steady_clock::now() + 30s;
+  while (times() < 2 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  EXPECT_EQ(times(), 2);
+}
+
+TEST_F(PageNextTest, AFailedPlanIsNotTriedAgainAtEachLook) {
+  space.result = Error(Errc::kUnavailable, "the engine is away");
+  plan_for_viewers();
+  for (int looks = 0; looks < 20; ++looks) EXPECT_THAT(get("/").body, HasSubstr("The plan is being made"));
+  EXPECT_LE(on_loop([this] { return space.times; }), 1);
+}
+
+TEST(MilestonesTest, KeepReclaimsThatTookSomethingAndHeals) {
+  FakeEvents events;
+  testing::FakeClock clock;
+  const auto now = clock.now().wall;
+  events.record("builder.healed", now - 2h);
+  events.record("builder.healed", now - 5min);
+  events.record("reclaim.done", now - 4min);
+  events.ring.back().event.fields = {{"steps", std::int64_t{2}}, {"dry_run", false}, {"mount", std::string("/")}};
+  events.record("reclaim.done", now - 3min);
+  events.ring.back().event.fields = {{"steps", std::int64_t{2}}, {"dry_run", true}};
+  events.record("reclaim.short", now - 2min);
+  events.ring.back().event.fields = {{"steps", std::int64_t{0}}, {"dry_run", false}};
+  Milestones milestones;
+  milestones.look(events, now);
+  milestones.look(events, now);
+  ASSERT_EQ(milestones.all().size(), 2U) << "each once; none that is too old, a plan, or took nothing";
+  EXPECT_TRUE(milestones.all()[0].is_heal);
+  EXPECT_EQ(milestones.all()[1].mount, "/");
+  for (int more = 0; more < 300; ++more) events.record("builder.healed", now);
+  milestones.look(events, now);
+  EXPECT_LE(milestones.all().size(), Milestones::kMost);
+}
+
+TEST_F(PageNextTest, TheChartHasWhatWasDone) {
+  const auto now = clock.now();
+  ChartHistory history;
+  history.milestones = {{now.wall - 30min, false, "/", "12 GiB <b> freed"},
+                        {now.wall - 20min, false, "/other", "elsewhere"},
+                        {now.wall - 10min, true, "", "it was frozen"},
+                        {now.wall - 61min, true, "", "long ago"}};
+  const auto chart = page_chart(views.disk.filesystems[0], history, now).text();
+  EXPECT_THAT(chart, AllOf(HasSubstr("class=\"milestone reclaim\" x=\"40.00%\""),
+                           HasSubstr("30 min ago: 12 GiB &lt;b&gt; freed"), HasSubstr("10 min ago: it was frozen"),
+                           HasSubstr("1 reclaim within the hour"), HasSubstr("1 heal within the hour")));
+  EXPECT_THAT(chart, AllOf(Not(HasSubstr("elsewhere")), Not(HasSubstr("long ago"))));
+}
+
+TEST_F(PageNextTest, ACacheStandsBesideItsShare) {
+  PageFacts facts;
+  facts.disk = views.disk;
+  ports::BuilderView builder;
+  builder.name = "s3";
+  builder.cache_bytes = 20 * kGiB;
+  builder.cache_share = Amount::share(0.25);
+  facts.builders.builders = {builder};
+  EXPECT_THAT(page_builders(facts).text(), HasSubstr("25.00 GiB</data> (cache_share)"));
+  EXPECT_THAT(page_builders(facts).text(), HasSubstr("max=\"26843545600\" value=\"21474836480\""));
+  facts.disk.filesystems[0].keeps.clear();
+  EXPECT_THAT(page_builders(facts).text(), Not(HasSubstr("<meter")));
+}
+
+TEST_F(PageNextTest, EachDecisionHasTheGroupThatTheFilterShows) {
+  PageFacts facts;
+  for (const auto* kind : {"reclaim.step", "seed.saved", "job.started", "config.reloaded"}) {
+    ports::RecordedEvent event;
+    event.event.kind = kind;
+    facts.events.push_back(event);
+  }
+  const auto text = page_events(facts).text();
+  for (const auto* group : {"disk", "builders", "jobs", "daemon"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("data-group=\"") + group + "\""));
+    EXPECT_THAT(text, HasSubstr(std::string("id=\"show-") + group + "\""));
+  }
+}
+
+}  // namespace
+}  // namespace buildwarden::api
