@@ -105,11 +105,14 @@ struct Named {
   Finding finding;
 };
 
-// The first that is wrong, for what stands later may come of it; without one the first to look at.
+// The first that is wrong, for what stands later may come of it; without one the first to look at. What comes of
+// another counts when there is no other.
 const Named* first_to_do(const std::vector<Named>& all) {
   for (const auto level : {Level::kError, Level::kWarning}) {
-    for (const auto& one : all) {
-      if (one.finding.level == level) return &one;
+    for (const bool follows : {false, true}) {
+      for (const auto& one : all) {
+        if (one.finding.level == level && one.finding.follows == follows) return &one;
+      }
     }
   }
   return nullptr;

@@ -20,8 +20,9 @@ std::string_view to_string(Level level);
 
 struct Finding {
   Level level = Level::kOk;
-  std::string text;   // one line
-  std::string fix{};  // one line; "" when it is ok
+  std::string text;      // one line
+  std::string fix{};     // one line; "" when it is ok
+  bool follows = false;  // another check looks at its cause
 };
 using Findings = std::vector<Finding>;
 

@@ -22,8 +22,10 @@ constexpr long kXfs = 0x58465342;  // linux/magic.h
 Findings readiness(const json::value& status) {
   Findings findings;
   for (const auto& part : list(status, "not_ready")) {
-    findings.push_back(error(format("{} is not ready: {}", text(part, "part"), text(part, "reason")),
+    const auto name = text(part, "part");
+    findings.push_back(error(format("{} is not ready: {}", name, text(part, "reason")),
                              "buildwarden events shows what was tried; journalctl -u buildwarden says the rest"));
+    findings.back().follows = name == "engine" || name.starts_with("builder ");
   }
   if (findings.empty()) findings.push_back(fine("everything is ready"));
   return findings;

@@ -305,6 +305,18 @@ TEST_F(Doctor, ReportsForPeopleAndForPrograms) {
   EXPECT_THAT(out, ::testing::EndsWith("1 in order, 0 to look at, 0 wrong\n"));
 }
 
+TEST_F(Doctor, WhatComesOfTheEngineIsNotTheFirstThingToDo) {
+  say(daemon_, "/v1/status",
+      R"({"not_ready":[{"part":"engine","reason":"nobody listens"},{"part":"builder s3","reason":"no engine"}]})");
+  engine_.clear();
+  std::string out;
+  cli::Context context;
+  context.out = [&out](std::string_view text) { out += text; };
+  const std::array checks{cli::Check{"daemon", cli::check_daemon}, cli::Check{"engine", cli::check_engine}};
+  EXPECT_EQ(cli::report_findings(context, scene_, checks), cli::kNo);
+  EXPECT_THAT(out, HasSubstr("\nfirst (engine): systemctl start docker; "));
+}
+
 TEST_F(Doctor, TheCommandGoesOnWithoutADaemon) {
   ClientWorld world;
   const auto yaml = world.folder() + "/c.yaml";
