@@ -49,6 +49,9 @@ struct JobAnswer {
   std::optional<WallTime> expires_at;
   std::vector<DiskUser> users;  // of a refusal: the biggest users of the disk
   bool hits_all = false;        // of a refusal: every other job would be refused as well
+  // Of a refusal for want of room: why none of the engine's images could go (SpaceResult); "" where that was not in the
+  // way.
+  std::string images_failed{};
 };
 
 // A folder that a job made for itself and that nobody removes when the job is killed: its DOCKER_CONFIG. Held by its

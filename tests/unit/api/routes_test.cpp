@@ -303,13 +303,13 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
   EXPECT_EQ(answer.body,
             R"({"dry_run":false,"reached":true,"reason":"260 B free","free_before_bytes":100,"free_after_bytes":260,)"
             R"("steps":[{"rung":"images","what":"app:1","reported_bytes":90,"freed_bytes":80,"freed_inodes":0,)"
-            R"("others_took_bytes":0,"reason":"unused for 5h","rule":"age",)"
-            R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":null,"cost_is_estimated":null,"uses":null,)"
-            R"("worth":null,"superseded_by":null,"why":null},)"
+            R"("others_took_bytes":0,"reason":"unused for 5h","rule":"age","last_used_at":"1970-01-01T00:00:00.000Z",)"
+            R"("cost_seconds":null,"cost_is_estimated":null,"uses":null,"worth":null,"superseded_by":null,"why":null},)"
             R"({"rung":"images","what":"app:2","reported_bytes":90,"freed_bytes":null,"freed_inodes":null,)"
             R"("others_took_bytes":0,"reason":"unused for 4h","rule":"age",)"
             R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":1.25E1,"cost_is_estimated":true,"uses":7,)"
-            R"("worth":1.5E0,"superseded_by":"app:3","why":"would cost 12.5 s"}],"last_resort":null,"at_end":null})");
+            R"("worth":1.5E0,"superseded_by":"app:3","why":"would cost 12.5 s"}],)"
+            R"("last_resort":null,"images_failed":null,"at_end":null})");
   const auto asked = on_loop([&] { return *space.asked; });
   EXPECT_EQ(asked.free, 250);
   EXPECT_FALSE(asked.dry_run);
@@ -324,9 +324,9 @@ TEST_F(RoutesTest, AJobThatEndsIsToldWhatGoesWithIt) {
   EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"ending_job":"job-7"})").body,
               HasSubstr(R"("at_end":{"enough":true,"reason":"1 checkouts go"}})"));
   EXPECT_EQ(on_loop([&] { return std::exchange(ending_jobs.asked, ""); }), "job-7");
-  on_loop([&] { return ending_jobs.room = Error(Errc::kDenied, "nobody knows"), 0; });
+  on_loop([&] { return ending_jobs.room = Error(Errc::kDenied, "nobody"), space.result->images_failed = "x", 0; });
   EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"ending_job":"job-7"})").body,
-              HasSubstr(R"("at_end":{"enough":false,"reason":"nobody knows"}})"));
+              HasSubstr(R"("images_failed":"x","at_end":{"enough":false,"reason":"nobody"}})"));
   on_loop([&] { return space.result->reached = true, ending_jobs.asked = "", 0; });
   EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"ending_job":"job-7"})").body, HasSubstr("\"at_end\":null"));
   EXPECT_EQ(on_loop([&] { return ending_jobs.asked; }), "") << "there is room";
@@ -340,7 +340,7 @@ TEST_F(RoutesTest, AReclaimsPlanNamesTheLastResort) {
   space.result = result;
   start();
   EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"dry_run":true})").body,
-              HasSubstr(R"("last_resort":{"reason":"it would be drained","rule":"dry_run"},"at_end":null})"));
+              HasSubstr(R"("last_resort":{"reason":"it would be drained","rule":"dry_run"},"images_failed")"));
 }
 
 TEST_F(RoutesTest, ReclaimIsDryWhenAskedOrWhenTheDaemonIs) {
