@@ -23,10 +23,11 @@ Result<int> DeletionRoot::trash(bool make) {
   return trash_.get();
 }
 
-Result<std::string> DeletionRoot::throw_away(int from, const std::string& name, TreeIdentity identity) {
+Result<std::string> DeletionRoot::throw_away(int from, const std::string& name, TreeIdentity identity,
+                                             const std::string& label) {
   const auto trash = this->trash(true);
   if (!trash) return trash.error();
-  return buildwarden::throw_away(from, name, identity, *trash).with_context(path_);
+  return buildwarden::throw_away({from, name, identity, label}, *trash).with_context(path_);
 }
 
 Result<TreeRemoved> DeletionRoot::remove_thrown(const std::string& name, TreeIdentity identity,

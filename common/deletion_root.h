@@ -32,8 +32,9 @@ class DeletionRoot {
   Result<int> trash(bool make);
 
   // Renames `name` in the folder `from`, which is this one or was opened beneath it, into the trash; the answer is its
-  // name there. Errors as open_trash() and buildwarden::throw_away().
-  Result<std::string> throw_away(int from, const std::string& name, TreeIdentity identity);
+  // name there, which ends with `label`. Errors as open_trash() and buildwarden::throw_away().
+  Result<std::string> throw_away(int from, const std::string& name, TreeIdentity identity,
+                                 const std::string& label = "");
   // Removes what is called `name` in the trash, as remove_tree_in().
   Result<TreeRemoved> remove_thrown(const std::string& name, TreeIdentity identity, const RemovalOptions& options);
 

@@ -27,9 +27,10 @@ bool is_it(int folder, const std::string& name, TreeIdentity identity) {
          TreeIdentity{what.st_dev, what.st_ino} == identity;
 }
 
-std::string name_in_trash(TreeIdentity identity) {
+std::string name_in_trash(const ToThrowAway& what) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return format("{}-{}", identity.inode, std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+  const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+  return format("{}-{}{}", what.identity.inode, nanoseconds, what.label);
 }
 
 }  // namespace
@@ -47,10 +48,11 @@ Result<UniqueFd> open_trash(int home, const std::string& path, bool make) {
   return trash;
 }
 
-Result<std::string> throw_away(int from, const std::string& name, TreeIdentity identity, int trash) {
+Result<std::string> throw_away(const ToThrowAway& what, int trash) {
+  const auto& [from, name, identity, label] = what;
   if (auto fine = check_component(name); !fine) return std::move(fine).error();
   if (!is_it(from, name, identity)) return Error(Errc::kConflict, format("{} is another one by now", name));
-  auto there = name_in_trash(identity);
+  auto there = name_in_trash(what);
   if (::renameat2(from, name.c_str(), trash, there.c_str(), RENAME_NOREPLACE) != 0) {
     return Error::from_errno(errno, format("rename {} into {}", name, kTrashName));
   }

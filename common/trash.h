@@ -18,9 +18,16 @@ inline constexpr const char* kTrashName = ".buildwarden-trash";
 // is something else, and nothing in it is ours to remove.
 Result<UniqueFd> open_trash(int home, const std::string& path, bool make);
 
-// Renames `name`, a single component in the folder `from`, into the trash `trash`; the answer is its name there.
-// kConflict: it is not the one that `identity` says. kIo: another mount, a full disk, a flag forbids it. Whatever the
-// error, it is where it was.
-Result<std::string> throw_away(int from, const std::string& name, TreeIdentity identity, int trash);
+// What is thrown away: `name`, a single component in the folder `from`. Its name in the trash ends with `label`.
+struct ToThrowAway {
+  int from = -1;
+  std::string name;
+  TreeIdentity identity;
+  std::string label{};
+};
+
+// Renames it into the trash `trash`; the answer is its name there. kConflict: it is not the one that `identity` says.
+// kIo: another mount, a full disk, a flag forbids it. Whatever the error, it is where it was.
+Result<std::string> throw_away(const ToThrowAway& what, int trash);
 
 }  // namespace buildwarden

@@ -132,6 +132,7 @@ Result<Loaded> load(const LoadRequest& request) {
   apply_overrides(request, first);
   Merge merge;
   merge.sources = request.sources;
+  merge.environment = request.environment;
   auto mistakes = merge_all(request, *yaml, first.settings.paths, merge);
   if (!mistakes.empty()) return all_of(std::move(mistakes));
   auto values = effective(merge);

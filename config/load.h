@@ -37,6 +37,9 @@ struct LoadRequest {
   bool yaml_required = false;                    // named on the command line: an absent file is then an error
   std::map<std::string, std::string> overrides;  // command line: key → value, wins over everything
   Sources sources;                               // what counted before, in a load while the daemon runs
+  // Of a process whose environment is the agent's: DISK_MIN_*, where the agent's env file does not say them. Never of
+  // the daemon.
+  std::map<std::string, std::string> environment;
 };
 
 // Reads the YAML first (it says where the other files are), then merges by precedence. Absent env files are fine.

@@ -270,6 +270,16 @@ Variables only(const Variables& variables, bool always) {
   return some;
 }
 
+// What else the agent's env file sets is not asked of an environment: a job's own variables are in it, too.
+Variables marks_of(const std::map<std::string, std::string>& environment) {
+  Variables marks;
+  for (const auto& mapping : kMappings) {
+    const auto found = environment.find(mapping.variable);
+    if (mapping.agent_only && found != environment.end()) marks.by_name[found->first] = Variable{found->second};
+  }
+  return marks;
+}
+
 bool names_binfmt_image(const std::string& name) { return name == "IMAGE" || name.ends_with("BINFMT_IMAGE"); }
 
 }  // namespace
@@ -302,6 +312,7 @@ void apply_stack_env(const PathSettings& paths, Merge& merge) {
   const auto of_stack = read_variables(cfn, parse_cfn_env, merge);
   merge.cfn_env_read = !of_stack.by_name.empty();
   apply_variables(cfn, only(of_stack, false), false, merge);
+  apply_variables({kAgentEnv, "environment"}, marks_of(merge.environment), true, merge);
   apply_variables(agent, read_variables(agent, parse_environment_file, merge), true, merge);
   apply_variables(cfn, only(of_stack, true), false, merge);
 }

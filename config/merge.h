@@ -33,7 +33,8 @@ struct Merge {
   Origins origins;
   std::map<std::string, EngineProxy> proxies;  // by variable: "HTTPS_PROXY"
   std::vector<std::string> warnings;
-  bool cfn_env_read = false;  // with variables in it
+  bool cfn_env_read = false;                       // with variables in it
+  std::map<std::string, std::string> environment;  // LoadRequest::environment
 };
 
 // `data-root`, `userns-remap`, `registry-mirrors`, `insecure-registries` and `proxies` of the engine's own

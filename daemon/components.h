@@ -220,6 +220,8 @@ struct Daemon::Components {
   [[nodiscard]] std::string own_name() const;
   [[nodiscard]] instance::Termination::Parts termination_parts(const policy::TerminationTimes& times);
   [[nodiscard]] std::optional<Bytes> cache_bytes(const std::string& builder) const;
+  // Why it cannot be asked for anything; "" when it can.
+  [[nodiscard]] std::string engine_away() const;
   [[nodiscard]] bool is_healing(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> warm_builders() const;
   [[nodiscard]] jobs::AgentOnHost agent_on_host() const;

@@ -100,6 +100,7 @@ void Daemon::Components::run() {
   asio::co_spawn(loop, folder_sizes.run(), asio::detached);
   asio::co_spawn(loop, ending_jobs.run(), asio::detached);
   asio::co_spawn(loop, deletion_roots.run(), asio::detached);
+  asio::co_spawn(loop, git_mirrors.put_back_left(), asio::detached);
   asio::co_spawn(loop, image_store.run(), asio::detached);
   asio::co_spawn(loop, running_jobs.run(), asio::detached);
   asio::co_spawn(loop, prefetch.run(), asio::detached);

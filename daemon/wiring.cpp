@@ -119,6 +119,11 @@ std::optional<Bytes> Daemon::Components::cache_bytes(const std::string& builder)
   return cache == nullptr ? std::nullopt : cache->bytes();
 }
 
+std::string Daemon::Components::engine_away() const {
+  const auto status = engine.status();
+  return status.up ? "" : format("the engine cannot be reached: {}", status.reason);
+}
+
 bool Daemon::Components::is_healing(const std::string& name) const {
   const auto view = reconciler.builders_view();
   return std::any_of(view.builders.begin(), view.builders.end(), [&name](const ports::BuilderView& builder) {

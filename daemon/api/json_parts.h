@@ -16,6 +16,10 @@ namespace buildwarden::api {
 
 inline boost::json::string text(std::string_view value) { return boost::json::string(as_utf8(value)); }
 
+inline boost::json::value text_or_null(std::string_view value) {
+  return value.empty() ? boost::json::value(nullptr) : boost::json::value(text(value));
+}
+
 inline boost::json::array texts(const std::vector<std::string>& values) {
   boost::json::array list;
   list.reserve(values.size());

@@ -161,6 +161,7 @@ json::object space_json(const ports::SpaceResult& result, bool dry_run) {
   }
   object["steps"] = std::move(steps);
   object["last_resort"] = last_resort_json(result.last_resort);
+  object["images_failed"] = text_or_null(result.images_failed);
   return object;
 }
 

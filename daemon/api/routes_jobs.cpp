@@ -5,6 +5,7 @@
 
 #include "common/format.h"
 #include "daemon/api/job_script.h"
+#include "daemon/api/json_parts.h"
 #include "daemon/api/json_views.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/routes.h"
@@ -57,6 +58,7 @@ Response refusal(const ports::JobAnswer& answer, bool pause_agent) {
   for (const auto* granted : {"env", "files", "expires_at", "note"}) more.erase(granted);
   more["users"] = users_json(answer.users);
   more["pause_agent"] = pause_agent;
+  more["images_failed"] = text_or_null(answer.images_failed);
   return problem(507, "no_space", answer.reason, std::move(more));
 }
 

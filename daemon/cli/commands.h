@@ -81,8 +81,9 @@ struct CheckOptions {
 };
 // kNo when a filesystem that gates jobs is below min_free or min_free_inodes; where it makes room, also after the
 // daemon was asked for it for as long as a job would wait (jobs.admission_wait). Measures by itself, with the marks of
-// the configuration, when the daemon does not say or is not for this user; it deletes nothing itself. Where nothing can
-// be measured: kYes, with a warning, since unknown is no reason to refuse a job.
+// the configuration, when the daemon does not say, is not for this user, or made too little room because it could
+// delete no images; it deletes nothing itself. Then `stack_lines` has a line "No room was made: ..." where there is too
+// little. Where nothing can be measured: kYes, with a warning, since unknown is no reason to refuse a job.
 int check_disk(const Context& context, const CheckOptions& options, const config::LoadRequest& config);
 
 // Prints the effective configuration; kNo and all mistakes at once when it is invalid.
@@ -109,7 +110,8 @@ struct JobOptions {
   bool hook = false;                  // print the verdict as variables for the hook, too
 };
 // Never kUnreachable: without a daemon both succeed doing nothing, and say so. kNo only where the daemon refuses the
-// job; kUsage: it does not take the request; kDenied: it, or its socket, is not for this user.
+// job; kUsage: it does not take the request; kDenied: it, or its socket, is not for this user. For a hook a refusal of
+// a daemon that could delete no images is "absent": the hook then prunes and looks by itself.
 int start_job(const Context& context, const JobOptions& options);
 int end_job(const Context& context, const std::string& id);
 

@@ -22,20 +22,35 @@ struct Verdict {
   bool by_daemon = false;
   bool purged = false;  // room was asked for, and checkouts are part of what may go
   std::string at_end;   // why the job that asks may end well all the same; "" when it may not
+  std::string no_room;  // why nobody made room; "" when that was tried or is not known
 };
 
+// With what the agent has of its env file, which a hook's user may not be able to read.
+config::LoadRequest with_environment(const Context& context, config::LoadRequest request) {
+  for (const auto* name : {"DISK_MIN_AVAILABLE", "DISK_MIN_INODES"}) {
+    if (auto value = context.env(name); !value.empty()) request.environment[name] = std::move(value);
+  }
+  return request;
+}
+
 // A YAML that is wrong or that this user may not read is left out, alone: where the engine's data root is, and what the
-// stack's parameters say, stands in other files.
-Settings settings_or_defaults(const Context& context, const config::LoadRequest& request) {
+// stack's parameters say, stands in other files. What of those does not count is said with `aloud`; what the YAML says
+// is for the daemon to say.
+Settings settings_or_defaults(const Context& context, const config::LoadRequest& asked, bool aloud) {
+  auto request = with_environment(context, asked);
   auto loaded = config::load(request);
-  if (loaded) return std::move(loaded->settings);
-  complain(context, "the configuration does not count, but for what other files say:");
-  context.err(loaded.error().message() + "\n");
-  auto rest = request;
-  rest.yaml_path.clear();
-  rest.yaml_required = false;
-  loaded = config::load(rest);
-  return loaded ? std::move(loaded->settings) : Settings{};
+  if (!loaded) {
+    complain(context, "the configuration does not count, but for what other files say:");
+    context.err(loaded.error().message() + "\n");
+    request.yaml_path.clear();
+    request.yaml_required = false;
+    loaded = config::load(request);
+  }
+  if (!loaded) return {};
+  for (const auto& warning : loaded->warnings) {
+    if (aloud && !warning.starts_with(asked.yaml_path)) complain(context, "warning: " + warning);
+  }
+  return std::move(loaded->settings);
 }
 
 // What every filesystem that is low must have.
@@ -62,9 +77,14 @@ struct RoomWanted {
   std::string ending_job;  // "" = none
 };
 
+struct RoomMade {
+  std::string at_end;         // room_at_end()
+  std::string images_failed;  // why no images could go, which other programs may still delete; "" when they could
+};
+
 // Has the daemon make room, line by line on stderr, for as long as a job would wait. Whether that helped is to be
-// asked; the answer is room_at_end().
-std::string make_room(const Context& context, const RoomWanted& room) {
+// asked.
+RoomMade make_room(const Context& context, const RoomWanted& room) {
   const Client client(context, context.silence);
   json::object body{{"target_free_bytes", std::max<Bytes>(room.free, 1)}};
   if (!room.ending_job.empty()) body["ending_job"] = room.ending_job;
@@ -77,9 +97,9 @@ std::string make_room(const Context& context, const RoomWanted& room) {
     complain(context, format("no room was made: {}", problem_text(*answer)));
   } else {
     complain(context, format("room was asked for: {}", text(answer->json, "reason")));
-    return room_at_end(answer->json);
+    return {room_at_end(answer->json), text(answer->json, "images_failed")};
   }
-  return "";
+  return {};
 }
 
 Result<Verdict> ask(const Context& context, const CheckOptions& options, const config::LoadRequest& config) {
@@ -89,13 +109,18 @@ Result<Verdict> ask(const Context& context, const CheckOptions& options, const c
   if (!told) return std::move(told).error();
   verdict.findings = *std::move(told);
   if (!deciding(verdict.findings).low || !options.makes_room()) return verdict;
-  const auto settings = settings_or_defaults(context, config);
+  const auto settings = settings_or_defaults(context, config, false);
   verdict.purged = settings.on_full.purge_builds;
   const auto job = options.job_ends ? context.env("BUILDKITE_JOB_ID") : std::string();
-  verdict.at_end = make_room(context, {wanted_by(verdict.findings), settings.jobs.admission_wait, job});
+  auto made = make_room(context, {wanted_by(verdict.findings), settings.jobs.admission_wait, job});
+  verdict.at_end = std::move(made.at_end);
   auto again = ask_daemon(context);
   if (!again) return std::move(again).error();
   verdict.findings = *std::move(again);
+  const bool is_refusal = deciding(verdict.findings).low && verdict.at_end.empty();
+  if (is_refusal && !made.images_failed.empty()) {
+    return Error(Errc::kUnavailable, format("it could delete no images: {}", visible(made.images_failed)));
+  }
   return verdict;
 }
 
@@ -133,6 +158,7 @@ int conclude(const Context& context, const CheckOptions& options, const Verdict&
   if (options.stack_lines && !context.json) {
     const auto lines = stack_lines(finding, verdict.purged);
     context.out(lines.out);
+    if (finding.low && !verdict.no_room.empty()) context.out(format("No room was made: {}\n", verdict.no_room));
     if (!goes_at_end) context.err(lines.err);
   } else {
     print_plainly(context, verdict);
@@ -141,9 +167,11 @@ int conclude(const Context& context, const CheckOptions& options, const Verdict&
   return finding.low && !goes_at_end ? kNo : kYes;
 }
 
-int measure_and_conclude(const Context& context, const CheckOptions& options, const config::LoadRequest& config) {
-  auto measured = measure_here(settings_or_defaults(context, config));
-  if (measured) return conclude(context, options, {*std::move(measured), false, false, ""});
+// `no_room`: why the daemon does not decide; "" when it is not asked.
+int measure_and_conclude(const Context& context, const CheckOptions& options, const config::LoadRequest& config,
+                         const std::string& no_room) {
+  auto measured = measure_here(settings_or_defaults(context, config, true));
+  if (measured) return conclude(context, options, {*std::move(measured), false, false, "", no_room});
   const auto why = format("unknown: {}, which is no reason to refuse a job", measured.error().message());
   complain(context, why);
   if (context.json) context.out(json::serialize(unmeasured_document(why)) + "\n");
@@ -153,12 +181,12 @@ int measure_and_conclude(const Context& context, const CheckOptions& options, co
 }  // namespace
 
 int check_disk(const Context& context, const CheckOptions& options, const config::LoadRequest& config) {
-  if (options.here) return measure_and_conclude(context, options, config);
+  if (options.here) return measure_and_conclude(context, options, config, "");
   const auto verdict = ask(context, options, config);
   if (verdict) return conclude(context, options, *verdict);
   const auto& error = verdict.error();
   complain(context, format("measured here, since the daemon does not say ({})", error.message()));
-  return measure_and_conclude(context, options, config);
+  return measure_and_conclude(context, options, config, error.message());
 }
 
 }  // namespace buildwarden::cli

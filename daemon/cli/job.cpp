@@ -77,6 +77,16 @@ ExitCode report_mistake(const Context& context, const Answer& answer) {
   return code == kDenied ? kDenied : kUsage;
 }
 
+// What a hook does by itself where nobody answers deletes images, too, so the daemon's no is none while it could not:
+// the job's fate is that of a machine without the daemon.
+int let_hook_decide(const Context& context, const JobOptions& options, const Answer& answer) {
+  tell_hook(context, options, "absent", {});
+  complain(context,
+           format("job {}: {}, but the daemon could delete no images ({}), so what there is without it decides",
+                  options.id, problem_text(answer), visible(text(answer.json, "images_failed"))));
+  return kYes;
+}
+
 // "checkouts of agent-1", "cache of the builder s3", in words fit for a job's log.
 std::string described(const json::value& user) {
   const auto kind = text(user, "kind");
@@ -154,6 +164,9 @@ int start_job(const Context& context, const JobOptions& options) {
   if (cannot_serve(*answer)) return absent(Error(Errc::kUnavailable, problem_text(*answer)));
   const bool refused = answer->status == 507 || text(answer->json, "verdict") == "refuse";
   const bool accepted = answer->good() && !refused;
+  if (refused && options.hook && !text(answer->json, "images_failed").empty()) {
+    return let_hook_decide(context, options, *answer);
+  }
   // What is wrong with the request is no verdict on the disk: the hook then looks for itself.
   tell_hook(context, options, accepted ? "run" : refused ? "refuse" : "absent", answer->json);
   if (accepted) return accept(context, options, *answer);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/format.h"
+#include "common/log.h"
 #include "daemon/evictors/deadlines.h"
 #include "daemon/evictors/eviction_result.h"
 #include "daemon/evictors/mirror_folders.h"
@@ -21,6 +22,23 @@ ports::Async<ports::EvictionResult> GitMirrors::evict(const policy::Candidate& c
   return evict_planned(candidate);
 }
 
+boost::asio::awaitable<void> GitMirrors::put_back_left() {
+  std::function<Result<std::vector<std::string>>()> work = [folder = parts_.settings.paths.git_mirrors] {
+    return put_back_set_aside(folder);
+  };
+  const auto back = co_await parts_.workers.compute<std::vector<std::string>>(std::move(work), kLookDeadline);
+  if (!back) {
+    // A folder where nothing may be deleted is told by DeletionRoots.
+    const bool is_told = back.error().code() == Errc::kDenied;
+    if (!is_told) log_warning(format("git mirrors that the last daemon had set aside: {}", back.error().message()));
+    co_return;
+  }
+  for (const auto& name : *back) {
+    log_warning(
+        format("the git mirror {} was set aside when the daemon ended, and is back: it is asked about again", name));
+  }
+}
+
 policy::Candidate GitMirrors::candidate_of(const CacheEntry& entry, const ports::MirrorUses& uses) const {
   auto candidate = entry_candidate(entry, format("git mirror {}", entry.name), parts_.clock.now());
   candidate.last_use.by = "its last fetch";
@@ -33,6 +51,8 @@ ports::Async<std::vector<policy::Candidate>> GitMirrors::list_mirrors() {
   std::vector<policy::Candidate> candidates;
   forget_list();
   if (!parts_.settings.on_full.purge_mirrors) co_return candidates;
+  // Where the folder was not there yet when the daemon started.
+  co_await put_back_left();
   auto uses = co_await parts_.users.mirror_uses();
   if (!uses) co_return std::move(uses).error();
   std::function<Result<CachesSeen>(const std::stop_token&)> work =

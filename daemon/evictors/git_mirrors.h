@@ -39,6 +39,8 @@ class GitMirrors final : public ports::Evictor {
   ports::Async<std::vector<policy::Candidate>> list(const policy::RungTurn& turn) override;
   ports::Async<ports::EvictionResult> evict(const policy::Candidate& candidate, const policy::RungTurn& turn) override;
   void forget_list() override { planned_.clear(); }
+  // Once, when the daemon starts: a mirror that the last one had set aside when it was killed is in nobody's hands.
+  boost::asio::awaitable<void> put_back_left();
   // A look or a removal that runs ends within moments.
   void stop() { stop_.request_stop(); }
 

@@ -8,10 +8,48 @@
 #include "common/beneath.h"
 #include "common/format.h"
 #include "common/log.h"
+#include "common/trash.h"
 #include "daemon/evictors/eviction_result.h"
 #include "daemon/evictors/mirror_folders.h"
 
 namespace buildwarden::disk {
+namespace {
+
+// Between its name in the trash and that of the mirror, until its removal begins.
+constexpr std::string_view kSetAsideMark = ".set-aside.";
+constexpr std::size_t kMostInTrash = 1'000'000;
+
+std::string unmarked(std::string_view name) { return std::string(name.substr(0, name.find(kSetAsideMark))); }
+
+bool rename_new(int from, const std::string& name, int to, const std::string& other) {
+  return ::renameat2(from, name.c_str(), to, other.c_str(), RENAME_NOREPLACE) == 0;
+}
+
+}  // namespace
+
+bool is_set_aside_mirror(std::string_view name_in_trash) {
+  return name_in_trash.find(kSetAsideMark) != std::string_view::npos;
+}
+
+Result<std::vector<std::string>> put_back_set_aside(const std::string& folder) {
+  std::vector<std::string> back;
+  const auto root = DeletionRoot::open(folder);
+  const auto trash = root ? (*root)->trash(false) : root.error();
+  if (!trash && trash.error().code() == Errc::kNotFound) return back;
+  if (!trash) return trash.error();
+  const auto names = entries_of(*trash, format("{}/{}", folder, kTrashName), kMostInTrash);
+  if (!names) return names.error();
+  for (const auto& [name, type] : *names) {
+    if (!is_set_aside_mirror(name)) continue;
+    auto mirror = name.substr(name.find(kSetAsideMark) + kSetAsideMark.size());
+    const bool is_back = rename_new(*trash, name, (*root)->folder(), mirror);
+    if (is_back) back.push_back(std::move(mirror));
+    if (!is_back && (errno != EEXIST || !rename_new(*trash, name, *trash, unmarked(name)))) {
+      return Error::from_errno(errno, format("put {} in {}/{} back", name, folder, kTrashName));
+    }
+  }
+  return back;
+}
 
 SetAsideMirror::SetAsideMirror(SetAsideMirror&& other) noexcept
     : entry_(std::move(other.entry_)),
@@ -35,7 +73,8 @@ Result<SetAsideMirror> SetAsideMirror::set_aside(const CacheEntry& entry, const 
   if (!why_kept) return std::move(why_kept).error();
   mirror.why_kept_ = *std::move(why_kept);
   if (!mirror.why_kept_.empty()) return mirror;
-  auto there = entry.root->throw_away(entry.root->folder(), entry.name, entry.look.identity);
+  const auto label = std::string(kSetAsideMark) + entry.name;
+  auto there = entry.root->throw_away(entry.root->folder(), entry.name, entry.look.identity, label);
   if (there) {
     mirror.in_trash_ = *std::move(there);
   } else {
@@ -68,7 +107,12 @@ Result<ports::EvictionResult> SetAsideMirror::remove(const std::stop_token& stop
   const auto user = user_in_trash(*trash);
   if (!user) return put_back(user.error().message());
   if (!user->empty()) return put_back(format("in use by {}", *user));
-  const auto name = std::exchange(in_trash_, {});
+  // From here on it is no mirror any more that could come back.
+  const auto name = unmarked(in_trash_);
+  if (!rename_new(*trash, in_trash_, *trash, name)) {
+    return put_back(Error::from_errno(errno, "begin its removal").message());
+  }
+  in_trash_.clear();
   return remove_thrown(entry_, name, stop);
 }
 

@@ -3,12 +3,22 @@
 
 #include <stop_token>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/result.h"
 #include "daemon/evictors/cache_dir_scan.h"
 #include "daemon/ports/disk.h"
 
 namespace buildwarden::disk {
+
+// Whether what has this name in a trash is a mirror that was set aside: nobody knows yet whether it may go.
+bool is_set_aside_mirror(std::string_view name_in_trash);
+
+// Back to where they were: what a daemon that was killed had set aside in this folder's trash, so that it is asked
+// about again before it goes. One whose name another one has by now is trash like any other. The answer: the names of
+// those that came back. Errors as DeletionRoot::open() and trash(), but kNotFound. For a worker.
+Result<std::vector<std::string>> put_back_set_aside(const std::string& folder);
 
 // While it is set aside nobody can begin to use it, so who is asked about then is the last one. One that was neither
 // removed nor put back is put back when this ends, such as when the daemon stops. All here blocks, for a worker, but

@@ -12,6 +12,7 @@
 #include "common/trash.h"
 #include "daemon/evictors/deadlines.h"
 #include "daemon/evictors/eviction_result.h"
+#include "daemon/evictors/set_aside_mirror.h"
 
 namespace buildwarden::disk {
 namespace {
@@ -37,6 +38,7 @@ void look_into(const Leftover& like, const std::stop_token& stop, std::vector<Le
   const auto names = folder ? entries_of(*folder, path_of(like), kMostLeftovers) : folder.error();
   if (!names) return;
   for (const auto& [name, type] : *names) {
+    if (like.thrown_away && is_set_aside_mirror(name)) continue;  // GitMirrors asks who needs it, and takes it
     auto leftover = like;
     leftover.name = name;
     auto look = look_through(*folder, name, kMostLeftEntries, stop);

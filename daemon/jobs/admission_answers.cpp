@@ -113,6 +113,7 @@ ports::JobAnswer AdmissionController::refuse(const Request& asked, const policy:
   answer.disk = gating(ports_.disk.disk_view());
   answer.users = biggest_users(answer.disk, admission.mount);
   answer.hits_all = admission.hits_all;
+  if (admission.rule == "not_enough") answer.images_failed = asked.images_failed;
   record(ports_.journal, asked.lease, admission);
   registry_.count_refused();
   return answer;

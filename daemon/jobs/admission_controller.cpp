@@ -140,6 +140,7 @@ ports::Async<policy::Admission> AdmissionController::find_room(Request* asked, B
     progress(format("making room: {}", admission.reason));
     auto made = co_await ports_.space.ensure(std::move(wanted), std::move(progress));
     if (auto refused = closed()) co_return *std::move(refused);
+    asked->images_failed = made ? made->images_failed : made.error().message();
     const bool again = made && made->reached && tries < kMostTries && ports_.clock.now().boot < until;
     admission = evaluate(*asked, !again);
     if (!made && admission.verdict == policy::Verdict::kRefuse) {

@@ -76,6 +76,9 @@ struct SpaceResult {
   std::vector<KeptThing> kept;   // when it was asked for; of each rung that was climbed at most kMostKeptOfRung
   std::size_t kept_left_off = 0;
   bool hindered = false;  // a rung failed, or another reclaim was in an estimate's way: another try may do more soon
+  // Of a target that was not reached: why none of the engine's images could go, though `docker image prune` may delete
+  // some; "" where that was not in the way.
+  std::string images_failed{};
   // Of a dry run after which a filesystem that gates jobs would still be critical.
   std::optional<LastResortView> last_resort;
   std::string reason;

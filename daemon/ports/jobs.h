@@ -53,6 +53,9 @@ struct JobAnswer {
   bool hits_all = false;        // of a refusal: every other job would be refused as well
   // Of a known id: fields that ask for something else than the job was started with. Not admitted, nothing was changed.
   std::vector<std::string> differs;
+  // Of a refusal for want of room: why none of the engine's images could go (SpaceResult); "" where that was not in the
+  // way.
+  std::string images_failed{};
 };
 
 // A folder that a job made for itself and that nobody removes when the job is killed: its DOCKER_CONFIG. Held by its

@@ -73,6 +73,7 @@ ports::Async<ports::SpaceResult> Reclaimer::ensure(ports::SpaceRequest request, 
   const bool needed = !run.at.reached;
   if (guard && needed && run.at.can_help) co_await this->run(run);
   run.result.reached = run.at.reached;
+  note_engine(run);
   note_last(run);
   run.result.reason = reason_for(run);
   run.result.last_resort = last_resort(run);
@@ -95,6 +96,21 @@ void Reclaimer::note_last(ReclaimRun& run) {
   const auto first = run.free_at_first.find(run.at.mount);
   run.result.free_after = run.at.free;
   run.result.free_before = first == run.free_at_first.end() ? run.at.free : first->second;
+}
+
+void Reclaimer::note_failure(ReclaimRun& run, policy::RungId rung, const Error& error) {
+  using enum policy::RungId;
+  run.result.hindered = true;
+  const bool is_of_images = rung == kDanglingImages || rung == kImages || rung == kUnused;
+  if (is_of_images && run.result.images_failed.empty()) run.result.images_failed = error.message();
+}
+
+// While the engine is away nobody may know where its images lie, so that their rungs are not even asked.
+void Reclaimer::note_engine(ReclaimRun& run) const {
+  auto& why = run.result.images_failed;
+  if (run.result.reached) why.clear();
+  if (!run.result.reached && why.empty() && parts_.engine_away) why = parts_.engine_away();
+  run.result.hindered = run.result.hindered || !why.empty();
 }
 
 // A disk may stay short for days with nothing on it that may go, and the background tries again each minute.
@@ -135,7 +151,7 @@ asio::awaitable<void> Reclaimer::run_rung(ReclaimRun& run, ports::Evictor& rung,
     discard(*std::move(candidates));
   } else {
     visit.fail();
-    run.result.hindered = true;
+    note_failure(run, turn.rung, candidates.error());
     if (!run.request.quiet) parts_.journal.record(ports::rung_failed_event(turn, candidates.error()));
   }
   rung.forget_list();
@@ -148,7 +164,7 @@ void Reclaimer::note_lack(ReclaimRun& run, RungVisit& visit) {
   auto turn = visit.turn;
   turn.rung = lack->rung;
   visit.sums[lack->rung].failed = true;
-  run.result.hindered = true;
+  note_failure(run, lack->rung, lack->error);
   if (!run.request.quiet) parts_.journal.record(ports::rung_failed_event(turn, lack->error));
 }
 

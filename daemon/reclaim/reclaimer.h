@@ -48,6 +48,8 @@ class Reclaimer final : public ports::Space {
     std::function<boost::asio::awaitable<void>(policy::Candidate)> before_evict{};
     // Long lists are ranked there; nothing: on the loop.
     WorkerPool* workers = nullptr;
+    // Why the engine cannot be asked for anything now, "" when it can; may be empty.
+    std::function<std::string()> engine_away{};
   };
   explicit Reclaimer(Parts parts);
 
@@ -81,6 +83,9 @@ class Reclaimer final : public ports::Space {
   static void collect_kept(ReclaimRun& run);
   // What could not be listed is told, and hinders.
   void note_lack(ReclaimRun& run, RungVisit& visit);
+  // Of a rung that failed: what asks for room may have another way to delete images.
+  static void note_failure(ReclaimRun& run, policy::RungId rung, const Error& error);
+  void note_engine(ReclaimRun& run) const;
   // What each filesystem had free at first, and what the one has that its end is about.
   static void note_first(ReclaimRun& run);
   static void note_last(ReclaimRun& run);

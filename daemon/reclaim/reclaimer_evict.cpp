@@ -54,7 +54,7 @@ asio::awaitable<bool> Reclaimer::evict_one(ReclaimRun& run, RungVisit& visit, po
   auto taken = co_await visit.rung.evict(candidate, visit.turn);
   if (!taken) {
     visit.of(candidate).failed = true;
-    run.result.hindered = true;
+    note_failure(run, turn.rung, taken.error());
     parts_.journal.record(ports::rung_failed_event(turn, taken.error()));
     co_return false;
   }

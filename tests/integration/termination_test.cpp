@@ -194,6 +194,15 @@ TEST_F(TerminationTest, TheWrapperLeavesTheDecrementToOneOwner) {
   run_shell("rm " + dir() + "/run/termination");
   EXPECT_EQ(call().exit_code, 1);
   EXPECT_THAT(call().out, HasSubstr("still runs (process "));
+  options.env["BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL"] = "true";
+  options.env["BUILDKITE_JOB_ID"] = "job-7";
+  EXPECT_EQ(call().exit_code, 0) << "the hook of a full disk ends with its own 1 then";
+  EXPECT_THAT(call().out, Not(HasSubstr("original")));
+  run_shell("echo failed > " + dir() + "/agent/daemon-state");
+  EXPECT_EQ(call().exit_code, 7) << "nobody else would end the instance";
+  options.env.erase("BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL");
+  options.env.erase("BUILDKITE_JOB_ID");
+  run_shell("echo active > " + dir() + "/agent/daemon-state");
   run_shell("printf '#!/bin/bash\\nexit 1\\n' > " + dir() + "/bin/systemctl");
   EXPECT_EQ(call().exit_code, 1) << "not known is not gone";
   options.env["SERVICE_RESULT"] = "success";

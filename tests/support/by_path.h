@@ -42,7 +42,7 @@ inline Result<std::string> throw_away(const std::string& parent, const std::stri
   if (!folder) return folder.error();
   const auto trash = open_trash(folder->get(), parent, true);
   if (!trash) return trash.error();
-  return buildwarden::throw_away(folder->get(), name, identity, trash->get());
+  return buildwarden::throw_away({folder->get(), name, identity}, trash->get());
 }
 
 }  // namespace buildwarden::testing

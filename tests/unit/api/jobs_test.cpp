@@ -135,11 +135,15 @@ TEST_F(JobsTest, ARefusalIs507WithTheUsersOfTheDisk) {
   const auto answer = ask("POST", "/v1/jobs", R"({"id":"job-1"})");
   EXPECT_EQ(answer.status, 507);
   EXPECT_TRUE(answer.has("Content-Type: application/problem+json"));
-  EXPECT_EQ(answer.body,
-            R"({"type":"urn:buildwarden:problem:no_space","title":"Insufficient Storage","status":507,)"
-            R"("detail":"1 GiB free, 5 GiB wanted","code":"no_space","id":"job-1","verdict":"refuse",)"
-            R"("reason":"1 GiB free, 5 GiB wanted","rule":"not_enough","disk":[],)"
-            R"("users":[{"kind":"images","name":"app:1","bytes":7,"looked_at":null}],"pause_agent":true})");
+  EXPECT_EQ(
+      answer.body,
+      R"({"type":"urn:buildwarden:problem:no_space","title":"Insufficient Storage","status":507,)"
+      R"("detail":"1 GiB free, 5 GiB wanted","code":"no_space","id":"job-1","verdict":"refuse",)"
+      R"("reason":"1 GiB free, 5 GiB wanted","rule":"not_enough","disk":[],)"
+      R"("users":[{"kind":"images","name":"app:1","bytes":7,"looked_at":null}],"pause_agent":true,"images_failed":null})");
+  on_loop([&] { return admissions.answer->images_failed = "the engine cannot be reached"; });
+  EXPECT_THAT(ask("POST", "/v1/jobs", R"({"id":"job-1"})").body,
+              HasSubstr(R"("images_failed":"the engine cannot be reached")"));
 }
 
 // Issue 14: one job that asked for too much kept the agent from all others.

@@ -274,7 +274,7 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
       R"({"rung":"images","what":"app:2","reported_bytes":90,"freed_bytes":null,"freed_inodes":null,)"
       R"("others_took_bytes":0,"reason":"unused for 4h","rule":"age",)"
       R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":12.5,"cost_is_estimated":true,"uses":7,)"
-      R"("worth":1.5,"superseded_by":"app:3","why":"would cost 12.5 s","mount":null,"shared_bytes":0}],"last_resort":null,"at_end":null})");
+      R"("worth":1.5,"superseded_by":"app:3","why":"would cost 12.5 s","mount":null,"shared_bytes":0}],"last_resort":null,"images_failed":null,"at_end":null})");
   const auto asked = on_loop([&] { return *space.asked; });
   EXPECT_EQ(asked.free, 250);
   EXPECT_FALSE(asked.dry_run);
@@ -289,9 +289,9 @@ TEST_F(RoutesTest, AJobThatEndsIsToldWhatGoesWithIt) {
   EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"ending_job":"job-7"})").body,
               HasSubstr(R"("at_end":{"enough":true,"reason":"1 checkouts go"}})"));
   EXPECT_EQ(on_loop([&] { return std::exchange(ending_jobs.asked, ""); }), "job-7");
-  on_loop([&] { return ending_jobs.room = Error(Errc::kDenied, "nobody knows"), 0; });
+  on_loop([&] { return ending_jobs.room = Error(Errc::kDenied, "nobody"), space.result->images_failed = "x", 0; });
   EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"ending_job":"job-7"})").body,
-              HasSubstr(R"("at_end":{"enough":false,"reason":"nobody knows"}})"));
+              HasSubstr(R"("images_failed":"x","at_end":{"enough":false,"reason":"nobody"}})"));
   on_loop([&] { return space.result->reached = true, ending_jobs.asked = "", 0; });
   EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"ending_job":"job-7"})").body, HasSubstr("\"at_end\":null"));
   EXPECT_EQ(on_loop([&] { return ending_jobs.asked; }), "") << "there is room";
@@ -305,7 +305,7 @@ TEST_F(RoutesTest, AReclaimsPlanNamesTheLastResort) {
   space.result = result;
   start();
   EXPECT_THAT(ask("POST", "/v1/disk/reclaim", R"({"dry_run":true})").body,
-              HasSubstr(R"("last_resort":{"reason":"it would be drained","rule":"dry_run"},"at_end":null})"));
+              HasSubstr(R"("last_resort":{"reason":"it would be drained","rule":"dry_run"},"images_failed")"));
 }
 
 TEST_F(RoutesTest, ReclaimIsDryWhenAskedOrWhenTheDaemonIs) {

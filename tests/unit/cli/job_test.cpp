@@ -238,6 +238,18 @@ TEST(JobStart, TellsAHookTheVerdict) {
   }
 }
 
+// Its hook has lines that delete images; nobody else has.
+TEST(JobStart, ARefusalOfADaemonThatCannotDeleteImagesIsLeftToTheHook) {
+  ClientWorld world;
+  const auto answer = http_answer(507, R"({"detail":"1 GiB free","images_failed":"the engine cannot be reached"})");
+  const auto left = start(world, answer, {"--hook"});
+  EXPECT_EQ(left.code, cli::kYes);
+  EXPECT_EQ(left.out, "BUILDWARDEN_VERDICT=absent\n");
+  EXPECT_THAT(left.err, AllOf(HasSubstr("1 GiB free"), HasSubstr("the engine cannot be reached")));
+  EXPECT_EQ(start(world, answer).code, cli::kNo);
+  EXPECT_EQ(start(world, http_answer(507, R"({"detail":"d","images_failed":null})"), {"--hook"}).code, cli::kNo);
+}
+
 TEST(JobStart, FollowsAnOperationToItsEnd) {
   ClientWorld world;
   world.environment["BUILDX_CONFIG"] = world.folder();

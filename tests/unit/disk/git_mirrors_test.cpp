@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -22,9 +23,11 @@
 #include "daemon/evictors/mirror_folders.h"
 #include "daemon/evictors/mirror_seed_leftovers.h"
 #include "daemon/evictors/set_aside_mirror.h"
+#include "daemon/evictors/trash_folders.h"
 #include "daemon/filesystems/watched_paths.h"
 #include "tests/support/later_clock.h"
 #include "tests/support/loop.h"
+#include "tests/support/run_void.h"
 #include "tests/support/temp_folder.h"
 
 namespace buildwarden::disk {
@@ -97,6 +100,16 @@ class GitMirrorsTest : public ::testing::Test {
     return taken ? taken->dropped : "";
   }
   [[nodiscard]] bool exists(const std::string& name) const { return fs::exists(path(name)); }
+  // Another process sets the only one aside, and is killed.
+  void kill_with_set_aside() const {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const auto seen = look_at_mirrors(settings_.paths.git_mirrors, {});
+      const auto mirror = SetAsideMirror::set_aside(seen->entries.at(0), {});
+      ::kill(::getpid(), SIGKILL);
+    }
+    ::waitpid(child, nullptr, 0);
+  }
 
   testing::TempFolder folder_;
   std::string root_ = fs::canonical(folder_.path()).string();
@@ -238,6 +251,30 @@ TEST_F(GitMirrorsTest, OneThatNobodyWentOnWithIsPutBack) {
     EXPECT_EQ(mirror->why_kept(), "");
     EXPECT_FALSE(exists("repo"));
   }
+  EXPECT_TRUE(exists("repo/HEAD"));
+}
+
+// It went from the trash at the next start, at any age, whoever had begun to borrow from it.
+TEST_F(GitMirrorsTest, OneThatWasSetAsideWhenTheDaemonWasKilledIsAskedAboutAgain) {
+  settings_.paths.state = root_ + "/state";
+  settings_.paths.builds = root_ + "/builds";
+  TrashFolders trash{{settings_, clock_, workers_}};
+  make("repo");
+  kill_with_set_aside();
+  EXPECT_FALSE(exists("repo"));
+  EXPECT_THAT(list(trash), IsEmpty());
+  users_.uses.borrowed = {{"checkout ci-1/acme/web", "/m/repo/objects"}};
+  testing::run_void(loop_, mirrors_.put_back_left());
+  EXPECT_TRUE(exists("repo/HEAD"));
+  EXPECT_THAT(order(mirrors_), IsEmpty()) << "a checkout reads it";
+  kill_with_set_aside();
+  const auto again = list(mirrors_);
+  ASSERT_EQ(again.size(), 1U) << "whose folder came later is looked for when it is listed";
+  EXPECT_THAT(again[0].in_use_by, HasSubstr("checkout ci-1/acme/web"));
+  kill_with_set_aside();
+  make("repo");
+  testing::run_void(loop_, mirrors_.put_back_left());
+  EXPECT_EQ(list(trash).size(), 1U) << "another one has its name: nobody can reach this one";
   EXPECT_TRUE(exists("repo/HEAD"));
 }
 

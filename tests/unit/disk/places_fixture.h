@@ -125,6 +125,7 @@ class ReclaimerPlacesTest : public ::testing::Test {
   Shelf images_{disks_, policy::RungId::kImages, {"data_root"}};
   Shelf last_{disks_, policy::RungId::kLastResort, {}};
   bool gentle_ = false;
+  std::string away_;  // why the engine is
   Reclaimer reclaimer_{Reclaimer::Parts{settings_,
                                         clock_,
                                         journal_,
@@ -133,7 +134,9 @@ class ReclaimerPlacesTest : public ::testing::Test {
                                         {&images_, &caches_, &trash_, &last_},
                                         testing::quick_pace(Duration{10}),
                                         [this] { return gentle_; },
-                                        {}}};
+                                        {},
+                                        nullptr,
+                                        [this] { return away_; }}};
 };
 
 }  // namespace buildwarden::disk

@@ -265,5 +265,25 @@ TEST_F(ReclaimerPlacesTest, WhatOthersThanRootAskForInVainIsToldOnDemand) {
   }
 }
 
+// Who asked may have another way to delete images.
+TEST_F(ReclaimerPlacesTest, ThatNoImageCouldGoIsSaidWhereTooLittleIsFree) {
+  disks_.add("8:1", "data_root", 10 * kGiB);
+  EXPECT_EQ(ensure(true).images_failed, "") << "there was nothing to take";
+  away_ = "the engine cannot be reached";
+  const auto unasked = ensure(true);
+  EXPECT_EQ(unasked.images_failed, away_);
+  EXPECT_TRUE(unasked.hindered);
+  images_.failure = Error(Errc::kTimeout, "the list took too long");
+  EXPECT_EQ(ensure(true).images_failed, "the list took too long");
+  away_.clear();
+  EXPECT_EQ(ensure(true).images_failed, "the list took too long");
+  images_.failure.reset();
+  caches_.failure = Error(Errc::kIo, "a folder");
+  EXPECT_EQ(ensure(true).images_failed, "") << "no program of the engine's helps";
+  away_ = "the engine cannot be reached";
+  disks_.all.at("8:1").reading->free = 90 * kGiB;
+  EXPECT_EQ(ensure(true).images_failed, "") << "there is enough";
+}
+
 }  // namespace
 }  // namespace buildwarden::disk

@@ -141,6 +141,19 @@ TEST_F(AdmissionBoundsTest, DeletesNothingForWhatAllThatMayGoWouldNotReach) {
   EXPECT_EQ(disk_.requests.size(), 2U) << "the engine did not answer";
 }
 
+// The hook of a stack has a way to delete images where the daemon has none.
+TEST_F(AdmissionBoundsTest, ARefusalSaysWhyNoImageCouldGo) {
+  disk_.set_free(3 * kGiB);
+  EXPECT_EQ(start("1")->images_failed, "");
+  disk_.result.images_failed = "the engine cannot be reached";
+  EXPECT_EQ(start("2")->images_failed, "the engine cannot be reached");
+  disk_.failure = Error(Errc::kUnavailable, "nobody made room");
+  EXPECT_EQ(start("3")->images_failed, "nobody made room");
+  disk_.failure.reset();
+  disk_.while_making = [this] { gate_.why = "this instance is about to be terminated"; };
+  EXPECT_EQ(start("4")->images_failed, "") << "it is refused for another reason";
+}
+
 TEST_F(AdmissionBoundsTest, OnlyRootHasMoreThanReclaimToMadeFree) {
   disk_.view.filesystems[0].marks.target = 40 * kGiB;
   disk_.set_free(30 * kGiB);
