@@ -36,8 +36,8 @@ bool all_run(const json::array& emulators) {
 
 std::string heal_text(const json::value& builder, const Look& look) {
   const auto& last = member(builder, "last_heal");
-  const auto heals = format("{}", number(builder, "heals").value_or(0));
-  if (!last.is_object()) return heals;
+  const auto heals = number(builder, "heals").value_or(0);
+  if (!last.is_object()) return format("{}", heals);
   return format("{}, the last {}{}: {}", heals, look.is_terminal() ? "" : "at ", when(last, "at", look),
                 text(last, "reason"));
 }
