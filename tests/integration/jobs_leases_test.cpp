@@ -161,7 +161,8 @@ TEST_F(Leases, NothingThatAJobSendsIsExecutedByTheShellThatEvaluatesTheAnswer) {
   std::mt19937 random(20261124);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same values each time
   const std::string plain = "BUILDX_CONFIG PATH PWD";
   const std::string cache = "BUILDWARDEN_CACHE_FROM BUILDWARDEN_CACHE_TO ";
-  const std::set<std::string> results = {"RESULT 200 0", "RESULT 201 0", "RESULT 400 2"};
+  // 409: the victim runs already, with another agent, pipeline or checkout.
+  const std::set<std::string> results = {"RESULT 200 0", "RESULT 201 0", "RESULT 400 2", "RESULT 409 2"};
   std::set<std::string> seen;
   for (int round = 0; round < 6; ++round) {
     for (const std::string field :
