@@ -244,7 +244,7 @@ void DropInFlow::hung() {
   daemon().send(SIGCONT);
 }
 
-// The stack's own means, without its purge, its end of the instance and its 53.
+// The stack's own means without its purge; where it is to end the instance, its own lines do that, and its 1 it is.
 void DropInFlow::absent() {
   EXPECT_EQ(stop_daemon(), 0);
   const auto enough = job("alone");
@@ -252,10 +252,14 @@ void DropInFlow::absent() {
   EXPECT_TRUE(has(enough, "Disk space free: ") && has(enough, "hook-done=yes")) << enough.out;
   make_image("alone:1", 250);
   fill_disk_until(150 * kMiB);
-  const auto kept = job("young", "DOCKER_PRUNE_UNTIL=7d BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL=true");
+  const auto kept = job("young", "DOCKER_PRUNE_UNTIL=7d");
   EXPECT_EQ(kept.exit_code, 1) << kept.out;
   EXPECT_TRUE(has(kept, "Insufficient disk space. ") && has_image("alone:1")) << kept.out;
   EXPECT_FALSE(has(kept, "stack: ") || has(kept, "rror response")) << "docker knows no days: " << kept.out;
+  const auto ended = job("ended", "DOCKER_PRUNE_UNTIL=7d BUILDKITE_TERMINATE_INSTANCE_ON_DISK_FULL=true");
+  EXPECT_EQ(ended.exit_code, 1) << ended.out;
+  EXPECT_TRUE(has(ended, "stack: ") && has(ended, "terminate-instance: ")) << ended.out;
+  EXPECT_FALSE(has(ended, "hook-done")) << ended.out;
   const auto pruned = job_until_it_runs("old", "DOCKER_PRUNE_UNTIL=1s");
   EXPECT_FALSE(has_image("alone:1"));
 }
