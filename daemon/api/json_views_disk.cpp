@@ -157,6 +157,7 @@ json::object space_json(const ports::SpaceResult& result, bool dry_run) {
     add_value(entry, step);
     entry["mount"] = step.mount.empty() ? json::value(nullptr) : json::value(text(step.mount));
     entry["shared_bytes"] = step.shared;
+    entry["place"] = steps.size() + 1;
     steps.push_back(std::move(entry));
   }
   object["steps"] = std::move(steps);

@@ -38,9 +38,8 @@ ports::SpaceRequest everything(const ports::DiskView& view) {
   return request;
 }
 
-// The first and the last steps, each with its place among all; the answer: how many are left off between them.
+// Leaves the first and the last steps; the answer: how many are left off between them.
 std::size_t cut(json::array& steps) {
-  for (std::size_t i = 0; i < steps.size(); ++i) steps[i].as_object()["place"] = i + 1;
   if (steps.size() <= kFirstPlanned + kLastPlanned) return 0;
   const auto left_off = steps.size() - kFirstPlanned - kLastPlanned;
   const auto first = steps.begin() + static_cast<std::ptrdiff_t>(kFirstPlanned);

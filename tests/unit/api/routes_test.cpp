@@ -270,11 +270,11 @@ TEST_F(RoutesTest, ReclaimGoesUpToReclaimToByDefault) {
       R"("steps":[{"rung":"images","what":"app:1","reported_bytes":90,"freed_bytes":80,"freed_inodes":0,)"
       R"("others_took_bytes":0,"reason":"unused for 5h","rule":"age",)"
       R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":null,"cost_is_estimated":null,"uses":null,)"
-      R"("worth":null,"superseded_by":null,"why":null,"mount":"/","shared_bytes":10},)"
+      R"("worth":null,"superseded_by":null,"why":null,"mount":"/","shared_bytes":10,"place":1},)"
       R"({"rung":"images","what":"app:2","reported_bytes":90,"freed_bytes":null,"freed_inodes":null,)"
       R"("others_took_bytes":0,"reason":"unused for 4h","rule":"age",)"
       R"("last_used_at":"1970-01-01T00:00:00.000Z","cost_seconds":12.5,"cost_is_estimated":true,"uses":7,)"
-      R"("worth":1.5,"superseded_by":"app:3","why":"would cost 12.5 s","mount":null,"shared_bytes":0}],"last_resort":null,"images_failed":null,"at_end":null})");
+      R"("worth":1.5,"superseded_by":"app:3","why":"would cost 12.5 s","mount":null,"shared_bytes":0,"place":2}],"last_resort":null,"images_failed":null,"at_end":null})");
   const auto asked = on_loop([&] { return *space.asked; });
   EXPECT_EQ(asked.free, 250);
   EXPECT_FALSE(asked.dry_run);
