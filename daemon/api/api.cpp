@@ -20,7 +20,7 @@ Api::Api(const asio::any_io_executor& executor, ApiContext context, const ApiLim
       failures_(context_.http_failed),
       server_(executor, session_context()) {
   add_state_routes(router_, context_);
-  add_page_route(router_, context_, {history_, milestones_, plans_});
+  add_page_route(router_, context_, {history_, chart_events_, plans_});
   add_builder_routes(router_, context_, operations_);
   add_seed_routes(router_, context_, operations_);
   add_emulator_routes(router_, context_, operations_);
@@ -87,7 +87,7 @@ asio::awaitable<Response> Api::handle(Request request) {
 asio::awaitable<void> Api::run() {
   while (!loop_timer_.stopped()) {
     history_.sample(context_.disk->disk_view());
-    milestones_.look(*context_.events, context_.clock->now().wall);
+    chart_events_.look(*context_.events, context_.clock->now().wall);
     co_await loop_timer_.sleep_until(next_tick(std::chrono::steady_clock::now(), SpaceHistory::kEvery));
   }
 }

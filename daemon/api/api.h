@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "common/loop_timer.h"
+#include "daemon/api/chart_events.h"
 #include "daemon/api/context.h"
-#include "daemon/api/milestones.h"
+#include "daemon/api/disk_plans.h"
 #include "daemon/api/operations.h"
-#include "daemon/api/plans.h"
 #include "daemon/api/router.h"
 #include "daemon/api/server.h"
 #include "daemon/api/space_history.h"
@@ -70,8 +70,8 @@ class Api {
   ApiLimits limits_;
   Operations operations_;
   SpaceHistory history_;
-  Milestones milestones_;
-  Plans plans_;
+  ChartEvents chart_events_;
+  DiskPlans plans_;
   LoopTimer loop_timer_;  // of the history
   Router router_;
   FailureLog failures_;

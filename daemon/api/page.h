@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/api/chart_events.h"
+#include "daemon/api/disk_plans.h"
 #include "daemon/api/html.h"
-#include "daemon/api/milestones.h"
-#include "daemon/api/plans.h"
 #include "daemon/api/space_history.h"
 #include "daemon/ports/builders.h"
 #include "daemon/ports/config.h"
@@ -40,7 +40,7 @@ struct PageFacts {
   ports::EngineStatus engine;
   ports::DiskView disk;
   std::vector<std::vector<SpaceHistory::Sample>> history;  // of each of disk.filesystems
-  std::deque<Milestone> milestones;
+  std::deque<ChartEvent> chart_events;
   std::optional<DiskPlan> plan;  // nothing: none was made yet
   ports::BuildersView builders;
   ports::EmulatorsView emulators;
@@ -75,7 +75,7 @@ Markup page_events(const PageFacts& facts);
 // fills, the forecast up to critical. `samples` may be empty.
 struct ChartHistory {
   std::vector<SpaceHistory::Sample> samples;
-  std::deque<Milestone> milestones{};
+  std::deque<ChartEvent> chart_events{};
 };
 Markup page_chart(const ports::FilesystemSnapshot& disk, ChartHistory history, Now now);
 

@@ -78,8 +78,8 @@ Markup mark_line(const MarkLine& mark, const Scale& scale) {
 }
 
 // Those that this chart shows: reclaims of its filesystem, heals where jobs build.
-std::deque<Milestone> shown_on(const ports::FilesystemSnapshot& disk, std::deque<Milestone> all, Now now) {
-  std::erase_if(all, [&](const Milestone& one) {
+std::deque<ChartEvent> shown_on(const ports::FilesystemSnapshot& disk, std::deque<ChartEvent> all, Now now) {
+  std::erase_if(all, [&](const ChartEvent& one) {
     const bool is_here = one.is_heal ? disk.gate : one.mount == disk.mount;
     return !is_here || one.at < now.wall - kBack || one.at > now.wall;
   });
@@ -87,21 +87,21 @@ std::deque<Milestone> shown_on(const ports::FilesystemSnapshot& disk, std::deque
 }
 
 // A shape of its own for each kind, not a colour alone: a triangle down for a reclaim, a square for a heal.
-Markup milestone_mark(const Milestone& one, const Scale& scale, Now now) {
+Markup chart_event_mark(const ChartEvent& one, const Scale& scale, Now now) {
   const auto x = 100 * scale.x(scale.now - (now.wall - one.at)) / kWidth;
   return html(
-      "<svg class=\"milestone {}\" x=\"{:.2f}%\" y=\"4\" overflow=\"visible\"><title>{}: {}</title>"
+      "<svg class=\"chart-event {}\" x=\"{:.2f}%\" y=\"4\" overflow=\"visible\"><title>{}: {}</title>"
       "<line y1=\"0\" y2=\"112\"/><path d=\"{}\"/></svg>",
       one.is_heal ? "heal" : "reclaim", x, when_text(one.at, now), one.reason,
       one.is_heal ? "M-4 0H4V8H-4Z" : "M-5 0H5L0 9Z");
 }
 
-Markup milestone_legend(const std::deque<Milestone>& shown) {
-  const auto heals = std::count_if(shown.begin(), shown.end(), [](const Milestone& one) { return one.is_heal; });
+Markup chart_event_legend(const std::deque<ChartEvent>& shown) {
+  const auto heals = std::count_if(shown.begin(), shown.end(), [](const ChartEvent& one) { return one.is_heal; });
   const auto item = [](std::string_view kind, std::string_view path, std::size_t number) {
     if (number == 0) return Markup();
     return html(
-        "<li><svg class=\"swatch milestone {}\" aria-hidden=\"true\"><path d=\"{}\"/></svg>{} within the hour</li>",
+        "<li><svg class=\"swatch chart-event {}\" aria-hidden=\"true\"><path d=\"{}\"/></svg>{} within the hour</li>",
         kind, path, counted(number, kind));
   };
   const auto healed = static_cast<std::size_t>(heals);
@@ -127,7 +127,7 @@ std::string in_words(const ports::FilesystemSnapshot& disk, const Samples& sampl
 
 Markup page_chart(const ports::FilesystemSnapshot& disk, ChartHistory history, Now now) {
   auto samples = std::move(history.samples);
-  const auto shown = shown_on(disk, std::move(history.milestones), now);
+  const auto shown = shown_on(disk, std::move(history.chart_events), now);
   std::erase_if(samples, [&now](const SpaceHistory::Sample& one) { return one.at < now.boot - kBack; });
   const auto& reading = disk.reading;
   if (reading && disk.error.empty() && (samples.empty() || samples.back().at < reading->at.boot)) {
@@ -138,8 +138,8 @@ Markup page_chart(const ports::FilesystemSnapshot& disk, ChartHistory history, N
   const Scale scale{now.boot, static_cast<double>(top) * 1.1};
   auto marks = mark_line({"critical", disk.marks.critical, false}, scale);
   marks += mark_line({"target", disk.marks.target, true}, scale);
-  Markup milestones;
-  for (const auto& one : shown) milestones += milestone_mark(one, scale, now);
+  Markup chart_events;
+  for (const auto& one : shown) chart_events += chart_event_mark(one, scale, now);
   return html(
       "<svg class=\"chart\" role=\"img\" aria-label=\"{}\" height=\"130\">"
       "<line class=\"axis\" x1=\"0\" x2=\"100%\" y1=\"116\" y2=\"116\"/><line class=\"axis\" x1=\"80%\" x2=\"80%\" "
@@ -147,8 +147,8 @@ Markup page_chart(const ports::FilesystemSnapshot& disk, ChartHistory history, N
       "<svg x=\"0\" y=\"4\" width=\"100%\" height=\"112\" viewBox=\"0 0 750 100\" preserveAspectRatio=\"none\">{}{}"
       "</svg>{}<text x=\"0\" y=\"128\">1 h ago</text><text class=\"middle\" x=\"80%\" y=\"128\">now</text>"
       "<text class=\"end\" x=\"100%\" y=\"128\">+15 min</text></svg>{}",
-      in_words(disk, samples), marks, curve(samples, scale), forecast(disk, scale), milestones,
-      milestone_legend(shown));
+      in_words(disk, samples), marks, curve(samples, scale), forecast(disk, scale), chart_events,
+      chart_event_legend(shown));
 }
 
 }  // namespace buildwarden::api

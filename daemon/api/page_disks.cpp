@@ -163,7 +163,7 @@ Markup body_of(const ports::FilesystemSnapshot& disk, const PageFacts& facts, st
   body += bar(disk, reading);
   ChartHistory history;
   if (number < facts.history.size()) history.samples = facts.history[number];
-  history.milestones = facts.milestones;
+  history.chart_events = facts.chart_events;
   body += page_chart(disk, std::move(history), facts.now);
   body += facts_of(disk, reading, facts.now);
   body += users_of(disk, number);

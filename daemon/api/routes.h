@@ -5,12 +5,12 @@
 #include <optional>
 #include <string_view>
 
+#include "daemon/api/chart_events.h"
 #include "daemon/api/context.h"
+#include "daemon/api/disk_plans.h"
 #include "daemon/api/fields.h"
-#include "daemon/api/milestones.h"
 #include "daemon/api/operations.h"
 #include "daemon/api/peer_quota.h"
-#include "daemon/api/plans.h"
 #include "daemon/api/router.h"
 #include "daemon/api/space_history.h"
 
@@ -19,8 +19,8 @@ namespace buildwarden::api {
 // What the page shows beside the rooms' views.
 struct PageSources {
   const SpaceHistory& history;
-  Milestones& milestones;
-  Plans& plans;
+  ChartEvents& chart_events;
+  DiskPlans& plans;
 };
 
 // /healthz /readyz /metrics /openapi.json /v1/status /v1/config
@@ -34,7 +34,7 @@ void add_seed_routes(Router& router, const ApiContext& context, Operations& oper
 // /v1/emulators and their execution
 void add_emulator_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/disk and its reclaim
-void add_disk_routes(Router& router, const ApiContext& context, Operations& operations, Plans& plans);
+void add_disk_routes(Router& router, const ApiContext& context, Operations& operations, DiskPlans& plans);
 // /v1/jobs
 void add_job_routes(Router& router, const ApiContext& context, Operations& operations);
 // /v1/events, as a list and as a stream

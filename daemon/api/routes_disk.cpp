@@ -106,7 +106,7 @@ asio::awaitable<Response> reclaim(const ApiContext& context, Operations& operati
 
 }  // namespace
 
-void add_disk_routes(Router& router, const ApiContext& context, Operations& operations, Plans& plans) {
+void add_disk_routes(Router& router, const ApiContext& context, Operations& operations, DiskPlans& plans) {
   router.add_direct("GET", "/v1/disk", [&context](const Request&) { return disk(context); });
   router.add("GET", "/v1/disk/plan", [&plans](const Request&) { return plans.latest(); });
   router.add("POST", "/v1/disk/reclaim",

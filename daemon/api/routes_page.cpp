@@ -37,8 +37,8 @@ PageFacts facts_of(const ApiContext& context, const PageSources& sources, const 
   facts.termination = context.termination->termination_view();
   facts.prefetch = context.prefetch->prefetch_view();
   facts.savings = context.savings->savings_view();
-  sources.milestones.look(*context.events, facts.now.wall);
-  facts.milestones = sources.milestones.all();
+  sources.chart_events.look(*context.events, facts.now.wall);
+  facts.chart_events = sources.chart_events.all();
   sources.plans.want();
   facts.plan = sources.plans.last();
   facts.events = latest_events(*context.events);

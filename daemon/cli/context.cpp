@@ -36,7 +36,7 @@ Context process_context() {
     return std::string(value == nullptr ? "" : value);
   };
   context.buildx_version = ask_buildx_version;
-  context.look = [env = context.env] { return look_of_stdout(env); };
+  context.terminal = [env = context.env] { return terminal_of_stdout(env); };
   context.pause = [](Duration time) {
     std::this_thread::sleep_for(time);
     return true;

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "common/units.h"
-#include "daemon/cli/look.h"
+#include "daemon/cli/terminal.h"
 
 namespace buildwarden::cli {
 
@@ -28,10 +28,10 @@ struct Context {
   std::function<std::string(const std::string&)> env;       // a variable's value, "" when it is not set
   std::function<std::string()> buildx_version;  // what `docker buildx version` prints here; "" when nobody can say
   bool out_is_terminal = false;
-  std::function<Look()> look = [] { return Look{}; };  // of stdout, asked each time: windows change
-  std::function<bool(Duration)> pause;                 // waits so long; false when there is to be an end
-  Duration silence = std::chrono::seconds{2};          // of a daemon that jobs do not wait longer for
-  Duration patience = std::chrono::seconds{10};        // of everyone else
+  std::function<Terminal()> terminal = [] { return Terminal{}; };  // of stdout, asked each time: windows change
+  std::function<bool(Duration)> pause;                             // waits so long; false when there is to be an end
+  Duration silence = std::chrono::seconds{2};                      // of a daemon that jobs do not wait longer for
+  Duration patience = std::chrono::seconds{10};                    // of everyone else
   std::string socket{kDefaultSocket};
   bool json = false;  // print the daemon's own answer
 };

@@ -28,9 +28,10 @@ Ask ask_once_silent(Context context, Duration patience) {
   };
 }
 
-std::string lines_of(std::string_view check, const Finding& finding, const Look& look) {
+std::string lines_of(std::string_view check, const Finding& finding, const Terminal& terminal) {
   const auto level = to_string(finding.level);
-  auto lines = painted(format("{:<7}", level), level, look) + visible(format("  {}: {}", check, finding.text)) + "\n";
+  auto lines =
+      painted(format("{:<7}", level), level, terminal) + visible(format("  {}: {}", check, finding.text)) + "\n";
   if (!finding.fix.empty()) lines += visible(format("{:<7}  fix: {}", "", finding.fix)) + "\n";
   return lines;
 }
@@ -125,13 +126,13 @@ int report_findings(const Context& context, const Scene& scene, std::span<const 
   std::vector<Named> found;
   json::array all;
   std::string lines;
-  const auto look = context.look();
+  const auto terminal = context.terminal();
   for (const auto& check : checks) {
     for (const auto& finding : check.look(scene)) {
       ++count.at(static_cast<std::size_t>(finding.level));
       found.push_back({check.name, finding});
       all.push_back(json_of(check.name, finding));
-      lines += lines_of(check.name, finding, look);
+      lines += lines_of(check.name, finding, terminal);
     }
   }
   const auto [fine_ones, warnings, errors] = count;

@@ -18,15 +18,15 @@ namespace json = boost::json;
 namespace {
 
 // One line an event: when, how bad, what kind, why.
-std::string event_text(const json::value& event, const Look& look) {
+std::string event_text(const json::value& event, const Terminal& terminal) {
   const auto severity = visible(text(event, "severity"));
-  return visible(text(event, "at")) + " " + painted(format("{:7}", severity), severity, look) +
+  return visible(text(event, "at")) + " " + painted(format("{:7}", severity), severity, terminal) +
          visible(format(" {} {}", text(event, "kind"), text(event, "reason"))) + "\n";
 }
 
-std::string describe_all(const json::value& answer, const Look& look) {
+std::string describe_all(const json::value& answer, const Terminal& terminal) {
   std::string lines;
-  for (const auto& event : list(answer, "events")) lines += event_text(event, look);
+  for (const auto& event : list(answer, "events")) lines += event_text(event, terminal);
   return lines;
 }
 
@@ -58,7 +58,7 @@ void show_line(const Context& context, std::string_view line) {
   if (context.json) {
     print_json(context, line);
   } else {
-    context.out(event_text(event, context.look()));
+    context.out(event_text(event, context.terminal()));
   }
 }
 
@@ -87,7 +87,7 @@ int show_events(const Context& context, const EventOptions& options) {
   const auto target = "/v1/events" + query_of(options);
   if (!options.follow) {
     return show(context, target,
-                [look = context.look()](const json::value& answer) { return describe_all(answer, look); });
+                [terminal = context.terminal()](const json::value& answer) { return describe_all(answer, terminal); });
   }
   const Client client(context, context.patience);
   const auto end = client.follow(target, [&](std::string_view line) { show_line(context, line); });

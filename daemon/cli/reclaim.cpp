@@ -35,7 +35,7 @@ std::string uses(const json::value& step) {
 }
 
 // One row a step; of a dry run what would go, by the engine's figures, since nothing was measured.
-std::string steps_table(const json::array& steps, bool dry_run, const Look& look) {
+std::string steps_table(const json::array& steps, bool dry_run, const Terminal& terminal) {
   if (steps.empty()) return "";
   const bool valued = std::any_of(steps.begin(), steps.end(),
                                   [](const json::value& step) { return member(step, "cost_seconds").is_number(); });
@@ -45,13 +45,13 @@ std::string steps_table(const json::array& steps, bool dry_run, const Look& look
     rows.push_back({text(step, "rung"), text(step, "what"), dry_run ? size(step, "reported_bytes") : freed(step)});
     if (valued) rows.back().insert(rows.back().end(), {cost(step), uses(step)});
   }
-  return table(std::move(rows), look) + "\n";
+  return table(std::move(rows), terminal) + "\n";
 }
 
-std::string reclaim_text(const json::value& result, const Look& look) {
+std::string reclaim_text(const json::value& result, const Terminal& terminal) {
   const bool dry_run = truth(result, "dry_run");  // asked for here, or all that the daemon does
   const auto& last = member(result, "last_resort");
-  return steps_table(list(result, "steps"), dry_run, look) +
+  return steps_table(list(result, "steps"), dry_run, terminal) +
          (last.is_object() ? format("then, as the last resort: {}\n", text(last, "reason")) : "") +
          format("{} -> {} free; target {}{}\n", size(result, "free_before_bytes"), size(result, "free_after_bytes"),
                 truth(result, "reached") ? "reached" : "not reached",
@@ -69,8 +69,9 @@ int reclaim_disk(const Context& context, const ReclaimOptions& options) {
     complain(context, answer.error().message());
     return kNo;
   }
-  const int code = print_answer(
-      context, answer, [look = context.look()](const json::value& result) { return reclaim_text(result, look); });
+  const int code = print_answer(context, answer, [terminal = context.terminal()](const json::value& result) {
+    return reclaim_text(result, terminal);
+  });
   return code == kYes && !truth(answer->json, "reached") ? kNo : code;
 }
 

@@ -18,25 +18,25 @@ std::string bytes_of(const json::value& object, const char* name) {
   return value ? format_bytes(*value) : "-";
 }
 
-std::string seeds_text(const json::value& answer, const Look& look) {
+std::string seeds_text(const json::value& answer, const Terminal& terminal) {
   const auto location = text(answer, "location");
   if (location.empty()) return "seeds are off: seeds.location is empty\n";
   std::vector<std::vector<std::string>> rows = {{"BUILDER", "STATE", "SEED OF", "SIZE", "ARCHIVE", "REASON"}};
   for (const auto& seed : list(answer, "seeds")) {
     const auto& there = member(seed, "seed");
     const auto refusal = text(seed, "refusal");
-    rows.push_back({text(seed, "builder"), text(seed, "state"), when(there, "created_at", look),
+    rows.push_back({text(seed, "builder"), text(seed, "state"), when(there, "created_at", terminal),
                     bytes_of(there, "bytes"), bytes_of(there, "archive_bytes"),
                     refusal.empty() ? text(seed, "reason") : "does not fit: " + refusal});
   }
-  return format("at {}, save: {}\n", location, text(answer, "save")) + table(std::move(rows), look);
+  return format("at {}, save: {}\n", location, text(answer, "save")) + table(std::move(rows), terminal);
 }
 
 }  // namespace
 
 int show_seeds(const Context& context) {
   return show(context, "/v1/seeds",
-              [look = context.look()](const json::value& seeds) { return seeds_text(seeds, look); });
+              [terminal = context.terminal()](const json::value& seeds) { return seeds_text(seeds, terminal); });
 }
 
 int work_on_seed(const Context& context, const SeedOptions& options) {

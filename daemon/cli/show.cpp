@@ -74,12 +74,12 @@ std::string joined(const json::array& texts) {
   return or_dash(all);
 }
 
-std::string when(const json::value& object, std::string_view key, const Look& look) {
+std::string when(const json::value& object, std::string_view key, const Terminal& terminal) {
   if (!until(object, key)) return "-";
-  return look.is_terminal() ? age(object, key) + " ago" : text(object, key);
+  return terminal.exists() ? age(object, key) + " ago" : text(object, key);
 }
 
-std::string filesystems_table(const json::array& filesystems, const Look& look) {
+std::string filesystems_table(const json::array& filesystems, const Terminal& terminal) {
   std::vector<std::vector<std::string>> rows = {
       {"MOUNT", "LEVEL", "FREE", "OF", "CRITICAL", "LOW", "TARGET", "FULL IN", "GATE"}};
   for (const auto& filesystem : filesystems) {
@@ -88,20 +88,20 @@ std::string filesystems_table(const json::array& filesystems, const Look& look) 
                     size(filesystem, "total_bytes"), size(marks, "critical_bytes"), size(marks, "low_bytes"),
                     size(marks, "target_bytes"), time_left(filesystem), truth(filesystem, "gate") ? "yes" : "no"});
   }
-  return table(std::move(rows), look);
+  return table(std::move(rows), terminal);
 }
 
-std::string builders_table(const json::array& builders, const Look& look) {
+std::string builders_table(const json::array& builders, const Terminal& terminal) {
   std::vector<std::vector<std::string>> rows = {{"BUILDER", "STATE", "LEASES", "CACHE", "HEALS", "REASON"}};
   for (const auto& builder : builders) {
     rows.push_back({text(builder, "name"), text(builder, "state"), format("{}", list(builder, "leases").size()),
                     size(builder, "cache_bytes"), format("{}", number(builder, "heals").value_or(0)),
                     or_dash(text(builder, "reason"))});
   }
-  return table(std::move(rows), look);
+  return table(std::move(rows), terminal);
 }
 
-std::string jobs_table(const json::array& jobs, const Look& look) {
+std::string jobs_table(const json::array& jobs, const Terminal& terminal) {
   if (jobs.empty()) return "no job is running\n";
   std::vector<std::vector<std::string>> rows = {{"JOB", "PIPELINE", "AGENT", "AGE", "RESERVED", "BUILDERS", "ENDS IN"}};
   for (const auto& job : jobs) {
@@ -110,16 +110,16 @@ std::string jobs_table(const json::array& jobs, const Look& look) {
                     age(job, "started_at"), reserved > 0 ? format_bytes(reserved) : "-", joined(list(job, "builders")),
                     time_to(job, "expires_at")});
   }
-  return table(std::move(rows), look);
+  return table(std::move(rows), terminal);
 }
 
-std::string emulators_table(const json::array& emulators, const Look& look) {
+std::string emulators_table(const json::array& emulators, const Terminal& terminal) {
   std::vector<std::vector<std::string>> rows = {{"PLATFORM", "STATE", "HANDLER", "FLAGS", "PROVEN AGO", "REASON"}};
   for (const auto& one : emulators) {
     rows.push_back({text(one, "platform"), text(one, "state"), or_dash(text(one, "handler")),
                     or_dash(text(one, "flags")), age(one, "proven_at"), or_dash(text(one, "reason"))});
   }
-  return table(std::move(rows), look);
+  return table(std::move(rows), terminal);
 }
 
 }  // namespace buildwarden::cli

@@ -20,13 +20,13 @@ int print_answer(const Context& context, const Result<Answer>& answer, const Hum
 // Asks `target` and prints the answer.
 int show(const Context& context, const std::string& target, const HumanText& human);
 
-std::string filesystems_table(const boost::json::array& filesystems, const Look& look = {});
-std::string builders_table(const boost::json::array& builders, const Look& look = {});
-std::string jobs_table(const boost::json::array& jobs, const Look& look = {});
-std::string emulators_table(const boost::json::array& emulators, const Look& look = {});
+std::string filesystems_table(const boost::json::array& filesystems, const Terminal& terminal = {});
+std::string builders_table(const boost::json::array& builders, const Terminal& terminal = {});
+std::string jobs_table(const boost::json::array& jobs, const Terminal& terminal = {});
+std::string emulators_table(const boost::json::array& emulators, const Terminal& terminal = {});
 
 // When that was: "2h 5m ago" on a terminal, else the time itself; "-" when it is no time.
-std::string when(const boost::json::value& object, std::string_view key, const Look& look);
+std::string when(const boost::json::value& object, std::string_view key, const Terminal& terminal);
 
 // A line for each folder in which nothing is deleted, of the answers that have them; "" for none.
 std::string refused_lines(const boost::json::value& answer);

@@ -22,9 +22,9 @@ std::string recreation_text(const json::value& made) {
   return out + text(made, "reason") + "\n";
 }
 
-std::string emulators_text(const json::value& answer, const Look& look) {
+std::string emulators_text(const json::value& answer, const Terminal& terminal) {
   const auto& emulators = list(answer, "emulators");
-  return emulators.empty() ? std::string("emulation is off\n") : emulators_table(emulators, look);
+  return emulators.empty() ? std::string("emulation is off\n") : emulators_table(emulators, terminal);
 }
 
 bool all_run(const json::array& emulators) {
@@ -34,16 +34,16 @@ bool all_run(const json::array& emulators) {
   });
 }
 
-std::string heal_text(const json::value& builder, const Look& look) {
+std::string heal_text(const json::value& builder, const Terminal& terminal) {
   const auto& last = member(builder, "last_heal");
   const auto heals = number(builder, "heals").value_or(0);
   if (!last.is_object()) return format("{}", heals);
-  return format("{}, the last {}{}: {}", heals, look.is_terminal() ? "" : "at ", when(last, "at", look),
+  return format("{}, the last {}{}: {}", heals, terminal.exists() ? "" : "at ", when(last, "at", terminal),
                 text(last, "reason"));
 }
 
 // One fact a line; what is not known is "-".
-std::string builder_text(const json::value& builder, const Look& look) {
+std::string builder_text(const json::value& builder, const Terminal& terminal) {
   const auto builds = number(builder, "running_builds");
   std::vector<std::vector<std::string>> rows = {
       {"name", text(builder, "name")},
@@ -58,35 +58,36 @@ std::string builder_text(const json::value& builder, const Look& look) {
       {"leases", joined(list(builder, "leases"))},
       {"running builds", builds ? format("{}", *builds) : ""},
       {"cache", size(builder, "cache_bytes")},
-      {"heals", heal_text(builder, look)},
+      {"heals", heal_text(builder, terminal)},
       {"platforms", joined(list(builder, "platforms"))},
   };
   for (auto& row : rows) row[1] = row[1].empty() ? "-" : row[1];
-  return table(std::move(rows), look);
+  return table(std::move(rows), terminal);
 }
 
 }  // namespace
 
 int show_builder(const Context& context, const std::string& name) {
   return show(context, "/v1/builders/" + path_segment(name),
-              [look = context.look()](const json::value& builder) { return builder_text(builder, look); });
+              [terminal = context.terminal()](const json::value& builder) { return builder_text(builder, terminal); });
 }
 
 int show_builders(const Context& context) {
-  return show(context, "/v1/builders", [look = context.look()](const json::value& answer) {
-    return builders_table(list(answer, "builders"), look);
+  return show(context, "/v1/builders", [terminal = context.terminal()](const json::value& answer) {
+    return builders_table(list(answer, "builders"), terminal);
   });
 }
 
 int show_emulators(const Context& context) {
   return show(context, "/v1/emulators",
-              [look = context.look()](const json::value& answer) { return emulators_text(answer, look); });
+              [terminal = context.terminal()](const json::value& answer) { return emulators_text(answer, terminal); });
 }
 
 int verify_emulators(const Context& context) {
   const auto answer = run_operation(context, "/v1/emulators/verify", {});
-  const int code = print_answer(context, answer,
-                                [look = context.look()](const json::value& all) { return emulators_text(all, look); });
+  const int code = print_answer(context, answer, [terminal = context.terminal()](const json::value& all) {
+    return emulators_text(all, terminal);
+  });
   return code == kYes && !all_run(list(answer->json, "emulators")) ? kNo : code;
 }
 

@@ -15,7 +15,7 @@ namespace json = boost::json;
 namespace {
 
 // As `config check` prints it: key, value, source and where in that.
-std::string settings_text(const json::value& config, const Look& look) {
+std::string settings_text(const json::value& config, const Terminal& terminal) {
   std::vector<std::vector<std::string>> rows;
   std::string after;
   for (const auto& setting : list(config, "settings")) {
@@ -29,7 +29,7 @@ std::string settings_text(const json::value& config, const Look& look) {
   for (const auto& warning : list(config, "warnings")) {
     if (const auto* words = warning.if_string()) after += format("warning: {}\n", std::string_view(*words));
   }
-  return table(std::move(rows), look) + visible_lines(after);
+  return table(std::move(rows), terminal) + visible_lines(after);
 }
 
 std::string versions_json(const json::value& daemon) {
@@ -41,12 +41,13 @@ std::string versions_json(const json::value& daemon) {
 
 int show_config(const Context& context) {
   return show(context, "/v1/config",
-              [look = context.look()](const json::value& config) { return settings_text(config, look); });
+              [terminal = context.terminal()](const json::value& config) { return settings_text(config, terminal); });
 }
 
 int show_jobs(const Context& context) {
-  return show(context, "/v1/jobs",
-              [look = context.look()](const json::value& answer) { return jobs_table(list(answer, "jobs"), look); });
+  return show(context, "/v1/jobs", [terminal = context.terminal()](const json::value& answer) {
+    return jobs_table(list(answer, "jobs"), terminal);
+  });
 }
 
 int show_version(const Context& context) {

@@ -10,23 +10,23 @@ namespace json = boost::json;
 
 namespace {
 
-std::string readiness_words(const json::value& status, const Look& look) {
-  if (!truth(status, "ready")) return ", " + painted("not ready", "not ready", look);
+std::string readiness_words(const json::value& status, const Terminal& terminal) {
+  if (!truth(status, "ready")) return ", " + painted("not ready", "not ready", terminal);
   return list(status, "attention").empty() ? ", ready" : ", ready, but no new job starts";
 }
 
-std::string daemon_line(const json::value& status, const Look& look) {
+std::string daemon_line(const json::value& status, const Terminal& terminal) {
   const auto uptime = number(status, "uptime_seconds");
   return format("buildwarden {}{}{}{}\n", visible(text(status, "version")),
                 uptime ? ", up " + short_duration(std::chrono::seconds{*uptime}) : "",
-                truth(status, "dry_run") ? ", dry run: nothing is deleted" : "", readiness_words(status, look));
+                truth(status, "dry_run") ? ", dry run: nothing is deleted" : "", readiness_words(status, terminal));
 }
 
 // What the daemon says of its own: jobs that cannot start.
-std::string attention_lines(const json::value& status, const Look& look) {
+std::string attention_lines(const json::value& status, const Terminal& terminal) {
   std::string lines;
   for (const auto& one : list(status, "attention")) {
-    lines += painted(visible(text(one, "reason")), "critical", look) + "\n";
+    lines += painted(visible(text(one, "reason")), "critical", terminal) + "\n";
   }
   return lines;
 }
@@ -50,13 +50,13 @@ std::string config_lines(const json::value& config) {
   return lines;
 }
 
-std::string engine_line(const json::value& engine, const Look& look) {
+std::string engine_line(const json::value& engine, const Terminal& terminal) {
   if (truth(engine, "up")) {
     return visible(format("engine {} (API {}), data in {}", text(engine, "version"), text(engine, "api_version"),
                           text(engine, "root_dir"))) +
            "\n";
   }
-  return painted("engine down", "down", look) + visible(format(": {}", text(engine, "reason"))) + "\n";
+  return painted("engine down", "down", terminal) + visible(format(": {}", text(engine, "reason"))) + "\n";
 }
 
 std::string state_lines(const json::value& state) {
@@ -138,20 +138,21 @@ std::string termination_line(const json::value& termination) {
   return visible(line) + "\n";
 }
 
-std::string status_text(const json::value& status, const Look& look) {
-  return daemon_line(status, look) + attention_lines(status, look) + not_ready_lines(status) +
-         config_lines(member(status, "config")) + engine_line(member(status, "engine"), look) +
+std::string status_text(const json::value& status, const Terminal& terminal) {
+  return daemon_line(status, terminal) + attention_lines(status, terminal) + not_ready_lines(status) +
+         config_lines(member(status, "config")) + engine_line(member(status, "engine"), terminal) +
          state_lines(member(status, "state")) + refused_lines(status) +
          termination_line(member(status, "termination")) + savings_lines(member(status, "savings")) + "\n" +
-         filesystems_table(list(status, "filesystems"), look) + "\n" + builders_table(list(status, "builders"), look) +
-         "\n" + prefetch_lines(member(status, "prefetch")) + jobs_table(list(status, "jobs"), look);
+         filesystems_table(list(status, "filesystems"), terminal) + "\n" +
+         builders_table(list(status, "builders"), terminal) + "\n" + prefetch_lines(member(status, "prefetch")) +
+         jobs_table(list(status, "jobs"), terminal);
 }
 
 }  // namespace
 
 int show_status(const Context& context) {
   return show(context, "/v1/status",
-              [look = context.look()](const json::value& status) { return status_text(status, look); });
+              [terminal = context.terminal()](const json::value& status) { return status_text(status, terminal); });
 }
 
 }  // namespace buildwarden::cli

@@ -119,7 +119,7 @@ bool has_colour(const Row& headings, std::size_t column) {
 }
 
 // One row: as many lines as its tallest cell has.
-std::string lines_of(const Row& row, const Row& headings, const Columns& columns, const Look& look) {
+std::string lines_of(const Row& row, const Row& headings, const Columns& columns, const Terminal& terminal) {
   const auto& widths = columns.widths;
   std::vector<Row> cells;
   std::size_t height = 0;
@@ -134,7 +134,7 @@ std::string lines_of(const Row& row, const Row& headings, const Columns& columns
     for (std::size_t i = 0; i < cells.size(); ++i) {
       const auto part = line < cells[i].size() ? cells[i][line] : std::string();
       if (!part.empty()) {
-        text += std::string(padding, ' ') + (has_colour(headings, i) ? painted(part, row[i], look) : part);
+        text += std::string(padding, ' ') + (has_colour(headings, i) ? painted(part, row[i], terminal) : part);
         padding = 0;
       }
       padding += widths[i] - width_of(part) + columns.gap;
@@ -146,15 +146,15 @@ std::string lines_of(const Row& row, const Row& headings, const Columns& columns
 
 }  // namespace
 
-std::string table(std::vector<Row> rows, const Look& look) {
+std::string table(std::vector<Row> rows, const Terminal& terminal) {
   if (rows.empty()) return "";
   for (auto& row : rows) {
     for (auto& cell : row) cell = visible(cell);
   }
   Columns columns{natural_widths(rows)};
-  if (look.is_terminal()) fit(columns, look.width);
+  if (terminal.exists()) fit(columns, terminal.width);
   std::string shown;
-  for (const auto& row : rows) shown += lines_of(row, rows.front(), columns, look);
+  for (const auto& row : rows) shown += lines_of(row, rows.front(), columns, terminal);
   return shown;
 }
 

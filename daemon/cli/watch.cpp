@@ -44,11 +44,11 @@ int watch_status(const Context& context, Duration interval) {
       context.err(view);
       return code;
     }
-    const auto look = context.look();
-    if (look.is_terminal() && !context.json) {
+    const auto terminal = context.terminal();
+    if (terminal.exists() && !context.json) {
       const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-      context.out(
-          frame(format("every {}, now {}\n\n{}", short_duration(interval), format_rfc3339(now), view), look.height));
+      context.out(frame(format("every {}, now {}\n\n{}", short_duration(interval), format_rfc3339(now), view),
+                        terminal.height));
     } else {
       context.out(context.json ? view : view + "\n");
     }

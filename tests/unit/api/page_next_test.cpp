@@ -82,7 +82,7 @@ TEST_F(PageNextTest, AFailedPlanIsNotTriedAgainAtEachLook) {
   EXPECT_LE(on_loop([this] { return space.times; }), 1);
 }
 
-TEST(MilestonesTest, KeepReclaimsThatTookSomethingAndHeals) {
+TEST(ChartEventsTest, KeepReclaimsThatTookSomethingAndHeals) {
   FakeEvents events;
   testing::FakeClock clock;
   const auto now = clock.now().wall;
@@ -94,26 +94,26 @@ TEST(MilestonesTest, KeepReclaimsThatTookSomethingAndHeals) {
   events.ring.back().event.fields = {{"steps", std::int64_t{2}}, {"dry_run", true}};
   events.record("reclaim.short", now - 2min);
   events.ring.back().event.fields = {{"steps", std::int64_t{0}}, {"dry_run", false}};
-  Milestones milestones;
-  milestones.look(events, now);
-  milestones.look(events, now);
-  ASSERT_EQ(milestones.all().size(), 2U) << "each once; none that is too old, a plan, or took nothing";
-  EXPECT_TRUE(milestones.all()[0].is_heal);
-  EXPECT_EQ(milestones.all()[1].mount, "/");
+  ChartEvents chart_events;
+  chart_events.look(events, now);
+  chart_events.look(events, now);
+  ASSERT_EQ(chart_events.all().size(), 2U) << "each once; none that is too old, a plan, or took nothing";
+  EXPECT_TRUE(chart_events.all()[0].is_heal);
+  EXPECT_EQ(chart_events.all()[1].mount, "/");
   for (int more = 0; more < 300; ++more) events.record("builder.healed", now);
-  milestones.look(events, now);
-  EXPECT_LE(milestones.all().size(), Milestones::kMost);
+  chart_events.look(events, now);
+  EXPECT_LE(chart_events.all().size(), ChartEvents::kMost);
 }
 
 TEST_F(PageNextTest, TheChartHasWhatWasDone) {
   const auto now = clock.now();
   ChartHistory history;
-  history.milestones = {{now.wall - 30min, false, "/", "12 GiB <b> freed"},
-                        {now.wall - 20min, false, "/other", "elsewhere"},
-                        {now.wall - 10min, true, "", "it was frozen"},
-                        {now.wall - 61min, true, "", "long ago"}};
+  history.chart_events = {{now.wall - 30min, false, "/", "12 GiB <b> freed"},
+                          {now.wall - 20min, false, "/other", "elsewhere"},
+                          {now.wall - 10min, true, "", "it was frozen"},
+                          {now.wall - 61min, true, "", "long ago"}};
   const auto chart = page_chart(views.disk.filesystems[0], history, now).text();
-  EXPECT_THAT(chart, AllOf(HasSubstr("class=\"milestone reclaim\" x=\"40.00%\""),
+  EXPECT_THAT(chart, AllOf(HasSubstr("class=\"chart-event reclaim\" x=\"40.00%\""),
                            HasSubstr("30 min ago: 12 GiB &lt;b&gt; freed"), HasSubstr("10 min ago: it was frozen"),
                            HasSubstr("1 reclaim within the hour"), HasSubstr("1 heal within the hour")));
   EXPECT_THAT(chart, AllOf(Not(HasSubstr("elsewhere")), Not(HasSubstr("long ago"))));

@@ -140,7 +140,7 @@ class ClientWorld {
  public:
   std::map<std::string, std::string> environment;
   bool terminal = false;
-  cli::Look look;
+  cli::Terminal stdout_terminal;
   std::function<bool(Duration)> pause = [](Duration) { return false; };
   bool full = false;  // what is printed does not arrive
   Duration silence = std::chrono::milliseconds{100};
@@ -160,7 +160,7 @@ class ClientWorld {
     };
     context.buildx_version = [this] { return buildx_version; };
     context.out_is_terminal = terminal;
-    context.look = [this] { return look; };
+    context.terminal = [this] { return stdout_terminal; };
     context.pause = pause;
     context.out_arrived = [this] { return !full; };
     context.silence = silence;

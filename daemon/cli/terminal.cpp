@@ -1,4 +1,4 @@
-#include "daemon/cli/look.h"
+#include "daemon/cli/terminal.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -25,19 +25,19 @@ bool has(const std::array<std::string_view, Size>& words, std::string_view word)
 
 }  // namespace
 
-Look look_of_stdout(const std::function<std::string(const std::string&)>& env) {
-  Look look;
-  if (::isatty(STDOUT_FILENO) != 1) return look;
+Terminal terminal_of_stdout(const std::function<std::string(const std::string&)>& env) {
+  Terminal terminal;
+  if (::isatty(STDOUT_FILENO) != 1) return terminal;
   winsize size{};
   const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  look.width = known ? size.ws_col : kUsualWidth;
-  look.height = known ? size.ws_row : 0;
-  look.colour = env("NO_COLOR").empty() && env("TERM") != "dumb";
-  return look;
+  terminal.width = known ? size.ws_col : kUsualWidth;
+  terminal.height = known ? size.ws_row : 0;
+  terminal.colour = env("NO_COLOR").empty() && env("TERM") != "dumb";
+  return terminal;
 }
 
-std::string painted(std::string_view text, std::string_view word, const Look& look) {
-  if (!look.colour) return std::string(text);
+std::string painted(std::string_view text, std::string_view word, const Terminal& terminal) {
+  if (!terminal.colour) return std::string(text);
   if (has(kRed, word)) return format("\x1b[31m{}\x1b[0m", text);
   if (has(kYellow, word)) return format("\x1b[33m{}\x1b[0m", text);
   return std::string(text);

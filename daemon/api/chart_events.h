@@ -8,7 +8,7 @@
 
 namespace buildwarden::api {
 
-struct Milestone {
+struct ChartEvent {
   WallTime at;
   bool is_heal = false;  // of a builder; else a reclaim that took something
   std::string mount;     // of a reclaim
@@ -16,7 +16,7 @@ struct Milestone {
 };
 
 // For the loop's thread alone. Bounded: the latest kMost of one hour.
-class Milestones {
+class ChartEvents {
  public:
   static constexpr std::size_t kMost = 100;
   static constexpr Duration kBack = std::chrono::hours{1};
@@ -24,11 +24,11 @@ class Milestones {
   // Takes what was recorded since the last look.
   void look(const ports::EventSource& events, WallTime now);
   // Oldest first.
-  [[nodiscard]] const std::deque<Milestone>& all() const { return all_; }
+  [[nodiscard]] const std::deque<ChartEvent>& all() const { return all_; }
 
  private:
   std::uint64_t seen_ = 0;
-  std::deque<Milestone> all_;
+  std::deque<ChartEvent> all_;
 };
 
 }  // namespace buildwarden::api

@@ -22,9 +22,9 @@ struct DiskPlan {
 };
 
 // For the loop's thread alone.
-class Plans {
+class DiskPlans {
  public:
-  explicit Plans(const ApiContext& context) : context_(context) {}
+  explicit DiskPlans(const ApiContext& context) : context_(context) {}
 
   // A plan not older than ten seconds.
   boost::asio::awaitable<Response> latest();

@@ -1,5 +1,5 @@
 // What a terminal is shown that a pipe is not.
-#include "daemon/cli/look.h"
+#include "daemon/cli/terminal.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -74,18 +74,18 @@ TEST(TableLook, LevelsAndStatesHaveTheirColour) {
 
 constexpr const char* kOneDown = R"({"builders":[{"name":"s3","state":"down","reason":"no engine\u001b[0m"}]})";
 
-TEST(Look, APipeHasNeitherWidthNorColour) {
+TEST(Terminal, APipeHasNeitherWidthNorColour) {
   ClientWorld world;
   const auto piped = with_answer(world, http_answer(200, kOneDown), {"builders"});
   EXPECT_THAT(piped.out, Not(HasSubstr("\x1b")));
-  world.look = {.width = 80, .colour = true};
+  world.stdout_terminal = {.width = 80, .colour = true};
   const auto shown = with_answer(world, http_answer(200, kOneDown), {"builders"});
   EXPECT_THAT(shown.out, AllOf(HasSubstr(kRedDown), HasSubstr("no engine\\x1b[0m")));
   const auto json = with_answer(world, http_answer(200, kOneDown), {"builders", "--json"});
   EXPECT_EQ(json.out, std::string(kOneDown) + "\n");
 }
 
-TEST(Look, TimesAreAgesOnATerminal) {
+TEST(Terminal, TimesAreAgesOnATerminal) {
   ClientWorld world;
   const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
   const auto then = format_rfc3339(now - std::chrono::minutes{125});
@@ -96,14 +96,14 @@ TEST(Look, TimesAreAgesOnATerminal) {
   EXPECT_THAT(with_answer(world, builder, {"builders", "show", "s3"}).out,
               HasSubstr("1, the last at " + then + ": it"));
   EXPECT_THAT(with_answer(world, seeds, {"seeds"}).out, HasSubstr(then));
-  world.look = {.width = 200};
+  world.stdout_terminal = {.width = 200};
   EXPECT_THAT(with_answer(world, builder, {"builders", "show", "s3"}).out, HasSubstr("1, the last 2h 5m ago: it was"));
   EXPECT_THAT(with_answer(world, seeds, {"seeds"}).out, AllOf(HasSubstr("2h 5m ago"), Not(HasSubstr(then))));
 }
 
-TEST(Look, SeveritiesHaveTheirColour) {
+TEST(Terminal, SeveritiesHaveTheirColour) {
   ClientWorld world;
-  world.look = {.width = 80, .colour = true};
+  world.stdout_terminal = {.width = 80, .colour = true};
   const auto events = http_answer(200, R"({"events":[{"at":"T","severity":"error","kind":"k","reason":"r"}]})");
   EXPECT_EQ(with_answer(world, events, {"events"}).out, "T \x1b[31merror  \x1b[0m k r\n");
 }
@@ -119,30 +119,30 @@ class LookOfTerminal : public ::testing::Test {
     master_ = UniqueFd(master);
     slave_ = UniqueFd(slave);
   }
-  [[nodiscard]] cli::Look look(const std::map<std::string, std::string>& environment) const {
+  [[nodiscard]] cli::Terminal terminal(const std::map<std::string, std::string>& environment) const {
     const UniqueFd before(::dup(STDOUT_FILENO));
     ::dup2(slave_.get(), STDOUT_FILENO);
-    const auto look = cli::look_of_stdout([&](const std::string& name) {
+    const auto terminal = cli::terminal_of_stdout([&](const std::string& name) {
       const auto found = environment.find(name);
       return found == environment.end() ? std::string() : found->second;
     });
     ::dup2(before.get(), STDOUT_FILENO);
-    return look;
+    return terminal;
   }
   UniqueFd master_;
   UniqueFd slave_;
 };
 
 TEST_F(LookOfTerminal, HasItsWidthAndColoursUnlessSomebodyWantsNone) {
-  const auto usual = look({{"TERM", "xterm"}});
+  const auto usual = terminal({{"TERM", "xterm"}});
   EXPECT_EQ(usual.width, 47U);
   EXPECT_EQ(usual.height, 12U);
   EXPECT_TRUE(usual.colour);
-  EXPECT_FALSE(look({{"TERM", "xterm"}, {"NO_COLOR", "1"}}).colour);
-  EXPECT_FALSE(look({{"TERM", "dumb"}}).colour);
+  EXPECT_FALSE(terminal({{"TERM", "xterm"}, {"NO_COLOR", "1"}}).colour);
+  EXPECT_FALSE(terminal({{"TERM", "dumb"}}).colour);
   winsize unknown{};
   ASSERT_EQ(::ioctl(slave_.get(), TIOCSWINSZ, &unknown), 0);
-  EXPECT_EQ(look({}).width, 80U);
+  EXPECT_EQ(terminal({}).width, 80U);
 }
 
 class StatusWatch : public ::testing::Test {
@@ -176,14 +176,14 @@ TEST_F(StatusWatch, AsksAgainEachTime) {
 }
 
 TEST_F(StatusWatch, DrawsOverTheLastOneAndNoMoreThanTheTerminalHas) {
-  world_.look = {.width = 60, .height = 4};
+  world_.stdout_terminal = {.width = 60, .height = 4};
   const auto run = watch();
   const auto begin = run.out.rfind("\x1b[H");
   const auto last = run.out.substr(begin);
   EXPECT_THAT(last, AllOf(::testing::StartsWith("\x1b[H\x1b[?7levery 2s, now "), HasSubstr("v3"),
                           ::testing::EndsWith("...\x1b[K\x1b[J\x1b[?7h")));
   EXPECT_EQ(std::count(last.begin(), last.end(), '\n'), 3);
-  world_.look.height = 100;
+  world_.stdout_terminal.height = 100;
   pauses_.clear();
   EXPECT_THAT(watch().out, Not(HasSubstr("...\x1b[K")));
 }

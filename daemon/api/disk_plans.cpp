@@ -1,4 +1,4 @@
-#include "daemon/api/plans.h"
+#include "daemon/api/disk_plans.h"
 
 #include <algorithm>
 #include <chrono>
@@ -86,7 +86,7 @@ json::object plan_json(ports::SpaceResult result, WallTime now) {
 
 }  // namespace
 
-asio::awaitable<Response> Plans::latest() {
+asio::awaitable<Response> DiskPlans::latest() {
   const auto guard = co_await mutex_.lock();
   if (!guard) co_return problem(Error(Errc::kCancelled, "the daemon stops"));
   const auto now = context_.clock->now().boot;
@@ -94,7 +94,7 @@ asio::awaitable<Response> Plans::latest() {
   co_return co_await make();
 }
 
-asio::awaitable<Response> Plans::make() {
+asio::awaitable<Response> DiskPlans::make() {
   tried_ = context_.clock->now().boot;
   auto request = everything(context_.disk->disk_view());
   if (request.free == 0) co_return problem(503, "disk_unknown", "no filesystem that admits jobs could be measured");
@@ -115,13 +115,13 @@ asio::awaitable<Response> Plans::make() {
   co_return *last_;
 }
 
-void Plans::want() {
+void DiskPlans::want() {
   const auto now = context_.clock->now().boot;
   if (!tried_ || now - *tried_ >= kBetweenViews) loop_timer_.wake();
 }
 
 // A wake() that came while a plan was made is answered with that one.
-asio::awaitable<void> Plans::keep_planning() {
+asio::awaitable<void> DiskPlans::keep_planning() {
   while (!loop_timer_.stopped()) {
     co_await loop_timer_.sleep_until(LoopTimer::Instant::max());
     if (loop_timer_.stopped()) co_return;
