@@ -15,6 +15,7 @@
 
 #include "common/atomic_file.h"
 #include "common/format.h"
+#include "common/path_parts.h"
 #include "common/unique_fd.h"
 
 namespace buildwarden {
@@ -65,10 +66,6 @@ Result<std::optional<std::string>> open_below(const std::string& process, const 
   }
   if (error) return Error(Errc::kDenied, format("read {}/fd: {}", process, error.message()));
   return std::optional<std::string>{};
-}
-
-bool is_below(std::string_view path, std::string_view folder) {
-  return path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/';
 }
 
 Result<std::vector<std::string>> stores_of(const std::string& process, const std::string& snapshotter) {

@@ -27,4 +27,10 @@ inline std::pair<std::string, std::string> split_last(const std::string& path) {
   return {path.substr(0, slash), path.substr(slash + 1)};
 }
 
+// Whether `path` lies in `folder`, at whatever depth; a folder does not lie in itself. Both without "." and links.
+inline bool is_below(std::string_view path, std::string_view folder) {
+  if (folder == "/") return path.size() > 1 && path.front() == '/';
+  return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
+}
+
 }  // namespace buildwarden

@@ -1,7 +1,8 @@
 #include "daemon/api/etag.h"
 
-#include <cstdint>
+#include <cstddef>
 
+#include "common/fnv1a.h"
 #include "common/format.h"
 
 namespace buildwarden::api {
@@ -15,19 +16,9 @@ std::string_view opaque(std::string_view tag) {
 
 constexpr std::size_t kMostTagged = std::size_t{1} << 20U;  // a millisecond of the loop
 
-// FNV-1a: for telling two answers apart, not against who makes two alike.
-std::uint64_t hash_of(std::string_view text) {
-  std::uint64_t hash = 0xCBF29CE484222325U;
-  for (const char one : text) {
-    hash ^= static_cast<unsigned char>(one);
-    hash *= 0x100000001B3U;
-  }
-  return hash;
-}
-
 }  // namespace
 
-std::string etag_of(std::string_view body) { return format("W/\"{:016x}-{:x}\"", hash_of(body), body.size()); }
+std::string etag_of(std::string_view body) { return format("W/\"{:016x}-{:x}\"", fnv1a(body), body.size()); }
 
 bool matches_etag(std::string_view rest, std::string_view etag) {
   while (!rest.empty()) {

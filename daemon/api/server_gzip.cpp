@@ -2,6 +2,7 @@
 
 #include <array>
 #include <boost/beast/zlib/deflate_stream.hpp>
+#include <boost/crc.hpp>
 #include <charconv>
 #include <cstdint>
 #include <utility>
@@ -15,21 +16,10 @@ constexpr int kLevel = 1;  // 100 MB/s; higher ones win a tenth and take three t
 constexpr int kWindowBits = 15;
 constexpr int kMemoryLevel = 8;
 
-constexpr std::array<std::uint32_t, 256> make_crc_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < table.size(); ++i) {
-    std::uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value & 1U) != 0 ? 0xEDB88320U ^ (value >> 1U) : value >> 1U;
-    table[i] = value;
-  }
-  return table;
-}
-constexpr auto kCrcTable = make_crc_table();
-
 std::uint32_t crc32(std::string_view text) {
-  std::uint32_t value = 0xFFFFFFFFU;
-  for (const char one : text) value = kCrcTable[(value ^ static_cast<unsigned char>(one)) & 0xFFU] ^ (value >> 8U);
-  return ~value;
+  boost::crc_32_type crc;
+  crc.process_bytes(text.data(), text.size());
+  return crc.checksum();
 }
 
 void append_little_endian(std::string& text, std::uint32_t value) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "common/fnv1a.h"
 #include "common/format.h"
 #include "daemon/builders/names.h"
 
@@ -16,15 +17,8 @@ namespace {
 
 constexpr double kMostCpus = 4096;
 
-// FNV-1a: fixed by definition, unlike std::hash; it meets no adversary here.
-std::string fnv1a_hex(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : text) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001b3U;
-  }
-  return format("{:016x}", hash);
-}
+// It meets no adversary here.
+std::string fnv1a_hex(std::string_view text) { return format("{:016x}", fnv1a(text)); }
 
 // Each part with its length in front, so that no two lists give the same text.
 void put(std::string& text, std::string_view part) { text += format("{}:{};", part.size(), part); }

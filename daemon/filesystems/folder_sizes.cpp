@@ -11,6 +11,7 @@
 
 #include "common/beneath.h"
 #include "common/mounts.h"
+#include "common/path_parts.h"
 #include "common/resolved_folder.h"
 #include "common/tick.h"
 #include "common/tree_look.h"
@@ -31,10 +32,6 @@ constexpr Bytes kLeastOfDisk = 100;           // a hundredth of it, for another 
 constexpr Bytes kLeastTold = kMiB;            // of a volume or a log
 constexpr std::size_t kDigitsOfId = 12;
 constexpr int kLowestPriority = 19;
-
-bool is_below(const std::string& path, const std::string& folder) {
-  return path.size() > folder.size() && path.starts_with(folder) && (folder == "/" || path[folder.size()] == '/');
-}
 
 std::string joined(const std::string& folder, const std::string& name) {
   return folder == "/" ? "/" + name : folder + "/" + name;

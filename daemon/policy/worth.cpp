@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "common/fnv1a.h"
 #include "common/format.h"
 
 namespace buildwarden::policy {
@@ -61,13 +62,11 @@ double slot_rate(const SlotHistory& slot, WallTime now) {
   return static_cast<double>(slot.use.uses) / (hours_between(slot.use.first_seen, now) + kSlotPriorHours);
 }
 
-std::uint64_t hash(std::string_view text, std::uint64_t from) {  // FNV-1a: the same everywhere, since it is kept
-  for (const auto letter : text) from = (from ^ static_cast<unsigned char>(letter)) * 0x100000001B3U;
-  return (from ^ 0xFFU) * 0x100000001B3U;  // ends the text
-}
+// Of the text and its end, for which a byte stands that no text has.
+std::uint64_t hash(std::string_view text, std::uint64_t from) { return fnv1a("\xff", fnv1a(text, from)); }
 
 SlotId slot_of(SlotId below, std::string_view one, std::string_view other) {
-  const auto made = hash(other, hash(one, 0xCBF29CE484222325U ^ below));
+  const auto made = hash(other, hash(one, kFnv1aStart ^ below));
   return made == 0 ? 1 : made;
 }
 
