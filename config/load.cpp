@@ -133,6 +133,7 @@ Result<Loaded> load(const LoadRequest& request) {
   Merge merge;
   merge.sources = request.sources;
   merge.environment = request.environment;
+  merge.marks_of_env_file = request.marks_of_env_file;
   auto mistakes = merge_all(request, *yaml, first.settings.paths, merge);
   if (!mistakes.empty()) return all_of(std::move(mistakes));
   auto values = effective(merge);

@@ -40,6 +40,9 @@ struct LoadRequest {
   // Of a process whose environment is the agent's: DISK_MIN_*, where the agent's env file does not say them. Never of
   // the daemon.
   std::map<std::string, std::string> environment;
+  // Whether DISK_MIN_* of the agent's env file count. A script of the stack knows them by its environment alone: the
+  // agent's hooks have them from systemd, the hourly timer's service does not read the file.
+  bool marks_of_env_file = true;
 };
 
 // Reads the YAML first (it says where the other files are), then merges by precedence. Absent env files are fine.

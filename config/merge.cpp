@@ -313,7 +313,7 @@ void apply_stack_env(const PathSettings& paths, Merge& merge) {
   merge.cfn_env_read = !of_stack.by_name.empty();
   apply_variables(cfn, only(of_stack, false), false, merge);
   apply_variables({kAgentEnv, "environment"}, marks_of(merge.environment), true, merge);
-  apply_variables(agent, read_variables(agent, parse_environment_file, merge), true, merge);
+  apply_variables(agent, read_variables(agent, parse_environment_file, merge), merge.marks_of_env_file, merge);
   apply_variables(cfn, only(of_stack, true), false, merge);
 }
 

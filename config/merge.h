@@ -35,6 +35,7 @@ struct Merge {
   std::vector<std::string> warnings;
   bool cfn_env_read = false;                       // with variables in it
   std::map<std::string, std::string> environment;  // LoadRequest::environment
+  bool marks_of_env_file = true;                   // LoadRequest::marks_of_env_file
 };
 
 // `data-root`, `userns-remap`, `registry-mirrors`, `insecure-registries` and `proxies` of the engine's own

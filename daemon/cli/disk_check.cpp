@@ -25,8 +25,10 @@ struct Verdict {
   std::string no_room;  // why nobody made room; "" when that was tried or is not known
 };
 
-// With what the agent has of its env file, which a hook's user may not be able to read.
-config::LoadRequest with_environment(const Context& context, config::LoadRequest request) {
+// With what the agent has of its env file, which a hook's user may not be able to read. In the place of a script of the
+// stack the file itself does not count: the hourly service, which ends the instance, does not read it.
+config::LoadRequest with_environment(const Context& context, const CheckOptions& options, config::LoadRequest request) {
+  request.marks_of_env_file = !options.stack_lines;
   for (const auto* name : {"DISK_MIN_AVAILABLE", "DISK_MIN_INODES"}) {
     if (auto value = context.env(name); !value.empty()) request.environment[name] = std::move(value);
   }
@@ -36,8 +38,9 @@ config::LoadRequest with_environment(const Context& context, config::LoadRequest
 // A YAML that is wrong or that this user may not read is left out, alone: where the engine's data root is, and what the
 // stack's parameters say, stands in other files. What of those does not count is said with `aloud`; what the YAML says
 // is for the daemon to say.
-Settings settings_or_defaults(const Context& context, const config::LoadRequest& asked, bool aloud) {
-  auto request = with_environment(context, asked);
+Settings settings_or_defaults(const Context& context, const CheckOptions& options, const config::LoadRequest& asked,
+                              bool aloud) {
+  auto request = with_environment(context, options, asked);
   auto loaded = config::load(request);
   if (!loaded) {
     complain(context, "the configuration does not count, but for what other files say:");
@@ -109,7 +112,7 @@ Result<Verdict> ask(const Context& context, const CheckOptions& options, const c
   if (!told) return std::move(told).error();
   verdict.findings = *std::move(told);
   if (!deciding(verdict.findings).low || !options.makes_room()) return verdict;
-  const auto settings = settings_or_defaults(context, config, false);
+  const auto settings = settings_or_defaults(context, options, config, false);
   verdict.purged = settings.on_full.purge_builds;
   const auto job = options.job_ends ? context.env("BUILDKITE_JOB_ID") : std::string();
   auto made = make_room(context, {wanted_by(verdict.findings), settings.jobs.admission_wait, job});
@@ -170,7 +173,7 @@ int conclude(const Context& context, const CheckOptions& options, const Verdict&
 // `no_room`: why the daemon does not decide; "" when it is not asked.
 int measure_and_conclude(const Context& context, const CheckOptions& options, const config::LoadRequest& config,
                          const std::string& no_room) {
-  auto measured = measure_here(settings_or_defaults(context, config, true));
+  auto measured = measure_here(settings_or_defaults(context, options, config, true));
   if (measured) return conclude(context, options, {*std::move(measured), false, false, "", no_room});
   const auto why = format("unknown: {}, which is no reason to refuse a job", measured.error().message());
   complain(context, why);

@@ -136,6 +136,17 @@ TEST_F(DiskCheckHere, TheHooksOwnMarksCountWhereTheEnvFileDoesNotSayThem) {
   EXPECT_THAT(check().out, AllOf(HasSubstr("at least 2 KiB wanted"), HasSubstr("at least 3 wanted")));
 }
 
+// The stack's hourly service has no EnvironmentFile, and marks the instance unhealthy when the check says no.
+TEST_F(DiskCheckHere, InTheStacksPlaceTheEnvFilesMarksCountOnlyThroughTheEnvironment) {
+  write("agent_env", "DISK_MIN_AVAILABLE=" + more_than_free() + "\nDOCKER_PRUNE_UNTIL=1h\n");
+  const cli::CheckOptions hourly{.here = true, .stack_lines = true};
+  environment_ = {{"DISK_MIN_AVAILABLE", "1"}, {"DISK_MIN_INODES", "1"}};
+  EXPECT_EQ(check(hourly).code, cli::kYes);
+  EXPECT_EQ(check().code, cli::kNo) << "an operator's own question is answered by what the file says";
+  environment_["DISK_MIN_AVAILABLE"] = more_than_free();
+  EXPECT_EQ(check(hourly).code, cli::kNo);
+}
+
 TEST_F(DiskCheckHere, ADataRootThatIsNoneIsSaid) {
   for (const std::string root : {"var/lib/docker", "/var/../lib", "/var/a\\nb"}) {
     write("daemon_json", R"({"data-root":")" + root + R"("})");
@@ -155,7 +166,7 @@ TEST_F(DiskCheckHere, ADaemonThatCouldDeleteNoImagesDoesNotDecide) {
   const auto enough = check({.stack_lines = true});
   EXPECT_EQ(enough.code, cli::kYes) << "measured here there is enough";
   EXPECT_THAT(enough.out, Not(HasSubstr("No room was made")));
-  write("agent_env", "DISK_MIN_AVAILABLE=" + more_than_free() + "\n");
+  environment_["DISK_MIN_AVAILABLE"] = more_than_free();
   const auto low = check({.stack_lines = true});
   EXPECT_EQ(low.code, cli::kNo);
   EXPECT_THAT(low.out, AllOf(StartsWith("Disk space free: "),
