@@ -142,7 +142,7 @@ Daemon::Components::Components(boost::asio::io_context& on, Start from)
       ending_jobs({settings, clock, trees, journal, running_jobs, disk_status, reclaimer}),
       checkouts({settings, clock, trees, journal, running_jobs, registry, agent_lock, checkout_sizes,
                  [this] { return disk_monitor.clock_is_steady_for(settings.disk.grace); },
-                 [this] { return ending_jobs.given_up(); }}),
+                 [this] { return ending_jobs.given_up(); }, [this] { return worth.rates(); }}),
       mirror_users({settings, trees, running_jobs}),
       git_mirrors({settings, clock, trees, mirror_users,
                    [this] { return disk_monitor.clock_is_steady_for(settings.disk.grace); }}),

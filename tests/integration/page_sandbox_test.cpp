@@ -1,5 +1,6 @@
 // The status page in a real browser, of a daemon with a real engine: a warm builder that was healed, a job on it,
-// images that went for room and others that are there, checkouts. The pictures of the guide are made by it.
+// images that went for room and others that are there, checkouts. The pictures of the guide and what `status` and
+// `disk` say in the README are made by it (build/tests/screens).
 #include "common/units.h"
 #include "tests/support/daemon_fixture.h"
 
@@ -60,16 +61,24 @@ TEST_F(PageOfASandbox, ShowsWhatTheApiSays) {
   start();
   make_checkouts();
   make_image("app:build-811", 120);
+  wait_until_old("app:build-811");
   run_short_for_a_while();
   make_image("app:build-812", 240);
   make_image("toolchain:7", 160);
+  wait_until_old("toolchain:7");
   build_as("shown");
   lose_the_builder();
-  const auto has_a_plan = [this] { return query("/v1/disk/plan?wait=5", ".steps | length") != "0"; };
+  const auto has_a_plan = [this] { return query("/v1/disk/plan", ".steps | length") != "0"; };
   ASSERT_TRUE(eventually(has_a_plan)) << api("/v1/disk/plan");
   const auto looked = look();
   EXPECT_EQ(looked.exit_code, 0) << looked.out;
   EXPECT_EQ(query("/v1/builders/s3", ".leases[0]"), "shown");
+  const auto screens = sandbox().substr(0, sandbox().rfind("/packaging/")) + "/build/tests/screens/";
+  const auto told = run_shell("export BUILDWARDEN_SOCKET=" + dir() + "/run/api.sock; " + dir() +
+                              "/bin/buildwarden status > " + screens + "status.txt && " + dir() +
+                              "/bin/buildwarden disk > " + screens + "disk.txt && curl -sf --unix-socket " + dir() +
+                              "/run/api.sock http://localhost/metrics > " + screens + "metrics.txt");
+  EXPECT_EQ(told.exit_code, 0) << told.out;
 }
 
 }  // namespace
