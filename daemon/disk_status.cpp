@@ -42,6 +42,7 @@ ports::DiskView DiskStatus::disk_view() const {
   add_folder_users(view);
   view.rungs = parts_.reclaimer.stats();
   view.reclaiming = parts_.reclaimer.busy();
+  view.purges_checkouts = parts_.purges_checkouts && parts_.purges_checkouts();
   if (parts_.store) view.image_store = parts_.store();
   if (parts_.roots != nullptr) view.refused_roots = parts_.roots->refused();
   view.ledger_error = parts_.ledger_error();

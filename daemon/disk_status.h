@@ -28,6 +28,7 @@ class DiskStatus final : public ports::DiskViews {
     std::function<ports::ImageStoreView()> store{};  // may be empty
     // Volumes, containers' logs and other folders on that device; may be empty.
     std::function<std::vector<ports::DiskUser>(const std::string& device)> folder_users{};
+    std::function<bool()> purges_checkouts{};  // on_full.purge_builds, now; may be empty: no
   };
   explicit DiskStatus(Parts parts) : parts_(std::move(parts)) {}
   [[nodiscard]] ports::DiskView disk_view() const override;

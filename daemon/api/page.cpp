@@ -138,6 +138,7 @@ std::string render_page(const PageFacts& facts) {
   sections += page_termination(facts);
   sections += page_disks(facts);
   sections += page_next(facts);
+  sections += page_checkouts(facts);
   sections += page_builders(facts);
   sections += page_jobs(facts);
   sections += page_savings(facts);

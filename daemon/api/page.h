@@ -64,6 +64,8 @@ Markup page_termination(const PageFacts& facts);
 Markup page_disks(const PageFacts& facts);
 // What would go when space is needed.
 Markup page_next(const PageFacts& facts);
+// Where there are any that are known, or where they may go.
+Markup page_checkouts(const PageFacts& facts);
 Markup page_builders(const PageFacts& facts);
 Markup page_emulators(const PageFacts& facts);
 Markup page_jobs(const PageFacts& facts);

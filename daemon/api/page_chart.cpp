@@ -66,15 +66,33 @@ struct MarkLine {
   bool at_end = false;  // where its words stand: two marks may be close to each other
 };
 
+// 4 .. 116 of the drawing's 130: where the inner one lies.
+double height_of(const MarkLine& mark, const Scale& scale) {
+  return 4 + 1.12 * scale.y(static_cast<double>(mark.bytes));
+}
+
 Markup mark_line(const MarkLine& mark, const Scale& scale) {
   if (mark.bytes <= 0) return {};
-  // 4 .. 116 of the drawing's 130: where the inner one lies.
-  const auto y = 4 + 1.12 * scale.y(static_cast<double>(mark.bytes));
-  return html(
-      "<line class=\"mark {}\" x1=\"0\" x2=\"100%\" y1=\"{:.1f}\" y2=\"{:.1f}\"/><text class=\"{}\" x=\"{}\" "
-      "y=\"{:.1f}\">{} {}</text>",
-      mark.name, y, y, mark.at_end ? "end" : "start", mark.at_end ? "100%" : "0", std::max(y - 3, 9.0), mark.name,
-      format_bytes(mark.bytes));
+  const auto y = height_of(mark, scale);
+  return html("<line class=\"mark {}\" x1=\"0\" x2=\"100%\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", mark.name, y, y);
+}
+
+Markup mark_words(const MarkLine& mark, const Scale& scale) {
+  if (mark.bytes <= 0) return {};
+  return html("<text class=\"{}\" x=\"{}\" y=\"{:.1f}\">{} {}</text>", mark.at_end ? "end" : "start",
+              mark.at_end ? "100%" : "0", std::max(height_of(mark, scale) - 3, 9.0), mark.name,
+              format_bytes(mark.bytes));
+}
+
+// The words above the lines of all, so that none is crossed out.
+Markup marks_of(const policy::Marks& marks, const Scale& scale) {
+  const MarkLine critical{"critical", marks.critical, false};
+  const MarkLine target{"target", marks.target, true};
+  auto drawn = mark_line(critical, scale);
+  drawn += mark_line(target, scale);
+  drawn += mark_words(critical, scale);
+  drawn += mark_words(target, scale);
+  return drawn;
 }
 
 // Those that this chart shows: reclaims of its filesystem, heals where jobs build.
@@ -136,8 +154,7 @@ Markup page_chart(const ports::FilesystemSnapshot& disk, ChartHistory history, N
   auto top = std::max<Bytes>(disk.marks.target, 1);
   for (const auto& sample : samples) top = std::max(top, sample.free);
   const Scale scale{now.boot, static_cast<double>(top) * 1.1};
-  auto marks = mark_line({"critical", disk.marks.critical, false}, scale);
-  marks += mark_line({"target", disk.marks.target, true}, scale);
+  const auto marks = marks_of(disk.marks, scale);
   Markup chart_events;
   for (const auto& one : shown) chart_events += chart_event_mark(one, scale, now);
   return html(

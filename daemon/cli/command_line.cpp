@@ -203,7 +203,7 @@ void CommandLine::add_events() {
   before->description("the latest with a smaller number, however old")->excludes(since)->excludes(follow);
   auto* limit =
       add_number(events, "-n,--limit", {1, kMostEvents}, [this](std::int64_t value) { events_.limit = value; });
-  limit->description("at most so many: the latest, with a number the first")->excludes(follow);
+  limit->description("at most so many: the latest, with a number the first; then those to come with --follow");
   add_many(events, "--kind", events_.kinds)
       ->description("only this kind and those below it, such as reclaim; may be repeated")
       ->type_name("KIND");

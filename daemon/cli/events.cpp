@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <chrono>
 
@@ -18,16 +19,34 @@ namespace json = boost::json;
 namespace {
 
 // One line an event: when, how bad, what kind, why.
-std::string event_text(const json::value& event, const Terminal& terminal) {
+std::string event_text(const json::value& event, const std::string& when, const Terminal& terminal) {
   const auto severity = visible(text(event, "severity"));
-  return visible(text(event, "at")) + " " + painted(format("{:7}", severity), severity, terminal) +
+  return visible(when) + " " + painted(format("{:7}", severity), severity, terminal) +
          visible(format(" {} {}", text(event, "kind"), text(event, "reason"))) + "\n";
 }
 
 std::string describe_all(const json::value& answer, const Terminal& terminal) {
+  std::size_t widest = 0;
+  for (const auto& event : list(answer, "events")) widest = std::max(widest, when(event, "at", terminal).size());
   std::string lines;
-  for (const auto& event : list(answer, "events")) lines += event_text(event, terminal);
+  for (const auto& event : list(answer, "events")) {
+    lines += event_text(event, format("{:<{}}", when(event, "at", terminal), widest), terminal);
+  }
   return lines;
+}
+
+// Those that there are, as a follower is shown them; the number of the last event that there is by then.
+Result<std::int64_t> show_first(const Context& context, const json::value& answer) {
+  for (const auto& event : list(answer, "events")) {
+    if (context.json) {
+      print_json(context, json::serialize(event));
+    } else {
+      context.out(event_text(event, text(event, "at"), context.terminal()));
+    }
+  }
+  const auto last = number(answer, "last_id");
+  if (!last) return Error(Errc::kInvalid, "the daemon does not say which event is the last one");
+  return *last;
 }
 
 std::string query_of(const EventOptions& options) {
@@ -58,8 +77,26 @@ void show_line(const Context& context, std::string_view line) {
   if (context.json) {
     print_json(context, line);
   } else {
-    context.out(event_text(event, context.terminal()));
+    // A line stands there for long, so that an age in it would soon be wrong.
+    context.out(event_text(event, text(event, "at"), context.terminal()));
   }
+}
+
+// Nothing is missing between the two: the follower begins where the list ended.
+int follow_after_latest(const Context& context, const Client& client, EventOptions options) {
+  options.follow = false;
+  const auto answer = client.get("/v1/events" + query_of(options));
+  if (!answer) return report_failure(context, answer.error());
+  if (!answer->good()) return report_problem(context, *answer);
+  const auto last = show_first(context, answer->json);
+  if (!last) return report_failure(context, last.error());
+  options.follow = true;
+  options.limit = 0;
+  options.from.clear();
+  options.since = *last;
+  const auto end =
+      client.follow("/v1/events" + query_of(options), [&](std::string_view line) { show_line(context, line); });
+  return report_failure(context, end);
 }
 
 }  // namespace
@@ -90,6 +127,7 @@ int show_events(const Context& context, const EventOptions& options) {
                 [terminal = context.terminal()](const json::value& answer) { return describe_all(answer, terminal); });
   }
   const Client client(context, context.patience);
+  if (options.limit > 0) return follow_after_latest(context, client, options);
   const auto end = client.follow(target, [&](std::string_view line) { show_line(context, line); });
   return report_failure(context, end);
 }

@@ -73,13 +73,40 @@ std::size_t bytes_within(std::string_view text, std::size_t width) {
   return at;
 }
 
-// Broken at spaces where there are any.
+bool is_digit(char one) { return one >= '0' && one <= '9'; }
+
+// Of a size, a duration or an age: "2.35 GiB", "2h 5m", "3s ago" are one value each.
+bool is_within_value(std::string_view text, std::size_t space) {
+  constexpr std::array<std::string_view, 9> kAfterNumber = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "s", "%", "ago"};
+  const auto before = text.substr(0, space);
+  const auto begin = before.rfind(' ') + 1;  // npos + 1 is 0
+  if (begin >= space || !is_digit(text[begin])) return false;
+  const auto rest = text.substr(space + 1);
+  const auto word = rest.substr(0, rest.find_first_of(" ,;:)"));
+  if (std::find(kAfterNumber.begin(), kAfterNumber.end(), word) != kAfterNumber.end()) return true;
+  constexpr std::string_view kOfTime = "dhms";
+  const auto is_of_time = [&](std::string_view one) {
+    return !one.empty() && is_digit(one.front()) && kOfTime.find(one.back()) != std::string_view::npos;
+  };
+  return is_of_time(before.substr(begin)) && is_of_time(word);
+}
+
+// The last space up to `end` at which a line may end; npos: there is none.
+std::size_t last_break(std::string_view text, std::size_t end) {
+  auto space = text.rfind(' ', end);
+  while (space != std::string_view::npos && space > 0 && is_within_value(text, space)) {
+    space = text.rfind(' ', space - 1);
+  }
+  return space == 0 ? std::string_view::npos : space;
+}
+
+// Broken at spaces where there are any, in a value nowhere.
 Row wrapped(std::string_view text, std::size_t width) {
   Row lines;
   while (width_of(text) > width) {
     const auto fits = bytes_within(text, width);
-    const auto space = text.rfind(' ', fits);
-    const bool at_space = space != std::string_view::npos && space > 0;
+    const auto space = last_break(text, fits);
+    const bool at_space = space != std::string_view::npos;
     lines.emplace_back(text.substr(0, at_space ? space : fits));
     text.remove_prefix(at_space ? space + 1 : fits);
   }
@@ -87,31 +114,59 @@ Row wrapped(std::string_view text, std::size_t width) {
   return lines;
 }
 
-Widths natural_widths(const std::vector<Row>& rows) {
-  Widths widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+// Of the longest value in it that has a space: what may not be broken.
+std::size_t width_of_values(std::string_view text) {
+  std::size_t widest = 0;
+  std::size_t begin = 0;
+  bool is_value = false;
+  for (std::size_t at = 0; at <= text.size(); ++at) {
+    if (at < text.size() && text[at] != ' ') continue;
+    if (at < text.size() && is_within_value(text, at)) {
+      is_value = true;
+      continue;
+    }
+    if (is_value) widest = std::max(widest, width_of(text.substr(begin, at - begin)));
+    begin = at + 1;
+    is_value = false;
   }
-  return widths;
+  return widest;
 }
 
 struct Columns {
   Widths widths;
+  Widths least;  // what each needs at least
   std::size_t gap = kGap;
 };
 
-// The widest gives way first, down to the next one, until all fit or none can give more.
-void fit(Columns& columns, std::size_t room) {
+Columns natural_columns(const std::vector<Row>& rows) {
+  Columns columns;
+  for (const auto& row : rows) {
+    columns.widths.resize(std::max(columns.widths.size(), row.size()));
+    columns.least.resize(columns.widths.size(), kNarrowest);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      columns.widths[i] = std::max(columns.widths[i], width_of(row[i]));
+      columns.least[i] = std::max(columns.least[i], width_of_values(row[i]));
+    }
+  }
+  return columns;
+}
+
+// The widest gives way first, down to the next one, until all fit. False: none can give more.
+bool fit(Columns& columns, std::size_t room) {
   auto& widths = columns.widths;
   const auto cells = std::accumulate(widths.begin(), widths.end(), std::size_t{0});
-  if (cells + kGap * (widths.size() - 1) <= room) return;
+  if (cells + kGap * (widths.size() - 1) <= room) return true;
   columns.gap = kSmallGap;
   for (auto needed = cells + kSmallGap * (widths.size() - 1); needed > room; --needed) {
-    const auto widest = std::max_element(widths.begin(), widths.end());
-    if (*widest <= kNarrowest) return;
-    --*widest;
+    std::size_t widest = widths.size();
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      const bool can_give = widths[i] > columns.least[i];
+      if (can_give && (widest == widths.size() || widths[i] > widths[widest])) widest = i;
+    }
+    if (widest == widths.size()) return false;
+    --widths[widest];
   }
+  return true;
 }
 
 bool has_colour(const Row& headings, std::size_t column) {
@@ -144,6 +199,24 @@ std::string lines_of(const Row& row, const Row& headings, const Columns& columns
   return shown;
 }
 
+// Each row as a block of its own, a line for each column, where the columns do not fit beside one another.
+std::string blocks(const std::vector<Row>& rows, const Terminal& terminal) {
+  const auto& headings = rows.front();
+  Columns columns{{0, 0}, {0, 0}, kSmallGap};
+  for (const auto& heading : headings) columns.widths[0] = std::max(columns.widths[0], width_of(heading));
+  const auto taken = columns.widths[0] + kSmallGap;
+  columns.widths[1] = std::max(kNarrowest, terminal.width - std::min(terminal.width, taken));
+  std::string shown;
+  for (std::size_t row = 1; row < rows.size(); ++row) {
+    if (row > 1) shown += '\n';
+    for (std::size_t i = 0; i < rows[row].size(); ++i) {
+      const auto heading = i < headings.size() ? headings[i] : std::string();
+      shown += lines_of({heading, rows[row][i]}, {"", heading}, columns, terminal);
+    }
+  }
+  return shown;
+}
+
 }  // namespace
 
 std::string table(std::vector<Row> rows, const Terminal& terminal) {
@@ -151,8 +224,9 @@ std::string table(std::vector<Row> rows, const Terminal& terminal) {
   for (auto& row : rows) {
     for (auto& cell : row) cell = visible(cell);
   }
-  Columns columns{natural_widths(rows)};
-  if (terminal.exists()) fit(columns, terminal.width);
+  auto columns = natural_columns(rows);
+  const bool fits = !terminal.exists() || fit(columns, terminal.width);
+  if (!fits && rows.size() > 1) return blocks(rows, terminal);
   std::string shown;
   for (const auto& row : rows) shown += lines_of(row, rows.front(), columns, terminal);
   return shown;

@@ -1,6 +1,10 @@
 // One view again and again, as watch(1) has it.
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <csignal>
 #include <string>
 #include <string_view>
 
@@ -31,9 +35,41 @@ std::string frame(std::string_view view, std::size_t height) {
   return drawn;
 }
 
+// What a signal may have left half drawn: lines wrap again, and whoever writes next begins on a line of its own.
+constexpr std::string_view kPutBack = "\x1b[J\x1b[?7h\n";
+
+extern "C" void put_terminal_back(int signal) {
+  static_cast<void>(!::write(STDOUT_FILENO, kPutBack.data(), kPutBack.size()));
+  ::raise(signal);  // it is this program's end by then (SA_RESETHAND): the shell sees 130 after ^C
+}
+
+// While it lives, the signals that end the program put the terminal back first.
+class PutBackAtSignal {
+ public:
+  explicit PutBackAtSignal(bool is_wanted) : is_wanted_(is_wanted) {
+    if (!is_wanted_) return;
+    struct sigaction action{};
+    action.sa_handler = put_terminal_back;
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
+    for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &action, &before_[i]);
+  }
+  ~PutBackAtSignal() {
+    if (!is_wanted_) return;
+    for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+  }
+  PutBackAtSignal(const PutBackAtSignal&) = delete;
+  PutBackAtSignal& operator=(const PutBackAtSignal&) = delete;
+
+ private:
+  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+  bool is_wanted_;
+  std::array<struct sigaction, kSignals.size()> before_{};
+};
+
 }  // namespace
 
 int watch_status(const Context& context, Duration interval) {
+  const PutBackAtSignal put_back(context.terminal().exists() && !context.json);
   for (;;) {
     std::string view;
     auto drawn = context;

@@ -1,6 +1,7 @@
 // The checkouts that there are, and who has them open. All here blocks: for a worker.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ struct FoundCheckout {
   TreeIdentity identity;
   std::string used_by;     // which of its stamps is the newest: "the folder itself", ".git/index", …
   bool has_mount = false;  // something is mounted in it
+  std::uint64_t jobs = 0;  // that ended in it, as far as they are known
+  WallTime first_job{};    // the end of the first of them
 };
 
 struct CheckoutsSeen {

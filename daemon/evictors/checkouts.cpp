@@ -20,10 +20,22 @@ constexpr Duration kCheckoutRemoveDeadline = std::chrono::hours{1};
 void note_end(const ports::EndedJob& job, std::vector<FoundCheckout>& checkouts) {
   const auto path = without_links(job.checkout);
   for (auto& found : checkouts) {
-    if (found.checkout.path != path || job.ended <= found.checkout.used_at) continue;
+    if (found.checkout.path != path) continue;
+    found.jobs = job.jobs;
+    found.first_job = job.first_ended == WallTime{} ? job.ended : job.first_ended;
+    if (job.ended <= found.checkout.used_at) continue;
     found.checkout.used_at = job.ended;
     found.used_by = format("job {}", job.job);
   }
+}
+
+// How often it was used: by the jobs that ended in it, and once where none is known.
+policy::UseHistory use_of(const FoundCheckout& found) {
+  policy::UseHistory use;
+  use.last_use = found.checkout.used_at;
+  use.first_seen = found.jobs == 0 ? use.last_use : std::min(found.first_job, use.last_use);
+  use.uses = std::max<std::uint64_t>(found.jobs, 1);
+  return use;
 }
 
 }  // namespace
@@ -65,12 +77,17 @@ ports::Async<std::vector<policy::Candidate>> Checkouts::list_checkouts(std::stri
   if (!seen) co_return std::move(seen).error();
   seen->running = *std::move(jobs);
   builds_ = seen->builds;
-  if (!seen->refused.empty()) candidates.push_back(refused_candidate(seen->refused));
   record_in_parts(seen->in_parts);
+  std::vector<policy::UseHistory> uses;
   for (const auto& found : seen->found) {
     candidates.push_back(candidate_of(*seen, found));
+    uses.push_back(use_of(found));
     planned_.emplace(found.checkout.path, found);
   }
+  if (parts_.settings.disk.rank_by == RankBy::kValue) {
+    policy::value_checkouts(candidates, uses, parts_.rates(), parts_.clock.now().wall);
+  }
+  if (!seen->refused.empty()) candidates.push_back(refused_candidate(seen->refused));
   record_kept(candidates);
   co_return candidates;
 }

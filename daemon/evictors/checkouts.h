@@ -15,6 +15,7 @@
 #include "daemon/evictors/checkout_removal.h"
 #include "daemon/evictors/checkout_scan.h"
 #include "daemon/evictors/checkout_sizes.h"
+#include "daemon/policy/worth_inputs.h"
 #include "daemon/ports/agent_locks.h"
 #include "daemon/ports/disk.h"
 #include "daemon/ports/journal.h"
@@ -42,6 +43,8 @@ class Checkouts final : public ports::Evictor {
     std::function<bool()> clock_is_steady;
     // Jobs that have ended and left their room to the next one: no age keeps what their agents have.
     std::function<std::vector<policy::JobToCome>()> given_up = [] { return std::vector<policy::JobToCome>(); };
+    // As own pulls showed them: how fast what is cloned again may come.
+    std::function<policy::PullRates()> rates = [] { return policy::PullRates(); };
   };
   explicit Checkouts(Parts parts) : parts_(std::move(parts)) {}
 

@@ -29,7 +29,7 @@ std::function<Result<ports::DiskUser>()> counting(std::vector<policy::CacheRecor
   auto shared = std::make_shared<std::vector<policy::CacheRecord>>(std::move(records));
   return [shared]() -> Result<ports::DiskUser> {
     const auto all = std::move(*shared);
-    return user("build_cache", format("{} records", all.size()), policy::cache_bytes(all));
+    return user("build_cache", counted(all.size(), "record"), policy::cache_bytes(all));
   };
 }
 
@@ -44,7 +44,7 @@ asio::awaitable<void> DiskUsage::refresh() {
   if (images) {
     Bytes bytes = 0;
     for (const auto& image : *images) bytes += image.size;
-    users.push_back(user("images", format("{} images", images->size()), bytes));
+    users.push_back(user("images", counted(images->size(), "image"), bytes));
   }
   auto records = co_await parts_.cache.cache_records();
   if (records) {

@@ -154,6 +154,9 @@ FolderSizes::Route FolderSizes::route() const {
   route.elsewhere = home.stores;
   const auto& paths = parts_.settings.paths;
   route.elsewhere.insert(route.elsewhere.end(), {home.data_root, paths.builds, paths.git_mirrors});
+  // The ballast is told by itself: where it lies (daemon/ballast).
+  route.elsewhere.push_back(paths.state + "/ballast");
+  for (const auto& one : route.filesystems) route.elsewhere.push_back(joined(one.mount, ".buildwarden"));
   std::erase(route.elsewhere, "");
   return route;
 }

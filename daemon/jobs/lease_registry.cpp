@@ -207,9 +207,17 @@ void LeaseRegistry::keep_folder(const ports::Lease& lease) {
 
 void LeaseRegistry::keep_end(const ports::Lease& lease) {
   if (lease.checkout_path.empty()) return;
-  std::erase_if(ended_, [&](const ports::EndedJob& one) { return one.checkout == lease.checkout_path; });
+  const auto now = ports_.clock.now().wall;
+  ports::EndedJob ended{lease.id, lease.checkout_path, now, 1, now};
+  const auto before = std::find_if(ended_.begin(), ended_.end(),
+                                   [&](const ports::EndedJob& one) { return one.checkout == lease.checkout_path; });
+  if (before != ended_.end()) {
+    ended.jobs += before->jobs;
+    ended.first_ended = before->first_ended;
+    ended_.erase(before);
+  }
   if (ended_.size() >= kMostEnded) ended_.erase(ended_.begin());
-  ended_.push_back({lease.id, lease.checkout_path, ports_.clock.now().wall});
+  ended_.push_back(std::move(ended));
 }
 
 std::vector<ports::JobFolder> LeaseRegistry::left_folders() const {

@@ -16,6 +16,7 @@ using std::chrono::hours;
 // What a build makes of bytes, where nobody saw it: a step takes a second whatever it writes.
 constexpr double kBuiltBytesPerSecond = 50.0 * kMiB;
 constexpr double kLeastOfAStep = 1;
+constexpr double kLeastOfAClone = 1;
 constexpr Duration kLongestStep = hours{1};  // what was used once only so much later says nothing of its step
 constexpr std::string_view kPulled = "pulled from ";
 constexpr std::string_view kContextType = "source.local";
@@ -133,6 +134,36 @@ std::vector<ImageSource> sources_of(const std::vector<ImageRecord>& images) {
     sources.push_back({std::max<Bytes>(images[i].size - below, 0), host_of(images[i].digests)});
   }
   return sources;
+}
+
+void value_checkouts(std::vector<Candidate>& candidates, const std::vector<UseHistory>& uses, const PullRates& rates,
+                     WallTime now) {
+  std::vector<Thing> things(candidates.size());
+  for (std::size_t i = 0; i < things.size(); ++i) {
+    const auto& checkout = candidates[i];
+    auto& thing = things[i];
+    thing.kind = ThingKind::kCheckout;
+    thing.id = checkout.id;
+    thing.name = checkout.name;
+    thing.bytes = checkout.is_unsized ? kAssumedCheckout : checkout.size;
+    thing.cost = {kLeastOfAClone + over(thing.bytes, rates.of("")), true};
+    thing.use = uses[i];
+  }
+  const auto order = order_by_value(things, now);
+  for (std::size_t at = 0; at < order.size(); ++at) {
+    const auto& place = order[at];
+    auto& checkout = candidates[place.thing];
+    const auto assumed = checkout.is_unsized
+                             ? format("its size is not known yet, {} are assumed: ", format_bytes(kAssumedCheckout))
+                             : std::string();
+    checkout.value = Valuation{place.worth,
+                               at,
+                               place.seconds,
+                               true,
+                               uses[place.thing].uses,
+                               "",
+                               assumed + why(things[place.thing], place, now)};
+  }
 }
 
 void value_images(std::vector<Candidate>& candidates, const std::vector<ImageFacts>& facts, const PullRates& rates,

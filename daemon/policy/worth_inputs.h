@@ -45,4 +45,12 @@ Cost image_cost(const ImageSource& image, std::optional<double> seconds, const P
 void value_images(std::vector<Candidate>& candidates, const std::vector<ImageFacts>& facts, const PullRates& rates,
                   WallTime now);
 
+// A checkout of unknown size counts as so much: what it is worth hardly depends on its size, since what it costs does.
+inline constexpr Bytes kAssumedCheckout = kGiB;
+
+// Gives each of the candidates, which are checkouts, its value; `uses` in their order. The cost is estimated: a clone's
+// least time and its bytes at the rate of pulls, since nobody sees how long an agent clones.
+void value_checkouts(std::vector<Candidate>& candidates, const std::vector<UseHistory>& uses, const PullRates& rates,
+                     WallTime now);
+
 }  // namespace buildwarden::policy

@@ -207,6 +207,7 @@ struct DiskView {
   ImageStoreView image_store;
   std::vector<RungStats> rungs;
   bool reclaiming = false;
+  bool purges_checkouts = false;  // on_full.purge_builds
   std::vector<RefusedRoot> refused_roots;
   std::string ledger_error;  // why the last save of the ledger failed, "" when it did not
 };

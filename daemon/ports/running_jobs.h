@@ -1,6 +1,7 @@
 // Which jobs run on this host, registered or not: a job may have started while the daemon was down.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ struct EndedJob {
   std::string job;
   std::string checkout;  // as the job named it
   WallTime ended;
+  std::uint64_t jobs = 1;  // that ended in this checkout, this one included, as far as they are remembered
+  WallTime first_ended{};  // of the first of them; nothing: of this one
 };
 
 class EndedJobs {

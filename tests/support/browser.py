@@ -69,9 +69,10 @@ class Browser:
         self.devtools("Emulation.setEmulatedMedia", features=features)
         self.devtools("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
 
-    def shoot(self, path):
-        """The whole page as a picture."""
-        picture = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+    def shoot(self, path, size=None):
+        """The whole page as a picture, or its upper left of so many pixels."""
+        clip = {} if size is None else {"clip": {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}}
+        picture = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=True, **clip)
         with open(path, "wb") as file:
             file.write(base64.b64decode(picture["data"]))
 

@@ -133,6 +133,37 @@ TEST_F(PageNextTest, ACacheStandsBesideItsShare) {
   EXPECT_THAT(page_builders(facts).text(), Not(HasSubstr("<meter")));
 }
 
+TEST_F(PageNextTest, CheckoutsAreThereByAgentWithWhatWouldGo) {
+  PageFacts facts;
+  facts.now = clock.now();
+  facts.disk = views.disk;
+  EXPECT_THAT(page_checkouts(facts).text(), HasSubstr("hidden")) << "none is known, and none may go";
+  facts.disk.filesystems[0].users = {{"checkouts", "small", kMiB, facts.now.wall - 5min},
+                                     {"checkouts", "big<b>", 2 * kGiB, facts.now.wall - 5min},
+                                     {"images", "app:1", 3 * kGiB, facts.now.wall}};
+  const auto off = page_checkouts(facts).text();
+  EXPECT_THAT(off, AllOf(HasSubstr("they stay: on_full.purge_builds is off"), HasSubstr("5 min ago"),
+                         Not(HasSubstr("Would go")), Not(HasSubstr("app:1")), Not(HasSubstr("big<b>"))));
+  EXPECT_LT(off.find("big&lt;b&gt;"), off.find(">small<")) << "the largest first";
+  facts.disk.purges_checkouts = true;
+  EXPECT_THAT(page_checkouts(facts).text(), HasSubstr("not planned yet"));
+  facts.plan = DiskPlan();
+  facts.plan->steps = {step("checkout small/acme/web", kMiB), step("checkout smaller/acme/web", kMiB)};
+  EXPECT_THAT(page_checkouts(facts).text(), HasSubstr("none")) << "of another rung";
+  for (auto& one : facts.plan->steps) one.rung = "checkouts";
+  const auto on = page_checkouts(facts).text();
+  EXPECT_THAT(on, HasSubstr("data-label=\"Would go\">1</td>"));
+  facts.disk.filesystems[0].users.clear();
+  EXPECT_THAT(page_checkouts(facts).text(), HasSubstr("looked up while their disk is short"));
+}
+
+TEST_F(PageNextTest, WordsOfTheChartStandAboveAllItsLines) {
+  auto& disk = views.disk.filesystems[0];
+  disk.marks = {5 * kGiB, 6 * kGiB, 7 * kGiB, 0, 0, 0};
+  const auto chart = page_chart(disk, {}, clock.now()).text();
+  EXPECT_LT(chart.find("class=\"mark target\""), chart.find("critical 5.00 GiB"));
+}
+
 TEST_F(PageNextTest, EachDecisionHasTheGroupThatTheFilterShows) {
   PageFacts facts;
   for (const auto* kind : {"reclaim.step", "seed.saved", "job.started", "config.reloaded"}) {

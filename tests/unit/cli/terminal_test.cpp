@@ -61,6 +61,36 @@ TEST(TableLook, BreaksCharactersNowhereAndKnowsWideOnes) {
   EXPECT_EQ(cli::table({}, {.width = 40}), "");
 }
 
+TEST(TableLook, BreaksNoValue) {
+  const std::vector<std::vector<std::string>> rows = {{"NAME", "FREE", "USED"},
+                                                      {"a name of several words", "2.35 GiB", "12d 23h ago"}};
+  EXPECT_EQ(cli::table(rows, {.width = 30}),
+            "NAME      FREE     USED\n"
+            "a name of 2.35 GiB 12d 23h ago\n"
+            "several\n"
+            "words\n");
+  const std::vector<std::vector<std::string>> reason = {{"REASON"}, {"needs 5.00 GiB, has 300.0 MiB; 2h 5m left"}};
+  EXPECT_EQ(cli::table(reason, {.width = 15}), "REASON\nneeds 5.00 GiB,\nhas 300.0 MiB;\n2h 5m left\n");
+}
+
+TEST(TableLook, WhatDoesNotFitBesideOneAnotherStandsInBlocks) {
+  const std::vector<std::vector<std::string>> rows = {{"MOUNT", "LEVEL", "FREE", "OF", "CRITICAL"},
+                                                      {"/mnt/ephemeral", "low", "2.35 GiB", "2.88 GiB", "300.0 MiB"},
+                                                      {"/", "ok", "9.00 GiB", "9.50 GiB", "1.00 GiB"}};
+  EXPECT_EQ(cli::table(rows, {.width = 30, .colour = true}),
+            "MOUNT    /mnt/ephemeral\n"
+            "LEVEL    \x1b[33mlow\x1b[0m\n"
+            "FREE     2.35 GiB\n"
+            "OF       2.88 GiB\n"
+            "CRITICAL 300.0 MiB\n"
+            "\n"
+            "MOUNT    /\n"
+            "LEVEL    ok\n"
+            "FREE     9.00 GiB\n"
+            "OF       9.50 GiB\n"
+            "CRITICAL 1.00 GiB\n");
+}
+
 TEST(TableLook, LevelsAndStatesHaveTheirColour) {
   const std::vector<std::vector<std::string>> rows = {
       {"MOUNT", "LEVEL"}, {"/", "critical"}, {"/data", "low"}, {"critical", "ok"}};
@@ -105,7 +135,21 @@ TEST(Terminal, SeveritiesHaveTheirColour) {
   ClientWorld world;
   world.stdout_terminal = {.width = 80, .colour = true};
   const auto events = http_answer(200, R"({"events":[{"at":"T","severity":"error","kind":"k","reason":"r"}]})");
-  EXPECT_EQ(with_answer(world, events, {"events"}).out, "T \x1b[31merror  \x1b[0m k r\n");
+  EXPECT_EQ(with_answer(world, events, {"events"}).out, "- \x1b[31merror  \x1b[0m k r\n");
+}
+
+TEST(Terminal, EventsHaveAgesInPlaceOfTimes) {
+  ClientWorld world;
+  const auto now = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+  const auto then = format_rfc3339(now - std::chrono::minutes{125});
+  const auto long_ago = format_rfc3339(now - std::chrono::hours{24 * 12 + 3});
+  const auto events =
+      http_answer(200, R"({"events":[{"at":")" + then + R"(","severity":"info","kind":"k","reason":"r"},)" +
+                           R"({"at":")" + long_ago + R"(","severity":"info","kind":"k","reason":"r"}]})");
+  EXPECT_THAT(with_answer(world, events, {"events"}).out, HasSubstr(then + " info    k r\n"));
+  world.stdout_terminal = {.width = 80};
+  EXPECT_EQ(with_answer(world, events, {"events"}).out, "2h 5m ago  info    k r\n12d 3h ago info    k r\n");
+  EXPECT_THAT(with_answer(world, events, {"events", "--json"}).out, HasSubstr(then));
 }
 
 // Of a real terminal, which this process has as its stdout for a moment.

@@ -246,6 +246,27 @@ TEST(Events, FollowsUntilTheDaemonEnds) {
   EXPECT_THAT(daemon.seen()[0].head, HasSubstr("text/event-stream"));
 }
 
+// As journalctl and docker logs have it, and kubectl's -w: the latest, then those to come.
+TEST(Events, FollowsAfterTheLatest) {
+  ClientWorld world;
+  ScriptedDaemon daemon(world.socket(), [](const SeenRequest& request) {
+    if (request.head.find("text/event-stream") == std::string::npos) {
+      return http_answer(200, R"({"events":[{"id":7,"kind":"reclaim.done","reason":"old"}],"last_id":9})");
+    }
+    return std::string("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n") +
+           "data: {\"kind\":\"reclaim.step\",\"reason\":\"new\"}\n\n";
+  });
+  const auto run =
+      world.run({"events", "-f", "-n", "20", "--since", "1h", "--kind", "reclaim", "--severity", "warning", "--json"});
+  EXPECT_EQ(run.out,
+            "{\"id\":7,\"kind\":\"reclaim.done\",\"reason\":\"old\"}\n"
+            "{\"kind\":\"reclaim.step\",\"reason\":\"new\"}\n")
+      << run.err;
+  ASSERT_EQ(daemon.seen().size(), 2U);
+  EXPECT_THAT(daemon.seen()[0].line(), AllOf(HasSubstr("limit=20"), HasSubstr("from="), HasSubstr("kind=reclaim")));
+  EXPECT_EQ(daemon.seen()[1].line(), "GET /v1/events?since=9&kind=reclaim&severity=warning HTTP/1.1");
+}
+
 TEST(ConfigCheck, PrintsEachValueAndItsSource) {
   ClientWorld world;
   const auto path = world.folder() + "/c.yaml";

@@ -45,6 +45,31 @@ TEST_F(PurgeTest, OnlyFoldersExactlyThreeLevelsDeepAreCheckouts) {
   EXPECT_THAT(names, UnorderedElementsAre("ci-1/acme/web", "ci-1/acme/two words\nand a line"));
 }
 
+// The one of many jobs is needed again sooner than the one that happened to be used last.
+TEST_F(PurgeTest, WhatIsWorthLeastGoesFirst) {
+  make("ci-1/acme/often");
+  make("ci-1/acme/once");
+  const auto now = clock_.now().wall;
+  ended_.jobs = {{"1", path("ci-1/acme/often"), now - std::chrono::minutes{50}, 20, now - hours{3}},
+                 {"2", path("ci-1/acme/once"), now - std::chrono::minutes{40}, 1, now - std::chrono::minutes{40}}};
+  const auto order_by = [this](bool by_value) {
+    policy::EvictionRules rules;
+    rules.by_value = by_value;
+    std::vector<std::string> names;
+    for (const auto& one : policy::rank(list(), rules, clock_.now()).order) names.push_back(one.name.substr(9));
+    return names;
+  };
+  EXPECT_THAT(order_by(true), ElementsAre("ci-1/acme/once", "ci-1/acme/often"));
+  for (const auto& one : list()) {
+    ASSERT_TRUE(one.value);
+    EXPECT_TRUE(one.value->is_estimated);
+    EXPECT_THAT(one.value->why, HasSubstr("its size is not known yet, 1.00 GiB are assumed: costs 21.5 s"));
+  }
+  settings_.disk.rank_by = RankBy::kLastUse;
+  EXPECT_THAT(order_by(false), ElementsAre("ci-1/acme/often", "ci-1/acme/once"));
+  EXPECT_FALSE(list().front().value);
+}
+
 TEST_F(PurgeTest, AnIdleOneGoesWholeAndNothingBesideIt) {
   make("ci-1/acme/web");
   write(path("ci-1/acme/file"));

@@ -335,7 +335,7 @@ TEST_F(DiskMonitorTest, EachBuilderWhoseCacheIsKnownIsAUser) {
   ASSERT_EQ(users.size(), 3U);
   EXPECT_EQ(users[0].kind + " " + users[0].name, "builder_cache s3");
   EXPECT_EQ(users[0].bytes, 9);
-  EXPECT_EQ(users[1].kind + " " + users[1].name, "build_cache 1 records");
+  EXPECT_EQ(users[1].kind + " " + users[1].name, "build_cache 1 record");
   EXPECT_EQ(users[1].bytes, 5);
 }
 

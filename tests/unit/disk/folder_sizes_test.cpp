@@ -126,6 +126,15 @@ TEST_F(FolderSizesTest, OneWalkIsEnoughForTenMinutes) {
 }
 
 // A mount that hangs would hold the walk, and the daemon's end, for ever.
+TEST_F(FolderSizesTest, TheBallastIsNobodysFolder) {
+  settings_.paths.state = path("state");
+  write(".buildwarden/ballast", 3 * kMiB);
+  write("state/ballast", 3 * kMiB);
+  write("state/seeds/one", 2 * kMiB);
+  turn();
+  EXPECT_THAT(users(), ElementsAre("folder /state/seeds 2"));
+}
+
 TEST_F(FolderSizesTest, WhatIsMountedIsNeverTouched) {
   write("mnt/efs/file", 8 * kMiB);
   write("mnt/here/file", 7 * kMiB);

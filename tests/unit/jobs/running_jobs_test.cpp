@@ -212,6 +212,8 @@ TEST_F(JobsTest, TheLastEndOfEachCheckoutIsRemembered) {
   EXPECT_EQ(ended[0].job, "2");
   EXPECT_EQ(ended[0].checkout, "/b/1");
   EXPECT_EQ(ended[0].ended, clock_.now().wall - std::chrono::seconds{1});
+  EXPECT_EQ(ended[0].jobs, 2U);
+  EXPECT_EQ(ended[0].first_ended, clock_.now().wall - std::chrono::seconds{2});
 }
 
 // The window between the last look and the rename: a job of that agent is not let in meanwhile.

@@ -252,5 +252,32 @@ TEST_F(WorthInputsTest, AnImageOfANewerTagSupersedesOne) {
   EXPECT_EQ(images[2].value->superseded_by, "");
 }
 
+Candidate checkout(const std::string& name, Bytes size) {
+  Candidate made;
+  made.id = "/builds/" + name;
+  made.name = "checkout " + name;
+  made.size = size;
+  made.is_unsized = size == 0;
+  return made;
+}
+
+TEST(CheckoutValue, GoesByUsesAndWhatACloneCostsForItsBytes) {
+  const WallTime now{std::chrono::hours{1000}};
+  const auto used = [now](std::uint64_t uses) {
+    return UseHistory{now - std::chrono::hours{9}, now - std::chrono::hours{1}, uses, Duration{0}};
+  };
+  std::vector<Candidate> all = {checkout("seldom", 5 * kGiB), checkout("often", 5 * kGiB), checkout("small", kMiB),
+                                checkout("unsized", 0)};
+  value_checkouts(all, {used(1), used(10), used(1), used(1)}, PullRates(), now);
+  for (const auto& one : all) EXPECT_TRUE(one.value && one.value->is_estimated);
+  EXPECT_NEAR(all[0].value->seconds, 1 + 5 * 1024 / 50.0, 0.01);
+  EXPECT_NEAR(all[1].value->worth, 10 * all[0].value->worth, 0.01);
+  EXPECT_GT(all[2].value->worth, 10 * all[0].value->worth) << "a clone takes a second whatever it brings";
+  EXPECT_NEAR(all[3].value->worth, all[0].value->worth, 0.1 * all[0].value->worth);
+  EXPECT_EQ(all[1].value->uses, 10U);
+  EXPECT_NE(all[3].value->why.find("its size is not known yet"), std::string::npos);
+  EXPECT_EQ(all[0].value->why.find("its size"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace buildwarden::policy
