@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "common/begin_thread.h"
+
 namespace buildwarden {
 namespace {
 
@@ -14,7 +16,11 @@ constexpr std::chrono::milliseconds kLook{100};
 
 RemovalCrew::RemovalCrew(RemovalOptions options)
     : options_(std::move(options)), most_(kWaitingPerThread * options_.threads) {
-  for (unsigned at = 1; at < options_.threads; ++at) threads_.emplace_back([this] { work(); });
+  for (unsigned at = 1; at < options_.threads; ++at) {
+    auto begun = begin_thread([this] { work(); });
+    if (!begun) break;  // those that there are, or the caller alone, do it all
+    threads_.push_back(*std::move(begun));
+  }
 }
 
 RemovalCrew::~RemovalCrew() { finish(); }
@@ -35,7 +41,7 @@ const TreeRemoved& RemovalCrew::finish() {
     offering_ = false;
     changed_.notify_all();
   }
-  if (!threads_.empty()) work();
+  work();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
   return removed_;

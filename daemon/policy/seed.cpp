@@ -140,9 +140,11 @@ RestorePlan plan_restore(const RestoreFacts& facts) {
 
 std::string no_room_for(const SeedManifest& manifest, const SeedRoom& room) {
   if (!room.free) return "how much room its filesystem has is not known";
-  if (*room.free - manifest.unpacked_bytes < room.target) {
-    return format("{} free less its {} are below the target of {}", format_bytes(*room.free),
-                  format_bytes(manifest.unpacked_bytes), format_bytes(room.target));
+  const auto taken = manifest.unpacked_bytes + manifest.entries * kSeedEntryBytes;
+  if (*room.free - taken < room.target) {
+    return format("{} free less {} for its {} in {} entries are below the target of {}", format_bytes(*room.free),
+                  format_bytes(taken), format_bytes(manifest.unpacked_bytes), manifest.entries,
+                  format_bytes(room.target));
   }
   if (!room.has_inode_limit || room.free_inodes - manifest.entries >= room.target_inodes) return "";
   return format("{} free inodes less its {} entries are below the target of {}", room.free_inodes, manifest.entries,

@@ -98,7 +98,9 @@ struct SeedRoom {
   std::int64_t free_inodes = 0;
   std::int64_t target_inodes = 0;
 };
-// Why there is no room; "" when there is. Each entry counts as an inode.
+// That an entry takes beside its content: a folder's block, a long link's, what a file's last block has over.
+inline constexpr Bytes kSeedEntryBytes = 4 * kKiB;
+// Why there is no room; "" when there is. Each entry counts as an inode and as kSeedEntryBytes.
 std::string no_room_for(const SeedManifest& manifest, const SeedRoom& room);
 
 // Of a builder that may be saved.

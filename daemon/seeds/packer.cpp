@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "common/begin_thread.h"
 #include "common/format.h"
 #include "daemon/seeds/part_writer.h"
 #include "daemon/seeds/tree_walk.h"
@@ -67,17 +68,19 @@ class Packing {
   Packing(int folder, const std::vector<int>& parts, const PackOptions& options) : folder_(folder), options_(options) {
     const auto counted = [this](Bytes more) { return count(more); };
     for (const int file : parts) {
-      threads_.push_back(std::make_unique<PartThread>(folder, file, counted));
+      threads_.push_back(std::make_unique<PartThread>(folder, file, counted, options.most_names));
       threads_.back()->at = threads_.size() - 1;
     }
   }
 
   Result<Packed> run() {
-    for (auto& part : threads_) part->thread = std::thread([this, one = part.get()] { write(*one); });
-    auto walked = walk(folder_, [this](Found found) { return hand_on(std::move(found)); });
-    if (!walked) fail(walked.error());
+    auto done = begin_threads();
+    if (done) done = walk(folder_, [this](Found found) { return hand_on(std::move(found)); });
+    if (!done) fail(done.error());
     for (auto& part : threads_) part->queue.end(false);
-    for (auto& part : threads_) part->thread.join();
+    for (auto& part : threads_) {
+      if (part->thread.joinable()) part->thread.join();
+    }
     if (failure_) return *failure_;
     Packed packed;
     packed.bytes = bytes_;
@@ -88,14 +91,23 @@ class Packing {
 
  private:
   struct PartThread {
-    PartThread(int folder, int to, std::function<Result<void>(Bytes)> counted)
-        : writer(folder, to, std::move(counted)) {}
+    PartThread(int folder, int to, std::function<Result<void>(Bytes)> counted, std::size_t most_names)
+        : writer(folder, to, std::move(counted), most_names) {}
     PartWriter writer;
     Queue queue;
     PartWritten written;
     std::thread thread;
     std::size_t at = 0;
   };
+
+  Result<void> begin_threads() {
+    for (auto& part : threads_) {
+      auto begun = begin_thread([this, one = part.get()] { write(*one); });
+      if (!begun) return std::move(begun).error();
+      part->thread = *std::move(begun);
+    }
+    return {};
+  }
 
   // All names of a file are written by one thread, the others by the one that has least to do.
   std::size_t thread_for(const Found& found) {

@@ -12,6 +12,9 @@
 
 namespace buildwarden::seeds {
 
+// Names of folders, or of files with further names, that one thread keeps: both ends hold them in memory until the end.
+inline constexpr std::size_t kMostKeptNames = std::size_t{256} * 1024 * 1024;
+
 struct PartWritten {
   Bytes bytes = 0;  // of the archive
   std::string sha256;
@@ -27,6 +30,7 @@ struct PackOptions {
   Bytes most = 0;                     // of content
   std::function<void(Bytes)> told{};  // the bytes read so far; on any of the threads
   std::int64_t most_entries = policy::kMostSeedEntries;
+  std::size_t most_names = kMostKeptNames;
   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max();
   // Why nobody reads a part any more, asked on its thread: the error of pack() then. SIGPIPE must be ignored.
   std::function<Error(std::size_t part)> why_closed{};

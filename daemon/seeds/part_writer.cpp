@@ -23,6 +23,10 @@ namespace {
 
 constexpr std::size_t kPiece = std::size_t{1024} * 1024;
 
+// Of one file: a step of a build may make a file of millions of holes, and each takes memory here, in the archive's map
+// of the file and in whoever reads it.
+constexpr std::size_t kMostRegions = 10'000;
+
 struct Region {
   off_t from;
   off_t to;
@@ -32,10 +36,15 @@ Error cannot(const std::string& path, std::string_view doing) {
   return Error::from_errno(errno, format("{} {}", doing, visible(path)));
 }
 
-// The parts of a file that are no holes (lseek(2)); all of it where the filesystem does not tell.
+// The parts of a file that are no holes (lseek(2)); all of it where the filesystem does not tell. Where there
+// are too many, all from the last that is kept to the file's end counts as one.
 std::vector<Region> regions_of(int file, off_t size) {
   std::vector<Region> regions;
   for (off_t at = 0; at < size;) {
+    if (regions.size() == kMostRegions) {
+      regions.back().to = size;
+      break;
+    }
     const auto from = ::lseek(file, at, SEEK_DATA);
     if (from < 0 && errno == ENXIO) break;
     const auto to = from < 0 ? -1 : ::lseek(file, from, SEEK_HOLE);
@@ -78,8 +87,8 @@ EntryPtr entry_of(const Found& found) {
 
 }  // namespace
 
-PartWriter::PartWriter(int folder, int to, std::function<Result<void>(Bytes)> counted)
-    : folder_(folder), to_(to), counted_(std::move(counted)) {}
+PartWriter::PartWriter(int folder, int to, std::function<Result<void>(Bytes)> counted, std::size_t most_names)
+    : folder_(folder), to_(to), counted_(std::move(counted)), most_names_(most_names) {}
 
 Result<void> PartWriter::open() {
   writer_.reset(archive_write_new());
@@ -144,6 +153,11 @@ Result<void> PartWriter::add_file(archive_entry* entry, const Found& found) {
     if (!is_new) {
       archive_entry_copy_hardlink(entry, known->second.c_str());
       return add_header(entry, found);
+    }
+    name_bytes_ += found.path.size();
+    if (name_bytes_ > most_names_) {
+      return Error(Errc::kTooLarge, format("the names of files with further names have more than {}",
+                                           format_bytes(static_cast<Bytes>(most_names_))));
     }
   }
   const auto file = open_beneath(folder_, found.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);

@@ -16,7 +16,8 @@ class PartWriter {
  public:
   // `folder` is what is packed, `to` the descriptor to write to; `counted` is told of each piece of content, before it
   // is written, and may refuse it; a piece of a hole has 0 bytes.
-  PartWriter(int folder, int to, std::function<Result<void>(Bytes)> counted);
+  // `most_names`: bytes of names that it keeps.
+  PartWriter(int folder, int to, std::function<Result<void>(Bytes)> counted, std::size_t most_names = kMostKeptNames);
   PartWriter(const PartWriter&) = delete;
   PartWriter& operator=(const PartWriter&) = delete;
 
@@ -38,11 +39,13 @@ class PartWriter {
   int folder_;
   int to_;
   std::function<Result<void>(Bytes)> counted_;
+  std::size_t most_names_;
   Writer writer_;
   Sha256 hash_;
   Bytes bytes_ = 0;
   bool closed_ = false;
   std::map<std::pair<dev_t, ino_t>, std::string> names_;  // of files with further names
+  std::size_t name_bytes_ = 0;                            // in names_
 };
 
 }  // namespace buildwarden::seeds

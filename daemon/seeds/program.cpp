@@ -10,9 +10,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <mutex>
-#include <thread>
 
 #include "common/atomic_file.h"
+#include "common/begin_thread.h"
 #include "common/unique_fd.h"
 #include "daemon/seeds/tasks.h"
 
@@ -75,21 +75,26 @@ Result<Answer> carry_out(const Order& order, const Told& told) {
   }
 }
 
+Result<Answer> obey() {
+  auto watch = begin_thread(end_with_reader);
+  if (!watch) return std::move(watch).error();
+  watch->detach();
+  const auto text = read_all(STDIN_FILENO, "the order", kLongestOrder);
+  if (!text) return text.error();
+  const auto order = decode_order(*text);
+  if (!order) return order.error();
+  if (order->task == Task::kSave) stand_back();
+  Lines lines;
+  const Told told = [&lines](const Advance& advance) { lines.tell(advance); };
+  return carry_out(*order, told);
+}
+
 }  // namespace
 
 int work() {
   // A program that fails closes the pipe that it reads: its own words tell more than the end of this process.
   ::signal(SIGPIPE, SIG_IGN);
-  std::thread(end_with_reader).detach();
-  const auto text = read_all(STDIN_FILENO, "the order", kLongestOrder);
-  Result<Answer> answer = Error(Errc::kInvalid, "no order");
-  if (text) {
-    const auto order = decode_order(*text);
-    if (order && order->task == Task::kSave) stand_back();
-    Lines lines;
-    const Told told = [&lines](const Advance& advance) { lines.tell(advance); };
-    answer = order ? carry_out(*order, told) : Result<Answer>(order.error());
-  }
+  const auto answer = obey();
   put(encode_answer(answer) + "\n");
   return answer ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -15,6 +15,7 @@
 #include <optional>
 #include <thread>
 
+#include "common/begin_thread.h"
 #include "common/beneath.h"
 #include "common/clock.h"
 #include "common/format.h"
@@ -146,7 +147,9 @@ class Restoring {
     take(0);
     std::vector<std::thread> threads;
     for (std::size_t at = 1; at < manifest_.parts.size() && !failed(); ++at) {
-      threads.emplace_back([this, at] { take(at); });
+      auto begun = begin_thread([this, at] { take(at); });
+      if (begun) threads.push_back(*std::move(begun));
+      if (!begun) fail(std::move(begun).error());
     }
     for (auto& thread : threads) thread.join();
     if (failure_) return *failure_;
@@ -160,11 +163,14 @@ class Restoring {
   }
 
   void take(std::size_t at) {
-    const auto done = read(at);
-    if (done) return;
+    auto done = read(at);
+    if (!done) fail(std::move(done).with_context(format("part {}", at)).error());
+  }
+
+  void fail(Error error) {
     const std::lock_guard lock(mutex_);
     // The first counts: the others follow from it.
-    if (!failure_) failure_ = Error(done.error()).with_context(format("part {}", at));
+    if (!failure_) failure_ = std::move(error);
     unpacker_.give_up();
   }
 
@@ -172,7 +178,8 @@ class Restoring {
     const auto& part = manifest_.parts[at];
     auto stream = store_.read_part(part.name);
     if (!stream) return std::move(stream).error();
-    const auto got = at == 0 ? unpacker_.folders((*stream)->descriptor()) : unpacker_.files((*stream)->descriptor());
+    const auto got = at == 0 ? unpacker_.folders((*stream)->descriptor(), part.bytes)
+                             : unpacker_.files((*stream)->descriptor(), part.bytes);
     if (!got) {
       // A transfer that broke off is the reason for an archive that seems damaged.
       const bool damaged = got.error().code() == Errc::kProtocol;

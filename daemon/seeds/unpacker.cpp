@@ -17,7 +17,6 @@
 #include "common/unique_fd.h"
 #include "common/visible_text.h"
 #include "daemon/seeds/archive_entry_ptr.h"
-#include "daemon/seeds/packer.h"
 #include "daemon/seeds/sha256.h"
 
 namespace buildwarden::seeds {
@@ -25,6 +24,9 @@ namespace {
 
 constexpr std::size_t kReadSize = std::size_t{256} * 1024;
 constexpr mode_t kModeBits = 07777;
+// Of all entries together: values of attributes take room that no manifest names. A builder's have some bytes each.
+constexpr Bytes kFreeAttributes = kMiB;
+constexpr Bytes kAttributesOfEntry = 256;
 
 // For people: an archive may name things with any bytes.
 std::string shown_name(std::string_view path) { return visible(path); }
@@ -57,9 +59,10 @@ Result<std::string> checked_path(const char* given) {
 
 // A part's bytes as libarchive takes them, hashed on the way.
 struct Source {
-  explicit Source(int from) : descriptor(from), buffer(kReadSize) {}
+  Source(int from, Bytes limit) : descriptor(from), most(limit), buffer(kReadSize) {}
 
   int descriptor;
+  Bytes most;
   std::vector<char> buffer;
   Sha256 hash;
   Bytes bytes = 0;
@@ -75,7 +78,9 @@ struct Source {
       hash.update(buffer.data(), static_cast<std::size_t>(got));
       bytes += got;
     }
-    return got;
+    if (bytes <= most) return got;
+    error = EMSGSIZE;
+    return -1;
   }
 };
 
@@ -107,33 +112,12 @@ bool may_be_set(std::string_view attribute) {
   return attribute == "system.posix_acl_access" || attribute == "system.posix_acl_default";
 }
 
-Result<void> set_attributes(archive_entry* entry, int descriptor, const std::string& path) {
-  archive_entry_xattr_reset(entry);
-  const char* name = nullptr;
-  const void* value = nullptr;
-  std::size_t size = 0;
-  while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
-    if (name == nullptr || !may_be_set(name)) return refused(path, "an attribute of that kind is refused");
-    if (::fsetxattr(descriptor, name, value, size, 0) != 0) return failed(path, "set an attribute of");
-  }
-  return {};
-}
-
 timespec time_of(archive_entry* entry) { return {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)}; }
 
 Result<void> set_times(int descriptor, timespec modified, const std::string& path) {
   const std::array<timespec, 2> times = {modified, modified};
   if (::futimens(descriptor, times.data()) != 0) return failed(path, "set the time of");
   return {};
-}
-
-// Owner, mode and attributes, in the order in which none takes back another.
-Result<void> set_metadata(archive_entry* entry, int descriptor, const std::string& path) {
-  const auto owner = static_cast<uid_t>(archive_entry_uid(entry));
-  const auto group = static_cast<gid_t>(archive_entry_gid(entry));
-  if (::fchown(descriptor, owner, group) != 0) return failed(path, "give away");
-  if (::fchmod(descriptor, archive_entry_perm(entry) & kModeBits) != 0) return failed(path, "set the mode of");
-  return set_attributes(entry, descriptor, path);
 }
 
 Result<void> write_at(int descriptor, const char* bytes, std::size_t size, off_t at) {
@@ -196,7 +180,7 @@ class PartUnpacker {
     if (size < 0 || size > kLargestFile) return refused(path, "a size below 0 or above that of any file is refused");
     auto written = write_content(file.get(), size, path);
     if (written && ::ftruncate(file.get(), size) != 0) written = failed(path, "set the size of");
-    if (written) written = set_metadata(entry, file.get(), path);
+    if (written) written = whole_.set_metadata(entry, file.get(), path);
     if (written) written = set_times(file.get(), time_of(entry), path);
     return written;
   }
@@ -269,8 +253,8 @@ class PartUnpacker {
 Unpacker::Unpacker(int folder, Limits limits, std::function<void(Bytes)> told)
     : folder_(folder), limits_(limits), told_(std::move(told)) {}
 
-Result<PartRead> Unpacker::read(int part, bool folders) {
-  Source source(part);
+Result<PartRead> Unpacker::read(Archive archive, bool folders) {
+  Source source(archive.part, archive.most);
   auto reader = open_reader(source);
   if (!reader) return std::move(reader).error();
   PartUnpacker unpacker(*this, reader->get());
@@ -294,8 +278,37 @@ Result<PartRead> Unpacker::read(int part, bool folders) {
     if (!taken) return std::move(taken).error();
   }
   while (source.more() > 0) continue;  // what stands behind the archive's end is part of its checksum
+  if (source.bytes > source.most) {
+    return Error(Errc::kProtocol,
+                 format("the archive is longer than the {} bytes that the manifest names", source.most));
+  }
   if (source.error != 0) return Error::from_errno(source.error, "reading the part");
   return PartRead{source.bytes, source.hash.digits()};
+}
+
+// Owner, mode and attributes, in the order in which none takes back another.
+Result<void> Unpacker::set_metadata(archive_entry* entry, int descriptor, const std::string& path) {
+  const auto owner = static_cast<uid_t>(archive_entry_uid(entry));
+  const auto group = static_cast<gid_t>(archive_entry_gid(entry));
+  if (::fchown(descriptor, owner, group) != 0) return failed(path, "give away");
+  if (::fchmod(descriptor, archive_entry_perm(entry) & kModeBits) != 0) return failed(path, "set the mode of");
+  return set_attributes(entry, descriptor, path);
+}
+
+Result<void> Unpacker::set_attributes(archive_entry* entry, int descriptor, const std::string& path) {
+  archive_entry_xattr_reset(entry);
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
+    if (name == nullptr || !may_be_set(name)) return refused(path, "an attribute of that kind is refused");
+    attributes_ += static_cast<Bytes>(size);
+    if (attributes_ > kFreeAttributes + kAttributesOfEntry * limits_.entries) {
+      return refused(path, "more attributes than its entries may have is refused");
+    }
+    if (::fsetxattr(descriptor, name, value, size, 0) != 0) return failed(path, "set an attribute of");
+  }
+  return {};
 }
 
 Result<void> Unpacker::take_folder(archive_entry* entry) {
@@ -318,6 +331,8 @@ Result<void> Unpacker::make_folder(archive_entry* entry, const std::string& path
   }
   const auto made = open_beneath(folder_, path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (!made.open()) return failed(path, "open");
+  name_bytes_ += path.size();
+  if (name_bytes_ > limits_.names) return refused(path, "longer names of folders than any builder has are refused");
   times_.emplace_back(path, time_of(entry));
   return set_metadata(entry, made.get(), path);
 }

@@ -8,12 +8,14 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/result.h"
 #include "common/units.h"
+#include "daemon/seeds/packer.h"
 
 namespace buildwarden::seeds {
 
@@ -30,28 +32,37 @@ struct PartRead {
 class Unpacker {
  public:
   struct Limits {
-    Bytes bytes = 0;           // of content, holes not counted
-    std::int64_t entries = 0;  // of any kind
+    Bytes bytes = 0;                     // of content, holes not counted
+    std::int64_t entries = 0;            // of any kind
+    std::size_t names = kMostKeptNames;  // of folders, bytes
   };
   // `folder` is empty, this process alone writes there, and it stays open; `told` gets the bytes written so far, on any
   // of the threads.
   Unpacker(int folder, Limits limits, std::function<void(Bytes)> told = {});
 
   // The first part, which has the folders and nothing else; alone.
-  Result<PartRead> folders(int part) { return read(part, true); }
+  // `most`: of its archive; more is kProtocol.
+  Result<PartRead> folders(int part, Bytes most = kNoLimit) { return read({part, most}, true); }
   // A further one; several threads may do so at a time. kInvalid: what no seed may have, or more than the limits;
   // kProtocol: no archive, or a damaged one; kIo: the disk, the most likely one is that it is full.
-  Result<PartRead> files(int part) { return read(part, false); }
+  Result<PartRead> files(int part, Bytes most = kNoLimit) { return read({part, most}, false); }
   // Those that are under way end soon, with kCancelled. Any thread may call it.
   void give_up() { given_up_ = true; }
   // After the last: the folders' times. kProtocol: there was less than the limits say.
   Result<void> finish();
 
  private:
-  Result<PartRead> read(int part, bool folders);
+  static constexpr Bytes kNoLimit = std::numeric_limits<Bytes>::max();
+  struct Archive {
+    int part;
+    Bytes most;
+  };
+  Result<PartRead> read(Archive archive, bool folders);
   Result<void> take_folder(archive_entry* entry);
   Result<void> count_entry();
   Result<void> count_bytes(Bytes more);
+  Result<void> set_metadata(archive_entry* entry, int descriptor, const std::string& path);
+  Result<void> set_attributes(archive_entry* entry, int descriptor, const std::string& path);
   Result<void> make_folder(archive_entry* entry, const std::string& path);
 
   friend class PartUnpacker;
@@ -61,8 +72,10 @@ class Unpacker {
   std::function<void(Bytes)> told_;
   std::atomic<Bytes> bytes_{0};
   std::atomic<std::int64_t> entries_{0};
+  std::atomic<Bytes> attributes_{0};
   std::atomic<bool> given_up_{false};
   std::vector<std::pair<std::string, timespec>> times_;  // of the folders
+  std::size_t name_bytes_ = 0;                           // in times_
 };
 
 }  // namespace buildwarden::seeds

@@ -110,8 +110,8 @@ TEST(SeedRestore, OnlyIntoAnEmptyVolumeBeforeTheFirstStart) {
 
 TEST(SeedRestore, StaysAboveTheTarget) {
   auto seed = good_seed();
-  seed.unpacked_bytes = 2 * kGiB;
   seed.entries = 1'000;
+  seed.unpacked_bytes = 2 * kGiB - 1'000 * kSeedEntryBytes;
   EXPECT_EQ(no_room_for(seed, {10 * kGiB, 8 * kGiB}), "");
   EXPECT_EQ(no_room_for(seed, {10 * kGiB, 8 * kGiB, true, 3'000, 2'000}), "");
   EXPECT_EQ(no_room_for(seed, {10 * kGiB, 8 * kGiB, true, 2'999, 2'000}),

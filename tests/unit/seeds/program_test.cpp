@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <grp.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include "common/atomic_file.h"
 #include "common/unique_fd.h"
 #include "daemon/seeds/order.h"
+#include "tests/support/command.h"
 #include "tests/support/temp_folder.h"
 
 namespace buildwarden::seeds {
@@ -22,7 +25,16 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-Result<Answer> answer_of_process(const Order& order) {
+// As somebody who may have so many threads, counted with the first; root may have any number.
+void become_poor(unsigned threads) {
+  constexpr uid_t kSomebody = 61'234;
+  const rlimit limit{threads, threads};
+  if (::setgroups(0, nullptr) != 0 || ::setresgid(kSomebody, kSomebody, kSomebody) != 0) ::_exit(EXIT_FAILURE);
+  if (::setresuid(kSomebody, kSomebody, kSomebody) != 0) ::_exit(EXIT_FAILURE);
+  if (::setrlimit(RLIMIT_NPROC, &limit) != 0) ::_exit(EXIT_FAILURE);
+}
+
+Result<Answer> answer_of_process(const Order& order, unsigned threads = 0) {
   std::array<int, 2> input{};
   std::array<int, 2> output{};
   EXPECT_EQ(::pipe2(input.data(), O_CLOEXEC), 0);
@@ -35,6 +47,7 @@ Result<Answer> answer_of_process(const Order& order) {
     ::signal(SIGPIPE, SIG_DFL);
     ::dup2(input[0], STDIN_FILENO);
     ::dup2(output[1], STDOUT_FILENO);
+    if (threads > 0) become_poor(threads);
     ::_exit(work());
   }
   ::close(input[0]);
@@ -79,6 +92,39 @@ TEST_F(Program, AFailedUploadEndsWithTheWordsOfTheAwsCli) {
   EXPECT_THAT(answer.error().message(), HasSubstr("(AccessDenied) when calling the PutObject operation: no"));
   EXPECT_THAT(answer.error().message(), HasSubstr("https://host/part?..."));
   EXPECT_THAT(answer.error().message(), Not(HasSubstr("hidden")));
+}
+
+// One thread watches the reader; each part has one of its own.
+TEST_F(Program, AThreadThatTheKernelRefusesIsAnAnswer) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  namespace fs = std::filesystem;
+  for (const auto* name : {"/store", "/a/_data", "/b/_data"}) fs::create_directories(folder_.path() + name);
+  std::ofstream(folder_.path() + "/a/_data/file") << "content";
+  ASSERT_EQ(testing::run_shell("chown -R 61234:61234 '" + folder_.path() + "'").exit_code, 0);
+  Order order;
+  order.task = Task::kSave;
+  order.place = {folder_.path() + "/store", "s3", "amd64", "", "", "", ""};
+  order.volume = folder_.path() + "/a";
+  order.stem = "20260101T000000Z-0123456789abcdef";
+  order.most = kGiB;
+  for (const unsigned threads : {1U, 2U, 3U}) {
+    const auto answer = answer_of_process(order, threads);
+    ASSERT_FALSE(answer) << threads;
+    EXPECT_THAT(answer.error().message(), HasSubstr("begin a thread")) << threads;
+  }
+  order.stem = "20260101T000000Z-0123456789abcdee";
+  const auto saved = answer_of_process(order);
+  ASSERT_TRUE(saved) << saved.error().message();
+  order.task = Task::kRestore;
+  order.volume = folder_.path() + "/b";
+  order.manifest = *saved->manifest;
+  ASSERT_EQ(testing::run_shell("chown -R 61234:61234 '" + folder_.path() + "'").exit_code, 0);
+  for (const unsigned threads : {2U, 3U}) {
+    const auto answer = answer_of_process(order, threads);
+    ASSERT_FALSE(answer) << threads;
+    EXPECT_THAT(answer.error().message(), HasSubstr("begin a thread")) << threads;
+    EXPECT_TRUE(fs::is_empty(folder_.path() + "/b/_data"));
+  }
 }
 
 }  // namespace
