@@ -7,6 +7,7 @@ context_file_kib=100
 
 make_big_context() {
   local context=$dir/context i
+  [[ ! -d $context ]] || return 0
   mkdir -p "$context/data"
   head -c $((context_files * context_file_kib * 1024)) /dev/urandom | split -b "${context_file_kib}K" -a 4 -d - "$context/data/file-"
   for i in "$context"/data/file-*; do touch -d 2024-01-01 "$i"; done
