@@ -70,7 +70,7 @@ TEST(TableLook, BreaksNoValue) {
             "several\n"
             "words\n");
   const std::vector<std::vector<std::string>> reason = {{"REASON"}, {"needs 5.00 GiB, has 300.0 MiB; 2h 5m left"}};
-  EXPECT_EQ(cli::table(reason, {.width = 15}), "REASON\nneeds 5.00 GiB,\nhas 300.0 MiB;\n2h 5m left\n");
+  EXPECT_EQ(cli::table(reason, {.width = 12}), "REASON\nneeds\n5.00 GiB,\nhas\n300.0 MiB;\n2h 5m left\n");
 }
 
 TEST(TableLook, WhatDoesNotFitBesideOneAnotherStandsInBlocks) {
