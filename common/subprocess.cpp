@@ -35,12 +35,17 @@ Result<Pipe> open_pipe() {
 }
 
 // The end to read of a pipe that holds all of `text` already, so that nobody has to write while the program runs; none
-// for an empty one. A pipe takes PIPE_BUF bytes without waiting (pipe(7)).
+// for an empty one. How much one takes without waiting is the kernel's to say (F_GETPIPE_SZ): 64 KiB, less where its
+// owner has very many.
 Result<UniqueFd> filled_pipe(const std::string& text) {
   if (text.empty()) return UniqueFd();
-  if (text.size() > PIPE_BUF) return Error(Errc::kInvalid, "too much input for a program");
   auto ends = open_pipe();
   if (!ends) return std::move(ends).error();
+  const auto most = ::fcntl(ends->write.get(), F_GETPIPE_SZ);
+  if (most < 0) return Error::from_errno(errno, "asking how much a pipe takes");
+  if (text.size() > static_cast<std::size_t>(most)) {
+    return Error(Errc::kInvalid, "too much input for a program");
+  }
   const auto written = ::write(ends->write.get(), text.data(), text.size());
   if (written != static_cast<ssize_t>(text.size())) return Error::from_errno(errno, "writing to a pipe");
   return std::move(ends->read);

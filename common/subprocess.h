@@ -21,7 +21,7 @@ struct ProgramEnd {
 
 struct ProgramCall {
   std::vector<std::string> command;
-  std::string input{};  // its stdin, at most 4 KiB; "": it reads nothing
+  std::string input{};  // its stdin, at most what a pipe takes (64 KiB); "": it reads nothing
   Duration deadline{0};
   Bytes most = kMiB;                              // of its stdout, and as much of its stderr
   std::function<void(std::string_view)> heard{};  // all of its stdout so far, each time that there is more

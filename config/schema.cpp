@@ -115,6 +115,7 @@ Table<Settings> seed_fields() {
       scalar<Settings>("seeds.save", in(kSeeds, &SeedSettings::save), seed_save()),
       scalar<Settings>("seeds.every", in(kSeeds, &SeedSettings::every), duration(1min, kYear)),
       scalar<Settings>("seeds.max_size", in(kSeeds, &SeedSettings::max_size), size(kMiB)),
+      scalar<Settings>("seeds.images", in(kSeeds, &SeedSettings::images), integer(0, 50)),
       scalar<Settings>("seeds.restore_timeout", in(kSeeds, &SeedSettings::restore_timeout), duration(1s, 1h)),
       scalar<Settings>("seeds.endpoint_url", in(kSeeds, &SeedSettings::endpoint_url), optional_url()),
   };

@@ -120,6 +120,7 @@ struct SeedSettings {
   SeedSave save = SeedSave::kNever;
   Duration every = std::chrono::hours{6};
   Bytes max_size = 20 * kGiB;  // of what is unpacked
+  std::int64_t images = 0;     // of the engine, that a seed lists and a new instance fetches
   Duration restore_timeout = std::chrono::minutes{2};
   std::string endpoint_url;  // of S3; "": that of AWS
 };

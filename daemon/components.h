@@ -33,6 +33,7 @@
 #include "daemon/evictors/anonymous_volumes.h"
 #include "daemon/evictors/build_cache.h"
 #include "daemon/evictors/cache_dirs.h"
+#include "daemon/evictors/cache_trim.h"
 #include "daemon/evictors/checkout_sizes.h"
 #include "daemon/evictors/checkouts.h"
 #include "daemon/evictors/containers.h"
@@ -216,6 +217,7 @@ struct Daemon::Components {
   [[nodiscard]] std::vector<disk::IdleCacheCollector::Source> idle_sources();
   [[nodiscard]] emulation::Emulation::Parts emulation_parts();
   [[nodiscard]] seeds::SeedParts seed_parts();
+  ports::Async<std::string> bring_down_cache(std::string builder, Bytes most);
   ports::Async<void> forget_builds(std::string builder);
   [[nodiscard]] std::string own_name() const;
   [[nodiscard]] instance::Termination::Parts termination_parts(const policy::TerminationTimes& times);

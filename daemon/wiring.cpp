@@ -90,6 +90,9 @@ seeds::SeedParts Daemon::Components::seed_parts() {
           [this](const std::string& builder) { reconciler.look_now(builder); },
           [this](const std::string& builder) { return reconciler.fresh_volume(builder); },
           [this](const std::string& builder, int volume) { reconciler.use_volume(builder, volume); },
+          [this](std::string builder, Bytes most) { return bring_down_cache(std::move(builder), most); },
+          &worth,
+          [this](const std::vector<std::string>& images) { prefetch.fetch_for_seed(images); },
           [this] {
             const auto state = termination.termination_view().state;
             return state >= policy::TerminationState::kDraining && state <= policy::TerminationState::kDone;
@@ -98,6 +101,17 @@ seeds::SeedParts Daemon::Components::seed_parts() {
           [this](const std::string& builder, const std::string& operation, const std::string& result, Duration took) {
             metrics.seed_finished({builder, operation, result}, took);
           }};
+}
+
+ports::Async<std::string> Daemon::Components::bring_down_cache(std::string builder, Bytes most) {
+  auto* cache = builder_caches.find(builder);
+  if (cache == nullptr) co_return Error(Errc::kNotFound, format("no builder \"{}\"", builder));
+  disk::CacheTrim trim{*cache, builder, worth, settings.jobs.reuse_context, workers, clock};
+  const auto done = co_await disk::trim_cache(std::move(trim), most);
+  if (!done) co_return done.error();
+  static_cast<void>(co_await cache->measure());
+  co_return format("{} records of its cache with {}, those worth least, were left out for seeds.max_size",
+                   done->records, format_bytes(done->bytes));
 }
 
 ports::Async<void> Daemon::Components::forget_builds(std::string builder) {

@@ -26,6 +26,9 @@ json::value manifest_json(const ports::SeedView& seed) {
   object["snapshotter"] = text(there->snapshotter);
   object["engine"] = text(there->engine);
   object["instance"] = text(there->instance);
+  json::array images;
+  for (const auto& image : there->images) images.push_back(text(image));
+  object["images"] = std::move(images);
   return object;
 }
 

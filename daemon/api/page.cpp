@@ -144,6 +144,7 @@ std::string render_page(const PageFacts& facts) {
   sections += page_savings(facts);
   sections += page_emulators(facts);
   sections += page_prefetch(facts);
+  sections += page_seeds(facts);
   sections += page_events(facts);
   const auto title = html("{}: {} - buildwarden", facts.host, word_of(facts));
   return filled(page_document(), {{"{{title}}", title}, {"{{sections}}", sections}});

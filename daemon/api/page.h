@@ -22,6 +22,7 @@
 #include "daemon/ports/jobs.h"
 #include "daemon/ports/journal.h"
 #include "daemon/ports/prefetch.h"
+#include "daemon/ports/seeds.h"
 #include "daemon/ports/worth.h"
 
 namespace buildwarden::api {
@@ -47,6 +48,7 @@ struct PageFacts {
   ports::JobsView jobs;
   ports::TerminationView termination;
   ports::PrefetchView prefetch;
+  ports::SeedsView seeds;
   ports::SavingsView savings;
   std::vector<ports::RecordedEvent> events;  // oldest first, at most kEventsOnPage
   std::string journal_error;
@@ -70,6 +72,7 @@ Markup page_builders(const PageFacts& facts);
 Markup page_emulators(const PageFacts& facts);
 Markup page_jobs(const PageFacts& facts);
 Markup page_prefetch(const PageFacts& facts);
+Markup page_seeds(const PageFacts& facts);
 Markup page_savings(const PageFacts& facts);
 Markup page_events(const PageFacts& facts);
 

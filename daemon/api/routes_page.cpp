@@ -36,6 +36,7 @@ PageFacts facts_of(const ApiContext& context, const PageSources& sources, const 
   facts.jobs = context.jobs->jobs_view();
   facts.termination = context.termination->termination_view();
   facts.prefetch = context.prefetch->prefetch_view();
+  facts.seeds = context.seeds->seeds_view();
   facts.savings = context.savings->savings_view();
   sources.chart_events.look(*context.events, facts.now.wall);
   facts.chart_events = sources.chart_events.all();

@@ -16,8 +16,8 @@ constexpr Duration kIdlePause = std::chrono::minutes{1};
 
 bool is_open(const PrefetchItem& item) { return item.state != PrefetchState::kDone; }
 
-// The pairs that the configuration asks for, the engine's first.
-std::vector<PrefetchItem> wanted(const std::vector<std::string>& images, const std::vector<PrefetchBuilder>& builders,
+// The pairs that the configuration asks for, the engine's first, then what seeds name.
+std::vector<PrefetchItem> wanted(const std::vector<std::string>& images, const PrefetchFacts& facts,
                                  const std::vector<PrefetchItem>& known) {
   std::vector<PrefetchItem> items;
   const auto add = [&](const std::string& image, const std::string& builder) {
@@ -32,9 +32,12 @@ std::vector<PrefetchItem> wanted(const std::vector<std::string>& images, const s
     if (items.back().state == PrefetchState::kFetching) items.back().state = PrefetchState::kWaiting;
   };
   for (const auto& image : images) add(image, "");
-  for (const auto& builder : builders) {
+  for (const auto& builder : facts.builders) {
     for (const auto& image : images) add(image, builder.name);
   }
+  const auto configured = items.size();
+  for (const auto& image : facts.seed_images) add(image, "");
+  for (std::size_t at = 0; at < items.size(); ++at) items[at].from_seed = at >= configured;
   return items;
 }
 
@@ -73,12 +76,15 @@ void wait(PrefetchPlan& plan, std::string rule, std::string reason, Duration aga
 void choose(PrefetchPlan& plan, const PrefetchFacts& facts, Now now) {
   std::optional<BootTime> earliest;
   std::string cold;
+  bool waits_for_jobs = false;
   for (const bool failed : {false, true}) {
     for (std::size_t at = 0; at < plan.items.size(); ++at) {
       const auto& item = plan.items[at];
       if (!is_open(item) || (item.failures > 0) != failed) continue;
       if (!item.builder.empty() && !is_warm(facts.builders, item.builder)) {
         cold = item.builder;
+      } else if (item.from_seed && facts.is_used) {
+        waits_for_jobs = true;
       } else if (item.not_before && *item.not_before > now.boot) {
         earliest = earliest ? std::min(*earliest, *item.not_before) : *item.not_before;
       } else {
@@ -91,8 +97,10 @@ void choose(PrefetchPlan& plan, const PrefetchFacts& facts, Now now) {
   if (earliest) {
     const auto left = *earliest - now.boot;
     wait(plan, "backing_off", format("the next try is {} away", short_duration(left)), std::min(left, kIdlePause));
-  } else {
+  } else if (!cold.empty()) {
     wait(plan, "builders", format("builder {} is not warm", cold), kLookAgain);
+  } else if (waits_for_jobs) {
+    wait(plan, "jobs", "what seeds name is fetched while no job is at work", kLookAgain);
   }
 }
 
@@ -111,7 +119,7 @@ std::string_view to_string(PrefetchState state) {
 PrefetchPlan plan_prefetch(const std::vector<std::string>& images, const std::vector<PrefetchItem>& known,
                            const PrefetchFacts& facts, Now now) {
   PrefetchPlan plan;
-  plan.items = wanted(images, facts.builders, known);
+  plan.items = wanted(images, facts, known);
   const auto done = std::none_of(plan.items.begin(), plan.items.end(), is_open);
   const auto shortage = short_disk(facts.disks);
   const auto cold = cold_builder(facts.builders);

@@ -27,6 +27,7 @@ struct PrefetchItem {
   std::optional<BootTime> not_before;  // back-off after a failure
   std::string reason;                  // why it is in this state, one sentence
   std::optional<WallTime> done_at;
+  bool from_seed = false;  // a builder's seed names it, not the configuration
 };
 
 // The filesystems that an image lands on.
@@ -48,18 +49,22 @@ struct PrefetchFacts {
   bool engine_up = false;
   std::vector<PrefetchDisk> disks;  // none: it is not known where images land
   std::vector<PrefetchBuilder> builders;
-  Duration since_start{0};  // of the daemon
+  Duration since_start{0};                 // of the daemon
+  std::vector<std::string> seed_images{};  // that builders' seeds name, worth most first: for the engine
+  bool is_used = false;                    // a job holds a builder, or builds on one
 };
 
 struct PrefetchPlan {
   std::vector<PrefetchItem> items;  // as configured: those of before keep their state, new ones wait
   std::optional<std::size_t> next;  // of `items`; nothing: wait
   std::string reason;               // one sentence
-  std::string rule;                 // "fetch", "nothing", "all_done", "engine_down", "disk", "builders", "backing_off"
+  std::string rule;                 // "fetch", "nothing", "all_done", "engine_down", "disk", "builders", "jobs",
+                                    // "backing_off"
   Duration again{0};
 };
 
 // The engine comes first, then each builder, in the order of the configuration; what failed lets the others go before.
+// What seeds name comes last, while no job is at work: nobody asked for it here.
 // Only while every disk is ok and wants no reclaim: an unknown one, too, is waited for. Builders are warmed first: the
 // engine's pulls wait for them two minutes at most, a builder's own images as long as it takes.
 PrefetchPlan plan_prefetch(const std::vector<std::string>& images, const std::vector<PrefetchItem>& known,

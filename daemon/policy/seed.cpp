@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include "common/format.h"
 
@@ -24,10 +25,18 @@ bool is_digest(const std::string& text) {
   return text.size() == kSha256Digits && text.find_first_not_of(kHexDigits) == std::string::npos;
 }
 
+bool is_repository(const std::string& name) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:";
+  return !name.empty() && name.front() != '-' && name.front() != '/' &&
+         name.find_first_not_of(kLetters) == std::string::npos;
+}
+
 std::string flaw_of(const SeedManifest& manifest) {
   if (manifest.parts.empty() || manifest.parts.size() > kMostSeedParts) {
     return format("{} parts; there are 1 to {}", manifest.parts.size(), kMostSeedParts);
   }
+  if (manifest.images.size() > kMostSeedImages) return format("{} images", manifest.images.size());
+  if (!std::all_of(manifest.images.begin(), manifest.images.end(), is_seed_image)) return "an image that is none";
   if (manifest.unpacked_bytes < 0 || manifest.entries < 0) return "a size below 0";
   for (const auto& part : manifest.parts) {
     if (!is_part_name(part.name)) return "a part with a name that is none";
@@ -66,14 +75,42 @@ std::optional<SavePlan> unfit(const SaveFacts& facts) {
     return not_saved("builds", facts.running_builds ? format("{} connections build on it", *facts.running_builds)
                                                     : std::string("who builds on it is not known"));
   }
-  if (facts.cache_bytes && *facts.cache_bytes > facts.max_size) {
-    return not_saved("too_large", format("its cache of {} is larger than seeds.max_size {}",
-                                         format_bytes(*facts.cache_bytes), format_bytes(facts.max_size)));
+  if (!facts.draining && facts.cache_bytes && *facts.cache_bytes > facts.max_size) {
+    return not_saved("too_large",
+                     format("its cache of {} is larger than seeds.max_size {}; what is worth least of it is left out "
+                            "only while the instance ends, since this builder goes on working with all of it",
+                            format_bytes(*facts.cache_bytes), format_bytes(facts.max_size)));
   }
   return std::nullopt;
 }
 
 }  // namespace
+
+bool is_seed_image(const std::string& reference) {
+  constexpr std::string_view kAlgorithm = "@sha256:";
+  const auto at = reference.find(kAlgorithm);
+  return at != std::string::npos && reference.size() <= kLongestSeedImage && is_repository(reference.substr(0, at)) &&
+         is_digest(reference.substr(at + kAlgorithm.size()));
+}
+
+std::vector<std::string> seed_images(std::vector<Candidate> valued, std::size_t most,
+                                     const std::vector<std::string>& without) {
+  std::erase_if(valued, [](const Candidate& one) { return !one.value; });
+  std::sort(valued.begin(), valued.end(),
+            [](const Candidate& one, const Candidate& other) { return one.value->place > other.value->place; });
+  std::vector<std::string> images;
+  for (const auto& candidate : valued) {
+    const auto& names = candidate.references;
+    const bool is_left_out = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return std::find(without.begin(), without.end(), name) != without.end();
+    });
+    const auto digest = std::find_if(names.begin(), names.end(), is_seed_image);
+    if (is_left_out || digest == names.end()) continue;
+    if (images.size() >= std::min(most, kMostSeedImages)) break;
+    images.push_back(*digest);
+  }
+  return images;
+}
 
 Bytes archive_bytes(const SeedManifest& manifest) {
   Bytes all = 0;
@@ -151,6 +188,12 @@ std::string no_room_for(const SeedManifest& manifest, const SeedRoom& room) {
                 room.target_inodes);
 }
 
+std::optional<Bytes> bring_down_to(const SaveFacts& facts) {
+  if (!facts.draining || !facts.cache_bytes || *facts.cache_bytes <= facts.max_size) return std::nullopt;
+  constexpr Bytes kOfTen = 9;  // what a volume has beside its cache: databases, blobs that no record names
+  return facts.max_size / 10 * kOfTen;
+}
+
 SavePlan plan_save(const SaveFacts& facts, bool location_known, Now now) {
   if (facts.when == SeedSave::kNever) return not_saved("off", "seeds.save is never");
   if (auto plan = unfit(facts)) return *std::move(plan);
@@ -176,8 +219,10 @@ SavePlan plan_save_asked(SaveFacts facts, Now /*now*/) {
 Duration ask_again_after(std::optional<Duration> age, Duration every, double jitter) {
   constexpr Duration kSoonest = std::chrono::minutes{1};
   constexpr double kPart = 0.1;
+  constexpr double kPower = 1.0 / 8;
   const auto due = age ? std::max(every - *age, kSoonest) : kSoonest;
-  return due + Duration{static_cast<Duration::rep>(static_cast<double>(every.count()) * kPart * jitter)};
+  return due +
+         Duration{static_cast<Duration::rep>(static_cast<double>(every.count()) * kPart * std::pow(jitter, kPower))};
 }
 
 }  // namespace buildwarden::policy

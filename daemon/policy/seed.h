@@ -10,6 +10,7 @@
 #include "common/time.h"
 #include "common/units.h"
 #include "config/settings.h"
+#include "daemon/policy/eviction_order.h"
 
 namespace buildwarden::policy {
 
@@ -40,9 +41,20 @@ struct SeedManifest {
   WallTime created_at;
   std::vector<SeedPart> parts;
   std::vector<std::string> previous;  // names of the parts of the seed before it, which somebody may be reading yet
+  std::vector<std::string> images{};  // of the engine, worth most first, by digest: "node@sha256:…"
   Bytes unpacked_bytes = 0;           // of its files' content, without holes
   std::int64_t entries = 0;           // files, folders and links
 };
+
+// Of one seed; a longer reference is left out.
+inline constexpr std::size_t kMostSeedImages = 50;
+inline constexpr std::size_t kLongestSeedImage = 300;
+// "node@sha256:…": what a registry has under that name, whoever moved its tags.
+bool is_seed_image(const std::string& reference);
+// The images of an engine that are worth most where they are, at most `most` of those that a registry has, without
+// those that have one of the names in `without`: each by its first digest. `valued`: what value_images() made of them.
+std::vector<std::string> seed_images(std::vector<Candidate> valued, std::size_t most,
+                                     const std::vector<std::string>& without);
 
 Bytes archive_bytes(const SeedManifest& manifest);
 
@@ -128,6 +140,10 @@ struct SavePlan {
   std::string reason;
 };
 
+// To which size its cache is brought before it is saved, what is worth least first: only where it is too large and the
+// instance ends, so that nobody needs what goes. Nothing: it is saved as it is.
+std::optional<Bytes> bring_down_to(const SaveFacts& facts);
+
 // For how long nobody may have used a builder before it is saved.
 inline constexpr Duration kSaveAfterIdle = std::chrono::minutes{2};
 
@@ -137,7 +153,8 @@ SavePlan plan_save(const SaveFacts& facts, bool location_known, Now now);
 SavePlan plan_save_asked(SaveFacts facts, Now now);
 
 // When the location is asked about the seed's age again: when it will be old enough, and a part of `every` later by
-// chance (`jitter` in [0, 1]), so that the instances of a fleet do not save together.
+// chance (`jitter` in [0, 1]), so that the instances of a fleet do not save together. Few come early: the first of a
+// thousand is published before the second asks (tests/bench/seeds_fleet.py).
 Duration ask_again_after(std::optional<Duration> age, Duration every, double jitter);
 
 // "3.4.5" → 3, "v0.13-x" → 0; nothing of anything else.

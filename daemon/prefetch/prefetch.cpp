@@ -6,6 +6,7 @@
 
 #include "common/format.h"
 #include "daemon/policy/backoff.h"
+#include "daemon/policy/seed.h"
 
 namespace buildwarden::prefetch {
 namespace asio = boost::asio;
@@ -44,8 +45,20 @@ policy::PrefetchFacts Prefetch::facts() const {
   }
   for (const auto& builder : parts_.builders.builders_view().builders) {
     facts.builders.push_back(policy::PrefetchBuilder{builder.name, builder.state});
+    facts.is_used = facts.is_used || !builder.leases.empty() || builder.running_builds.value_or(0) > 0;
   }
+  const auto most = static_cast<std::size_t>(parts_.settings.seeds.images);
+  facts.seed_images = seed_images_;
+  if (facts.seed_images.size() > most) facts.seed_images.resize(most);
   return facts;
+}
+
+void Prefetch::fetch_for_seed(const std::vector<std::string>& images) {
+  for (const auto& image : images) {
+    const bool is_known = std::find(seed_images_.begin(), seed_images_.end(), image) != seed_images_.end();
+    if (!is_known && seed_images_.size() < policy::kMostSeedImages) seed_images_.push_back(image);
+  }
+  look_now();
 }
 
 asio::awaitable<Duration> Prefetch::turn() {

@@ -45,6 +45,10 @@ class Prefetch final : public ports::PrefetchViews {
   // The configuration changed: the next turn comes at once.
   void look_now() { loop_timer_.wake(); }
 
+  // Images of the engine that a builder's seed names, worth most first; those of another seed come behind them. At most
+  // seeds.images of them all are fetched.
+  void fetch_for_seed(const std::vector<std::string>& images);
+
   [[nodiscard]] ports::PrefetchView prefetch_view() const override;
   // The reference that the engine pulls for us, or has done a moment ago, whose event may be under way yet; "" for
   // none. That pull is nobody's use of the image.
@@ -64,6 +68,7 @@ class Prefetch final : public ports::PrefetchViews {
   LoopTimer loop_timer_;
   Parts parts_;
   Now started_;
+  std::vector<std::string> seed_images_;
   std::string engine_;  // whose images the items speak of
   policy::PrefetchPlan plan_;
   std::string announced_;  // the rule of the wait, or in a dry run the plan, that was recorded last

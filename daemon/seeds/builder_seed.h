@@ -19,6 +19,7 @@
 #include "daemon/ports/engine.h"
 #include "daemon/ports/journal.h"
 #include "daemon/ports/seeds.h"
+#include "daemon/ports/worth.h"
 #include "daemon/seeds/helper.h"
 
 namespace buildwarden::seeds {
@@ -44,7 +45,12 @@ struct SeedParts {
   // The number of a volume that the builder never used (policy::volume_of), and that it moves to one, once it is idle.
   std::function<Result<int>(const std::string& builder)> fresh_volume;
   std::function<void(const std::string& builder, int volume)> use_volume;
-  std::function<bool()> draining;     // this daemon ends the instance
+  // Brings the builder's cache down to a size, what is worth least first; one sentence says what went.
+  std::function<ports::Async<std::string>(std::string builder, Bytes most)> bring_down;
+  const ports::LearnedWorth* worth = nullptr;  // of the engine's images; nothing: none is listed
+  // Images of the engine that the seed names with which a builder begins.
+  std::function<void(const std::vector<std::string>& images)> fetch_images;
+  std::function<bool()> draining;     // the instance ends
   std::function<std::string()> self;  // the instance's id, or the host's name
   // A restore or a save is over: "restore" or "save"; "done", "none", "refused", "failed", "given_up".
   std::function<void(const std::string& builder, const std::string& operation, const std::string& result, Duration)>
@@ -100,6 +106,11 @@ class BuilderSeed {
   // kUnavailable while it is not known what would be saved.
   Result<Order> order_to_save();
   ports::Async<ports::SeedDone> save_now(bool asked, ports::Progress progress);
+  // What was left out of it, one sentence; "" where it is saved as it is.
+  ports::Async<std::string> make_fit();
+  // Why there are none, in the result's error.
+  ports::Async<std::vector<std::string>> images_for_seed();
+  ports::Async<Answer> publish(policy::SeedManifest manifest, std::string* remark);
   ports::Async<Answer> pack_paused(Order order);
   ports::Async<Answer> order(Order wanted, Duration patience);
   // Whether the thread that waits for orders is free.

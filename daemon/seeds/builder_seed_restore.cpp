@@ -148,6 +148,7 @@ asio::awaitable<void> BuilderSeed::restore_first() {
   if (loop_timer_.stopped()) co_return;
   const auto took = parts_.clock.now().boot - began;
   if (answer) {
+    if (parts_.fetch_images && parts_.settings.seeds.images > 0) parts_.fetch_images(manifest->images);
     restored_from_ = format_rfc3339(manifest->created_at);
     rule_ = "restored";
     reason_ = format("builder {} begins from the seed of {}, {} in {} entries, restored in {}", name_, restored_from_,

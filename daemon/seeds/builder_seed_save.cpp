@@ -5,6 +5,7 @@
 #include "common/format.h"
 #include "daemon/seeds/builder_seed.h"
 #include "daemon/seeds/busy.h"
+#include "daemon/seeds/image_list.h"
 #include "daemon/seeds/tasks.h"
 
 namespace buildwarden::seeds {
@@ -103,9 +104,13 @@ ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress 
   progress(format("builder {}: deleting what it remembers of its builds", name_));
   auto forgotten = co_await parts_.forget_builds(name_);
   Result<Answer> packed = Error(Errc::kIo, "");
+  Result<std::string> left_out = std::string();
+  if (forgotten) left_out = co_await make_fit();
   auto wanted_save = order_to_save();
   if (!forgotten) {
     packed = std::move(forgotten).error();
+  } else if (!left_out) {
+    packed = left_out.error();
   } else if (!wanted_save) {
     packed = std::move(wanted_save).error();
   } else {
@@ -113,11 +118,10 @@ ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress 
     packed = co_await pack_paused(*std::move(wanted_save));
   }
   Result<Answer> published = Error(Errc::kIo, "");
+  auto remark = left_out ? *left_out : std::string();
   if (packed) {
-    auto wanted = order_for(Task::kPublish);
-    wanted.manifest = *packed->manifest;
     progress(format("builder {}: goes on; the manifest is written", name_));
-    published = co_await order(std::move(wanted), kAskPatience);
+    published = co_await publish(*packed->manifest, &remark);
   } else {
     published = packed.error();
   }
@@ -140,10 +144,39 @@ ports::Async<ports::SeedDone> BuilderSeed::save_now(bool asked, ports::Progress 
   done.rule = rule_ = asked ? "asked" : "saved";
   done.reason = reason_ =
       format("a seed was made of builder {}: {} in {} entries, packed into {} in {}", name_, format_bytes(done.bytes),
-             done.entries, format_bytes(done.archive_bytes), format_duration(took));
+             done.entries, format_bytes(done.archive_bytes), format_duration(took)) +
+      remark;
   record("seed.saved", done.rule, done.reason, *packed, took);
   finish("save", "done", took);
   co_return done;
+}
+
+ports::Async<std::string> BuilderSeed::make_fit() {
+  const auto most = policy::bring_down_to(save_facts());
+  if (!most || !parts_.bring_down) co_return std::string();
+  auto done = co_await parts_.bring_down(name_, *most);
+  if (!done) {
+    co_return std::move(done).with_context("bringing its cache down to seeds.max_size").error();
+  }
+  co_return format("; {}", *done);
+}
+
+ports::Async<std::vector<std::string>> BuilderSeed::images_for_seed() {
+  const auto most = parts_.settings.seeds.images;
+  if (most <= 0 || parts_.worth == nullptr) co_return std::vector<std::string>();
+  ImageList list{parts_.images, *parts_.worth, parts_.workers, static_cast<std::size_t>(most)};
+  for (const auto& builder : parts_.settings.builders) list.without.push_back(builder.image);
+  co_return co_await list_valuable_images(std::move(list), parts_.clock.now());
+}
+
+// A seed without its images is one all the same.
+ports::Async<Answer> BuilderSeed::publish(policy::SeedManifest manifest, std::string* remark) {
+  auto images = co_await images_for_seed();
+  if (!images) *remark += format("; it lists no images: {}", images.error().message());
+  if (images) manifest.images = *std::move(images);
+  auto wanted = order_for(Task::kPublish);
+  wanted.manifest = std::move(manifest);
+  co_return co_await order(std::move(wanted), kAskPatience);
 }
 
 // From here on until it is unpaused nobody else touches the container: holds().

@@ -68,6 +68,16 @@ void read_previous(Members& members, policy::SeedManifest& into) {
   }
 }
 
+// Those of before it have none.
+void read_images(Members& members, const json::object& object, policy::SeedManifest& into) {
+  if (!object.contains("images")) return;
+  for (const auto& item : members.list("images")) {
+    const auto* name = item.if_string();
+    if (name == nullptr) return members.blame("images");
+    into.images.emplace_back(name->data(), name->size());
+  }
+}
+
 void read_members(Members& members, policy::SeedManifest& into) {
   into.builder = members.text("builder");
   into.architecture = members.text("architecture");
@@ -110,6 +120,9 @@ std::string encode_manifest(const policy::SeedManifest& manifest) {
   json::array previous;
   for (const auto& name : manifest.previous) previous.push_back(json::string(name));
   object["previous"] = std::move(previous);
+  json::array images;
+  for (const auto& image : manifest.images) images.push_back(json::string(image));
+  object["images"] = std::move(images);
   return json::serialize(object);
 }
 
@@ -126,6 +139,7 @@ Result<policy::SeedManifest> decode_manifest(std::string_view text) {
   manifest.format = members.number("format");
   const bool ours = members.wrong().empty() && manifest.format == policy::kSeedFormat;
   if (ours) read_members(members, manifest);
+  if (ours) read_images(members, *object, manifest);
   if (members.wrong().empty()) return manifest;
   return Error(Errc::kProtocol, format("the manifest's \"{}\" is missing or wrong", members.wrong()));
 }

@@ -50,7 +50,7 @@ struct Advance {
 };
 
 // An order is written into a pipe before anybody reads it (common/subprocess.h).
-inline constexpr Bytes kLongestOrder = 4 * kKiB;
+inline constexpr Bytes kLongestOrder = 48 * kKiB;
 
 // The text of an order, as its process reads it from its standard input.
 std::string encode_order(const Order& order);

@@ -14,6 +14,9 @@ struct Place {
   std::string region{};        // "": the CLI's own
   std::string endpoint_url{};  // "": that of AWS
   std::string imds_url{};      // "": the usual one
+  // Many short refusals are to be expected, and what is under way is worth their while: S3 bounds the requests below a
+  // prefix, and a fleet may boot at once (tests/bench/seeds_fleet.py).
+  bool is_patient = false;
 
   [[nodiscard]] bool is_s3() const { return location.starts_with("s3://"); }
   // Below the location: "s3/amd64".

@@ -64,7 +64,9 @@ class Lines {
 Result<Answer> carry_out(const Order& order, const Told& told) {
   if (order.task == Task::kMeasure) return measure_volume(order);
   if (order.task == Task::kClean) return clean(order);
-  auto store = open_store(order.place, writes_location(order.task));
+  auto place = order.place;
+  place.is_patient = order.task == Task::kRestore || order.task == Task::kSave;
+  auto store = open_store(place, writes_location(order.task));
   if (!store) return std::move(store).error();
   switch (order.task) {
     case Task::kSave: return save(order, **store, told);

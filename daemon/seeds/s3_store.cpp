@@ -70,7 +70,7 @@ class S3Store final : public Store {
     root_ = place.location + (place.location.ends_with('/') ? "" : "/") + place.within() + "/";
     // For the CLI, which is a child of this process. The other thread reads no variables (program.cpp).
     ::setenv("AWS_RETRY_MODE", "standard", 1);  // exponential, with jitter
-    ::setenv("AWS_MAX_ATTEMPTS", "5", 1);
+    ::setenv("AWS_MAX_ATTEMPTS", place_.is_patient ? "20" : "5", 1);
     ::setenv("AWS_PAGER", "", 1);
     if (!place.imds_url.empty()) {
       const auto url = place.imds_url + (place.imds_url.ends_with('/') ? "" : "/");

@@ -33,8 +33,9 @@ class FakeContainers final : public ports::EngineState,
 
   // ---- what the test sets and sees
   ports::EngineStatus engine;
-  std::map<std::string, Container> containers;      // by name
-  std::map<std::string, std::string> images;        // reference → id
+  std::map<std::string, Container> containers;  // by name
+  std::map<std::string, std::string> images;    // reference → id
+  std::vector<ports::ImageRecord> listed;
   std::map<std::string, std::string> archives;      // path → the reference that it holds
   std::vector<std::string> calls;                   // what changes something, in order: "create NAME", "start NAME", …
   std::map<std::string, Error> fail;                // by call, as in `calls`; "inspect" for all inspections
@@ -123,7 +124,7 @@ class FakeContainers final : public ports::EngineState,
     if (!execute) co_return ExecResult{};
     co_return execute(command);
   }
-  ports::Async<std::vector<ports::ImageRecord>> list_images() override { co_return std::vector<ports::ImageRecord>{}; }
+  ports::Async<std::vector<ports::ImageRecord>> list_images() override { co_return listed; }
   ports::Async<void> remove_image(std::string reference) override {
     images.erase(reference);
     co_return Result<void>{};

@@ -137,6 +137,11 @@ TEST_F(PageTest, NoNameBecomesMarkup) {
   lease.builders = {hostile};
   facts.jobs.leases = {lease};
   facts.prefetch.reason = hostile;
+  ports::SeedView seed;
+  seed.builder = seed.state = seed.rule = seed.reason = seed.refusal = seed.restored_from = hostile;
+  seed.there.emplace();
+  seed.asked_at = facts.now.wall;
+  facts.seeds = {hostile, hostile, {seed}};
   facts.prefetch.items = {{hostile, hostile, policy::PrefetchState::kFailed, 1, {}, hostile, {}}};
   ports::RecordedEvent event;
   event.event = {hostile, ports::Severity::kError, hostile, hostile, {{hostile, hostile}}};
@@ -239,6 +244,31 @@ TEST_F(PageRouteTest, HasTheHistoryThatWasKept) {
   on_loop([&] { views.disk.filesystems = {disk}; });
   clock.advance(1min);
   EXPECT_THAT(get("/").body, HasSubstr("between 1.00 GiB and 20.00 GiB"));
+}
+
+TEST_F(PageTest, SeedsAreShownWithAgeSizeAndResult) {
+  EXPECT_THAT(page(), HasSubstr("<section id=\"seeds\" data-part hidden>")) << "there is no location";
+  ports::SeedView seed;
+  seed.builder = "s3";
+  seed.state = "idle";
+  seed.rule = "saved";
+  seed.reason = "a seed was made of builder s3";
+  seed.asked_at = facts.now.wall;
+  seed.age = 2h + 5min;
+  seed.there.emplace();
+  seed.there->unpacked_bytes = 3 * kGiB;
+  seed.there->images = {"node@sha256:1"};
+  seed.refusal = "it is of another builder";
+  ports::SeedView none;
+  none.builder = "pr";
+  none.asked_at = facts.now.wall;
+  facts.seeds = {"s3://fleet/seeds", "idle", {seed, none}};
+  const auto text = page();
+  for (const auto* shown : {"s3://fleet/seeds; saved: idle", "3.00 GiB", "2 h 5 min", "1 images",
+                            "a seed was made of builder s3", "it is of another builder"}) {
+    EXPECT_THAT(text, HasSubstr(shown));
+  }
+  EXPECT_THAT(text, HasSubstr("<span class=\"quiet\">none</span>"));
 }
 
 }  // namespace

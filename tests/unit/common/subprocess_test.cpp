@@ -26,7 +26,10 @@ TEST(Subprocess, GivesItsInputAndItsEnd) {
   EXPECT_EQ(run_program(call)->output, "registry.exampleend\n");
   call.command = {"true"};  // does not read it
   EXPECT_EQ(run_program(call)->exit_code, 0);
-  call.input = std::string(5000, 'x');
+  call.input = std::string(60'000, 'x');
+  call.command = {"wc", "-c"};
+  EXPECT_EQ(run_program(call)->output, "60000\n");
+  call.input = std::string(2'000'000, 'x');
   EXPECT_EQ(run_program(call).error().code(), Errc::kInvalid);
   call.input.clear();
   call.command = {"cat"};

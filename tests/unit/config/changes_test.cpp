@@ -123,6 +123,7 @@ TEST_F(Changes, ShownValuesAndSettingsStayTheSame) {
       {"seeds.save", "drain"},
       {"seeds.every", "1h"},
       {"seeds.max_size", "1GiB"},
+      {"seeds.images", "3"},
       {"seeds.restore_timeout", "1m"},
       {"seeds.endpoint_url", "http://127.0.0.1:3"},
       {"instance.min_uptime", "1m"},

@@ -20,7 +20,7 @@ TEST_F(Seeds, AreOffByDefault) {
 
 TEST_F(Seeds, ReachTheSettings) {
   write("conf.yaml",
-        "seeds: {location: \"s3://my-seeds/linux\", restore: false, save: idle, every: 12h, max_size: 5GiB, "
+        "seeds: {location: \"s3://my-seeds/linux\", restore: false, save: idle, every: 12h, max_size: 5GiB, images: 7, "
         "restore_timeout: 30s, endpoint_url: \"http://127.0.0.1:9000\"}\nbuilders: [{name: pr, seed: false}]\n");
   const auto all = loaded();
   const auto& seeds = all.settings.seeds;
@@ -29,6 +29,7 @@ TEST_F(Seeds, ReachTheSettings) {
   EXPECT_EQ(seeds.save, SeedSave::kIdle);
   EXPECT_EQ(seeds.every, std::chrono::hours{12});
   EXPECT_EQ(seeds.max_size, 5 * kGiB);
+  EXPECT_EQ(seeds.images, 7);
   EXPECT_EQ(seeds.restore_timeout, std::chrono::seconds{30});
   EXPECT_FALSE(all.settings.builders.at(0).seed);
 }
@@ -44,6 +45,7 @@ TEST_F(Seeds, MistakesAreNamed) {
   EXPECT_THAT(warnings(loaded()), HasSubstr("seeds.save: no seed is made without a place; write seeds.location"));
   EXPECT_THAT(of("location: /mnt/seeds, save: always"), HasSubstr("seeds.save"));
   EXPECT_THAT(of("location: /mnt/seeds, every: 1s"), HasSubstr("seeds.every: \"1s\" is out of range"));
+  EXPECT_THAT(of("location: /mnt/seeds, images: 51"), HasSubstr("seeds.images"));
   EXPECT_THAT(of("location: /mnt/seeds, max_size: 20"), HasSubstr("has no unit"));
   EXPECT_THAT(of("location: /var/lib/docker/seeds"), HasSubstr("write a folder that outlives the instance"));
 }

@@ -134,5 +134,27 @@ TEST(Prefetch, WhatWasUnderWayWhenItsTurnWasBrokenOffWaitsAgain) {
   EXPECT_EQ(plan(good(), known).items.at(0).state, PrefetchState::kWaiting);
 }
 
+TEST(Prefetch, WhatSeedsNameComesLastAndWaitsForJobs) {
+  auto facts = good();
+  facts.seed_images = {"seed:1", "a:1", "seed:2"};
+  facts.is_used = true;
+  std::vector<PrefetchItem> known;
+  for (const char* expected : {"a:1", "b:1", "a:1@s3", "b:1@s3"}) {
+    auto next_plan = plan(facts, known);
+    ASSERT_EQ(next(next_plan), expected) << "what is configured does not wait for jobs";
+    known = next_plan.items;
+    known.at(*next_plan.next) = fetched(known.at(*next_plan.next), "it is there", kNow);
+  }
+  EXPECT_EQ(next(plan(facts, known)), "jobs");
+  facts.is_used = false;
+  for (const char* expected : {"seed:1", "seed:2"}) {
+    auto next_plan = plan(facts, known);
+    ASSERT_EQ(next(next_plan), expected) << "for the engine alone, in their order";
+    known = next_plan.items;
+    known.at(*next_plan.next) = fetched(known.at(*next_plan.next), "it is there", kNow);
+  }
+  EXPECT_EQ(next(plan(facts, known)), "all_done");
+}
+
 }  // namespace
 }  // namespace buildwarden::policy

@@ -160,5 +160,20 @@ TEST_F(PrefetchTest, StopsAtOnce) {
   testing::run_until(loop_, [&running] { return running.ended(); });
 }
 
+TEST_F(PrefetchTest, ImagesOfSeedsUpToTheNumberThatIsWanted) {
+  settings_.prefetch.images.clear();
+  settings_.seeds.images = 2;
+  prefetch_.fetch_for_seed({"one", "two"});
+  prefetch_.fetch_for_seed({"two", "three"});
+  builders_.view.builders.front().running_builds = 1;
+  turn();
+  EXPECT_THAT(engine_.calls, ::testing::IsEmpty());
+  EXPECT_EQ(prefetch_.prefetch_view().rule, "jobs");
+  builders_.view.builders.front().running_builds = 0;
+  turns(5);
+  EXPECT_THAT(engine_.calls, ElementsAre("pull one", "pull two"));
+  EXPECT_THAT(builders_.fetched, ::testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace buildwarden::prefetch

@@ -15,6 +15,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_containers.h"
 #include "tests/support/fake_journal.h"
+#include "tests/support/fixed_worth.h"
 #include "tests/support/loop.h"
 #include "tests/support/temp_folder.h"
 
@@ -97,7 +98,10 @@ class OneSeed : public ::testing::Test {
                     [this](const std::string& builder) { woken_.push_back(builder); },
                     [](const std::string&) -> Result<int> { return 2; },
                     [](const std::string&, int) {},
-                    [] { return false; },
+                    [this](std::string, Bytes most) { return bring_down(most); },
+                    &worth_,
+                    [this](const std::vector<std::string>& images) { fetched_ = images; },
+                    [this] { return draining_; },
                     [] { return std::string("i-1"); },
                     {}};
     parts.jitter = [](Duration) { return Duration{0}; };
@@ -105,6 +109,10 @@ class OneSeed : public ::testing::Test {
     return parts;
   }
   ports::Async<void> forget() { co_return forgotten_; }
+  ports::Async<std::string> bring_down(Bytes most) {
+    brought_down_to_ = most;
+    co_return std::string("7 records were left out");
+  }
 
   // On a worker.
   Result<ProgramEnd> work(const ProgramCall& call, const std::stop_token& stop) {
@@ -113,6 +121,7 @@ class OneSeed : public ::testing::Test {
     {
       const std::lock_guard lock(mutex_);
       tasks_.push_back(order->task);
+      if (order->task == Task::kPublish) published_ = order->manifest;
     }
     boost::asio::post(loop_, [] {});  // who waits for that looks again
     while (order->task == Task::kLook && hold_look_ && !stop.stop_requested()) std::this_thread::yield();
@@ -147,6 +156,11 @@ class OneSeed : public ::testing::Test {
   policy::SeedManifest manifest_;
   std::vector<std::string> woken_;
   Result<void> forgotten_;
+  testing::FixedWorth worth_;
+  std::vector<std::string> fetched_;
+  std::optional<Bytes> brought_down_to_;
+  policy::SeedManifest published_;
+  bool draining_ = false;
   std::atomic<bool> hold_{false};
   std::atomic<bool> hold_look_{false};
   std::map<Task, Error> failures_;

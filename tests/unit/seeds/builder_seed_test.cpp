@@ -275,5 +275,66 @@ TEST_F(SavedSeed, IsMadeOfAnIdleBuilderWhenTheLastOneIsOld) {
   EXPECT_EQ(tasks().size(), 4U);
 }
 
+policy::ImageRecord pulled_image(const std::string& name, char digit) {
+  policy::ImageRecord image;
+  image.id = "sha256:" + name;
+  image.tags = {name + ":1"};
+  image.digests = {name + "@sha256:" + std::string(64, digit)};
+  image.size = kGiB;
+  return image;
+}
+
+TEST_F(SavedSeed, ListsTheImagesThatAreWorthMost) {
+  add_container();
+  settings_.seeds.images = 2;
+  engine_.listed = {pulled_image("seldom", 'a'), pulled_image("often", 'b'), pulled_image("now-and-then", 'c'),
+                    pulled_image("builders", 'd'), pulled_image("built-here", 'e')};
+  engine_.listed[3].tags = {settings_.builders[0].image};
+  engine_.listed[4].digests.clear();
+  const auto now = clock_.now().wall;
+  for (const auto& [name, uses] :
+       {std::pair("seldom", 1), {"often", 90}, {"now-and-then", 9}, {"builders", 99}, {"built-here", 99}}) {
+    auto& use = worth_.images[std::string("sha256:") + name].use;
+    use.first_seen = now - std::chrono::hours{100};
+    use.last_use = now;
+    use.uses = static_cast<std::uint64_t>(uses);
+  }
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  const auto saved = testing::run_on(loop_, ask(seed));
+  ASSERT_TRUE(saved) << saved.error().message();
+  EXPECT_THAT(published_.images,
+              ElementsAre("often@sha256:" + std::string(64, 'b'), "now-and-then@sha256:" + std::string(64, 'c')));
+}
+
+TEST_F(OneSeed, HasItsImagesFetchedWhereTheyAreWanted) {
+  manifest_.images = {"node@sha256:" + std::string(64, 'a')};
+  BuilderSeed unwanted("s3", parts());
+  turn(unwanted);
+  EXPECT_THAT(fetched_, IsEmpty());
+  settings_.seeds.images = 5;
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  EXPECT_EQ(fetched_, manifest_.images);
+}
+
+// A builder that goes on working keeps all that it has.
+TEST_F(SavedSeed, LeavesOutWhatIsWorthLeastOnlyWhileTheInstanceEnds) {
+  add_container();
+  around_.s3.cache_bytes = 2 * kGiB;
+  BuilderSeed seed("s3", parts());
+  turn(seed);
+  const auto refused = testing::run_on(loop_, ask(seed));
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("larger than seeds.max_size"));
+  EXPECT_FALSE(brought_down_to_);
+  draining_ = true;
+  const auto saved = testing::run_on(loop_, ask(seed));
+  ASSERT_TRUE(saved) << saved.error().message();
+  EXPECT_EQ(brought_down_to_, kGiB / 10 * 9);
+  EXPECT_THAT(saved->reason, HasSubstr("7 records were left out"));
+  EXPECT_THAT(journal_.last("seed.saved").reason, HasSubstr("7 records were left out"));
+}
+
 }  // namespace
 }  // namespace buildwarden::seeds

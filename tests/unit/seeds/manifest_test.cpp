@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/seeds/order.h"
+
 namespace buildwarden::seeds {
 namespace {
 
@@ -16,6 +18,7 @@ policy::SeedManifest full() {
   manifest.created_at = WallTime{Duration{1'790'000'000'123}};
   manifest.parts = {{"a.tar.zst", 12, std::string(64, 'a')}, {"b.tar.zst", kGiB, std::string(64, 'b')}};
   manifest.previous = {"old.tar.zst"};
+  manifest.images = {"node@sha256:" + std::string(64, 'c')};
   manifest.unpacked_bytes = 2 * kGiB;
   manifest.entries = 50'000;
   return manifest;
@@ -26,6 +29,7 @@ TEST(Manifest, IsReadAsItWasWritten) {
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(read->parts, full().parts);
   EXPECT_EQ(read->previous, full().previous);
+  EXPECT_EQ(read->images, full().images);
   EXPECT_EQ(read->created_at, full().created_at);
   EXPECT_EQ(read->entries, full().entries);
   EXPECT_EQ(encode_manifest(*read), encode_manifest(full()));
@@ -52,7 +56,29 @@ TEST(Manifest, WhatIsNoneIsRefused) {
   EXPECT_FALSE(decode_manifest(without("2026-", "20x6-")));
   EXPECT_FALSE(decode_manifest("[]"));
   EXPECT_FALSE(decode_manifest("{}"));
-  EXPECT_FALSE(decode_manifest(text + std::string(20'000, ' ')));
+  EXPECT_FALSE(decode_manifest(text + std::string(30'000, ' ')));
+}
+
+TEST(Manifest, OfBeforeImagesWereListedHasNone) {
+  auto text = encode_manifest(full());
+  const auto at = text.find(R"(,"images")");
+  ASSERT_NE(at, std::string::npos);
+  const auto read = decode_manifest(text.substr(0, at) + "}");
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_TRUE(read->images.empty());
+}
+
+// The longest that is written can be read, and ordered.
+TEST(Manifest, WithTheMostImagesFits) {
+  auto manifest = full();
+  const std::string digest = "@sha256:" + std::string(64, 'c');
+  manifest.images.assign(policy::kMostSeedImages, std::string(policy::kLongestSeedImage - digest.size(), 'n') + digest);
+  manifest.parts.assign(policy::kMostSeedParts, manifest.parts[0]);
+  manifest.previous.assign(policy::kMostSeedParts, std::string(100, 'p') + ".tar.zst");
+  EXPECT_TRUE(decode_manifest(encode_manifest(manifest)));
+  Order order;
+  order.manifest = manifest;
+  EXPECT_LT(static_cast<Bytes>(encode_order(order).size()), kLongestOrder);
 }
 
 }  // namespace

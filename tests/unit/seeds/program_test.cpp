@@ -127,5 +127,19 @@ TEST_F(Program, AThreadThatTheKernelRefusesIsAnAnswer) {
   }
 }
 
+// A fleet that boots at once is refused by S3 often, and each time for a moment.
+TEST_F(Program, ARestoreIsMorePatientThanALook) {
+  write_cli("echo \"attempts $AWS_MAX_ATTEMPTS\" >&2; exit 1\n");
+  std::filesystem::create_directories(folder_.path() + "/volume/_data");
+  Order order;
+  order.place = {"s3://fleet/seeds", "s3", "amd64", folder_.path() + "/aws", "", "", ""};
+  order.volume = folder_.path() + "/volume";
+  order.manifest.parts = {{"a.tar.zst", 3, std::string(64, 'a')}};
+  order.task = Task::kLook;
+  EXPECT_THAT(answer_of_process(order).error().message(), HasSubstr("attempts 5"));
+  order.task = Task::kRestore;
+  EXPECT_THAT(answer_of_process(order).error().message(), HasSubstr("attempts 20"));
+}
+
 }  // namespace
 }  // namespace buildwarden::seeds
