@@ -89,6 +89,13 @@ std::vector<MountEntry> parse_mountinfo(std::string_view text) {
   return mounts;
 }
 
+bool is_containers_own(const MountEntry& mount) {
+  const std::string_view point = mount.mount_point;
+  if (mount.type == "nsfs") return true;
+  if (mount.type == "overlay") return point.ends_with("/merged") || point.ends_with("/rootfs");
+  return mount.type == "tmpfs" && point.ends_with("/mounts/shm");
+}
+
 std::optional<std::int64_t> mount_id_in(std::string_view fdinfo) {
   constexpr std::string_view kName = "mnt_id:\t";
   for (const auto line : split(fdinfo, '\n')) {

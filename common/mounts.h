@@ -28,6 +28,10 @@ std::string device_label(dev_t device);
 // In the table's order. Lines that are not understood are left out: the table is asked for names, not for decisions.
 std::vector<MountEntry> parse_mountinfo(std::string_view text);
 
+// Whether an engine mounted it for one container alone: its root, its /dev/shm, its network namespace. They come and go
+// with each container, and nothing that is watched or emptied lies on one.
+bool is_containers_own(const MountEntry& mount);
+
 // The id of the mount on which an open file lies, from the text of its /proc/<pid>/fdinfo/<descriptor>.
 std::optional<std::int64_t> mount_id_in(std::string_view fdinfo);
 

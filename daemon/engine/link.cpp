@@ -8,6 +8,7 @@
 #include <sstream>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "common/format.h"
 #include "common/tick.h"
@@ -22,6 +23,15 @@ namespace {
 constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 constexpr std::int64_t kEverything = 1;  // a time before every engine's first event; 0 would mean none
 constexpr Bytes kMostPast = 16 * kMiB;   // 256 events, with as many labels as containers have
+
+// Every type and action that somebody here listens for. An action that is not named here never comes.
+constexpr std::string_view kChangesFilter =
+    R"({"type":["container","image","network","volume"],"event":["create","start","restart","die","oom","pause",)"
+    R"("unpause","rename","update","destroy","commit","copy","export","archive-path","extract-to-dir","pull","push",)"
+    R"("tag","untag","delete","load","import","save","prune","connect","disconnect","remove","mount","unmount"]})";
+// A name's beginning is enough for the engine, and so is an action's ("exec_create: buildctl dial-stdio").
+constexpr std::string_view kBuildsFilter =
+    R"({"type":["container"],"container":["buildx_buildkit_"],"event":["exec_create","exec_die"]})";
 
 std::int64_t nanos_of(WallTime time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
@@ -82,7 +92,7 @@ asio::awaitable<void> Link::wait(Duration delay) {
   co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
 }
 
-ports::Async<std::unique_ptr<HttpStream>> Link::connect() {
+ports::Async<Link::Streams> Link::connect() {
   const auto asked = std::chrono::steady_clock::now();
   auto version = co_await transport_.ping(times_.ping_deadline);
   status_.pings.note(version.ok(), asked, clock_.now().wall);
@@ -94,14 +104,27 @@ ports::Async<std::unique_ptr<HttpStream>> Link::connect() {
   if (!identity) co_return std::move(identity).error();
   status_.identity = *std::move(identity);
   status_.identity.api_version = version->text();
-  auto since = since_nanos_;
-  if (since == 0) {
-    since = nanos_of(clock_.now().wall);
+  if (since_nanos_[kChanges] == 0) {
+    const auto since = nanos_of(clock_.now().wall);
     auto told = co_await tell_past(since);
     if (!told) co_return std::move(told).error();
+    since_nanos_.fill(since);
   }
+  Streams streams;
+  for (const auto channel : {kChanges, kBuilds}) {
+    auto stream = co_await open(channel);
+    if (!stream) co_return std::move(stream).error();
+    streams.at(channel) = *std::move(stream);
+  }
+  co_return streams;
+}
+
+ports::Async<std::unique_ptr<HttpStream>> Link::open(Channel channel) {
+  Query query;
+  if (channel == kBuilds) query.emplace_back("filters", kBuildsFilter);
+  query.emplace_back("since", since_text(since_nanos_.at(channel)));
+  if (channel == kChanges) query.emplace_back("filters", kChangesFilter);
   Call events;
-  const Query query = {{"since", since_text(since)}};
   events.target = "/events" + encode_query(query);
   events.limits.deadline = times_.ping_deadline;
   co_return co_await transport_.stream(std::move(events));
@@ -127,7 +150,14 @@ ports::Async<void> Link::tell_past(std::int64_t until_nanos) {
   co_return Result<void>{};
 }
 
-asio::awaitable<Error> Link::follow(std::shared_ptr<HttpStream> events) {
+asio::awaitable<Error> Link::follow(Streams streams) {
+  using asio::experimental::awaitable_operators::operator||;
+  auto ended = co_await (follow(kChanges, streams[kChanges]) || follow(kBuilds, streams[kBuilds]));
+  co_return std::visit([](Error& why) { return std::move(why); }, ended);
+}
+
+// One of them asks whether the engine lives, for both.
+asio::awaitable<Error> Link::follow(Channel channel, std::shared_ptr<HttpStream> events) {
   while (true) {
     const auto now = std::chrono::steady_clock::now();
     const auto patience = std::chrono::ceil<Duration>(wait_end(now, times_.heartbeat) - now);
@@ -136,11 +166,12 @@ asio::awaitable<Error> Link::follow(std::shared_ptr<HttpStream> events) {
       auto streamed = decode_event(*line);
       if (!streamed) co_return std::move(streamed).error();
       heard_ = clock_.now().boot;
-      since_nanos_ = std::max(since_nanos_, streamed->nanos + 1);
+      since_nanos_.at(channel) = std::max(since_nanos_.at(channel), streamed->nanos + 1);
       deliver(streamed->event);
       continue;
     }
     if (line.error().code() != Errc::kTimeout) co_return std::move(line).error().with_context("the event stream");
+    if (channel != kChanges) continue;
     const auto asked = std::chrono::steady_clock::now();
     auto alive = co_await transport_.ping(times_.ping_deadline);
     status_.pings.note(alive.ok(), asked, clock_.now().wall);
@@ -154,7 +185,6 @@ void Link::connected() {
   std::optional<Duration> gap;
   if (heard_) gap = now.boot - *heard_;
   heard_ = now.boot;
-  if (since_nanos_ == 0) since_nanos_ = nanos_of(now.wall);
   status_.up = true;
   status_.since = now;
   status_.reason.clear();

@@ -1,6 +1,7 @@
 // The standing connection to the engine: heartbeat, event stream, loss, and coming back.
 #pragma once
 
+#include <array>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -46,12 +47,18 @@ class Link {
 
  private:
   boost::asio::awaitable<void> loop();
-  // One attempt: ping, identity, event stream.
-  ports::Async<std::unique_ptr<HttpStream>> connect();
+  // What the engine tells of, as streams, since a filter cannot say "these, and of others those": all that matters but
+  // commands in containers; and those in containers of buildx. A health check is three events of the latter kind.
+  enum Channel : std::uint8_t { kChanges, kBuilds, kChannels };
+  using Streams = std::array<std::shared_ptr<HttpStream>, kChannels>;
+  // One attempt: ping, identity, event streams.
+  ports::Async<Streams> connect();
+  ports::Async<std::unique_ptr<HttpStream>> open(Channel channel);
   // Delivers what the engine remembers of the time before the first connect, all of it.
   ports::Async<void> tell_past(std::int64_t until_nanos);
   // Delivers events until the engine is lost; then why.
-  boost::asio::awaitable<Error> follow(std::shared_ptr<HttpStream> events);
+  boost::asio::awaitable<Error> follow(Streams streams);
+  boost::asio::awaitable<Error> follow(Channel channel, std::shared_ptr<HttpStream> events);
   boost::asio::awaitable<void> wait(Duration delay);
 
   void connected();
@@ -64,7 +71,7 @@ class Link {
   LinkTimes times_;
   ports::EngineStatus status_;
   std::optional<BootTime> heard_;  // the last proof that the engine lived and we followed its events
-  std::int64_t since_nanos_ = 0;   // where the event stream goes on; 0: not begun
+  std::array<std::int64_t, kChannels> since_nanos_{};  // where each stream goes on; 0: not begun
   bool stopping_ = false;
   std::function<void()> wake_;  // ends run()'s wait for stop()
   std::vector<std::function<void(const ports::EngineEvent&)>> event_listeners_;

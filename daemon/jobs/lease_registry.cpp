@@ -198,8 +198,10 @@ void LeaseRegistry::end(const std::string& id, std::string_view rule, const std:
                                     {"seconds", std::chrono::duration<double>(lasted).count()}}});
 }
 
+// Of a folder that job after job uses the last one's end is enough.
 void LeaseRegistry::keep_folder(const ports::Lease& lease) {
   if (!lease.docker_config) return;
+  std::erase_if(left_, [&](const ports::JobFolder& folder) { return is_same(folder, *lease.docker_config); });
   if (left_.size() >= kMostLeft) left_.erase(left_.begin());
   left_.push_back(*lease.docker_config);
   left_.back().ended = ports_.clock.now().wall;

@@ -26,7 +26,8 @@ bool image_was_used(const std::string& action) {
   return uses.contains(action);
 }
 
-// Everything that happens to a container but its removal; "exec_start: sh" and the like included.
+// Everything that is told of a container but its removal. What is run in one that lives is told of buildx's alone: the
+// lists show that it runs.
 bool container_used_image(const std::string& action) { return action != "destroy" && action != "prune"; }
 
 bool runs(const ports::ContainerRecord& container) {

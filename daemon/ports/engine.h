@@ -271,8 +271,9 @@ struct EngineEvent {
 class EngineEvents {
  public:
   virtual ~EngineEvents() = default;
-  // Called on the loop for each event, in order; before the first connect for all that the engine still remembers (its
-  // last 256 events since its own start). Listeners live as long as the daemon.
+  // Called on the loop for each event that somebody here listens for (the filters of engine/link.cpp), in order: of
+  // what is run in containers (exec_create, exec_die) only in those of buildx; before the first connect for all that
+  // the engine still remembers (its last 256 events since its own start). Listeners live as long as the daemon.
   virtual void on_event(std::function<void(const EngineEvent&)> listener) = 0;
   // Called after each (re)connect, when the stream is open but events may have been lost: relist. `gap` is how long the
   // stream was closed; nothing on the first connect.

@@ -1,8 +1,12 @@
 #include "daemon/state/lease_json.h"
 
 #include <boost/json.hpp>
+#include <chrono>
+#include <concepts>
 #include <exception>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common/format.h"
 #include "daemon/state/json_fields.h"
@@ -14,41 +18,77 @@ namespace {
 
 constexpr std::int64_t kLeasesVersion = 1;
 
-json::object object_of(const ports::JobFolder& folder) {
-  json::object object;
-  object["path"] = folder.path;
-  object["device"] = folder.device;
-  object["inode"] = folder.inode;
-  object["uid"] = std::int64_t{folder.uid};
-  object["ended_wall_ms"] = std::int64_t{folder.ended.time_since_epoch().count()};
-  return object;
+// An object's text, field by field: the whole book is written twice for each job, however many others there are.
+class ObjectText {
+ public:
+  explicit ObjectText(std::string& into) : into_(into) { into_ += '{'; }
+
+  void add(std::string_view key, std::string_view value) { raw(key, json::serialize(json::string_view(value))); }
+  template <std::integral Number>
+  void add(std::string_view key, Number value) {
+    raw(key, std::to_string(value));
+  }
+  template <class Clock>
+  void add(std::string_view key, std::chrono::time_point<Clock, Duration> time) {
+    add(key, std::int64_t{time.time_since_epoch().count()});
+  }
+  void raw(std::string_view key, std::string_view text) { begin(key) += text; }
+  // What the caller appends is the value.
+  std::string& begin(std::string_view key) {
+    if (into_.back() != '{') into_ += ',';
+    into_ += '"';
+    into_ += key;
+    return into_ += "\":";
+  }
+  void end() { into_ += '}'; }
+
+ private:
+  std::string& into_;
+};
+
+void append(std::string& into, const ports::JobFolder& folder) {
+  ObjectText object(into);
+  object.add("path", folder.path);
+  object.add("device", folder.device);
+  object.add("inode", folder.inode);
+  object.add("uid", folder.uid);
+  object.add("ended_wall_ms", folder.ended);
+  object.end();
 }
 
-json::object object_of(const ports::Lease& lease) {
-  json::array builders;
-  for (const auto& builder : lease.builders) builders.emplace_back(builder);
-  json::object object;
-  object["id"] = lease.id;
-  object["agent"] = lease.agent;
-  object["pipeline"] = lease.pipeline;
-  object["checkout_path"] = lease.checkout_path;
-  object["uid"] = std::int64_t{lease.uid};
-  object["pid"] = std::int64_t{lease.pid};
-  object["pid_started"] = lease.pid_started;
-  object["builders"] = std::move(builders);
-  object["need_bytes"] = lease.need_bytes;
-  object["free_at_start"] = lease.free_at_start;
-  object["started_wall_ms"] = std::int64_t{lease.started_wall.time_since_epoch().count()};
-  object["started_boot_ms"] = std::int64_t{lease.started.time_since_epoch().count()};
-  object["expires_boot_ms"] = std::int64_t{lease.expires.time_since_epoch().count()};
-  object["ttl_ms"] = std::int64_t{lease.ttl.count()};
-  object["alive_boot_ms"] = std::int64_t{lease.alive.time_since_epoch().count()};
-  object["reserved_bytes"] = lease.reserved_bytes;
-  object["reserved_from_all"] = lease.reserved_from_all;
-  object["written_bytes"] = lease.written_bytes;
-  object["wrote_boot_ms"] = std::int64_t{lease.wrote.time_since_epoch().count()};
-  if (lease.docker_config) object["docker_config"] = object_of(*lease.docker_config);
-  return object;
+void append(std::string& into, const ports::Lease& lease) {
+  ObjectText object(into);
+  object.add("id", lease.id);
+  object.add("agent", lease.agent);
+  object.add("pipeline", lease.pipeline);
+  object.add("checkout_path", lease.checkout_path);
+  object.add("uid", lease.uid);
+  object.add("pid", lease.pid);
+  object.add("pid_started", lease.pid_started);
+  object.raw("builders", json::serialize(json::array(lease.builders.begin(), lease.builders.end())));
+  object.add("need_bytes", lease.need_bytes);
+  object.add("free_at_start", lease.free_at_start);
+  object.add("started_wall_ms", lease.started_wall);
+  object.add("started_boot_ms", lease.started);
+  object.add("expires_boot_ms", lease.expires);
+  object.add("ttl_ms", std::int64_t{lease.ttl.count()});
+  object.add("alive_boot_ms", lease.alive);
+  object.add("reserved_bytes", lease.reserved_bytes);
+  object.add("reserved_from_all", lease.reserved_from_all);
+  object.add("written_bytes", lease.written_bytes);
+  object.add("wrote_boot_ms", lease.wrote);
+  if (lease.docker_config) append(object.begin("docker_config"), *lease.docker_config);
+  object.end();
+}
+
+template <class Item>
+void append_list(std::string& into, const std::vector<Item>& items) {
+  into += '[';
+  for (const auto& item : items) {
+    if (into.back() != '[') into += ',';
+    append(into, item);
+  }
+  into += ']';
 }
 
 ports::JobFolder folder_of(const json::object& object) {
@@ -107,16 +147,14 @@ Result<LeaseDocument> leases_of(const json::object& object) {
 }  // namespace
 
 std::string write_leases(const LeaseDocument& document) {
-  json::array leases;
-  for (const auto& lease : document.book.leases) leases.push_back(object_of(lease));
-  json::array folders;
-  for (const auto& folder : document.book.left_folders) folders.push_back(object_of(folder));
-  json::object object;
-  object["version"] = kLeasesVersion;
-  object["boot_id"] = document.boot_id;
-  object["leases"] = std::move(leases);
-  object["left_folders"] = std::move(folders);
-  return json::serialize(object);
+  std::string text;
+  ObjectText object(text);
+  object.add("version", kLeasesVersion);
+  object.add("boot_id", document.boot_id);
+  append_list(object.begin("leases"), document.book.leases);
+  append_list(object.begin("left_folders"), document.book.left_folders);
+  object.end();
+  return text;
 }
 
 Result<LeaseDocument> read_leases(std::string_view text) {

@@ -55,5 +55,21 @@ TEST(Mounts, AnOpenFileNamesItsMountById) {
   EXPECT_EQ(mount_id_in("mnt_id:\tmany\n"), std::nullopt);
 }
 
+TEST(Mounts, AContainersOwnMountsAreItsRootItsSharedMemoryAndItsNetwork) {
+  const auto is_own = [](std::string_view point, std::string_view type) {
+    MountEntry mount;
+    mount.mount_point = point;
+    mount.type = type;
+    return is_containers_own(mount);
+  };
+  EXPECT_TRUE(is_own("/var/lib/docker/overlay2/f00/merged", "overlay"));
+  EXPECT_TRUE(is_own("/run/containerd/io.containerd.runtime.v2.task/moby/f00/rootfs", "overlay"));
+  EXPECT_TRUE(is_own("/var/lib/docker/containers/f00/mounts/shm", "tmpfs"));
+  EXPECT_TRUE(is_own("/run/docker/netns/f00", "nsfs"));
+  EXPECT_FALSE(is_own("/var/lib/docker", "overlay"));
+  EXPECT_FALSE(is_own("/srv/merged", "ext4"));
+  EXPECT_FALSE(is_own("/var/lib/buildkite-agent/builds", "tmpfs"));
+}
+
 }  // namespace
 }  // namespace buildwarden

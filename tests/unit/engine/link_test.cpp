@@ -10,6 +10,12 @@ using ::testing::ElementsAre;
 using testing::FakeAnswer;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+// The streams; what is asked of the past has no filters.
+constexpr std::string_view kChanges = "GET /v1.45/events?since=";
+constexpr std::string_view kBuilds = "GET /v1.45/events?filters=";
 
 std::string event_line(std::int64_t nanos, const std::string& action = "start") {
   return R"({"Type":"container","Action":")" + action +
@@ -28,7 +34,7 @@ class LinkTest : public EngineFixture {
 
 TEST_F(LinkTest, TellsWhoAnswersOnceTheStreamIsOpen) {
   start_and_connect();
-  EXPECT_EQ(server_.held("GET /v1.45/events"), 1);
+  EXPECT_EQ(server_.held(kChanges), 1);
   ASSERT_EQ(identities_.size(), 1U);
   EXPECT_EQ(identities_[0].id, "id-1");
   EXPECT_EQ(identities_[0].version, "26.1.5");
@@ -58,8 +64,7 @@ TEST_F(LinkTest, AnEngineThatIsTooOldIsAStateWithAReason) {
 
 TEST_F(LinkTest, DeliversEventsInOrder) {
   start_and_connect();
-  server_.push("GET /v1.45/events",
-               event_line(1'700'000'000'000'000'001, "create") + event_line(1'700'000'000'000'000'002));
+  server_.push(kChanges, event_line(1'700'000'000'000'000'001, "create") + event_line(1'700'000'000'000'000'002));
   until([this] { return events_.size() == 2; });
   EXPECT_EQ(events_[0].action, "create");
   EXPECT_EQ(events_[1].action, "start");
@@ -72,28 +77,55 @@ TEST_F(LinkTest, TellsWhatHappenedBeforeTheStartFromWhatHappensNow) {
   start_and_connect();
   ASSERT_EQ(events_.size(), 2U) << "all of them before it is told that it is connected";
   EXPECT_TRUE(events_[1].before_start);
-  server_.push("GET /v1.45/events", event_line(4'000'000'000'000'000'002));
+  server_.push(kChanges, event_line(4'000'000'000'000'000'002));
   until([this] { return events_.size() == 3; });
   EXPECT_FALSE(events_[2].before_start);
-  server_.drop("GET /v1.45/events");
+  server_.drop(kChanges);
   until_connected(2);
   EXPECT_EQ(server_.count("GET /v1.45/events?since=0.000000001"), 1) << "once";
 }
 
 TEST_F(LinkTest, AsksForWhatItMissedSinceTheLastEvent) {
   start_and_connect();
-  server_.push("GET /v1.45/events", event_line(4'000'000'000'000'000'009));
+  server_.push(kChanges, event_line(4'000'000'000'000'000'009));
   until([this] { return events_.size() == 1; });
-  server_.drop("GET /v1.45/events");
+  server_.drop(kChanges);
   until_connected(2);
-  EXPECT_EQ(server_.last("GET /v1.45/events")->what(), "GET /v1.45/events?since=4000000000.000000010");
+  EXPECT_THAT(server_.last(kChanges)->what(), StartsWith("GET /v1.45/events?since=4000000000.000000010&filters="));
+}
+
+// Issue 21: a health check is three events, whoever listens to all of them.
+TEST_F(LinkTest, TheEngineKeepsWhatNobodyHereListensFor) {
+  start_and_connect();
+  const auto changes = server_.last(kChanges)->what();
+  for (const auto* wanted : {"create", "start", "die", "destroy", "pause", "unpause", "rename", "pull", "tag", "load",
+                             "connect", "mount", "container", "image", "network", "volume"}) {
+    EXPECT_THAT(changes, HasSubstr(std::string("%22") + wanted + "%22")) << wanted;
+  }
+  EXPECT_THAT(changes, Not(HasSubstr("exec")));
+  EXPECT_THAT(changes, Not(HasSubstr("health")));
+  const auto builds = server_.last(kBuilds)->what();
+  EXPECT_THAT(builds, HasSubstr("exec_create"));
+  EXPECT_THAT(builds, HasSubstr("exec_die"));
+  EXPECT_THAT(builds, HasSubstr("buildx_buildkit_"));
+}
+
+TEST_F(LinkTest, ABuildThroughAContainerOfBuildxIsTold) {
+  start_and_connect();
+  ASSERT_EQ(server_.push(kBuilds, event_line(4'000'000'000'000'000'009, "exec_create: buildctl dial-stdio")), 1);
+  until([this] { return events_.size() == 1; });
+  EXPECT_EQ(events_[0].action, "exec_create: buildctl dial-stdio");
+  server_.drop(kBuilds);
+  until_connected(2);
+  EXPECT_THAT(server_.last(kBuilds)->what(), HasSubstr("since=4000000000.000000010"));
+  EXPECT_THAT(server_.last(kChanges)->what(), Not(HasSubstr("4000000000"))) << "each goes on where it was";
 }
 
 TEST_F(LinkTest, WithoutAnyEventItAsksSinceItsFirstConnection) {
   start_and_connect();
-  server_.drop("GET /v1.45/events");
+  server_.drop(kChanges);
   until_connected(2);
-  const auto since = server_.last("GET /v1.45/events")->what().substr(std::string("GET /v1.45/events?since=").size());
+  const auto since = server_.last(kChanges)->what().substr(std::string("GET /v1.45/events?since=").size());
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.now().wall.time_since_epoch()).count();
   EXPECT_NEAR(std::stod(since), static_cast<double>(now), 30.0);
 }
@@ -152,7 +184,7 @@ TEST_F(LinkTest, EventsProveLifeWithoutAPing) {
   until([this] { return engine_->status().up; });
   const auto pings = server_.count("GET /_ping");
   for (int i = 0; i < 5; ++i) {
-    server_.push("GET /v1.45/events", event_line(1'700'000'000'000'000'000 + i));
+    server_.push(kChanges, event_line(1'700'000'000'000'000'000 + i));
     until([this, i] { return events_.size() == static_cast<std::size_t>(i) + 1; });
   }
   EXPECT_EQ(server_.count("GET /_ping"), pings);
@@ -160,7 +192,7 @@ TEST_F(LinkTest, EventsProveLifeWithoutAPing) {
 
 TEST_F(LinkTest, GarbageInTheStreamIsALossWithThatReason) {
   start_and_connect();
-  server_.push("GET /v1.45/events", event_line(5) + "}{ not an event\n");
+  server_.push(kChanges, event_line(5) + "}{ not an event\n");
   until_down();
   EXPECT_EQ(events_.size(), 1U);
   EXPECT_THAT(losses_.at(0), HasSubstr("a line of the event stream: not JSON"));
@@ -202,7 +234,7 @@ TEST_F(LinkTest, AnotherEngineOnTheSameSocketHasItsOwnIdentity) {
   start_and_connect();
   server_.replace("GET /v1.45/info",
                   FakeAnswer::json(200, R"({"ID":"id-2","DockerRootDir":"/d","ServerVersion":"27"})"));
-  server_.drop("GET /v1.45/events");
+  server_.drop(kChanges);
   until_connected(2);
   EXPECT_EQ(identities_[1].id, "id-2");
   EXPECT_EQ(identities_[1].root_dir, "/d");
