@@ -37,8 +37,8 @@ pressure() {
   read -ra before < <(waited_us) || true
   sleep 1
   read -ra after < <(waited_us) || true
-  [[ ${#before[@]} -eq 2 && ${#after[@]} -eq 2 ]] || { printf 'unknown unknown'; return; }
-  printf '%d %d' $(((after[0] - before[0]) / 10000)) $(((after[1] - before[1]) / 10000))
+  [[ ${#before[@]} -eq 2 && ${#after[@]} -eq 2 ]] || { printf 'unknown unknown\n'; return; }
+  printf '%d %d\n' $(((after[0] - before[0]) / 10000)) $(((after[1] - before[1]) / 10000))
 }
 
 # state_of CPU IO CPU IO: at the start of a step and at its end.
