@@ -146,14 +146,14 @@ TEST_F(OrphansIntegration, ABuilderThatIsUsedOrBuildsIsNotTaken) {
   clock_.later += 5h;
   ASSERT_EQ(plan().size(), 2U);
   shell("docker exec -d buildx_buildkit_busy0 sleep 1000");
-  hear("exec_start: sleep", "buildx_buildkit_busy0");
+  hear("exec_create: sleep", "buildx_buildkit_busy0");
   clock_.later += 5h;
   const auto candidates = plan();
   EXPECT_THAT(names(candidates), ElementsAre("buildx's builder buildx_buildkit_used0 (running) with its volume"))
       << "a build that takes five hours is a command that runs";
 
   shell("DOCKER_CONFIG=$DIR/job1/.docker docker buildx inspect used >/dev/null");
-  hear("exec_start: buildctl", "buildx_buildkit_used0");
+  hear("exec_create: buildctl", "buildx_buildkit_used0");
   wait_for_commands("buildx_buildkit_used0");
   EXPECT_THAT(evict(candidates.at(0)), HasSubstr("used since the plan"));
   EXPECT_THAT(containers(), HasSubstr("buildx_buildkit_used0"));
