@@ -148,8 +148,11 @@ class Restoring {
     std::vector<std::thread> threads;
     for (std::size_t at = 1; at < manifest_.parts.size() && !failed(); ++at) {
       auto begun = begin_thread([this, at] { take(at); });
-      if (begun) threads.push_back(*std::move(begun));
-      if (!begun) fail(std::move(begun).error());
+      if (begun) {
+        threads.push_back(*std::move(begun));
+      } else {
+        fail(std::move(begun).error());
+      }
     }
     for (auto& thread : threads) thread.join();
     if (failure_) return *failure_;
