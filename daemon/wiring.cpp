@@ -110,8 +110,8 @@ ports::Async<std::string> Daemon::Components::bring_down_cache(std::string build
   const auto done = co_await disk::trim_cache(std::move(trim), most);
   if (!done) co_return done.error();
   static_cast<void>(co_await cache->measure());
-  co_return format("{} records of its cache with {}, those worth least, were left out for seeds.max_size",
-                   done->records, format_bytes(done->bytes));
+  co_return format("for seeds.max_size {} of its cache with {} left out, what is worth least first",
+                   counted(done->records, "record"), format_bytes(done->bytes));
 }
 
 ports::Async<void> Daemon::Components::forget_builds(std::string builder) {

@@ -1,5 +1,7 @@
 // Who has the checkouts, and whether they may go.
 #include <algorithm>
+#include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 

@@ -9,7 +9,7 @@ Markup seed_at_location(const ports::SeedView& seed) {
   if (!seed.asked_at) return html("<span class=\"quiet\">not asked yet</span>");
   if (!seed.there) return html("<span class=\"quiet\">none</span>");
   auto text = html("{} of {}", size_html(seed.there->unpacked_bytes), brief(seed.age.value_or(Duration{0})));
-  if (!seed.there->images.empty()) text += html(", {} images", seed.there->images.size());
+  if (!seed.there->images.empty()) text += html(", {}", counted(seed.there->images.size(), "image"));
   if (!seed.refusal.empty())
     text += html("<br>{} <small>{}</small>", pill_html("of no use here", "warn"), seed.refusal);
   return text;

@@ -31,7 +31,7 @@ constexpr std::string_view kChangesFilter =
     R"("tag","untag","delete","load","import","save","prune","connect","disconnect","remove","mount","unmount"]})";
 // A name's beginning is enough for the engine, and so is an action's ("exec_create: buildctl dial-stdio").
 constexpr std::string_view kBuildsFilter =
-    R"({"type":["container"],"container":["buildx_buildkit_"],"event":["exec_create","exec_die"]})";
+    R"({"container":["buildx_buildkit_"],"type":["container"],"event":["exec_create","exec_die"]})";
 
 std::int64_t nanos_of(WallTime time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
@@ -110,20 +110,19 @@ ports::Async<Link::Streams> Link::connect() {
     if (!told) co_return std::move(told).error();
     since_nanos_.fill(since);
   }
+  auto changes = co_await open(kChanges);
+  if (!changes) co_return std::move(changes).error();
+  auto builds = co_await open(kBuilds);
+  if (!builds) co_return std::move(builds).error();
   Streams streams;
-  for (const auto channel : {kChanges, kBuilds}) {
-    auto stream = co_await open(channel);
-    if (!stream) co_return std::move(stream).error();
-    streams.at(channel) = *std::move(stream);
-  }
+  streams[kChanges] = *std::move(changes);
+  streams[kBuilds] = *std::move(builds);
   co_return streams;
 }
 
 ports::Async<std::unique_ptr<HttpStream>> Link::open(Channel channel) {
-  Query query;
-  if (channel == kBuilds) query.emplace_back("filters", kBuildsFilter);
-  query.emplace_back("since", since_text(since_nanos_.at(channel)));
-  if (channel == kChanges) query.emplace_back("filters", kChangesFilter);
+  const auto filter = channel == kChanges ? kChangesFilter : kBuildsFilter;
+  const Query query = {{"filters", std::string(filter)}, {"since", since_text(since_nanos_.at(channel))}};
   Call events;
   events.target = "/events" + encode_query(query);
   events.limits.deadline = times_.ping_deadline;

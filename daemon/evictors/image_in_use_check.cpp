@@ -48,12 +48,7 @@ ports::Async<std::vector<policy::Candidate>> ImageInUseCheck::plan(bool dangling
 }
 
 policy::Candidate ImageInUseCheck::candidate_of(const ports::ImageRecord& image, Now now) const {
-  policy::Candidate candidate;
-  candidate.id = image.id;
-  candidate.references = image.names();
-  candidate.name = image.name();
-  candidate.size = image.size;
-  candidate.layers = image.layers;
+  auto candidate = policy::image_candidate(image);
   candidate.last_use = parts_.ledger.last_use(image.id, now);
   return candidate;
 }

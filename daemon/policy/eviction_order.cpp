@@ -185,6 +185,16 @@ std::string ImageRecord::name() const {
   return digests.empty() ? id.substr(0, kShownOfId) : digests.front();
 }
 
+Candidate image_candidate(const ImageRecord& image) {
+  Candidate candidate;
+  candidate.id = image.id;
+  candidate.references = image.names();
+  candidate.name = image.name();
+  candidate.size = image.size;
+  candidate.layers = image.layers;
+  return candidate;
+}
+
 void keep_largest(std::vector<Skipped>& skipped, std::size_t most) {
   if (skipped.size() <= most) return;
   std::vector<Bytes> sizes;

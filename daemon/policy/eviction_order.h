@@ -139,6 +139,8 @@ struct ImageRecord {
   // Nothing leads to it but its id.
   [[nodiscard]] bool is_dangling() const { return tags.empty() && digests.empty(); }
 };
+// What the list says of it; who uses it and when it was used is for others to say.
+Candidate image_candidate(const ImageRecord& image);
 
 // One record of a build cache, as the engine or a builder lists it.
 struct CacheRecord {

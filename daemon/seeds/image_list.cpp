@@ -11,13 +11,8 @@
 namespace buildwarden::seeds {
 namespace {
 
-policy::Candidate candidate_of(const policy::ImageRecord& image, const policy::ImageFacts& facts) {
-  policy::Candidate candidate;
-  candidate.id = image.id;
-  candidate.references = image.names();
-  candidate.name = image.name();
-  candidate.size = image.size;
-  candidate.layers = image.layers;
+policy::Candidate ranked_image(const policy::ImageRecord& image, const policy::ImageFacts& facts) {
+  auto candidate = policy::image_candidate(image);
   candidate.last_use.at = facts.use.last_use;
   candidate.is_beside = image.is_dangling();
   return candidate;
@@ -35,7 +30,7 @@ ports::Async<std::vector<std::string>> list_valuable_images(ImageList list, Now 
   CooperativeYield others;
   for (const auto& record : *records) {
     facts->push_back(list.worth.facts_of(record.id, now));
-    candidates->push_back(candidate_of(record, facts->back()));
+    candidates->push_back(ranked_image(record, facts->back()));
     co_await others.yield();
   }
   const auto rates = list.worth.rates();

@@ -264,7 +264,7 @@ TEST_F(PageTest, SeedsAreShownWithAgeSizeAndResult) {
   none.asked_at = facts.now.wall;
   facts.seeds = {"s3://fleet/seeds", "idle", {seed, none}};
   const auto text = page();
-  for (const auto* shown : {"s3://fleet/seeds; saved: idle", "3.00 GiB", "2 h 5 min", "1 images",
+  for (const auto* shown : {"s3://fleet/seeds; saved: idle", "3.00 GiB", "2 h 5 min", ", 1 image<",
                             "a seed was made of builder s3", "it is of another builder"}) {
     EXPECT_THAT(text, HasSubstr(shown));
   }

@@ -7,15 +7,15 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using testing::FakeAnswer;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using ::testing::StartsWith;
 
 // The streams; what is asked of the past has no filters.
-constexpr std::string_view kChanges = "GET /v1.45/events?since=";
-constexpr std::string_view kBuilds = "GET /v1.45/events?filters=";
+constexpr std::string_view kChanges = "GET /v1.45/events?filters=%7B%22type";
+constexpr std::string_view kBuilds = "GET /v1.45/events?filters=%7B%22container";
 
 std::string event_line(std::int64_t nanos, const std::string& action = "start") {
   return R"({"Type":"container","Action":")" + action +
@@ -91,7 +91,7 @@ TEST_F(LinkTest, AsksForWhatItMissedSinceTheLastEvent) {
   until([this] { return events_.size() == 1; });
   server_.drop(kChanges);
   until_connected(2);
-  EXPECT_THAT(server_.last(kChanges)->what(), StartsWith("GET /v1.45/events?since=4000000000.000000010&filters="));
+  EXPECT_THAT(server_.last(kChanges)->what(), EndsWith("&since=4000000000.000000010"));
 }
 
 // Issue 21: a health check is three events, whoever listens to all of them.
@@ -125,7 +125,8 @@ TEST_F(LinkTest, WithoutAnyEventItAsksSinceItsFirstConnection) {
   start_and_connect();
   server_.drop(kChanges);
   until_connected(2);
-  const auto since = server_.last(kChanges)->what().substr(std::string("GET /v1.45/events?since=").size());
+  const auto what = server_.last(kChanges)->what();
+  const auto since = what.substr(what.find("&since=") + std::string("&since=").size());
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.now().wall.time_since_epoch()).count();
   EXPECT_NEAR(std::stod(since), static_cast<double>(now), 30.0);
 }

@@ -36,14 +36,11 @@ TEST_F(ArchiveBounds, NamesThatAreKeptAreBoundedOnBothSides) {
   PackOptions options;
   options.most = kGiB;
   options.most_names = 5;
-  const auto one = create_file(part(0));
-  const auto two = create_file(part(1));
-  const auto from = open_folder(path("from"));
-  const auto packed = pack(from.get(), {one.get(), two.get()}, options);
+  const auto packed = pack_with(options);
   ASSERT_FALSE(packed);
   EXPECT_EQ(packed.error().code(), Errc::kTooLarge) << packed.error().message();
   options.most_names = 10;
-  EXPECT_TRUE(pack(from.get(), {one.get(), two.get()}, options));
+  EXPECT_TRUE(pack_with(options));
 
   const auto folders = [](HostileArchive& first) { first.add("long-name", AE_IFDIR).add("long-name/two", AE_IFDIR); };
   expect_refused(unpack_hostile(folders, {}, {kGiB, 1'000, 20}), "longer names");

@@ -28,6 +28,9 @@ class ArchiveFixture : public ::testing::Test {
 
   [[nodiscard]] Result<Packed> pack_all(
       Bytes most = kGiB, std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max()) {
+    return pack_with({most, {}, policy::kMostSeedEntries, kMostKeptNames, until});
+  }
+  [[nodiscard]] Result<Packed> pack_with(const PackOptions& options) {
     std::vector<UniqueFd> files;
     std::vector<int> descriptors;
     for (std::size_t at = 0; at < kParts; ++at) {
@@ -35,7 +38,7 @@ class ArchiveFixture : public ::testing::Test {
       descriptors.push_back(files.back().get());
     }
     const auto from = open_folder(path("from"));
-    return pack(from.get(), descriptors, {most, {}, policy::kMostSeedEntries, kMostKeptNames, until});
+    return pack(from.get(), descriptors, options);
   }
   [[nodiscard]] Result<void> unpack_all(const Packed& packed) {
     const auto to = open_folder(path("to"));

@@ -74,14 +74,11 @@ TEST_F(Archive, MoreEntriesThanMayBeAreNotPacked) {
   PackOptions options;
   options.most = kGiB;
   options.most_entries = 3;
-  const auto one = create_file(part(0));
-  const auto two = create_file(part(1));
-  const auto from = open_folder(path("from"));
-  const auto packed = pack(from.get(), {one.get(), two.get()}, options);
+  const auto packed = pack_with(options);
   ASSERT_FALSE(packed);
   EXPECT_EQ(packed.error().code(), Errc::kTooLarge) << packed.error().message();
   options.most_entries = 4;
-  EXPECT_TRUE(pack(from.get(), {one.get(), two.get()}, options));
+  EXPECT_TRUE(pack_with(options));
 }
 
 TEST_F(Archive, AFileThatIsAllHolesTakesNoForever) {
