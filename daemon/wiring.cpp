@@ -106,7 +106,7 @@ seeds::SeedParts Daemon::Components::seed_parts() {
 ports::Async<std::string> Daemon::Components::bring_down_cache(std::string builder, Bytes most) {
   auto* cache = builder_caches.find(builder);
   if (cache == nullptr) co_return Error(Errc::kNotFound, format("no builder \"{}\"", builder));
-  disk::CacheTrim trim{*cache, builder, worth, settings.jobs.reuse_context, workers, clock};
+  disk::CacheTrim trim{*cache, builder, worth, settings.jobs.reuse_context, workers, clock, filesystems, journal};
   const auto done = co_await disk::trim_cache(std::move(trim), most);
   if (!done) co_return done.error();
   static_cast<void>(co_await cache->measure());

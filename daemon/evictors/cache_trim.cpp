@@ -1,11 +1,14 @@
 #include "daemon/evictors/cache_trim.h"
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "common/format.h"
+#include "daemon/policy/freed_space.h"
 #include "daemon/policy/worth_inputs.h"
 
 namespace buildwarden::disk {
@@ -40,10 +43,20 @@ TrimPlan plan_trim(TrimInput& input) {
   return plan;
 }
 
-}  // namespace
+// Of what the engine's volumes lie on.
+boost::asio::awaitable<std::vector<policy::FreeReading>> free_for_volumes(ports::FilesystemProbe& probe) {
+  const auto all = co_await probe.measure();
+  std::vector<policy::FreeReading> readings;
+  for (const auto& filesystem : all) {
+    if (!filesystem.keeps.contains(ports::Kept::kVolumes) || !filesystem.reading) continue;
+    const auto& reading = *filesystem.reading;
+    readings.push_back({filesystem.name, filesystem.mount, reading.free, reading.free_inodes});
+  }
+  co_return readings;
+}
 
 // On a worker: a hundred thousand records take longer than the loop may be kept.
-ports::Async<CacheTrimmed> trim_cache(CacheTrim trim, Bytes most) {
+ports::Async<TrimPlan> plan_of(const CacheTrim& trim, Bytes most) {
   constexpr Duration kDeadline = std::chrono::seconds{30};
   auto records = co_await trim.cache.cache_records();
   if (!records) co_return std::move(records).error();
@@ -56,11 +69,12 @@ ports::Async<CacheTrimmed> trim_cache(CacheTrim trim, Bytes most) {
   input->most = most;
   input->now = trim.clock.now();
   std::function<Result<TrimPlan>()> work = [input] { return Result<TrimPlan>(plan_trim(*input)); };
-  const auto plan = co_await trim.workers.compute<TrimPlan>(std::move(work), kDeadline);
-  if (!plan) co_return plan.error();
-  CacheTrimmed trimmed;
-  trimmed.left = plan->before;
-  for (const auto& step : plan->steps) {
+  co_return co_await trim.workers.compute<TrimPlan>(std::move(work), kDeadline);
+}
+
+// What went stands in `trimmed`, also where it failed.
+ports::Async<void> prune(const CacheTrim& trim, const TrimPlan& plan, Bytes most, CacheTrimmed& trimmed) {
+  for (const auto& step : plan.steps) {
     if (trimmed.left <= most) break;
     auto pruned = co_await trim.cache.prune_cache(step.ids, Duration{0});
     if (!pruned) co_return std::move(pruned).error();
@@ -68,9 +82,40 @@ ports::Async<CacheTrimmed> trim_cache(CacheTrim trim, Bytes most) {
     trimmed.bytes += pruned->freed;
     trimmed.left -= pruned->freed;
   }
-  if (trimmed.left <= most) co_return trimmed;
+  if (trimmed.left <= most) co_return Result<void>{};
   co_return Error(Errc::kTooLarge, format("{} of its cache are in use or shared and stay, and {} were wanted",
                                           format_bytes(trimmed.left), format_bytes(most)));
+}
+
+void record(const CacheTrim& trim, const CacheTrimmed& trimmed, const policy::FreedSpace& freed) {
+  ports::Event event;
+  event.kind = "seed.trimmed";
+  event.rule = "max_size";
+  event.reason =
+      format("{} of builder {}'s cache were deleted for its seed, what is worth least first: {}, reported {}",
+             counted(trimmed.records, "record"), trim.builder, to_text(freed), format_bytes(trimmed.bytes));
+  event.fields = {{"builder", trim.builder},
+                  {"records", static_cast<std::int64_t>(trimmed.records)},
+                  {"reported_bytes", trimmed.bytes}};
+  if (freed.is_known()) event.fields.emplace_back("freed_bytes", freed.bytes());
+  trim.journal.record(std::move(event));
+}
+
+}  // namespace
+
+ports::Async<CacheTrimmed> trim_cache(CacheTrim trim, Bytes most) {
+  const auto plan = co_await plan_of(trim, most);
+  if (!plan) co_return plan.error();
+  const auto before = co_await free_for_volumes(trim.probe);
+  CacheTrimmed trimmed;
+  trimmed.left = plan->before;
+  auto pruned = co_await prune(trim, *plan, most, trimmed);
+  if (trimmed.records > 0) {
+    const auto after = co_await free_for_volumes(trim.probe);
+    record(trim, trimmed, policy::FreedSpace::between(before, after));
+  }
+  if (!pruned) co_return std::move(pruned).error();
+  co_return trimmed;
 }
 
 }  // namespace buildwarden::disk

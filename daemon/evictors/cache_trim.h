@@ -6,6 +6,8 @@
 #include "common/clock.h"
 #include "common/worker.h"
 #include "daemon/ports/engine.h"
+#include "daemon/ports/filesystems.h"
+#include "daemon/ports/journal.h"
 #include "daemon/ports/worth.h"
 
 namespace buildwarden::disk {
@@ -18,6 +20,8 @@ struct CacheTrim {
   bool reuse_context = false;  // jobs.reuse_context
   WorkerPool& workers;
   const Clock& clock;
+  ports::FilesystemProbe& probe;
+  ports::Journal& journal;
 };
 
 struct CacheTrimmed {
@@ -27,7 +31,8 @@ struct CacheTrimmed {
 };
 
 // In the order of policy::order_by_value(), until at most `most` is left; what is in use or shared stays. No age holds
-// anything back. kTooLarge: more than `most` is left all the same; the errors of the cache.
+// anything back. What went is an event, also where the rest failed: seed.trimmed, with what statvfs(3) shows.
+// kTooLarge: more than `most` is left all the same; the errors of the cache.
 ports::Async<CacheTrimmed> trim_cache(CacheTrim trim, Bytes most);
 
 }  // namespace buildwarden::disk

@@ -7,7 +7,7 @@
 
 namespace buildwarden::telemetry {
 
-inline constexpr std::array<std::string_view, 68> kEventKinds = {
+inline constexpr std::array<std::string_view, 69> kEventKinds = {
     "ballast.failed",
     "ballast.given",
     "ballast.made",
@@ -71,6 +71,7 @@ inline constexpr std::array<std::string_view, 68> kEventKinds = {
     "seed.refused",
     "seed.restored",
     "seed.saved",
+    "seed.trimmed",
     "state.not_saved",
     "state.saved_again",
     "state.set_aside",

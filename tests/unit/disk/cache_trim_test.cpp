@@ -22,7 +22,7 @@ class CacheTrimTest : public BuildCacheEvictorTest {
     }
   }
   Result<CacheTrimmed> trim(Bytes most) {
-    return testing::run_on(loop_, trim_cache({cache_, "s3", worth_, false, workers_, clock_}, most));
+    return testing::run_on(loop_, trim_cache({cache_, "s3", worth_, false, workers_, clock_, meter_, journal_}, most));
   }
   std::vector<std::string> gone() {
     std::vector<std::string> ids;
@@ -40,11 +40,16 @@ TEST_F(CacheTrimTest, WhatIsWorthLeastGoesFirst) {
   EXPECT_EQ(done->records, 2U);
   EXPECT_EQ(done->bytes, 2 * kGiB);
   EXPECT_EQ(done->left, 2 * kGiB);
+  const auto event = journal_.last("seed.trimmed");
+  EXPECT_NE(event.reason.find("2 records of builder s3's cache were deleted for its seed"), std::string::npos)
+      << event.reason;
+  EXPECT_NE(event.reason.find("reported 2.00 GiB"), std::string::npos) << event.reason;
 }
 
 TEST_F(CacheTrimTest, WhatFitsStaysAsItIs) {
   ASSERT_TRUE(trim(4 * kGiB));
   EXPECT_TRUE(gone().empty());
+  EXPECT_EQ(journal_.count("seed.trimmed"), 0U);
 }
 
 TEST_F(CacheTrimTest, WhatStaysIsNoSeedThatFits) {
@@ -52,6 +57,10 @@ TEST_F(CacheTrimTest, WhatStaysIsNoSeedThatFits) {
   const auto done = trim(2 * kGiB);
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code(), Errc::kTooLarge);
+  EXPECT_EQ(journal_.count("seed.trimmed"), 0U) << "nothing went";
+  cache_.held = {"used0", "used10", "used50"};
+  ASSERT_FALSE(trim(2 * kGiB));
+  EXPECT_EQ(journal_.count("seed.trimmed"), 1U) << "what went is told, although it was not enough";
   cache_.fail_prune = Error(Errc::kIo, "no such command");
   EXPECT_EQ(trim(2 * kGiB).error().code(), Errc::kIo);
 }
